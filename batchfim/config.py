@@ -1,0 +1,208 @@
+"""JobConfig: the one source for job files, command-line overrides and the schema.
+
+Every section is frozen and refuses unknown keys. What changes the output of a record is part of
+the job's fingerprint (`fingerprint_fields`); what only changes speed or place is not, so that a
+job may be resumed with other workers, memory or storage credentials.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from batchfim.formats.format import Format
+
+# Engine arguments that change how fast records are computed, not which record is computed.
+SPEED_ONLY_ENGINE_ARGS = frozenset(
+    {
+        "block_size",
+        "disable_log_stats",
+        "distributed_executor_backend",
+        "enable_chunked_prefill",
+        "enable_prefix_caching",
+        "gpu_memory_utilization",
+        "kv_cache_memory_bytes",
+        "max_num_batched_tokens",
+        "max_num_seqs",
+        "pipeline_parallel_size",
+        "tensor_parallel_size",
+    }
+)
+
+
+class Section(BaseModel):
+    """A frozen part of the config in which an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Columns(Section):
+    """Which input column holds what."""
+
+    prefix: str = "prefix"
+    suffix: str = "suffix"
+
+
+class Input(Section):
+    """Where the records are."""
+
+    paths: tuple[str, ...] = Field(
+        min_length=1, description="Parquet files, folders or globs; local paths or URLs."
+    )
+    columns: Columns = Columns()
+    keep: tuple[str, ...] | None = Field(
+        None, description="Columns that ride along to the output; unset: every input column."
+    )
+
+
+class Output(Section):
+    """Where the results go."""
+
+    path: str = Field(description="Folder for the parts and the ledger; a local path or a URL.")
+    compression: Literal["zstd", "snappy", "gzip", "none"] = "zstd"
+
+
+class Model(Section):
+    """Which model fills the holes."""
+
+    path: str = Field(description="Folder, model id, or `demo` for the model that ships here.")
+    family: str | None = Field(None, description="Infilling family; unset: detected.")
+    revision: str | None = Field(None, description="Revision of a model id.")
+    trust_remote_code: bool = Field(False, description="Let the model run its own Python code.")
+
+
+class Simulated(Section):
+    """The simulated engine: modelled times, a deterministic text, failures on demand."""
+
+    prefill_tokens_per_s: float = Field(1e6, gt=0)
+    decode_tokens_per_s: float = Field(1e5, gt=0)
+    start_s: float = Field(0.0, ge=0, description="Modelled time of an engine start.")
+    max_num_seqs: int = Field(64, gt=0, description="Requests worked at the same time.")
+    refuse_if_contains: str | None = Field(None, description="Refuse prompts holding this text.")
+    fail_if_contains: str | None = Field(None, description="Fail prompts holding this text.")
+    die_if_contains: str | None = Field(None, description="Die on prompts holding this text.")
+    fail_start: bool = Field(False, description="Never come up.")
+
+
+class Engine(Section):
+    """What computes the middles."""
+
+    backend: Literal["vllm", "simulated"] = "vllm"
+    kv_cache_gib: float | None = Field(
+        None, gt=0, description="KV cache per engine; unset: 1 GiB on CPU, vLLM's choice on GPU."
+    )
+    max_model_len: int | None = Field(
+        None, gt=0, description="Context length in tokens; unset: the model's own."
+    )
+    args: dict[str, Any] = Field(
+        default_factory=dict, description="Any other vLLM engine argument, passed through."
+    )
+    simulated: Simulated = Simulated()
+
+
+class Truncation(Section):
+    """What happens to a prompt that is longer than the context."""
+
+    enabled: bool = Field(True, description="Off: such a record is rejected.")
+    prefix_share: float = Field(
+        0.75, ge=0, le=1, description="Share of the budget kept for the prefix's end."
+    )
+
+
+class Infill(Section):
+    """How a record becomes a prompt."""
+
+    order: str | None = Field(None, description="Layout; unset: the family's recommended one.")
+    truncation: Truncation = Truncation()
+    format: Format | None = Field(None, description="A format of your own, instead of a family.")
+
+
+class Sampling(Section):
+    """How the middle is drawn. Temperature 0 is greedy."""
+
+    max_tokens: int = Field(128, gt=0)
+    temperature: float = Field(0.0, ge=0)
+    top_p: float = Field(1.0, gt=0, le=1)
+    top_k: int = Field(0, ge=0, description="0: no limit.")
+    n: int = Field(1, gt=0, description="Samples per record, one output row each.")
+    seed: int = 0
+
+    @model_validator(mode="after")
+    def _greedy_is_one_sample(self) -> Sampling:
+        if self.n > 1 and self.temperature == 0:
+            raise ValueError("sampling.n > 1 needs sampling.temperature > 0: greedy samples agree")
+        return self
+
+
+class Schedule(Section):
+    """Who works which shard, and how much at once."""
+
+    pool: Literal["ray", "local"] = Field("ray", description="`local`: threads of this process.")
+    workers: int = Field(1, gt=0, description="Engines.")
+    shard_rows: int | None = Field(
+        None, gt=0, description="Rows in a shard; unset: by size and number of workers."
+    )
+    shards_in_hand: int = Field(2, gt=0, description="Shards leased to a worker at once.")
+    in_flight_records: int = Field(512, gt=0, description="Prompts in an engine at once.")
+    in_flight_tokens: int = Field(1 << 20, gt=0, description="Prompt tokens in an engine at once.")
+    task_attempts: int = Field(3, gt=0, description="Attempts of a shard whose work raises.")
+    worker_losses: int = Field(5, gt=0, description="Workers a shard may lose.")
+    record_attempts: int = Field(3, gt=0, description="Attempts of a record the engine failed on.")
+
+
+class Resources(Section):
+    """What one worker asks of Ray."""
+
+    num_cpus: float = Field(1.0, ge=0)
+    num_gpus: float | None = Field(None, ge=0, description="Unset: 1 where vLLM runs on GPU.")
+    ray_address: str | None = Field(None, description="Unset: RAY_ADDRESS, else a local Ray.")
+
+
+class Metrics(Section):
+    """What is told while the job runs."""
+
+    progress: Literal["auto", "live", "lines", "none"] = "auto"
+    progress_interval_s: float = Field(60.0, gt=0, description="Between lines, off a terminal.")
+
+
+class JobConfig(Section):
+    """One job: its input, its output and all that decides how one becomes the other."""
+
+    input: Input
+    output: Output
+    model: Model
+    engine: Engine = Engine()
+    infill: Infill = Infill()
+    sampling: Sampling = Sampling()
+    schedule: Schedule = Schedule()
+    resources: Resources = Resources()
+    metrics: Metrics = Metrics()
+
+    @model_validator(mode="after")
+    def _one_source_of_format(self) -> JobConfig:
+        if self.infill.format is not None and self.model.family is not None:
+            raise ValueError("give model.family or infill.format, not both")
+        return self
+
+    def fingerprint_fields(self) -> dict[str, Any]:
+        """What decides a record's output; two configs that agree here are one job."""
+        args = {k: v for k, v in self.engine.args.items() if k not in SPEED_ONLY_ENGINE_ARGS}
+        return {
+            "columns": self.input.columns.model_dump(),
+            "keep": self.input.keep,
+            "model": self.model.model_dump(),
+            "engine": {
+                "backend": self.engine.backend,
+                "max_model_len": self.engine.max_model_len,
+                "args": args,
+            },
+            "infill": self.infill.model_dump(),
+            "sampling": self.sampling.model_dump(),
+        }
+
+
+def demo_model_path() -> Path:
+    """Folder of the model that ships with the package (`--model demo`)."""
+    return Path(__file__).parent / "demo" / "model"

@@ -1,0 +1,112 @@
+"""A JobConfig from a YAML job file, flags and `--set section.key=value`, later ones winning."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from batchfim.config import JobConfig
+from batchfim.errors import ConfigError
+
+
+def load_config(
+    path: Path | None, flags: Mapping[str, Any] | None = None, sets: Iterable[str] = ()
+) -> JobConfig:
+    """Read a job file, lay flags and `--set` overrides over it, and check the result.
+
+    Args:
+        path: YAML job file, or None for a job given by flags alone.
+        flags: dotted key (`model.path`) to value; None values are skipped.
+        sets: `section.key=value` texts; the value is read as YAML.
+
+    Raises:
+        ConfigError: naming the file and the key, and the nearest known key for an unknown one.
+    """
+    tree = _read_yaml(path) if path else {}
+    for key, value in (flags or {}).items():
+        if value is not None:
+            _assign(tree, key, value)
+    for text in sets:
+        key, separator, value = text.partition("=")
+        if not separator or not key:
+            raise ConfigError(f"--set {text!r}: expected section.key=value")
+        _assign(tree, key.strip(), _parse_value(text, value))
+    try:
+        return JobConfig.model_validate(tree)
+    except ValidationError as error:
+        where = str(path) if path else "the command line"
+        raise ConfigError(_explain(error, where)) from None
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf8"))
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such job file") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read as a job file: {error}") from None
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: not YAML: {error}") from None
+    if tree is None:
+        return {}
+    if not isinstance(tree, dict):
+        raise ConfigError(f"{path}: expected sections such as `input:`, got {type(tree).__name__}")
+    return tree
+
+
+def _parse_value(text: str, value: str) -> Any:
+    try:
+        return yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"--set {text!r}: the value is not YAML: {error}") from None
+
+
+def _assign(tree: dict[str, Any], dotted: str, value: Any) -> None:
+    *sections, leaf = dotted.split(".")
+    node = tree
+    for section in sections:
+        child = node.setdefault(section, {})
+        if not isinstance(child, dict):
+            raise ConfigError(f"{dotted}: {section} is {child!r}, not a section")
+        node = child
+    node[leaf] = value
+
+
+def _explain(error: ValidationError, where: str) -> str:
+    lines = []
+    for problem in error.errors():
+        key = ".".join(str(part) for part in problem["loc"]) or "config"
+        if problem["type"] == "extra_forbidden":
+            lines.append(f"{key}: unknown key{_nearest(problem['loc'])}")
+        elif problem["type"] == "missing":
+            lines.append(f"{key}: required, but not given")
+        else:
+            lines.append(f"{key}: {problem['msg'].removeprefix('Value error, ')}")
+    return f"{where}: " + "; ".join(lines)
+
+
+def _nearest(location: tuple[int | str, ...]) -> str:
+    fields = _known_keys(location[:-1])
+    close = difflib.get_close_matches(str(location[-1]), fields, n=1)
+    if close:
+        return f"; did you mean {close[0]!r}?"
+    return f"; known keys: {', '.join(fields)}" if fields else ""
+
+
+def _known_keys(location: tuple[int | str, ...]) -> list[str]:
+    model: Any = JobConfig
+    for part in location:
+        field = model.model_fields.get(str(part))
+        if field is None:
+            return []
+        candidates = [field.annotation, *getattr(field.annotation, "__args__", ())]
+        models = [c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)]
+        if not models:
+            return []
+        model = models[0]
+    return list(model.model_fields)

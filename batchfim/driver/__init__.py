@@ -1,0 +1,1 @@
+"""One loop: plan, lease, collect, commit, report progress."""

@@ -1,0 +1,87 @@
+"""What a person sees while a job runs: a live line on a terminal, a line now and then off it."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Literal
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as RichProgress
+
+from batchfim.config import Metrics
+from batchfim.metrics.report import Counts
+
+Mode = Literal["live", "lines", "none"]
+
+
+def progress_mode(metrics: Metrics) -> Mode:
+    """`auto` is live on a terminal."""
+    if metrics.progress != "auto":
+        return metrics.progress
+    return "live" if sys.stderr.isatty() else "lines"
+
+
+class Progress:
+    """Counts what is committed in this run and shows it on standard error."""
+
+    def __init__(self, mode: Mode, interval_s: float, total_rows: int) -> None:
+        self._mode = mode
+        self._interval_s = interval_s
+        self._total_rows = total_rows
+        self._counts = Counts()
+        self._started_s: float | None = None
+        self._shown_s = time.monotonic()
+        self._console = Console(stderr=True)
+        self._live = RichProgress(
+            TextColumn("[bold]{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rates]}"),
+            TimeRemainingColumn(),
+            console=self._console,
+            disable=mode != "live",
+        )
+        self._task = self._live.add_task("starting", total=total_rows, rates="")
+
+    def __enter__(self) -> Progress:
+        self._live.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._live.stop()
+        if self._mode == "lines":
+            self._console.print(self._line(), highlight=False)
+
+    def add(self, counts: Counts) -> None:
+        """A part was committed."""
+        self._counts = Counts.sum([self._counts, counts])
+
+    def update(self, num_leased: int, num_ready: int) -> None:
+        """Show the state of things; called once a turn of the driver's loop."""
+        now_s = time.monotonic()
+        if num_ready and self._started_s is None:
+            self._started_s = now_s
+        description = "filling" if num_ready else "starting engines"
+        self._live.update(
+            self._task, completed=self._counts.rows, description=description, rates=self._rates()
+        )
+        if self._mode == "lines" and now_s - self._shown_s >= self._interval_s:
+            self._shown_s = now_s
+            workers = f"{num_ready} workers, {num_leased} shards in hand"
+            self._console.print(f"{self._line()}, {workers}", highlight=False)
+
+    def _line(self) -> str:
+        rows = f"{self._counts.rows}/{self._total_rows} rows"
+        problems = f"{self._counts.failed} failed, {self._counts.rejected} rejected"
+        return ", ".join(filter(None, (rows, problems, self._rates())))
+
+    def _rates(self) -> str:
+        if self._started_s is None or not self._counts.rows:
+            return ""
+        elapsed_s = max(time.monotonic() - self._started_s, 1e-9)
+        counts = self._counts
+        tokens = (counts.prompt_tokens + counts.completion_tokens) / elapsed_s
+        cached = counts.cached_tokens / max(counts.prompt_tokens, 1)
+        return f"{counts.rows / elapsed_s:,.0f} rows/s, {tokens:,.0f} tokens/s, {cached:.0%} cached"

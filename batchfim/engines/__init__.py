@@ -1,0 +1,1 @@
+"""Token ids → token ids, behind one Protocol."""

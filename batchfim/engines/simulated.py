@@ -1,0 +1,90 @@
+"""An engine that answers after a modelled time, for scheduler and fault tests; never a default."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+from collections.abc import Callable, Sequence
+
+from batchfim.config import Sampling, Simulated
+from batchfim.engines.engine import EngineInfo, Generation, Request, Timing
+from batchfim.errors import EngineDead, EngineStartError, RequestRefused, TryAgain
+
+
+class SimulatedEngine:
+    """Repeats a stretch of the prompt, chosen by the prompt and the seed, then stops."""
+
+    def __init__(
+        self,
+        config: Simulated,
+        sampling: Sampling,
+        *,
+        stop_token_ids: tuple[int, ...],
+        decode: Callable[[Sequence[int]], str],
+    ) -> None:
+        self._config = config
+        self._sampling = sampling
+        self._stop = stop_token_ids[0]
+        self._decode = decode
+        self._slots = asyncio.Semaphore(config.max_num_seqs)
+        self._dead = False
+
+    async def start(self) -> EngineInfo:
+        """Wait the modelled start."""
+        await asyncio.sleep(self._config.start_s)
+        if self._config.fail_start:
+            raise EngineStartError("the simulated engine was told not to start")
+        return EngineInfo("simulated", "1", "none")
+
+    async def generate(self, request: Request) -> list[Generation]:
+        """Answer after the prompt's prefill and the middle's decode time."""
+        return [await self._sample(request, index) for index in range(self._sampling.n)]
+
+    async def stop(self) -> None:
+        """Nothing to free."""
+
+    async def _sample(self, request: Request, index: int) -> Generation:
+        submitted_s = time.monotonic()
+        async with self._slots:
+            scheduled_s = time.monotonic()
+            self._fail_on_demand(request)
+            middle = self._middle(request, index)
+            await asyncio.sleep(len(request.token_ids) / self._config.prefill_tokens_per_s)
+            first_s = time.monotonic()
+            await asyncio.sleep(len(middle) / self._config.decode_tokens_per_s)
+            last_s = time.monotonic()
+        later = len(middle) - 1
+        return Generation(
+            token_ids=middle,
+            finish_reason="stop" if middle[-1] == self._stop else "length",
+            prompt_tokens=len(request.token_ids),
+            cached_tokens=0,
+            timing=Timing(
+                scheduled_s - submitted_s,
+                first_s - submitted_s,
+                last_s - submitted_s,
+                (last_s - first_s) / later if later else None,
+            ),
+        )
+
+    def _middle(self, request: Request, index: int) -> list[int]:
+        seed = request.seed + index if self._sampling.temperature > 0 else 0
+        text = f"{seed} {request.token_ids}".encode()
+        draw = int.from_bytes(hashlib.blake2b(text, digest_size=8).digest())
+        start = draw % len(request.token_ids)
+        middle = request.token_ids[start : start + 1 + draw % 24]
+        return [*middle, self._stop][: self._sampling.max_tokens]
+
+    def _fail_on_demand(self, request: Request) -> None:
+        if self._dead:
+            raise EngineDead("the simulated engine is dead")
+        config = self._config
+        text = self._decode(request.token_ids)
+        if config.die_if_contains and config.die_if_contains in text:
+            self._dead = True
+            raise EngineDead("the simulated engine died on demand")
+        if config.refuse_if_contains and config.refuse_if_contains in text:
+            raise RequestRefused("refused on demand")
+        if config.fail_if_contains and config.fail_if_contains in text:
+            raise TryAgain("failed on demand")

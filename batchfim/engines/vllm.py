@@ -1,0 +1,178 @@
+"""vLLM's AsyncLLM as an Engine: ids in, final ids out, timings from the engine's own clock."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import difflib
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+from batchfim.config import Engine as EngineConfig
+from batchfim.config import Sampling
+from batchfim.engines.engine import EngineInfo, Generation, Request, Timing
+from batchfim.errors import EngineDead, EngineStartError, RequestRefused, TryAgain
+
+# The prefix cache shares whole blocks only, and vLLM's CPU default of 128 tokens is longer than
+# many prompts: 32, the smallest that works there, took the hit rate from 56 % to 75 % and the
+# throughput up 1.4 times (HumanEval-Infilling MultiLine, 4M-parameter Llama, two cores).
+_CPU_DEFAULTS = {"block_size": 32, "max_num_seqs": 128, "kv_cache_memory_bytes": 1 << 30}
+_DEFAULTS = {
+    "enable_prefix_caching": True,
+    "generation_config": "vllm",  # the model's own sampling defaults must not leak in
+    "skip_tokenizer_init": True,  # ids in, ids out
+    "disable_log_stats": False,  # timings and cached tokens come with the statistics
+    "use_tqdm_on_load": False,
+}
+
+
+class VllmEngine:
+    """One vLLM engine: this process holds its front end, a child process its core."""
+
+    def __init__(
+        self,
+        model: Path,
+        config: EngineConfig,
+        sampling: Sampling,
+        *,
+        stop_token_ids: tuple[int, ...],
+        max_model_len: int | None,
+        trust_remote_code: bool = False,
+    ) -> None:
+        self._model = model
+        self._config = config
+        self._sampling = sampling
+        self._stop_token_ids = list(stop_token_ids)
+        self._max_model_len = max_model_len
+        self._trust_remote_code = trust_remote_code
+        self._llm: Any = None
+        self._params: Any = None
+
+    async def start(self) -> EngineInfo:
+        """Import vLLM, start the core process and load the model."""
+        _quiet_environment()
+        return await asyncio.to_thread(self._start)
+
+    async def generate(self, request: Request) -> list[Generation]:
+        """Complete one prompt; each sample is a request of its own, so that each is accounted."""
+        tasks = [self._sample(request, index) for index in range(self._sampling.n)]
+        return list(await asyncio.gather(*tasks))
+
+    async def stop(self) -> None:
+        """End the core process."""
+        if self._llm is not None:
+            llm, self._llm = self._llm, None
+            # On the loop's own thread: vLLM's output task must not see the core go before it is
+            # cancelled, or it reports a dead engine.
+            llm.shutdown()
+
+    def _start(self) -> EngineInfo:
+        import vllm
+        from vllm.engine.arg_utils import AsyncEngineArgs
+        from vllm.platforms import current_platform
+        from vllm.sampling_params import RequestOutputKind, SamplingParams
+        from vllm.v1.engine.async_llm import AsyncLLM
+
+        device = str(current_platform.device_type)
+        arguments = self._arguments(device)
+        _check_names(arguments, {field.name for field in dataclasses.fields(AsyncEngineArgs)})
+        try:
+            self._llm = AsyncLLM.from_engine_args(AsyncEngineArgs(**arguments))
+        except Exception as error:  # whatever stops a start is reported as the start's failure
+            raise _start_error(error) from error
+        self._params = SamplingParams(
+            max_tokens=self._sampling.max_tokens,
+            temperature=self._sampling.temperature,
+            top_p=self._sampling.top_p,
+            top_k=self._sampling.top_k,
+            stop_token_ids=self._stop_token_ids,
+            detokenize=False,
+            output_kind=RequestOutputKind.FINAL_ONLY,
+        )
+        return EngineInfo("vllm", vllm.__version__, device)
+
+    def _arguments(self, device: str) -> dict[str, Any]:
+        arguments: dict[str, Any] = {
+            "model": str(self._model),
+            "trust_remote_code": self._trust_remote_code,
+            "max_model_len": self._max_model_len,
+            **_DEFAULTS,
+            **(_CPU_DEFAULTS if device == "cpu" else {}),
+        }
+        if self._config.kv_cache_gib is not None:
+            arguments["kv_cache_memory_bytes"] = int(self._config.kv_cache_gib * (1 << 30))
+        return arguments | self._config.args
+
+    async def _sample(self, request: Request, index: int) -> Generation:
+        params = self._params.clone()
+        params.seed = request.seed + index if self._sampling.temperature > 0 else None
+        submitted_s = time.monotonic()
+        try:
+            prompt = {"type": "token", "prompt_token_ids": request.token_ids}
+            async for output in self._llm.generate(
+                prompt, params, f"{request.request_id}-{index}"
+            ):
+                final = output
+        except Exception as error:  # translated by the table below
+            raise _translate(error) from error
+        return _generation(final, submitted_s)
+
+
+def _generation(output: Any, submitted_s: float) -> Generation:
+    completion, stats = output.outputs[0], output.metrics
+    num_later_tokens = len(completion.token_ids) - 1
+    return Generation(
+        token_ids=list(completion.token_ids),
+        finish_reason=str(completion.finish_reason),
+        prompt_tokens=len(output.prompt_token_ids),
+        cached_tokens=output.num_cached_tokens or 0,
+        timing=Timing(
+            queue_s=max(stats.scheduled_ts - submitted_s, 0.0),
+            ttft_s=stats.first_token_ts - submitted_s,
+            latency_s=stats.last_token_ts - submitted_s,
+            tpot_s=(stats.last_token_ts - stats.first_token_ts) / num_later_tokens
+            if num_later_tokens > 0
+            else None,
+        ),
+    )
+
+
+def _translate(error: Exception) -> Exception:
+    """vLLM's errors to ours (`vllm/exceptions.py`, `vllm/v1/engine/exceptions.py`)."""
+    from vllm.exceptions import VLLMClientError
+    from vllm.v1.engine.exceptions import EngineDeadError
+
+    table: tuple[tuple[type[Exception] | tuple[type[Exception], ...], type[Exception]], ...] = (
+        (EngineDeadError, EngineDead),
+        ((VLLMClientError, ValueError, TypeError), RequestRefused),
+        (Exception, TryAgain),
+    )
+    ours = next(ours for theirs, ours in table if isinstance(error, theirs))
+    return ours(f"{type(error).__name__}: {error}")
+
+
+def _start_error(error: Exception) -> EngineStartError:
+    text = f"{type(error).__name__}: {error}".strip()
+    advice = ""
+    if any(word in text.lower() for word in ("memory", "kv cache", "kv_cache")):
+        advice = "; lower engine.kv_cache_gib or engine.max_model_len, or use a larger machine"
+    return EngineStartError(f"vLLM did not start: {text}{advice}")
+
+
+def _check_names(arguments: dict[str, Any], known: set[str]) -> None:
+    for name in arguments:
+        if name not in known:
+            close = difflib.get_close_matches(name, sorted(known), n=1)
+            hint = f"; did you mean {close[0]!r}?" if close else ""
+            raise EngineStartError(f"engine.args.{name}: this vLLM has no such argument{hint}")
+
+
+def _quiet_environment() -> None:
+    """Set before vLLM is imported: nobody is told of a run, and only errors reach the log."""
+    os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("PYTHONWARNINGS", "ignore")
+    os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
+    os.environ.setdefault("DO_NOT_TRACK", "1")

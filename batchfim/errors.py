@@ -1,0 +1,75 @@
+"""One exception tree. Foreign errors are translated into it at the edge where they occur.
+
+BatchfimError
+├── UserError            the config or the input is wrong; exit code 2, nothing written
+│   ├── ConfigError
+│   ├── InputError       names file, row and column
+│   ├── ModelError       no tokenizer, no config, sentinel missing, family refused
+│   └── OutputError      not writable, or belongs to another job
+├── JobHeld              another run holds the job; exit code 75
+├── StorageError         a file system failed after the checks at start had passed
+├── JobFailed            the job cannot go on; carries the first cause
+└── EngineError
+    ├── EngineStartError the engine never came up
+    ├── EngineDead       the engine is gone; its worker must go too
+    ├── RequestRefused   this request can never work: its row is rejected
+    └── TryAgain         this request may work later: its row is failed once retries are spent
+"""
+
+from __future__ import annotations
+
+
+class BatchfimError(Exception):
+    """Base of every error batchfim raises on purpose; `str(error)` is fit for a person."""
+
+
+class UserError(BatchfimError):
+    """The config or the input is wrong. Nothing was written."""
+
+
+class ConfigError(UserError):
+    """A job file, a `--set` or a flag is wrong."""
+
+
+class InputError(UserError):
+    """Input data cannot be read as records."""
+
+
+class ModelError(UserError):
+    """The model cannot be used for infilling as asked."""
+
+
+class OutputError(UserError):
+    """The output path cannot take this job."""
+
+
+class JobHeld(BatchfimError):
+    """Another run holds the job's lease."""
+
+
+class StorageError(BatchfimError):
+    """A file system failed in the middle of a run."""
+
+
+class JobFailed(BatchfimError):
+    """The job cannot go on; the message carries the first cause."""
+
+
+class EngineError(BatchfimError):
+    """Base of what an engine may raise; see `engines.engine.Engine`."""
+
+
+class EngineStartError(EngineError):
+    """The engine never came up; the message says why and what to change."""
+
+
+class EngineDead(EngineError):
+    """The engine died; every request in it is gone and no other will be answered."""
+
+
+class RequestRefused(EngineError):
+    """The engine will never accept this request."""
+
+
+class TryAgain(EngineError):
+    """The engine failed on this request in a way that may pass."""

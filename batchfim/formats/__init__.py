@@ -1,0 +1,1 @@
+"""Record → token ids → middle. Pure: no Ray, no vLLM, no clock."""

@@ -1,0 +1,1 @@
+"""Shards from files, and the order of records within a shard. Pure."""

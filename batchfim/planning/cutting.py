@@ -1,0 +1,33 @@
+"""Cut input files into shards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from batchfim.shards import InputFile, Shard, identity
+
+MAX_SHARD_BYTES = 32 << 20
+_SHARDS_PER_WORKER = 8
+_FEWEST_ROWS, _MOST_ROWS = 16, 2048
+
+
+def default_shard_rows(total_rows: int, num_workers: int) -> int:
+    """Rows in a shard: enough shards to balance the workers, few enough to keep them cheap."""
+    wanted = total_rows // (num_workers * _SHARDS_PER_WORKER)
+    return min(max(wanted, _FEWEST_ROWS), _MOST_ROWS)
+
+
+def cut_shards(files: Iterable[InputFile], shard_rows: int, fingerprint: str) -> list[Shard]:
+    """Shards in file and row order, at most `shard_rows` rows and about 32 MiB each.
+
+    A shard's id is a hash of what it reads and of the job's fingerprint, so that the same work
+    always has the same name, and a file that changed has new names.
+    """
+    shards = []
+    for file in files:
+        rows = max(1, min(shard_rows, int(MAX_SHARD_BYTES / max(file.row_bytes, 1.0))))
+        for start in range(0, file.num_rows, rows):
+            num_rows = min(rows, file.num_rows - start)
+            shard_id = identity(file.id, start, num_rows, fingerprint)
+            shards.append(Shard(shard_id, file.id, file.path, start, num_rows))
+    return shards

@@ -1,0 +1,14 @@
+"""The order of records within a shard."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+def sharing_order(prompts: Sequence[list[int]]) -> list[int]:
+    """Positions in an order that shares most prefix: depth-first over the prompt tree.
+
+    Lexicographic order of the ids is a depth-first walk, which is optimal for a prefix cache
+    (SGLang, arXiv 2312.07104, theorem 3.1).
+    """
+    return sorted(range(len(prompts)), key=prompts.__getitem__)

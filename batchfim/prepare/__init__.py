@@ -1,0 +1,18 @@
+"""Make records (Parquet with a hole) from sources: code, HumanEval-Infilling, JSON lines."""
+
+from batchfim.prepare.code import DEFAULT_KINDS, prepare_code
+from batchfim.prepare.holes import Hole, Kind, cut
+from batchfim.prepare.humaneval import prepare_humaneval
+from batchfim.prepare.jsonl import prepare_jsonl
+from batchfim.prepare.report import PrepareReport
+
+__all__ = [
+    "DEFAULT_KINDS",
+    "Hole",
+    "Kind",
+    "PrepareReport",
+    "cut",
+    "prepare_code",
+    "prepare_humaneval",
+    "prepare_jsonl",
+]

@@ -1,0 +1,128 @@
+"""Records from source code: every record is one file with one hole."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+
+from batchfim.errors import ConfigError, InputError
+from batchfim.prepare.holes import Hole, Kind, cut
+from batchfim.prepare.report import PrepareReport, Tally, counts
+from batchfim.prepare.sources import read_sources
+from batchfim.prepare.texts import Choice, Skipped, Source
+from batchfim.prepare.writer import Row, write_records
+
+DEFAULT_KINDS = (Kind.LINE, Kind.MULTI_LINE, Kind.RANDOM_SPAN)
+DEFAULT_MAX_BYTES = 1_000_000
+COLUMNS = ("id", "prefix", "suffix", "middle_reference", "language", "path", "kind")
+_SCHEMA = pa.schema([(name, pa.string()) for name in COLUMNS])
+# A short file has few places; this many draws find nearly all of them.
+_DRAWS_PER_HOLE = 8
+
+
+def prepare_code(
+    source: Path,
+    out: Path,
+    *,
+    kinds: Sequence[str] = DEFAULT_KINDS,
+    per_file: int = 1,
+    seed: int = 0,
+    languages: Sequence[str] = (),
+    code_column: str | None = None,
+    max_bytes: int = DEFAULT_MAX_BYTES,
+    overwrite: bool = False,
+) -> PrepareReport:
+    """Cut holes into the source files under `source`; write the records to `out`.
+
+    `source` is a folder of source files, or a Parquet file or folder with a code column (default
+    `code`; naming one reads a mixed folder as Parquet) and optionally `path` and `language`.
+    Each file gets up to `per_file` different holes of each kind; a file over `max_bytes` UTF-8
+    bytes is skipped. The holes of a file depend on seed, kind, its path and its text alone.
+    Columns: COLUMNS, all text; path and language are null where unknown. An id is
+    `<place>:<start>-<end>:<kind>`, place being the path in the folder or `<Parquet file>#<row>`,
+    start and end character offsets.
+    Raises InputError if nothing can be read or no hole cut; ConfigError for an option; OutputError.
+    """
+    chosen = _kinds(kinds)
+    _check_positive("--per-file", per_file)
+    _check_positive("--max-bytes", max_bytes)
+    choice = Choice(code_column, frozenset(name.lower() for name in languages), max_bytes)
+    tally = Tally()
+    rows = _rows(source, choice, chosen, per_file, seed, tally)
+    num_rows = write_records(out, _SCHEMA, rows, sources=[source], overwrite=overwrite)
+    return tally.report(out, num_rows)
+
+
+def _kinds(names: Sequence[str]) -> list[Kind]:
+    known = [kind.value for kind in Kind]
+    unknown = [name for name in names if name not in known]
+    if unknown or not names:
+        found = f"unknown kind {unknown[0]!r}" if unknown else "no kind"
+        raise ConfigError(f"--kind: {found}; expected one or more of {', '.join(known)}")
+    return [Kind(name) for name in dict.fromkeys(names)]
+
+
+def _check_positive(option: str, value: int) -> None:
+    if value < 1:
+        raise ConfigError(f"{option} {value}: expected a whole number from 1 up")
+
+
+def _rows(
+    root: Path, choice: Choice, kinds: Sequence[Kind], per_file: int, seed: int, tally: Tally
+) -> Iterator[Row]:
+    for found in read_sources(root, choice):
+        if isinstance(found, Skipped):
+            tally.skipped[found.reason] += 1
+            continue
+        holes = [(kind, hole) for kind in kinds for hole in _cut(found, kind, per_file, seed)]
+        if not holes:
+            tally.skipped["no place for a hole"] += 1
+            continue
+        tally.num_files += 1
+        for kind, hole in holes:
+            tally.kinds[kind.value] += 1
+            yield _row(found, kind, hole)
+    if not tally.num_files:
+        raise InputError(_nothing(root, choice, tally))
+
+
+def _nothing(root: Path, choice: Choice, tally: Tally) -> str:
+    wanted = f"; --language was {', '.join(sorted(choice.languages))}" if choice.languages else ""
+    return (
+        f"{root}: no record could be made; skipped: {counts(tally.skipped) or 'nothing, no rows'}"
+        f"{wanted}; expected at least one file with code: name another source or other options"
+    )
+
+
+def _cut(source: Source, kind: Kind, number: int, seed: int) -> list[Hole]:
+    rng = _rng(source, kind, seed)
+    holes: dict[Hole, None] = {}
+    for _ in range(number * _DRAWS_PER_HOLE):
+        hole = cut(source.text, kind, rng) if len(holes) < number else None
+        if hole is None:
+            break
+        holes[hole] = None
+    return list(holes)
+
+
+def _rng(source: Source, kind: Kind, seed: int) -> random.Random:
+    # The text too: rows without a path, and the many `setup.py`, shall not share their draws.
+    key = json.dumps([seed, kind.value, source.path, source.text]).encode()
+    return random.Random(int.from_bytes(hashlib.blake2b(key, digest_size=16).digest(), "big"))
+
+
+def _row(source: Source, kind: Kind, hole: Hole) -> Row:
+    return {
+        "id": f"{source.place}:{hole.start}-{hole.end}:{kind.value}",
+        "prefix": source.text[: hole.start],
+        "suffix": source.text[hole.end :],
+        "middle_reference": source.text[hole.start : hole.end],
+        "language": source.language,
+        "path": source.path,
+        "kind": kind.value,
+    }

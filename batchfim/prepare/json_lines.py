@@ -1,0 +1,104 @@
+"""Read JSON lines, gzip or not, with errors that name file, line and field."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from batchfim.errors import InputError
+
+_GZIP_MAGIC = b"\x1f\x8b"
+_JSON_NAMES = {type(None): "null", bool: "true or false", dict: "an object", list: "a list"}
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One JSON object; `number` counts from 1 and includes blank lines, as editors do."""
+
+    file: Path
+    number: int
+    fields: dict[str, Any]
+
+    def value(self, field: str) -> Any:
+        if field not in self.fields:
+            raise InputError(
+                f"{self.file}:{self.number}: no field {field!r}; this line has "
+                f"{', '.join(map(repr, self.fields)) or 'none'}: name one of these"
+            )
+        return self.fields[field]
+
+    def text(self, field: str) -> str:
+        value = self.value(field)
+        if not isinstance(value, str):
+            raise self.error(field, f"expected text, found {json_name(value)}: make it a string")
+        if not value.isascii():
+            self._check_utf8(field, value)
+        return value
+
+    def error(self, field: str, message: str) -> InputError:
+        return InputError(f"{self.file}:{self.number}: field {field!r}: {message}")
+
+    def _check_utf8(self, field: str, value: str) -> None:
+        # JSON may escape half a surrogate pair, which no UTF-8 file can hold.
+        try:
+            value.encode()
+        except UnicodeEncodeError as error:
+            raise self.error(
+                field, f"character {error.start} is half a surrogate pair; expected whole text"
+            ) from error
+
+
+def read_lines(file: Path) -> Iterator[Line]:
+    """The file's objects, one line in memory at a time; blank lines are passed over.
+
+    Raises InputError if the file is missing, empty, damaged, or a line is not a JSON object.
+    """
+    number = 0
+    found = False
+    try:
+        with file.open("rb") as raw:
+            packed = raw.peek(2)[:2] == _GZIP_MAGIC
+            for number, line in enumerate(gzip.GzipFile(fileobj=raw) if packed else raw, 1):
+                if line.strip():
+                    found = True
+                    yield Line(file, number, _parse(line, file, number))
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise InputError(
+            f"{file}: the gzip data is cut short or damaged after line {number} ({error}); "
+            "expected a whole file: copy or download it again"
+        ) from error
+    except OSError as error:
+        raise InputError(
+            f"{file}: cannot read: {error.strerror or error}; expected a file of JSON lines"
+        ) from error
+    if not found:
+        raise InputError(f"{file}: empty; expected one JSON object on each line: check the file")
+
+
+def json_name(value: object) -> str:
+    """What JSON calls it, for messages."""
+    if isinstance(value, str):
+        return "text"
+    return _JSON_NAMES.get(type(value), f"the number {value}")
+
+
+def _parse(line: bytes, file: Path, number: int) -> dict[str, Any]:
+    try:
+        parsed = json.loads(line.decode("utf-8-sig"))
+    # RecursionError: brackets nested by the thousand.
+    except (ValueError, RecursionError) as error:
+        raise InputError(
+            f"{file}:{number}: not valid JSON: {error}; expected one JSON object on each line: "
+            "repair or remove this line"
+        ) from error
+    if not isinstance(parsed, dict):
+        raise InputError(
+            f"{file}:{number}: expected a JSON object, found {json_name(parsed)}: "
+            "write the line as an object with named fields"
+        )
+    return parsed

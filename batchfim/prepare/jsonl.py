@@ -1,0 +1,153 @@
+"""Records from any JSON lines, fields mapped by name."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+
+from batchfim.errors import ConfigError
+from batchfim.prepare.ids import IdRegister
+from batchfim.prepare.json_lines import Line, json_name, read_lines
+from batchfim.prepare.report import PrepareReport, Tally
+from batchfim.prepare.writer import Row, check_out, write_records
+
+_INT64 = range(-(2**63), 2**63)
+
+
+@dataclass(frozen=True, slots=True)
+class _Fields:
+    columns: Mapping[str, str]  # output column -> input field, all text
+    id_field: str | None
+    keep: tuple[str, ...]
+
+
+def prepare_jsonl(
+    files: Sequence[Path],
+    out: Path,
+    *,
+    prefix: str,
+    suffix: str,
+    middle: str | None = None,
+    id_field: str | None = None,
+    keep: Sequence[str] = (),
+    overwrite: bool = False,
+) -> PrepareReport:
+    """Turn JSON lines (gzip or not) into records in `out`, in the files' order.
+
+    `prefix`, `suffix`, `middle`, `id_field` and `keep` name input fields. Columns: id, prefix,
+    suffix, middle_reference (with `middle`), then `keep` under their own names: text, or 64-bit
+    integers, or 64-bit floats where any value has a fraction, null allowed. To learn these types
+    the files are read twice. Without `id_field` the id is `<file>:<line>`, the file relative to
+    the folder all files share.
+    Raises InputError, naming file, line and field; ConfigError if a file is named twice or a
+    kept field would hide a column; OutputError.
+    """
+    columns = {"prefix": prefix, "suffix": suffix}
+    if middle is not None:
+        columns["middle_reference"] = middle
+    fields = _Fields(columns, id_field, tuple(dict.fromkeys(keep)))
+    _check(files, fields)
+    check_out(out, files, overwrite)
+    types = _keep_types(files, fields.keep)
+    schema = pa.schema([(name, pa.string()) for name in ("id", *columns)] + list(types.items()))
+    tally = Tally()
+    rows = _rows(files, fields, types, tally)
+    num_rows = write_records(out, schema, rows, sources=files, overwrite=overwrite)
+    return tally.report(out, num_rows)
+
+
+def _check(files: Sequence[Path], fields: _Fields) -> None:
+    if not files:
+        raise ConfigError("no file named; expected at least one file of JSON lines")
+    resolved = [file.resolve() for file in files]
+    for file, path in zip(files, resolved, strict=True):
+        if resolved.count(path) > 1:
+            raise ConfigError(f"{file}: named twice; expected each file once: name it once")
+    for name in fields.keep:
+        if name == "id" or name in fields.columns:
+            raise ConfigError(
+                f"--keep {name}: the records have a column of this name; rename the field, or "
+                f"leave it out of --keep (taken: id, {', '.join(fields.columns)})"
+            )
+
+
+def _rows(
+    files: Sequence[Path], fields: _Fields, types: Mapping[str, pa.DataType], tally: Tally
+) -> Iterator[Row]:
+    labels = _labels(files)
+    with closing(IdRegister()) as ids:
+        for file in files:
+            for line in read_lines(file):
+                row: dict[str, str | int | float | None] = {"id": f"{labels[file]}:{line.number}"}
+                if fields.id_field is not None:
+                    row["id"] = given = _id(line, fields.id_field)
+                    ids.add(given, file, line.number, fields.id_field)
+                row |= {column: line.text(field) for column, field in fields.columns.items()}
+                yield row | {name: _kept(line, name, types[name]) for name in fields.keep}
+            tally.num_files += 1
+
+
+def _labels(files: Sequence[Path]) -> dict[Path, str]:
+    folder = os.path.commonpath([file.resolve().parent for file in files])
+    return {file: file.resolve().relative_to(folder).as_posix() for file in files}
+
+
+def _id(line: Line, field: str) -> str:
+    value = line.value(field)
+    is_whole_number = isinstance(value, int) and not isinstance(value, bool)
+    return str(value) if is_whole_number else line.text(field)
+
+
+def _kept(line: Line, field: str, data_type: pa.DataType) -> str | int | float | None:
+    value: str | int | float | None = line.value(field)
+    return float(value) if value is not None and data_type == pa.float64() else value
+
+
+def _keep_types(files: Sequence[Path], keep: Sequence[str]) -> dict[str, pa.DataType]:
+    """The narrowest column type that holds every value of a field: one pass, nothing kept."""
+    types: dict[str, pa.DataType] = {}
+    if keep:
+        for line in (line for file in files for line in read_lines(file)):
+            for field in keep:
+                found = _type_of(line, field)
+                types[field] = _wider(line, field, types.get(field, pa.null()), found)
+    # A field that is null everywhere still needs a type that readers know.
+    return {name: pa.string() if kind == pa.null() else kind for name, kind in types.items()}
+
+
+def _wider(line: Line, field: str, so_far: pa.DataType, found: pa.DataType) -> pa.DataType:
+    if found == pa.null() or found == so_far:
+        return so_far
+    if so_far == pa.null():
+        return found
+    if pa.string() in (so_far, found):
+        raise line.error(
+            field,
+            f"found {json_name(line.value(field))}, other lines before it hold "
+            f"{'text' if so_far == pa.string() else 'numbers'}; a column has one type: "
+            "make them alike, or leave the field out of --keep",
+        )
+    return pa.float64()
+
+
+def _type_of(line: Line, field: str) -> pa.DataType:
+    value = line.value(field)
+    if value is None:
+        return pa.null()
+    if isinstance(value, str):
+        line.text(field)  # raises for what UTF-8 cannot hold
+        return pa.string()
+    if isinstance(value, float):
+        return pa.float64()
+    if isinstance(value, int) and not isinstance(value, bool) and value in _INT64:
+        return pa.int64()
+    raise line.error(
+        field,
+        f"found {json_name(value)}; a kept field is text or a 64-bit number: "
+        "make it one, or leave the field out of --keep",
+    )

@@ -1,0 +1,93 @@
+"""Source text from the code column of a Parquet file; each row is one file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from batchfim.errors import InputError
+from batchfim.prepare.texts import Choice, Skipped, Source, decode, language_of
+
+DEFAULT_CODE_COLUMN = "code"
+_ROWS_AT_ONCE = 64
+_BUFFER_BYTES = 1024 * 1024
+
+
+def read_parquet(file: Path, label: str, choice: Choice) -> Iterator[Source | Skipped]:
+    """The file's rows in order; `place` is `label` and the row's number, from 0.
+
+    Columns `path` and `language` are used where present; language may else follow from path.
+    Raises InputError, naming file and column, if the file is damaged or a column is not text.
+    """
+    try:
+        # Without these two a whole row group is in memory at once.
+        with pq.ParquetFile(file, pre_buffer=False, buffer_size=_BUFFER_BYTES) as parquet:
+            code_column = choice.code_column or DEFAULT_CODE_COLUMN
+            columns = _columns(parquet.schema_arrow, file, code_column)
+            row = 0
+            for batch in parquet.iter_batches(_ROWS_AT_ONCE, columns=columns):
+                for code, path, language in _texts(batch, code_column):
+                    yield _source(f"{label}#{row}", code, path, language, choice)
+                    row += 1
+    except (pa.ArrowException, OSError) as error:
+        is_empty = file.is_file() and file.stat().st_size == 0
+        raise InputError(
+            f"{file}: {'empty' if is_empty else 'cannot read'}: {error}; expected a whole Parquet "
+            "file with a code column: write or copy it again, or name a folder of source files"
+        ) from error
+
+
+def _columns(schema: pa.Schema, file: Path, code_column: str) -> list[str]:
+    if code_column not in schema.names:
+        raise InputError(
+            f"{file}: no column {code_column!r}; the file has "
+            f"{', '.join(map(repr, schema.names)) or 'none'}: name one with --code-column"
+        )
+    columns = [code_column, *(name for name in ("path", "language") if name in schema.names)]
+    for name in columns:
+        if not _is_text(schema.field(name).type):
+            raise InputError(
+                f"{file}: column {name!r}: expected text, found {schema.field(name).type}: "
+                "store it as a string column, or name another column"
+            )
+    return columns
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    plain = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return plain in (pa.string(), pa.large_string(), pa.string_view())
+
+
+def _texts(
+    batch: pa.RecordBatch, code_column: str
+) -> Iterator[tuple[bytes | None, str | None, str | None]]:
+    """Rows as (code, path, language); code stays bytes, as Parquet does not promise UTF-8."""
+    nothing = [None] * batch.num_rows
+    names = (code_column, "path", "language")
+    code, path, language = (
+        batch.column(name).cast(pa.large_binary()).to_pylist()
+        if name in batch.schema.names
+        else nothing
+        for name in names
+    )
+    for one in zip(code, path, language, strict=True):
+        yield one[0], _name(one[1]), _name(one[2])
+
+
+def _name(value: bytes | None) -> str | None:
+    return value.decode(errors="replace") if value else None
+
+
+def _source(
+    place: str, code: bytes | None, path: str | None, language: str | None, choice: Choice
+) -> Source | Skipped:
+    language = language or (language_of(path) if path else None)
+    if not choice.takes(language):
+        return Skipped("other language")
+    if code is None:
+        return Skipped("null")
+    text = decode(code, choice.max_bytes)
+    return text if isinstance(text, Skipped) else Source(place, text, path, language)

@@ -1,0 +1,74 @@
+"""One file's source text, and the reasons why a file yields none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import PurePath
+
+LANGUAGES = {
+    extension: language
+    for language, extensions in {
+        "c": ".c .h",
+        "cpp": ".cc .cpp .cxx .hh .hpp .hxx",
+        "csharp": ".cs",
+        "go": ".go",
+        "java": ".java",
+        "javascript": ".js .jsx .mjs .cjs",
+        "kotlin": ".kt .kts",
+        "lua": ".lua",
+        "php": ".php",
+        "python": ".py .pyi",
+        "ruby": ".rb",
+        "rust": ".rs",
+        "scala": ".scala",
+        "shell": ".sh .bash",
+        "swift": ".swift",
+        "typescript": ".ts .tsx .mts .cts",
+    }.items()
+    for extension in extensions.split()
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One file's text. `place` is unique in a run; path and language are None where unknown."""
+
+    place: str
+    text: str
+    path: str | None
+    language: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which sources to read. Languages are lower case, none means all; bytes are per source."""
+
+    code_column: str | None
+    languages: frozenset[str]
+    max_bytes: int
+
+    def takes(self, language: str | None) -> bool:
+        return not self.languages or (language or "").lower() in self.languages
+
+
+def language_of(path: str | PurePath) -> str | None:
+    return LANGUAGES.get(PurePath(path).suffix.lower())
+
+
+def decode(code: bytes, max_bytes: int) -> str | Skipped:
+    """The text with nothing changed: byte order mark and line ends stay."""
+    if not code:
+        return Skipped("empty")
+    if len(code) > max_bytes:
+        return Skipped("over --max-bytes")
+    if b"\0" in code:
+        return Skipped("binary")
+    try:
+        return code.decode()
+    except UnicodeDecodeError:
+        return Skipped("not UTF-8")

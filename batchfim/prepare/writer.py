@@ -1,0 +1,152 @@
+"""Stream records to Parquet files; they become visible all at once, when the last is whole."""
+
+from __future__ import annotations
+
+import itertools
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from batchfim.errors import OutputError
+
+Row = Mapping[str, str | int | float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bytes are those of the text in UTF-8, before compression. A larger row stands alone."""
+
+    row_group_rows: int = 10_000
+    row_group_bytes: int = 64 * 1024 * 1024
+    file_rows: int = 1_000_000
+
+
+DEFAULT_LIMITS = Limits()
+
+
+def write_records(
+    out: Path,
+    schema: pa.Schema,
+    rows: Iterable[Row],
+    *,
+    sources: Sequence[Path],
+    overwrite: bool,
+    limits: Limits = DEFAULT_LIMITS,
+) -> int:
+    """Write `rows` as `out/records-00000.parquet`, ...; returns how many there were.
+
+    At most two row groups are in memory. If `rows` raises, `out` stays as it was.
+    Raises OutputError if `out` cannot take the files; `overwrite` replaces Parquet files only.
+    """
+    check_out(out, sources, overwrite)
+    groups = _row_groups(rows, limits)
+    # Most bad input shows in the first rows: read them before anything is created.
+    groups = itertools.chain(list(itertools.islice(groups, 1)), groups)
+    with _output_errors(out), _aside(out.resolve()) as aside:
+        # A folder inside, because a temporary one is closed to other users.
+        folder = aside / "new"
+        folder.mkdir()
+        num_rows = _write_files(folder, schema, groups, limits.file_rows)
+        check_out(out, sources, overwrite)
+        _publish(folder, out.resolve(), aside / "old", overwrite)
+    return num_rows
+
+
+def check_out(out: Path, sources: Sequence[Path], overwrite: bool) -> None:
+    """Raises OutputError, saying the way out, if `out` cannot take records made from `sources`."""
+    for source in sources:
+        if source.resolve().is_relative_to(out.resolve()):
+            raise OutputError(f"{out}: the source {source} lies in it; name another folder with -o")
+    with _output_errors(out):
+        if not out.exists():
+            return
+        if not out.is_dir():
+            raise OutputError(f"{out}: is a file; expected a folder: name another with -o")
+        held = sorted(out.iterdir())
+    parquet = [path.name for path in held if path.suffix == ".parquet" and path.is_file()]
+    others = [path.name for path in held if path.name not in parquet]
+    if others:
+        raise OutputError(
+            f"{out}: holds {', '.join(others[:3])}{', ...' * (len(others) > 3)}, which prepare "
+            "will not replace; expected a new or empty folder: name another with -o"
+        )
+    if parquet and not overwrite:
+        raise OutputError(
+            f"{out}: already holds {len(parquet)} Parquet file(s), first {parquet[0]}; "
+            "pass --overwrite to replace them, or name another folder with -o"
+        )
+
+
+@contextmanager
+def _output_errors(out: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(
+            f"{out}: cannot write records here: {error}; free the path or name another with -o"
+        ) from error
+
+
+@contextmanager
+def _aside(out: Path) -> Iterator[Path]:
+    """A folder beside `out`, so on its file system, that vanishes with all that is left in it."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as name:
+        yield Path(name)
+
+
+def _publish(folder: Path, out: Path, old: Path, overwrite: bool) -> None:
+    if overwrite and out.exists():
+        out.rename(old)
+    try:
+        folder.rename(out)
+    except OSError:
+        if old.exists():
+            old.rename(out)
+        raise
+
+
+def _write_files(
+    folder: Path, schema: pa.Schema, groups: Iterator[list[Row]], file_rows: int
+) -> int:
+    num_rows = 0
+    for index in itertools.count():
+        first = next(groups, None)
+        if first is None:
+            break
+        rows_in_file = 0
+        name = folder / f"records-{index:05d}.parquet"
+        with pq.ParquetWriter(name, schema, compression="zstd") as writer:
+            for group in itertools.chain([first], groups):
+                writer.write_batch(pa.RecordBatch.from_pylist(group, schema=schema))
+                rows_in_file += len(group)
+                if rows_in_file >= file_rows:
+                    break
+        num_rows += rows_in_file
+    return num_rows
+
+
+def _row_groups(rows: Iterable[Row], limits: Limits) -> Iterator[list[Row]]:
+    group: list[Row] = []
+    held = 0
+    for row in rows:
+        size = sum(_num_bytes(value) for value in row.values())
+        full = len(group) >= limits.row_group_rows or held + size > limits.row_group_bytes
+        if group and full:
+            yield group
+            group, held = [], 0
+        group.append(row)
+        held += size
+    if group:
+        yield group
+
+
+def _num_bytes(value: str | int | float | None) -> int:
+    if not isinstance(value, str):
+        return 8
+    return len(value) if value.isascii() else len(value.encode())

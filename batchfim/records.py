@@ -1,0 +1,145 @@
+"""What flows: a shard of records in, one row per record and sample out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import pyarrow as pa
+
+from batchfim.errors import InputError
+
+
+class Status(StrEnum):
+    """How a record ended."""
+
+    OK = "ok"
+    REJECTED = "rejected"  # can never work: the reason is in `error`
+    FAILED = "failed"  # may work later
+
+
+OUTPUT_FIELDS: tuple[pa.Field, ...] = (
+    pa.field("middle", pa.string()),
+    pa.field("raw_middle", pa.string()),
+    pa.field("status", pa.string(), nullable=False),
+    pa.field("error", pa.string()),
+    pa.field("finish_reason", pa.string()),
+    pa.field("sample", pa.int32(), nullable=False),
+    pa.field("family", pa.string(), nullable=False),
+    pa.field("order", pa.string(), nullable=False),
+    pa.field("prompt_tokens", pa.int32(), nullable=False),
+    pa.field("cached_tokens", pa.int32(), nullable=False),
+    pa.field("completion_tokens", pa.int32(), nullable=False),
+    pa.field("truncated_prefix_tokens", pa.int32(), nullable=False),
+    pa.field("truncated_suffix_tokens", pa.int32(), nullable=False),
+    pa.field("queue_s", pa.float64()),
+    pa.field("ttft_s", pa.float64()),
+    pa.field("tpot_s", pa.float64()),
+    pa.field("latency_s", pa.float64()),
+    pa.field("worker", pa.string(), nullable=False),
+    pa.field("attempt", pa.int32(), nullable=False),
+)
+OUTPUT_COLUMNS = tuple(field.name for field in OUTPUT_FIELDS)
+
+
+@dataclass(slots=True)
+class Completion:
+    """One output row's added columns; the defaults are those of a row without a generation.
+
+    Token counts are per sample: `prompt_tokens - cached_tokens` is what the engine computed for
+    it. Durations are seconds on one monotonic clock, from the moment the worker handed the prompt
+    over (`queue_s`: to its first step, `ttft_s`: to its first token, `latency_s`: to its last);
+    `tpot_s` is the mean time of each later token, null for one-token middles.
+    """
+
+    status: Status
+    sample: int = 0
+    middle: str | None = None
+    raw_middle: str | None = None
+    error: str | None = None
+    finish_reason: str | None = None
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    completion_tokens: int = 0
+    truncated_prefix_tokens: int = 0
+    truncated_suffix_tokens: int = 0
+    queue_s: float | None = None
+    ttft_s: float | None = None
+    tpot_s: float | None = None
+    latency_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Hole:
+    """A record's two texts."""
+
+    prefix: str
+    suffix: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Why a row cannot be a record."""
+
+    reason: str
+
+
+def read_holes(table: pa.Table, prefix: str, suffix: str) -> list[Hole | Fault]:
+    """Each row's hole, or why the row cannot have one."""
+    columns = _texts(table[prefix], prefix), _texts(table[suffix], suffix)
+    return [_hole(before, after) for before, after in zip(*columns, strict=True)]
+
+
+def _hole(prefix: str | Fault, suffix: str | Fault) -> Hole | Fault:
+    if isinstance(prefix, Fault):
+        return prefix
+    return suffix if isinstance(suffix, Fault) else Hole(prefix, suffix)
+
+
+def _texts(column: pa.ChunkedArray, name: str) -> list[str | Fault]:
+    """Decoded value by value, as one row that is not UTF-8 must not stop its neighbours."""
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    return [_text(value, name) for value in column.cast(pa.large_binary()).to_pylist()]
+
+
+def _text(value: bytes | None, name: str) -> str | Fault:
+    if value is None:
+        return Fault(f"column {name!r} is null, expected text")
+    try:
+        return value.decode("utf8")
+    except UnicodeDecodeError as error:
+        return Fault(f"column {name!r} is not UTF-8 text: {error.reason} at byte {error.start}")
+
+
+def is_text(data_type: pa.DataType) -> bool:
+    """Whether a column of this type can hold a prefix or a suffix."""
+    if pa.types.is_dictionary(data_type):
+        return is_text(data_type.value_type)
+    return any(
+        test(data_type)
+        for test in (
+            pa.types.is_string,
+            pa.types.is_large_string,
+            pa.types.is_string_view,
+            pa.types.is_binary,
+            pa.types.is_large_binary,
+            pa.types.is_binary_view,
+        )
+    )
+
+
+def output_schema(kept: pa.Schema, source: str) -> pa.Schema:
+    """The kept input columns, then `OUTPUT_FIELDS`.
+
+    Raises:
+        InputError: an input column is called like an added one.
+    """
+    clashes = [name for name in kept.names if name in OUTPUT_COLUMNS]
+    if clashes:
+        others = [name for name in kept.names if name not in OUTPUT_COLUMNS]
+        raise InputError(
+            f"{source}: column {', '.join(map(repr, clashes))} would be overwritten by the "
+            f"output's own; rename it, or choose what rides along: --set 'input.keep={others}'"
+        )
+    return pa.schema([*kept, *OUTPUT_FIELDS])

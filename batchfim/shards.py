@@ -1,0 +1,52 @@
+"""The unit of work: a shard, the file it is cut from, the lease under which it is worked."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class InputFile:
+    """One Parquet file as the plan sees it. `digest` is of the file's footer."""
+
+    path: str
+    size_bytes: int
+    num_rows: int
+    digest: str
+    row_bytes: float  # uncompressed, on average
+
+    @property
+    def id(self) -> str:
+        """Identity of the file's content at its path."""
+        return identity(self.path, self.size_bytes, self.digest)
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """A contiguous row range of one input file: leased, retried, committed and counted as one."""
+
+    id: str
+    file: str  # id of the input file
+    path: str
+    start: int
+    num_rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """A shard given to a worker for one attempt.
+
+    `verdict`: the shard has used up a budget, and its rows are to be written as failed, with this
+    text as their error, without asking the engine.
+    """
+
+    shard: Shard
+    attempt: int
+    verdict: str | None = None
+
+
+def identity(*parts: object) -> str:
+    """Hex digest of some values, 20 characters; the same in every process."""
+    text = "\n".join(map(str, parts))
+    return hashlib.blake2b(text.encode(), digest_size=10).hexdigest()

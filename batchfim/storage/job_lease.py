@@ -1,0 +1,143 @@
+"""The lease of the job: two runs never share an output.
+
+Works on any store that lists what was written, without an atomic create. Each run writes a claim
+of its own, then looks at the others': a held claim wins at once; of two that are both still
+claiming, the one with the smaller name waits and the other gives way. A held claim is renewed by
+a thread; one that was not renewed for `LEASE_S`, by the store's own clock, is dead, and so is one
+whose process no longer runs on this host.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import threading
+import time
+import uuid
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from types import TracebackType
+from typing import Self
+
+import psutil
+from pyarrow import fs
+
+from batchfim.errors import JobHeld, StorageError
+from batchfim.storage.location import Location
+
+LEASE_S = 60.0
+_RENEW_S = 15.0
+_POLL_S = 0.1
+
+
+@dataclass(frozen=True)
+class Claim:
+    """Who claims the job; `started_s` tells a process from a later one with the same pid."""
+
+    host: str
+    pid: int
+    started_s: float
+    held: bool
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether its process is known to have ended; only this host's processes can be."""
+        if self.host != socket.gethostname():
+            return False
+        try:
+            return abs(float(psutil.Process(self.pid).create_time()) - self.started_s) > 1
+        except psutil.NoSuchProcess:
+            return True
+
+
+class JobLease:
+    """Holds a job from `with` to its end."""
+
+    def __init__(self, folder: Location) -> None:
+        self._folder = folder
+        self._name = f"{uuid.uuid4().hex}.json"
+        self._lost = threading.Event()
+        self._released = threading.Event()
+        self._renewer = threading.Thread(target=self._renew, daemon=True)
+
+    @property
+    def lost(self) -> bool:
+        """Whether the claim could not be renewed in time; the run must stop committing."""
+        return self._lost.is_set()
+
+    def __enter__(self) -> Self:
+        """Take the lease.
+
+        Raises:
+            JobHeld: another run has it; the message says who.
+        """
+        self._write(held=False)
+        while rivals := self._rivals():
+            name, rival = min(rivals.items())
+            if rival.held or self._name > name:
+                self._mine().delete()
+                raise JobHeld(
+                    f"{self._folder.path}: the job is held by process {rival.pid} on "
+                    f"{rival.host}; wait for it to end, or choose another output.path"
+                )
+            time.sleep(_POLL_S)
+            self._write(held=False)
+        self._write(held=True)
+        self._renewer.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._released.set()
+        self._renewer.join()
+        self._mine().delete()
+
+    def _mine(self) -> Location:
+        return self._folder / self._name
+
+    def _write(self, *, held: bool) -> None:
+        pid = os.getpid()
+        started_s = psutil.Process(pid).create_time()
+        claim = Claim(socket.gethostname(), pid, started_s, held)
+        self._mine().write(json.dumps(asdict(claim)).encode())
+
+    def _renew(self) -> None:
+        renewed_s = time.monotonic()
+        while not self._released.wait(_RENEW_S):
+            try:
+                self._write(held=True)
+                renewed_s = time.monotonic()
+            except StorageError:
+                if time.monotonic() - renewed_s > LEASE_S - _RENEW_S:
+                    self._lost.set()
+
+    def _rivals(self) -> dict[str, Claim]:
+        """Live claims of other runs, by name; those held come first, dead ones are removed."""
+        claims = [info for info in self._folder.list() if info.path.endswith(".json")]
+        now = next(info.mtime for info in claims if info.base_name == self._name)
+        rivals: dict[str, Claim] = {}
+        for info in claims:
+            if info.base_name == self._name:
+                continue
+            claim = self._read(info)
+            if claim is None or claim.is_gone or _age_s(now, info.mtime) > LEASE_S:
+                Location(self._folder.filesystem, info.path).delete()
+            else:
+                rivals[info.base_name] = claim
+        held = {name: claim for name, claim in rivals.items() if claim.held}
+        return held or rivals
+
+    def _read(self, info: fs.FileInfo) -> Claim | None:
+        try:
+            return Claim(**json.loads(Location(self._folder.filesystem, info.path).read()))
+        except (StorageError, ValueError, TypeError):  # released meanwhile, or no claim at all
+            return None
+
+
+def _age_s(now: datetime, then: datetime) -> float:
+    return (now - then).total_seconds()

@@ -1,0 +1,88 @@
+"""Where a model's files are, and what of them a prompt needs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import snapshot_download
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+from batchfim.config import Model, demo_model_path
+from batchfim.errors import ModelError
+
+_PROMPT_FILES = ["config.json", "tokenizer.json", "tokenizer_config.json"]
+
+
+@dataclass(frozen=True)
+class ModelFiles:
+    """A model's folder, with the two files that decide its prompts read."""
+
+    path: Path
+    config: dict[str, Any]
+    tokenizer_json: str
+
+    @property
+    def context_tokens(self) -> int | None:
+        """Positions the model was built for, where its config says so."""
+        for key in ("max_position_embeddings", "n_positions", "n_ctx"):
+            if isinstance(self.config.get(key), int):
+                return int(self.config[key])
+        return None
+
+    def digest(self) -> str:
+        """Identity of the model: its config, its tokenizer, names and sizes of all files."""
+        digest = hashlib.blake2b(digest_size=16)
+        digest.update(json.dumps(self.config, sort_keys=True).encode())
+        digest.update(self.tokenizer_json.encode())
+        for file in sorted(self.path.rglob("*.safetensors")):
+            digest.update(f"{file.name} {file.stat().st_size}\n".encode())
+        return digest.hexdigest()
+
+
+def find_model(model: Model, *, weights: bool) -> ModelFiles:
+    """Locate a model: `demo`, a folder, or a model id fetched through the hub's cache.
+
+    Args:
+        model: the config's section.
+        weights: fetch the weights too, or only what a prompt needs.
+
+    Raises:
+        ModelError: no such model, or its config or tokenizer is missing.
+    """
+    folder = _locate(model, weights=weights)
+    config_text = _read(folder, "config.json", model.path)
+    tokenizer_json = _read(folder, "tokenizer.json", model.path)
+    try:
+        config = json.loads(config_text)
+    except json.JSONDecodeError as error:
+        raise ModelError(f"model {model.path}: config.json is not JSON: {error}") from None
+    return ModelFiles(folder, config, tokenizer_json)
+
+
+def _locate(model: Model, *, weights: bool) -> Path:
+    if model.path == "demo":
+        return demo_model_path()
+    folder = Path(model.path).expanduser()
+    if folder.is_dir():
+        return folder.resolve()
+    try:
+        patterns = None if weights else _PROMPT_FILES
+        return Path(snapshot_download(model.path, revision=model.revision, allow_patterns=patterns))
+    except (HFValidationError, HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
+        raise ModelError(
+            f"model {model.path!r}: not a folder here, and not to be had as a model id: {reason}"
+        ) from None
+
+
+def _read(folder: Path, name: str, model: str) -> str:
+    try:
+        return (folder / name).read_text(encoding="utf8")
+    except FileNotFoundError:
+        raise ModelError(f"model {model}: {folder} has no {name}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ModelError(f"model {model}: {folder / name} cannot be read: {error}") from None

@@ -1,0 +1,106 @@
+"""Read the rows of a shard, with memory bounded by shards and not by files or row groups."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator
+from itertools import accumulate
+from threading import Lock
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from batchfim.errors import InputError
+from batchfim.shards import Shard
+from batchfim.storage.location import Location, storage_errors
+
+_BATCH_BYTES = 4 << 20
+_BUFFER_BYTES = 1 << 20
+
+
+class RowReader:
+    """Reads shards of one worker.
+
+    A cursor stays open on the file read last. Parquet has no way into the middle of a row group
+    but to decode it from its start, so a later shard of the same group goes on from where the
+    cursor stands: a worker that gets its shards in row order decodes each group once.
+    """
+
+    def __init__(self, columns: list[str]) -> None:
+        self._columns = columns
+        self._cursor: _Cursor | None = None
+        self._lock = Lock()
+
+    def read(self, shard: Shard) -> pa.Table:
+        """The shard's rows.
+
+        Raises:
+            InputError: the file is damaged or shorter than planned; names file and rows.
+        """
+        location = Location.of(shard.path)
+        try:
+            with self._lock, storage_errors(location):
+                cursor, self._cursor = self._cursor, None  # a failed cursor is not kept
+                if not cursor or not cursor.reaches(shard):
+                    cursor = _Cursor(location, shard, self._columns)
+                table = cursor.take(shard.start, shard.num_rows)
+                self._cursor = cursor
+                return table
+        except (pa.ArrowException, EOFError) as error:
+            rows = f"rows {shard.start} to {shard.start + shard.num_rows - 1}"
+            raise InputError(f"{shard.path}: {rows} cannot be read: {error}") from None
+
+
+class _Cursor:
+    """A position in one file that only moves forward."""
+
+    def __init__(self, location: Location, shard: Shard, columns: list[str]) -> None:
+        self._path = shard.path
+        source = location.filesystem.open_input_file(location.path)
+        self._file = pq.ParquetFile(source, buffer_size=_BUFFER_BYTES, pre_buffer=False)
+        metadata = self._file.metadata
+        sizes = [metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)]
+        self._starts = [0, *accumulate(sizes)]
+        group = self._group(shard.start)
+        self._row = self._starts[group]
+        self._rest: pa.RecordBatch | None = None
+        self._batches: Iterator[pa.RecordBatch] = self._file.iter_batches(
+            batch_size=_batch_rows(metadata),
+            row_groups=range(group, metadata.num_row_groups),
+            columns=columns,
+        )
+
+    def reaches(self, shard: Shard) -> bool:
+        """Whether going on from here is no slower than opening the file anew."""
+        return (
+            shard.path == self._path
+            and self._row <= shard.start
+            and self._group(shard.start) <= self._group(self._row) + 1
+        )
+
+    def take(self, start: int, num_rows: int) -> pa.Table:
+        """Move forward to `start` and read `num_rows` rows."""
+        while self._row < start:
+            self._next(start - self._row)
+        batches, missing = [], num_rows
+        while missing:
+            batches.append(self._next(missing))
+            missing -= batches[-1].num_rows
+        return pa.Table.from_batches(batches)
+
+    def _next(self, at_most: int) -> pa.RecordBatch:
+        batch = self._rest if self._rest is not None else next(self._batches, None)
+        if batch is None:
+            raise EOFError(f"the file ends at row {self._row}")
+        taken = batch.slice(0, at_most)
+        self._rest = batch.slice(at_most) if batch.num_rows > at_most else None
+        self._row += taken.num_rows
+        return taken
+
+    def _group(self, row: int) -> int:
+        return min(bisect_right(self._starts, row) - 1, max(len(self._starts) - 2, 0))
+
+
+def _batch_rows(metadata: pq.FileMetaData) -> int:
+    num_bytes = sum(metadata.row_group(i).total_byte_size for i in range(metadata.num_row_groups))
+    return max(1, min(4096, int(_BATCH_BYTES * metadata.num_rows / max(num_bytes, 1))))

@@ -1,0 +1,94 @@
+"""Workers as threads of this process: for debugging and tests, and for a single engine."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import queue
+import threading
+import time
+from concurrent.futures import Future
+from typing import Any
+
+from batchfim.errors import BatchfimError
+from batchfim.shards import Lease
+from batchfim.workers.pool import (
+    Event,
+    ShardEnded,
+    WorkerGone,
+    WorkerReady,
+    WorkerSpec,
+)
+from batchfim.workers.worker import Worker
+
+_STOP_S = 30.0
+
+
+class LocalPool:
+    """One thread with an event loop for each worker."""
+
+    def __init__(self, spec: WorkerSpec) -> None:
+        self._spec = spec
+        self._events: queue.Queue[Event] = queue.Queue()
+        self._threads: dict[str, _WorkerThread] = {}
+
+    def add_worker(self, worker: str) -> None:
+        self._threads[worker] = _WorkerThread(worker, self._spec, self._events)
+
+    def remove_worker(self, worker: str) -> None:
+        thread = self._threads.pop(worker, None)
+        if thread:
+            thread.stop()
+
+    def submit(self, worker: str, lease: Lease) -> None:
+        self._threads[worker].submit(lease)
+
+    def wait(self, timeout_s: float) -> list[Event]:
+        events: list[Event] = []
+        with contextlib.suppress(queue.Empty):
+            events.append(self._events.get(timeout=timeout_s))
+            while True:
+                events.append(self._events.get_nowait())
+        return [event for event in events if event.worker in self._threads]
+
+    def close(self) -> None:
+        for worker in list(self._threads):
+            self.remove_worker(worker)
+
+
+class _WorkerThread:
+    def __init__(self, name: str, spec: WorkerSpec, events: queue.Queue[Event]) -> None:
+        self._name = name
+        self._events = events
+        self._worker: Worker | None = None
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name=name, daemon=True)
+        self._thread.start()
+        self._run(self._start(spec))
+
+    def submit(self, lease: Lease) -> None:
+        self._run(self._work(lease))
+
+    def stop(self) -> None:
+        if self._worker:
+            self._run(self._worker.stop()).result(_STOP_S)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(_STOP_S)
+
+    def _run(self, coroutine: Any) -> Future[Any]:
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+
+    async def _start(self, spec: WorkerSpec) -> None:
+        started_s = time.monotonic()
+        try:
+            self._worker, engine = await Worker.start(self._name, spec)
+        except BatchfimError as error:
+            self._events.put(WorkerGone(self._name, error))
+        else:
+            start_s = time.monotonic() - started_s
+            self._events.put(WorkerReady(self._name, engine, start_s))
+
+    async def _work(self, lease: Lease) -> None:
+        assert self._worker is not None
+        outcome = await self._worker.work(lease)
+        self._events.put(ShardEnded(self._name, lease, outcome))

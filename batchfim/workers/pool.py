@@ -1,0 +1,76 @@
+"""What the driver asks of the place where its workers live."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from batchfim.config import JobConfig
+from batchfim.engines.engine import EngineInfo
+from batchfim.errors import BatchfimError
+from batchfim.metrics.report import ShardReport
+from batchfim.shards import Lease
+
+
+@dataclass(frozen=True)
+class WorkerSpec:
+    """All a worker is told when it starts."""
+
+    config: JobConfig
+    kept_columns: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ShardFailure:
+    """An attempt that raised. `worker_lost`: the engine died, and its worker must be replaced."""
+
+    cause: str
+    worker_lost: bool = False
+
+
+@dataclass(frozen=True)
+class WorkerReady:
+    """A worker's engine is up."""
+
+    worker: str
+    engine: EngineInfo
+    start_s: float
+
+
+@dataclass(frozen=True)
+class WorkerGone:
+    """A worker ended: it did not come up (`error` says why), or it was lost later."""
+
+    worker: str
+    error: BatchfimError
+
+
+@dataclass(frozen=True)
+class ShardEnded:
+    """A lease came back."""
+
+    worker: str
+    lease: Lease
+    outcome: ShardReport | ShardFailure
+
+
+Event = WorkerReady | WorkerGone | ShardEnded
+
+
+class Pool(Protocol):
+    """Starts workers, hands them leases, tells what became of both."""
+
+    def add_worker(self, worker: str) -> None:
+        """Start a worker of this name; `WorkerReady` or `WorkerGone` follows."""
+
+    def remove_worker(self, worker: str) -> None:
+        """End a worker at once; nothing more is heard of it."""
+
+    def submit(self, worker: str, lease: Lease) -> None:
+        """Hand a lease to a worker that is ready; `ShardEnded` or `WorkerGone` follows."""
+
+    def wait(self, timeout_s: float) -> list[Event]:
+        """What happened; returns at the first event, or empty after the time-out."""
+
+    def close(self) -> None:
+        """End all workers and leave no process behind."""

@@ -1,0 +1,171 @@
+"""`prepare jsonl`: any fields, gzip or not, and what is said of a bad line."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from typer.testing import CliRunner
+
+from batchfim.errors import ConfigError, InputError, OutputError
+from batchfim.prepare import PrepareReport, prepare_jsonl
+from batchfim.prepare.cli import prepare_app
+
+GOOD = {"before": "a = ", "after": "\r\n", "gold": "1é", "key": "k1", "stars": 3}
+
+
+def lines(file: Path, *objects: Any) -> Path:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("".join(json.dumps(one) + "\n" for one in objects))
+    return file
+
+
+def prepare(file: Path, **options: Any) -> PrepareReport:
+    mapped = {"prefix": "before", "suffix": "after", **options}
+    return prepare_jsonl([file], file.parent / "out", **mapped)
+
+
+def test_fields_are_mapped_and_others_ride_along(tmp_path: Path) -> None:
+    file = lines(tmp_path / "a.jsonl", GOOD, {**GOOD, "key": 7, "stars": None, "x": [1]})
+    report = prepare(file, middle="gold", id_field="key", keep=["stars", "before", "stars"])
+    table = pq.read_table(tmp_path / "out")
+    assert table.schema == pa.schema(
+        [(name, pa.string()) for name in ("id", "prefix", "suffix", "middle_reference")]
+        + [("stars", pa.int64()), ("before", pa.string())]
+    )
+    row = {"prefix": "a = ", "suffix": "\r\n", "middle_reference": "1é", "before": "a = "}
+    assert table.to_pylist() == [{"id": "k1", "stars": 3, **row}, {"id": "7", "stars": None, **row}]
+    assert (report.num_rows, report.num_files, report.skipped) == (2, 1, {})
+
+
+def test_without_id_the_place_is_the_id(tmp_path: Path) -> None:
+    first = lines(tmp_path / "a" / "x.jsonl", GOOD)
+    second = tmp_path / "b" / "x.jsonl"
+    second.parent.mkdir()
+    second.write_bytes(
+        b"\xef\xbb\xbf" + json.dumps(GOOD).encode() + b"\r\n\n" + json.dumps(GOOD).encode()
+    )
+    prepare_jsonl([first, second], tmp_path / "out", prefix="before", suffix="after")
+    table = pq.read_table(tmp_path / "out")
+    assert table.column_names == ["id", "prefix", "suffix"]
+    assert table["id"].to_pylist() == ["a/x.jsonl:1", "b/x.jsonl:1", "b/x.jsonl:3"]
+
+
+@pytest.mark.parametrize(
+    ("values", "kind", "kept"),
+    [
+        ([1, None, 2.5], pa.float64(), [1.0, None, 2.5]),
+        ([0.5, 2**60 + 1], pa.float64(), [0.5, 2.0**60]),
+        ([None, 2**63 - 1], pa.int64(), [None, 2**63 - 1]),
+        ([None, "é"], pa.string(), [None, "é"]),
+        ([None, None], pa.string(), [None, None]),
+    ],
+)
+def test_a_kept_column_has_the_narrowest_type(
+    tmp_path: Path, values: list[Any], kind: pa.DataType, kept: list[Any]
+) -> None:
+    prepare(lines(tmp_path / "a.jsonl", *({**GOOD, "v": value} for value in values)), keep=["v"])
+    column = pq.read_table(tmp_path / "out")["v"]
+    assert column.type == kind
+    assert column.to_pylist() == kept
+
+
+def test_gzip_is_told_by_content_not_by_name(tmp_path: Path) -> None:
+    file = tmp_path / "a.jsonl"
+    file.write_bytes(gzip.compress(json.dumps(GOOD).encode()))
+    assert prepare(file).num_rows == 1
+
+
+@pytest.mark.parametrize(
+    ("second", "options", "message"),
+    [
+        ('{"before": ', {}, r"a.jsonl:2: not valid JSON: .*repair"),
+        ("[" * 100_000, {}, r"a.jsonl:2: not valid JSON"),
+        ('["before"]', {}, r"a.jsonl:2: expected a JSON object, found a list"),
+        ('{"before": "a", "x": 1}', {}, r"a.jsonl:2: no field 'after'; .* 'before', 'x'"),
+        ("{}", {}, r"a.jsonl:2: no field 'before'; this line has none"),
+        ('{"before": 1, "after": ""}', {}, r"a.jsonl:2: field 'before': expected text, .* 1:"),
+        ('{"before": null, "after": ""}', {}, r"field 'before': expected text, found null"),
+        (r'{"before": "\ud800", "after": ""}', {}, r"a.jsonl:2: field 'before': character 0"),
+        ('{"before": "", "after": ""}', {"middle": "gold"}, r"a.jsonl:2: no field 'gold'"),
+        ('{"before": "", "after": ""}', {"keep": ["key"]}, r"a.jsonl:2: no field 'key'"),
+        ('{"before": "", "after": ""}', {"id_field": "key"}, r"a.jsonl:2: no field 'key'"),
+        (json.dumps(GOOD), {"id_field": "key"}, r"a.jsonl:2: .*'k1' was used before, at .*:1"),
+        ('{"key": true}', {"id_field": "key"}, r"field 'key': expected text, found true or false"),
+        ('{"stars": "3"}', {"keep": ["stars"]}, r"a.jsonl:2: field 'stars': found text, .*numbers"),
+        ('{"key": 3}', {"keep": ["key"]}, r"field 'key': found the number 3, .*hold text"),
+        ('{"key": [1]}', {"keep": ["key"]}, r"field 'key': found a list"),
+        ('{"key": false}', {"keep": ["key"]}, r"field 'key': found true or false"),
+        (r'{"key": "\udc00"}', {"keep": ["key"]}, r"field 'key': character 0 is half"),
+        ('{"stars": 9223372036854775808}', {"keep": ["stars"]}, r"a.jsonl:2: .*64-bit number"),
+    ],
+)
+def test_a_bad_line_is_named_and_nothing_is_written(
+    tmp_path: Path, second: str, options: dict[str, Any], message: str
+) -> None:
+    file = tmp_path / "a.jsonl"
+    file.write_text(f"{json.dumps(GOOD)}\n{second}\n")
+    with pytest.raises(InputError, match=message):
+        prepare(file, **options)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.jsonl"]
+
+
+def test_a_bad_file_is_named(tmp_path: Path) -> None:
+    packed = gzip.compress(
+        b"".join(json.dumps({**GOOD, "key": n}).encode() + b"\n" for n in range(999))
+    )
+    damaged = bytearray(packed)
+    damaged[len(packed) // 2] ^= 0xFF
+    latin = json.dumps(GOOD, ensure_ascii=False).encode("latin-1")
+    for content, message in [
+        (b"", r"a.jsonl: empty"),
+        (b"\n \n", r"a.jsonl: empty"),
+        (gzip.compress(b""), r"a.jsonl: empty"),
+        (packed[: len(packed) // 2], r"a.jsonl: the gzip data is cut short .*after line \d"),
+        (packed[:-4], r"a.jsonl: the gzip data is cut short"),
+        (bytes(damaged), r"a.jsonl"),
+        (packed + b"tail", r"a.jsonl: the gzip data"),
+        (latin, r"a.jsonl:1: not valid JSON: .*utf-8"),
+    ]:
+        (tmp_path / "a.jsonl").write_bytes(content)
+        with pytest.raises(InputError, match=message):
+            prepare(tmp_path / "a.jsonl")
+    for missing in (tmp_path / "gone.jsonl", tmp_path):
+        with pytest.raises(InputError, match=r"cannot read: (No such file|Is a directory)"):
+            prepare_jsonl([missing], tmp_path / "out", prefix="a", suffix="b")
+    assert not (tmp_path / "out").exists()
+
+
+def test_wrong_options_are_named(tmp_path: Path) -> None:
+    file = lines(tmp_path / "a.jsonl", {**GOOD, "prefix": "x"})
+    with pytest.raises(ConfigError, match="--keep prefix: the records have a column"):
+        prepare(file, keep=["prefix"])
+    with pytest.raises(ConfigError, match="named twice"):
+        prepare_jsonl([file, file], tmp_path / "out", prefix="before", suffix="after")
+    with pytest.raises(ConfigError, match="no file named"):
+        prepare_jsonl([], tmp_path / "out", prefix="before", suffix="after")
+
+
+def test_output_is_refused_before_the_input_is_read(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "old.parquet").touch()
+    with pytest.raises(OutputError, match="--overwrite"):
+        prepare(tmp_path / "gone.jsonl", keep=["stars"])
+
+
+def test_command_takes_every_option(tmp_path: Path) -> None:
+    file, out = lines(tmp_path / "a.jsonl", GOOD), tmp_path / "out"
+    arguments = ["jsonl", str(file), "-o", str(out), "--prefix", "before", "--suffix", "after"]
+    arguments += ["--middle", "gold", "--id", "key", "--keep", "stars", "--keep", "gold"]
+    for extra in ([], ["--overwrite"]):
+        result = CliRunner().invoke(prepare_app, arguments + extra, catch_exceptions=False)
+        assert result.output == f"1 records from 1 files, 0 skipped: {out}\n"
+    assert pq.read_table(out).to_pylist() == [
+        {"id": "k1", "prefix": "a = ", "suffix": "\r\n", "middle_reference": "1é", "stars": 3}
+        | {"gold": "1é"}
+    ]
