@@ -84,14 +84,14 @@ class TextTokenizer:
     def cut_start(self, token_ids: list[int], keep: int) -> list[int]:
         """The last `keep` ids, less what would begin inside a character (at most 3 ids)."""
         first = len(token_ids) - keep
-        for start in range(first, min(first + 4, len(token_ids))):
+        for start in range(first, min(first + 4, len(token_ids) + 1)):
             if not self.decode(token_ids[start : start + 8]).startswith(_REPLACEMENT):
                 return token_ids[start:]
         return token_ids[first:]
 
     def cut_end(self, token_ids: list[int], keep: int) -> list[int]:
         """The first `keep` ids, less what would end inside a character (at most 3 ids)."""
-        for end in range(keep, max(keep - 4, 0), -1):
+        for end in range(keep, max(keep - 4, -1), -1):
             if not self.decode(token_ids[max(end - 8, 0) : end]).endswith(_REPLACEMENT):
                 return token_ids[:end]
         return token_ids[:keep]

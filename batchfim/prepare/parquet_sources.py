@@ -22,21 +22,22 @@ def read_parquet(file: Path, label: str, choice: Choice) -> Iterator[Source | Sk
     Columns `path` and `language` are used where present; language may else follow from path.
     Raises InputError, naming file and column, if the file is damaged or a column is not text.
     """
+    row = 0
     try:
         # Without these two a whole row group is in memory at once.
         with pq.ParquetFile(file, pre_buffer=False, buffer_size=_BUFFER_BYTES) as parquet:
             code_column = choice.code_column or DEFAULT_CODE_COLUMN
             columns = _columns(parquet.schema_arrow, file, code_column)
-            row = 0
             for batch in parquet.iter_batches(_ROWS_AT_ONCE, columns=columns):
                 for code, path, language in _texts(batch, code_column):
                     yield _source(f"{label}#{row}", code, path, language, choice)
                     row += 1
     except (pa.ArrowException, OSError) as error:
         is_empty = file.is_file() and file.stat().st_size == 0
+        problem = "empty" if is_empty else f"cannot read, after {row} good rows"
         raise InputError(
-            f"{file}: {'empty' if is_empty else 'cannot read'}: {error}; expected a whole Parquet "
-            "file with a code column: write or copy it again, or name a folder of source files"
+            f"{file}: {problem}: {error}; expected a whole Parquet file with a code column: "
+            "write or copy it again, or name a folder of source files"
         ) from error
 
 

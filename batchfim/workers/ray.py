@@ -5,7 +5,10 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import signal
+import threading
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import ray
@@ -127,15 +130,27 @@ def _connect(resources: Resources) -> bool:
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     address = resources.ray_address or os.environ.get("RAY_ADDRESS")
     try:
-        ray.init(
-            address=address or "local",
-            include_dashboard=False if address is None else None,
-            logging_level=logging.ERROR,
-            log_to_driver=True,
-        )
+        with _own_sigterm():
+            ray.init(
+                address=address or "local",
+                include_dashboard=False if address is None else None,
+                logging_level=logging.ERROR,
+                log_to_driver=True,
+            )
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise ConfigError(f"no Ray at {address or 'this machine'}: {_first_line(error)}") from None
     return True
+
+
+@contextlib.contextmanager
+def _own_sigterm() -> Iterator[None]:
+    """Keep this process's SIGTERM handler: `ray.init` puts one there that exits at once."""
+    handler = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, handler)
 
 
 def _first_line(error: Exception) -> str:

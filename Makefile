@@ -1,0 +1,37 @@
+# `make demo` and `make test` set up all they need: Python 3.11 and make are enough.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+TORCH_INDEX := https://download.pytorch.org/whl/cpu
+
+.PHONY: demo test check train-demo clean
+
+demo: $(READY)
+	$(BIN)/batchfim demo
+
+test: $(READY)
+	$(BIN)/python -m pytest
+
+check: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+# Two to three hours on two cores.
+train-demo: $(READY)
+	$(BIN)/python -m batchfim.demo.training
+
+# The wheels in requirements/ were seen working together; --no-deps keeps out what breaks them on
+# CPU (torchvision, torchaudio, torchcodec). The CPU build of torch may not be on the configured
+# index, and then comes from PyTorch's own.
+$(READY): requirements/cpu.txt requirements/dev.txt requirements/torch-cpu.txt pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --no-deps -r requirements/torch-cpu.txt || \
+		$(BIN)/pip install --quiet --no-deps -r requirements/torch-cpu.txt --index-url $(TORCH_INDEX)
+	$(BIN)/pip install --quiet --no-deps -r requirements/cpu.txt -r requirements/dev.txt
+	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
+	touch $(READY)
+
+clean:
+	rm -rf $(VENV) demo-out

@@ -1,0 +1,5 @@
+"""`python -m batchfim`."""
+
+from batchfim.cli import main
+
+main()

@@ -1,0 +1,95 @@
+"""Orders, missing sentinels, BOS, and formats given in a job file."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+from tiny import STARCODER_CONTROLS, tiny_json
+
+from batchfim.errors import ConfigError, ModelError
+from batchfim.formats.catalog import CATALOG
+from batchfim.formats.encoder import Encoder, Prompt
+from batchfim.formats.format import Format
+from batchfim.formats.tokenizer import TextTokenizer
+
+CODESTRAL = {
+    "family": "codestral",
+    "layouts": {"sp": ["[SUFFIX]", "{suffix}", "[PREFIX]", "{prefix}"]},
+    "order": "sp",
+    "stops": ["</s>"],
+    "bos": "<s>",
+}
+
+
+@pytest.fixture(scope="module")
+def mistral() -> TextTokenizer:
+    added = {"<s>": True, "</s>": True, "[PREFIX]": False, "[SUFFIX]": False}
+    return TextTokenizer(tiny_json(added), Format(**CODESTRAL).control_texts())
+
+
+def test_an_order_the_family_lacks_lists_those_it_has(tiny: TextTokenizer) -> None:
+    with pytest.raises(ConfigError, match=r"'spm'.*starcoder has psm, spm_v2"):
+        Encoder(CATALOG["starcoder"], "spm", tiny)
+
+
+def test_missing_sentinels_are_named_and_the_others_are_not() -> None:
+    controls = {text: flag for text, flag in STARCODER_CONTROLS.items() if "middle" not in text}
+    tokenizer = TextTokenizer(tiny_json(controls), CATALOG["starcoder"].control_texts())
+    with pytest.raises(ModelError, match=r"starcoder.*no '<fim_middle>';"):
+        Encoder(CATALOG["starcoder"], "psm", tokenizer)
+
+
+def test_a_missing_stop_is_named_too() -> None:
+    form = CATALOG["starcoder"].model_copy(update={"stops": ("<|gone|>",)})
+    with pytest.raises(ModelError, match=r"'<\|gone\|>'"):
+        Encoder(form, "psm", TextTokenizer(tiny_json(), form.control_texts()))
+
+
+def test_a_custom_format_with_bos(mistral: TextTokenizer) -> None:
+    encoder = Encoder(Format(**CODESTRAL), None, mistral)
+    (prompt,) = encoder.encode(["<s>p"], ["[PREFIX]s"])
+    before, after = mistral.encode(["<s>p", "[PREFIX]s"])
+    assert prompt == Prompt([256, 259, *after, 258, *before])
+    assert prompt.token_ids.count(256) == 1  # BOS typed by a user is text
+    assert [piece.text for piece in encoder.pieces("<s>p", "[PREFIX]s")] == [
+        "<s>",
+        "[SUFFIX]",
+        "[PREFIX]s",
+        "[PREFIX]",
+        "<s>p",
+    ]
+
+
+def test_bos_counts_against_the_context(mistral: TextTokenizer) -> None:
+    encoder = Encoder(Format(**CODESTRAL), None, mistral, max_prompt_tokens=10)
+    (prompt,) = encoder.encode(["p" * 50], ["s" * 50])
+    assert isinstance(prompt, Prompt)
+    assert len(prompt.token_ids) == 10
+    assert prompt.token_ids[0] == 256
+
+
+@pytest.mark.parametrize("name", CATALOG)
+def test_families_of_the_catalog_prepend_nothing(name: str) -> None:
+    form = CATALOG[name]
+    assert form.layout("psm")[0] in ("<fim_prefix>", "<fim-prefix>")
+    assert form.layout("spm_v2")[-1] == "{prefix}"
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"order": "psm"}, r"order 'psm' has no layout; layouts: \['sp'\]"),
+        ({"layouts": {}}, "layouts"),
+        ({"layouts": {"sp": ["[SUFFIX]", "{suffix}"]}}, r"'sp' must hold \{prefix\} exactly once"),
+        ({"layouts": {"sp": ["{prefix}", "{suffix}", "{suffix}"]}}, r"must hold \{suffix\}"),
+        ({"stops": []}, "stops"),
+        ({"family": ""}, "family"),
+        ({"context_tokens": 0}, "context_tokens"),
+        ({"sentinels": {}}, "sentinels"),
+    ],
+)
+def test_a_format_that_cannot_be_meant_is_refused(change: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(ValidationError, match=complaint):
+        Format(**(CODESTRAL | change))

@@ -1,0 +1,77 @@
+"""What `batchfim prompt` shows, on StarCoder2's vocabulary: nothing more and nothing less."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tiny import tiny_json
+from tokenizers import Tokenizer
+
+from batchfim.api import show_prompt
+from batchfim.errors import ConfigError, ModelError
+
+BEFORE, AFTER = "def f(x):\n    return ", "\n\nf('<fim_middle>')  # é\n"
+
+
+@pytest.fixture
+def model(tmp_path: Path, starcoder2_path: Path) -> Path:
+    (tmp_path / "config.json").write_text('{"model_type": "starcoder2"}')
+    (tmp_path / "tokenizer.json").symlink_to(starcoder2_path)
+    return tmp_path
+
+
+def expected(starcoder2_path: Path) -> dict[str, Any]:
+    raw = Tokenizer.from_file(str(starcoder2_path))
+    raw.encode_special_tokens = True  # enough here: all of StarCoder2's are flagged special
+    before, after = raw.encode(BEFORE).ids, raw.encode(AFTER).ids
+    return {
+        "family": "starcoder2",
+        "order": "spm_v2",
+        "token_ids": [1, 3, *after, 2, *before],
+        "pieces": [
+            {"kind": "sentinel", "text": "<fim_prefix>", "token_ids": [1]},
+            {"kind": "sentinel", "text": "<fim_suffix>", "token_ids": [3]},
+            {"kind": "suffix", "text": AFTER, "token_ids": after},
+            {"kind": "sentinel", "text": "<fim_middle>", "token_ids": [2]},
+            {"kind": "prefix", "text": BEFORE, "token_ids": before},
+        ],
+        "stop_token_ids": [0, 6],
+        "prompt_tokens": len(before) + len(after) + 3,
+    }
+
+
+def test_api(model: Path, starcoder2_path: Path) -> None:
+    assert show_prompt(str(model), BEFORE, AFTER, order="spm_v2") == expected(starcoder2_path)
+
+
+def test_command_line_prints_the_same_as_json(model: Path, starcoder2_path: Path) -> None:
+    arguments = ["--model", str(model), "--prefix", BEFORE, "--suffix", AFTER, "--order", "spm_v2"]
+    program = "import sys; from batchfim.cli import main; sys.argv[0] = 'batchfim'; main()"
+    command = [sys.executable, "-c", program, "prompt", *arguments, "--json"]
+    run = subprocess.run(command, capture_output=True, check=True)
+    assert json.loads(run.stdout) == expected(starcoder2_path)
+    assert run.stderr == b""
+
+
+def test_a_family_of_ones_own_choice(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"model_type": "llama"}')
+    (tmp_path / "tokenizer.json").write_text(tiny_json())
+    with pytest.raises(ModelError, match="'llama'"):
+        show_prompt(str(tmp_path), "a", "b")
+    shown = show_prompt(str(tmp_path), "a", "b", family="starcoder")
+    assert (shown["family"], shown["order"], shown["prompt_tokens"]) == ("starcoder", "psm", 5)
+    with pytest.raises(ConfigError, match="starcoder has psm, spm_v2"):
+        show_prompt(str(tmp_path), "a", "b", family="starcoder", order="sp")
+
+
+@pytest.mark.parametrize("missing", ["config.json", "tokenizer.json"])
+def test_a_folder_that_is_no_model_says_what_it_lacks(tmp_path: Path, missing: str) -> None:
+    for name in {"config.json", "tokenizer.json"} - {missing}:
+        (tmp_path / name).write_text("{}")
+    with pytest.raises(ModelError, match=f"has no {missing}"):
+        show_prompt(str(tmp_path), "a", "b")
