@@ -116,7 +116,7 @@ def _plan(
     )
     work = plan_work(inputs.files, planned, done, shard_rows, fingerprint)
     ledger.supersede(work.superseded)
-    ledger.clean_up(work.pending)
+    ledger.clean_up(done)
     ledger.add_to_plan(work.added)
     return planned + work.added, work.pending
 

@@ -26,4 +26,5 @@ def build_engine(config: JobConfig, infiller: Infiller) -> Engine:
         stop_token_ids=stop_token_ids,
         max_model_len=infiller.max_model_len,
         trust_remote_code=config.model.trust_remote_code,
+        shares_cores=config.schedule.workers > 1,
     )

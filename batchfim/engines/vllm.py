@@ -10,6 +10,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from batchfim.config import Engine as EngineConfig
 from batchfim.config import Sampling
 from batchfim.engines.engine import EngineInfo, Generation, Request, Timing
@@ -40,19 +42,32 @@ class VllmEngine:
         stop_token_ids: tuple[int, ...],
         max_model_len: int | None,
         trust_remote_code: bool = False,
+        shares_cores: bool = False,
     ) -> None:
+        """Nothing is started yet.
+
+        Args:
+            model: folder with config and weights.
+            config: the engine's section.
+            sampling: how every middle is drawn.
+            stop_token_ids: ids that end a middle.
+            max_model_len: context in tokens; None: the model's.
+            trust_remote_code: let the model run its own Python code.
+            shares_cores: on CPU, other engines may run on the same cores.
+        """
         self._model = model
         self._config = config
         self._sampling = sampling
         self._stop_token_ids = list(stop_token_ids)
         self._max_model_len = max_model_len
         self._trust_remote_code = trust_remote_code
+        self._shares_cores = shares_cores
         self._llm: Any = None
         self._params: Any = None
 
     async def start(self) -> EngineInfo:
         """Import vLLM, start the core process and load the model."""
-        _quiet_environment()
+        _set_environment(self._shares_cores)
         return await asyncio.to_thread(self._start)
 
     async def generate(self, request: Request) -> list[Generation]:
@@ -78,6 +93,8 @@ class VllmEngine:
         device = str(current_platform.device_type)
         arguments = self._arguments(device)
         _check_names(arguments, {field.name for field in dataclasses.fields(AsyncEngineArgs)})
+        if device == "cpu":
+            _check_memory(arguments["kv_cache_memory_bytes"])
         try:
             self._llm = AsyncLLM.from_engine_args(AsyncEngineArgs(**arguments))
         except Exception as error:  # whatever stops a start is reported as the start's failure
@@ -111,9 +128,7 @@ class VllmEngine:
         submitted_s = time.monotonic()
         try:
             prompt = {"type": "token", "prompt_token_ids": request.token_ids}
-            async for output in self._llm.generate(
-                prompt, params, f"{request.request_id}-{index}"
-            ):
+            async for output in self._llm.generate(prompt, params, f"{request.request_id}-{index}"):
                 final = output
         except Exception as error:  # translated by the table below
             raise _translate(error) from error
@@ -155,10 +170,10 @@ def _translate(error: Exception) -> Exception:
 
 def _start_error(error: Exception) -> EngineStartError:
     text = f"{type(error).__name__}: {error}".strip()
-    advice = ""
-    if any(word in text.lower() for word in ("memory", "kv cache", "kv_cache")):
-        advice = "; lower engine.kv_cache_gib or engine.max_model_len, or use a larger machine"
-    return EngineStartError(f"vLLM did not start: {text}{advice}")
+    return EngineStartError(
+        f"vLLM did not start: {text}; what its core process said is in the log above; if it was "
+        "memory, lower engine.kv_cache_gib or engine.max_model_len"
+    )
 
 
 def _check_names(arguments: dict[str, Any], known: set[str]) -> None:
@@ -169,8 +184,21 @@ def _check_names(arguments: dict[str, Any], known: set[str]) -> None:
             raise EngineStartError(f"engine.args.{name}: this vLLM has no such argument{hint}")
 
 
-def _quiet_environment() -> None:
+def _check_memory(kv_cache_bytes: int) -> None:
+    """Before the model is loaded: the core would say the same half a minute later, in its log."""
+    available = psutil.virtual_memory().available
+    if kv_cache_bytes > available:
+        raise EngineStartError(
+            f"too little memory: the KV cache is to have {kv_cache_bytes / (1 << 30):.1f} GiB and "
+            f"{available / (1 << 30):.1f} GiB are free; lower engine.kv_cache_gib or the number of "
+            "workers on a machine"
+        )
+
+
+def _set_environment(shares_cores: bool) -> None:
     """Set before vLLM is imported: nobody is told of a run, and only errors reach the log."""
+    if shares_cores:  # each engine would bind its threads to the machine's first cores
+        os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", "nobind")
     os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("PYTHONWARNINGS", "ignore")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from array import array
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from batchfim.errors import ConfigError, ModelError
 from batchfim.formats.format import SLOTS, Format
 from batchfim.formats.tokenizer import TextTokenizer
+
+_BATCH_CHARACTERS = 1 << 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,9 +25,12 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """A record's prompt, and what was cut to make it fit."""
+    """A record's prompt, and what was cut to make it fit.
 
-    token_ids: list[int]
+    The ids are packed, four bytes each: a shard in hand holds millions of them.
+    """
+
+    token_ids: array[int]
     truncated_prefix_tokens: int = 0
     truncated_suffix_tokens: int = 0
 
@@ -94,13 +100,17 @@ class Encoder:
             )
 
     def encode(self, prefixes: Sequence[str], suffixes: Sequence[str]) -> list[Prompt | TooLong]:
-        """Prompts of a batch of records, in order."""
-        ids = self._tokenizer.encode([*prefixes, *suffixes])
-        num_records = len(prefixes)
-        return [
-            self._fit(prefix, suffix)
-            for prefix, suffix in zip(ids[:num_records], ids[num_records:], strict=True)
-        ]
+        """Prompts of some records, in order.
+
+        The tokenizer is called with about a quarter million characters at a time: what it returns
+        takes some hundred bytes a token until the ids are taken out of it.
+        """
+        prompts: list[Prompt | TooLong] = []
+        for start, end in _batches(prefixes, suffixes):
+            ids = self._tokenizer.encode([*prefixes[start:end], *suffixes[start:end]])
+            pairs = zip(ids[: end - start], ids[end - start :], strict=True)
+            prompts += [self._fit(prefix, suffix) for prefix, suffix in pairs]
+        return prompts
 
     def pieces(self, prefix: str, suffix: str) -> list[Piece]:
         """One record's prompt piece by piece, untruncated: what `batchfim prompt` shows."""
@@ -127,12 +137,24 @@ class Encoder:
             self._assemble(prefix, suffix), num_prefix - len(prefix), num_suffix - len(suffix)
         )
 
-    def _assemble(self, prefix: list[int], suffix: list[int]) -> list[int]:
+    def _assemble(self, prefix: list[int], suffix: list[int]) -> array[int]:
         slots = {"prefix": prefix, "suffix": suffix}
-        token_ids: list[int] = []
+        token_ids = array("I")
         for piece in self.layout:
-            token_ids += slots[SLOTS[piece]] if piece in SLOTS else [self._ids[piece]]
+            token_ids.extend(slots[SLOTS[piece]] if piece in SLOTS else [self._ids[piece]])
         return token_ids
+
+
+def _batches(prefixes: Sequence[str], suffixes: Sequence[str]) -> Iterator[tuple[int, int]]:
+    """Row ranges of about `_BATCH_CHARACTERS` of text, one record at least."""
+    start = characters = 0
+    for end, (prefix, suffix) in enumerate(zip(prefixes, suffixes, strict=True), 1):
+        characters += len(prefix) + len(suffix)
+        if characters >= _BATCH_CHARACTERS:
+            yield start, end
+            start, characters = end, 0
+    if start < len(prefixes):
+        yield start, len(prefixes)
 
 
 def _look_up(form: Format, tokenizer: TextTokenizer) -> dict[str, int]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
 
 
-def sharing_order(prompts: Sequence[list[int]]) -> list[int]:
+def sharing_order(prompts: Sequence[array[int]]) -> list[int]:
     """Positions in an order that shares most prefix: depth-first over the prompt tree.
 
     Lexicographic order of the ids is a depth-first walk, which is optimal for a prefix cache

@@ -46,7 +46,8 @@ def open_inputs(section: Input) -> InputSet:
     """
     urls = [url for path in section.paths for url in _find(path)]
     with ThreadPoolExecutor(_READERS) as readers:
-        opened = list(readers.map(_read_footer, dict.fromkeys(urls)))
+        footers = readers.map(_read_footer, dict.fromkeys(urls))
+        opened = list({file.path: (file, schema) for file, schema in footers}.values())
     kept = [_check_columns(file.path, schema, section) for file, schema in opened]
     for (file, _), schema in zip(opened, kept, strict=True):
         _check_agreement(opened[0][0].path, kept[0], file.path, schema)
@@ -84,7 +85,11 @@ def _match(pattern: str, folder: str) -> list[str]:
     location = Location.of(folder)
     below = pattern.removeprefix(folder).lstrip("/")
     regex = re.compile(
-        re.escape(below).replace(r"\*\*/", "(.*/)?").replace(r"\*", "[^/]*").replace(r"\?", "[^/]")
+        re.escape(below)
+        .replace(r"\*\*/", "(.*/)?")
+        .replace(r"\*\*", ".*")
+        .replace(r"\*", "[^/]*")
+        .replace(r"\?", "[^/]")
     )
     return [
         _url(folder, location, info.path)
@@ -167,10 +172,14 @@ def _check_columns(path: str, schema: pa.Schema, section: Input) -> pa.Schema:
 def _check_agreement(first_path: str, first: pa.Schema, path: str, schema: pa.Schema) -> None:
     if schema.equals(first):
         return
-    ours, theirs = {str(f) for f in schema}, {str(f) for f in first}
+    ours, theirs = set(map(_describe, schema)), set(map(_describe, first))
     raise InputError(
         f"{path}: its columns differ from those of {first_path} "
         f"({'; '.join(sorted(ours ^ theirs)) or 'another column order'}), so the output would not "
         "be one table; rewrite the files alike, run them as two jobs, or choose common columns "
         "with input.keep"
     )
+
+
+def _describe(field: pa.Field) -> str:
+    return f"{field.name}: {field.type}{'' if field.nullable else ' not null'}"

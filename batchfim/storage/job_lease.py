@@ -46,7 +46,9 @@ class Claim:
         if self.host != socket.gethostname():
             return False
         try:
-            return abs(float(psutil.Process(self.pid).create_time()) - self.started_s) > 1
+            process = psutil.Process(self.pid)
+            another = abs(float(process.create_time()) - self.started_s) > 1
+            return another or bool(process.status() == psutil.STATUS_ZOMBIE)
         except psutil.NoSuchProcess:
             return True
 
@@ -133,11 +135,17 @@ class JobLease:
         return held or rivals
 
     def _read(self, info: fs.FileInfo) -> Claim | None:
+        location = Location(self._folder.filesystem, info.path)
         try:
-            return Claim(**json.loads(Location(self._folder.filesystem, info.path).read()))
-        except (StorageError, ValueError, TypeError):  # released meanwhile, or no claim at all
+            return Claim(**json.loads(location.read()))
+        except StorageError:
+            if location.exists():  # a claim that cannot be read may well be held
+                raise
+            return None  # released meanwhile
+        except (ValueError, TypeError):  # no claim at all
             return None
 
 
-def _age_s(now: datetime, then: datetime) -> float:
-    return (now - then).total_seconds()
+def _age_s(now: datetime | None, then: datetime | None) -> float:
+    """0 on a store that tells no times (fsspec's): a claim there ends with its process only."""
+    return (now - then).total_seconds() if now and then else 0.0

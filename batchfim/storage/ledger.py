@@ -13,7 +13,8 @@ output/_batchfim/job.json           config, fingerprint, model, versions
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+import re
+from collections.abc import Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from typing import Any
@@ -29,6 +30,7 @@ from batchfim.storage.location import Location
 
 _FORMAT_VERSION = 1
 _READERS = 16
+_PART = re.compile(r"part-([0-9a-f]{20})\.parquet")
 _PLAN_SCHEMA = pa.schema(
     [
         pa.field("id", pa.string()),
@@ -130,14 +132,14 @@ class Ledger:
         marker = self.root / "done" / f"{report.shard_id}.json"
         marker.write(report.model_dump_json().encode())
 
-    def clean_up(self, pending: Iterable[Shard]) -> None:
+    def clean_up(self, done: Collection[str]) -> None:
         """Remove what attempts of earlier runs left: staged parts, and parts without a marker."""
         for info in (self.root / "staging").list():
             Location(self.root.filesystem, info.path).delete()
-        visible = {info.base_name for info in self.output.list()}
-        for shard in pending:
-            if f"part-{shard.id}.parquet" in visible:
-                self.part(shard.id).delete()
+        for info in self.output.list():
+            part = _PART.fullmatch(info.base_name)
+            if part and part[1] not in done:
+                Location(self.root.filesystem, info.path).delete()
 
     def supersede(self, shards: Iterable[Shard]) -> None:
         """Withdraw finished work of an input file that has changed since: marker, then part."""
@@ -168,7 +170,8 @@ class Ledger:
     def _read_json(self, location: Location) -> dict[str, Any]:
         try:
             content = json.loads(location.read())
-            if content["version"] != _FORMAT_VERSION or "fields" not in content:
+            known = content["version"] == _FORMAT_VERSION and "fingerprint" in content
+            if not known or not isinstance(content["fields"], dict):
                 raise KeyError("version")
         except (ValueError, KeyError, TypeError):
             raise OutputError(

@@ -25,14 +25,17 @@ def part_table(rows: pa.Table, completions: list[list[Completion]], **constant: 
     if len(flat) != rows.num_rows:
         indices = [i for i, samples in enumerate(completions) for _ in samples]
         rows = rows.take(pa.array(indices, pa.int64()))
-    for field in OUTPUT_FIELDS:
-        values = (
+    added = [
+        pa.array(
             [constant[field.name]] * len(flat)
             if field.name in constant
-            else [getattr(sample, field.name) for sample in flat]
+            else [getattr(sample, field.name) for sample in flat],
+            field.type,
         )
-        rows = rows.append_column(field, pa.array(values, field.type))
-    return rows
+        for field in OUTPUT_FIELDS
+    ]
+    schema = pa.schema([*rows.schema, *OUTPUT_FIELDS], rows.schema.metadata)
+    return pa.Table.from_arrays([*rows.columns, *added], schema=schema)
 
 
 def write_part(target: Location, table: pa.Table, compression: str) -> tuple[str, int]:

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from batchfim.errors import InputError
 from batchfim.shards import Shard
-from batchfim.storage.location import Location, storage_errors
+from batchfim.storage.location import Location
 
 _BATCH_BYTES = 4 << 20
 _BUFFER_BYTES = 1 << 20
@@ -30,6 +30,7 @@ class RowReader:
         self._columns = columns
         self._cursor: _Cursor | None = None
         self._lock = Lock()
+        self.num_opened = 0  # each time, a row group is decoded from its start
 
     def read(self, shard: Shard) -> pa.Table:
         """The shard's rows.
@@ -39,14 +40,15 @@ class RowReader:
         """
         location = Location.of(shard.path)
         try:
-            with self._lock, storage_errors(location):
+            with self._lock:
                 cursor, self._cursor = self._cursor, None  # a failed cursor is not kept
                 if not cursor or not cursor.reaches(shard):
                     cursor = _Cursor(location, shard, self._columns)
+                    self.num_opened += 1
                 table = cursor.take(shard.start, shard.num_rows)
                 self._cursor = cursor
                 return table
-        except (pa.ArrowException, EOFError) as error:
+        except (pa.ArrowException, EOFError, OSError) as error:
             rows = f"rows {shard.start} to {shard.start + shard.num_rows - 1}"
             raise InputError(f"{shard.path}: {rows} cannot be read: {error}") from None
 
@@ -64,10 +66,10 @@ class _Cursor:
         group = self._group(shard.start)
         self._row = self._starts[group]
         self._rest: pa.RecordBatch | None = None
-        self._batches: Iterator[pa.RecordBatch] = self._file.iter_batches(
-            batch_size=_batch_rows(metadata),
-            row_groups=range(group, metadata.num_row_groups),
-            columns=columns,
+        self._batches: Iterator[pa.RecordBatch] = (
+            batch  # of one group: a damaged group must not spoil the rows before it
+            for number in range(group, metadata.num_row_groups)
+            for batch in self._file.iter_batches(_batch_rows(metadata), [number], columns)
         )
 
     def reaches(self, shard: Shard) -> bool:

@@ -145,7 +145,7 @@ class Worker:
 
     async def _ask_engine(self, shard: Shard, row: int, prompt: Prompt) -> list[Completion]:
         seed = record_seed(self._config.sampling.seed, shard.file, shard.start + row)
-        request = Request(f"{shard.id}-{row}", prompt.token_ids, seed)
+        request = Request(f"{shard.id}-{row}", prompt.token_ids.tolist(), seed)
         failure = ""
         for _ in range(self._config.schedule.record_attempts):
             try:

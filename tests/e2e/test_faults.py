@@ -97,9 +97,7 @@ def test_two_runs_never_share_a_job(records: Path, tmp_path: Path, cli: Cli, sta
     assert len(ids(output)) == 200
 
 
-def test_a_worker_that_dies_is_replaced(
-    records: Path, tmp_path: Path, start: Start
-) -> None:
+def test_a_worker_that_dies_is_replaced(records: Path, tmp_path: Path, start: Start) -> None:
     output = tmp_path / "out"
     process = start(*run_args(records, output, *SIMULATED, *SLOW))
     wait_for_parts(output, process, 2)

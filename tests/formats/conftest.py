@@ -2,29 +2,19 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
-from tiny import tiny_json
 
 from batchfim.formats.catalog import CATALOG
 from batchfim.formats.tokenizer import TextTokenizer
-
-CHECKOUT = Path(__file__).parents[2]
-
-
-def shared(path: str) -> Path:
-    """A file of the data that lies outside the repository, or a skip that says where it looked."""
-    found = Path(os.environ.get("BATCHFIM_SHARED", CHECKOUT.parent / "shared")) / path
-    if not found.exists():
-        pytest.skip(f"{found} is not here (set BATCHFIM_SHARED)")
-    return found
+from tests.formats.tiny import tiny_json
+from tests.shared import shared_data
 
 
 @pytest.fixture(scope="session")
 def starcoder2_path() -> Path:
-    return shared("data/tokenizers/starcoder2/tokenizer.json")
+    return shared_data("tokenizers/starcoder2/tokenizer.json")
 
 
 @pytest.fixture(scope="session")
@@ -36,7 +26,7 @@ def starcoder2(starcoder2_path: Path) -> TextTokenizer:
 
 @pytest.fixture(scope="session")
 def codellama() -> TextTokenizer:
-    path = shared("data/tokenizers/codellama/tokenizer.json")
+    path = shared_data("tokenizers/codellama/tokenizer.json")
     return TextTokenizer(path.read_text(encoding="utf8"))
 
 

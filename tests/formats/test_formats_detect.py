@@ -53,7 +53,7 @@ def test_a_model_that_fits_two_families_must_be_told() -> None:
 
 
 def test_an_unknown_family_lists_those_there_are() -> None:
-    with pytest.raises(ModelError, match="'starcodr'.*santacoder, starcoder, starcoder2"):
+    with pytest.raises(ModelError, match=r"'starcodr'.*santacoder, starcoder, starcoder2"):
         family_format("starcodr")
 
 

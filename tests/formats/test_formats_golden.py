@@ -33,7 +33,7 @@ def raw(starcoder2_path: Path) -> Tokenizer:
 def prompt_ids(encoder: Encoder, prefix: str, suffix: str) -> list[int]:
     (prompt,) = encoder.encode([prefix], [suffix])
     assert isinstance(prompt, Prompt)
-    return prompt.token_ids
+    return prompt.token_ids.tolist()
 
 
 def test_psm_is_prefix_suffix_middle(starcoder2: TextTokenizer, raw: Tokenizer) -> None:

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tiny import tiny_json
 from tokenizers import Tokenizer
 
 from batchfim.api import show_prompt
 from batchfim.errors import ConfigError, ModelError
+from tests.formats.tiny import tiny_json
 
 BEFORE, AFTER = "def f(x):\n    return ", "\n\nf('<fim_middle>')  # é\n"
 
@@ -51,8 +51,8 @@ def test_api(model: Path, starcoder2_path: Path) -> None:
 
 def test_command_line_prints_the_same_as_json(model: Path, starcoder2_path: Path) -> None:
     arguments = ["--model", str(model), "--prefix", BEFORE, "--suffix", AFTER, "--order", "spm_v2"]
-    program = "import sys; from batchfim.cli import main; sys.argv[0] = 'batchfim'; main()"
-    command = [sys.executable, "-c", program, "prompt", *arguments, "--json"]
+
+    command = [sys.executable, "-m", "batchfim", "prompt", *arguments, "--json"]
     run = subprocess.run(command, capture_output=True, check=True)
     assert json.loads(run.stdout) == expected(starcoder2_path)
     assert run.stderr == b""

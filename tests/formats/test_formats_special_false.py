@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import pytest
-from tiny import tiny_json
 from tokenizers import Tokenizer
 
 from batchfim.formats.encoder import Encoder
 from batchfim.formats.format import Format
 from batchfim.formats.tokenizer import TextTokenizer
+from tests.formats.tiny import tiny_json
 
 # Bars as in Qwen, U+FF5C and U+2581 as in DeepSeek, a name no shape would give away, and a run of
 # spaces, which is text in CodeGen's and Phi's vocabularies.
 ADDED = {
     "<|fim_prefix|>": False,
     "<|fim_suffix|>": False,
-    "<｜fim▁end｜>": False,
+    "<\uff5cfim\u2581end\uff5c>": False,
     "MIDDLE!": False,
     "    ": False,
     "<|endoftext|>": True,
@@ -71,4 +71,4 @@ def test_the_prompt_holds_each_sentinel_once(tokenizer: TextTokenizer) -> None:
 
 def test_decoding_leaves_them_out(tokenizer: TextTokenizer) -> None:
     (ids,) = tokenizer.encode([" x"])
-    assert tokenizer.decode([IDS["MIDDLE!"], *ids, IDS["<｜fim▁end｜>"]]) == " x"
+    assert tokenizer.decode([IDS["MIDDLE!"], *ids, IDS["<\uff5cfim\u2581end\uff5c>"]]) == " x"

@@ -17,6 +17,7 @@ COUNTS = st.integers(0, 300)
 WIDE_TEXTS = st.text(st.sampled_from("aé名😀\n"), max_size=30)
 
 
+@settings(deadline=None)
 @given(prefix=COUNTS, suffix=COUNTS, budget=COUNTS, share=st.floats(0, 1))
 def test_split_budget(prefix: int, suffix: int, budget: int, share: float) -> None:
     kept = split_budget(prefix, suffix, budget, share)
@@ -37,7 +38,7 @@ def encode(tokenizer: TextTokenizer, prefix: str, suffix: str, size: int) -> Pro
 
 
 def sides(tokenizer: TextTokenizer, prompt: Prompt) -> tuple[str, str]:
-    ids = prompt.token_ids
+    ids = prompt.token_ids.tolist()
     split = ids.index(SUFFIX)
     assert (ids[0], ids[-1]) == (PREFIX, MIDDLE)
     assert sum(i in tokenizer.control_ids for i in ids) == 3

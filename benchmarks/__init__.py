@@ -1,0 +1,1 @@
+"""Every number in the README, re-runnable, each against its limit."""

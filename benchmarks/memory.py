@@ -1,0 +1,144 @@
+"""A worker's memory on one giant row group: `python -m benchmarks.memory`.
+
+Writes a Parquet file with a single row group, works all its shards with the simulated engine in
+one process (so that the engine's memory is not counted), and samples that process's resident
+memory. Twice: on 5 GB of which 500 bytes a row are text to encode and the rest rides along, and
+on a smaller file that is all text, where the ids in hand weigh most. The shards of the large file
+are then read again by two readers that take turns, as two workers would, and each must decode the
+row group from its start once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import platform
+import random
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from batchfim.config import Input
+from batchfim.planning.cutting import cut_shards
+from batchfim.storage.inputs import open_inputs
+from batchfim.storage.rows import RowReader
+
+LIMIT_MB = 500
+_ROW_BYTES = 8_500
+_CHUNK_ROWS = 2_000
+_SAMPLE_S = 0.05
+_RESULT = Path(__file__).parent / "results" / "memory.json"
+
+
+def main() -> None:
+    """Run the benchmark and keep its result."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--gigabytes", type=float, default=5.0)
+    parser.add_argument("--text-gigabytes", type=float, default=0.2)
+    parser.add_argument("--folder", type=Path, default=None, help="where the files are written")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(dir=options.folder) as folder:
+        riding = _measure(Path(folder) / "riding", options.gigabytes, text_bytes=500)
+        riding["times_decoded_from_start_per_reader"] = _in_process(
+            _read_in_turns, Path(folder) / "riding.parquet"
+        )
+        text = _measure(Path(folder) / "text", options.text_gigabytes, text_bytes=8_000)
+    peak_mb = max(riding["peak_rss_mb"], text["peak_rss_mb"])
+    result = {
+        "mostly_riding_along": riding,
+        "all_text": text,
+        "limit_mb": LIMIT_MB,
+        "ratio_to_limit": round(peak_mb / LIMIT_MB, 3),
+        "python": platform.python_version(),
+        "pyarrow": pa.__version__,
+        "not_measured": "the engine's own memory; a remote file system",
+    }
+    _RESULT.write_text(json.dumps(result, indent=1) + "\n")
+    print(json.dumps(result, indent=1))
+
+
+def _measure(name: Path, gigabytes: float, text_bytes: int) -> dict[str, Any]:
+    path = name.with_suffix(".parquet")
+    _in_process(_write, path, gigabytes, text_bytes)
+    metadata = pq.read_metadata(path)
+    return {
+        "file_gb": round(path.stat().st_size / 1e9, 2),
+        "rows": metadata.num_rows,
+        "row_groups": metadata.num_row_groups,
+        "peak_rss_mb": _in_process(_work, path, name),
+    }
+
+
+def _in_process(function: Any, *args: Any) -> Any:
+    """Each step in a process of its own, so that one's memory is not another's."""
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(function, args)
+
+
+def _write(path: Path, gigabytes: float, text_bytes: int) -> None:
+    rng = random.Random(0)
+    schema = pa.schema([(name, pa.string()) for name in ("id", "prefix", "suffix", "note")])
+    sizes = (text_bytes * 3 // 8, text_bytes // 8, (_ROW_BYTES - text_bytes) // 2)
+    batches, num_rows = [], int(gigabytes * 1e9 / _ROW_BYTES)
+    for start in range(0, num_rows, _CHUNK_ROWS):
+        rows = [
+            (str(i), *(rng.randbytes(size).hex() for size in sizes))
+            for i in range(start, min(start + _CHUNK_ROWS, num_rows))
+        ]
+        columns = [pa.array(column) for column in zip(*rows, strict=True)]
+        batches.append(pa.RecordBatch.from_arrays(columns, schema=schema))
+    table = pa.Table.from_batches(batches)
+    pq.write_table(table, path, compression="none", use_dictionary=False, row_group_size=num_rows)
+
+
+def _work(path: Path, output: Path) -> int:
+    """Peak resident memory in MB of a process that works the whole file."""
+    from batchfim.api import run_job
+    from batchfim.config_file import load_config
+
+    settings = {
+        "input.paths": [str(path)],
+        "output.path": str(output),
+        "model.path": "demo",
+        "engine.backend": "simulated",
+        "engine.simulated.max_num_seqs": 512,
+        "engine.simulated.prefill_tokens_per_s": 1e9,
+        "engine.simulated.decode_tokens_per_s": 1e9,
+        "schedule.pool": "local",
+        "metrics.progress": "lines",
+    }
+    process, peak, done = psutil.Process(), 0, threading.Event()
+
+    def sample() -> None:
+        nonlocal peak
+        while not done.is_set():
+            peak = max(peak, process.memory_info().rss)
+            time.sleep(_SAMPLE_S)
+
+    sampler = threading.Thread(target=sample)
+    sampler.start()
+    run_job(load_config(None, settings))
+    done.set()
+    sampler.join()
+    return peak // 1_000_000
+
+
+def _read_in_turns(path: Path) -> list[int]:
+    """How often each of two readers that share the shards opened the row group."""
+    inputs = open_inputs(Input(paths=(str(path),)))
+    shards = cut_shards(inputs.files, 2048, "benchmark")
+    readers = [RowReader(inputs.kept.names) for _ in range(2)]
+    for number, shard in enumerate(shards):
+        readers[number % 2].read(shard)
+    return [reader.num_opened for reader in readers]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,113 @@
+"""ShardQueue by example: order, budgets, verdicts, and reports that come too late."""
+
+from __future__ import annotations
+
+from batchfim.driver.queue import ShardQueue
+from batchfim.shards import Lease, Shard
+
+
+def shard(name: str) -> Shard:
+    return Shard(name, "file", "/data/a.parquet", 0, 10)
+
+
+def queue_of(names: str, task_attempts: int = 3, worker_losses: int = 5) -> ShardQueue:
+    return ShardQueue([shard(name) for name in names], task_attempts, worker_losses)
+
+
+def lease(queue: ShardQueue, worker: str = "w") -> Lease:
+    given = queue.lease(worker)
+    assert given is not None
+    return given
+
+
+def test_shards_come_in_plan_order_until_none_waits() -> None:
+    queue = queue_of("abc")
+    leases = [lease(queue, worker) for worker in ("v", "w", "v")]
+    assert leases == [Lease(shard(name), 1) for name in "abc"]
+    assert queue.lease("v") is None
+    assert (queue.num_waiting, queue.num_leased) == (0, 3)
+    assert (queue.num_held("v"), queue.num_held("w"), queue.num_held("x")) == (2, 1, 0)
+    assert not queue.finished
+    assert [queue.complete(w, one) for w, one in zip("vwv", leases, strict=True)] == [True] * 3
+    assert queue.finished
+    assert queue.shards == []
+
+
+def test_no_shards_are_finished_at_once() -> None:
+    assert queue_of("").finished
+
+
+def test_a_failed_shard_waits_behind_the_others() -> None:
+    queue = queue_of("ab")
+    queue.fail("w", lease(queue), "disk")
+    assert [lease(queue), lease(queue)] == [Lease(shard("b"), 1), Lease(shard("a"), 2)]
+
+
+def test_shards_of_a_lost_worker_come_first_and_in_order() -> None:
+    queue = queue_of("abcd")
+    for worker in "vvw":
+        lease(queue, worker)
+    queue.lost("v", "gone")
+    names = [lease(queue).shard.id for _ in range(3)]
+    assert names == ["a", "b", "d"]
+
+
+def test_the_task_budget_ends_in_a_verdict_with_the_last_cause() -> None:
+    queue = queue_of("a", task_attempts=2)
+    queue.fail("w", lease(queue), "first")
+    assert lease(queue).verdict is None
+    queue.fail("w", Lease(shard("a"), 2), "second")
+    last = lease(queue)
+    assert last == Lease(shard("a"), 3, "2 attempts failed, the last with: second")
+    assert queue.complete("w", last)
+    assert queue.finished
+    assert queue.abandoned == {}
+
+
+def test_the_budgets_are_apart() -> None:
+    queue = queue_of("a", task_attempts=2, worker_losses=2)
+    queue.fail("w", lease(queue), "task")
+    for _ in range(2):
+        assert lease(queue).verdict is None
+        queue.lost("w", "machine")
+    assert lease(queue).verdict is None  # one failure of two, two losses of two
+    queue.lost("w", "machine")
+    assert lease(queue).verdict == "3 workers were lost, the last with: machine"
+
+
+def test_giving_back_uses_up_nothing() -> None:
+    queue = queue_of("ab", task_attempts=1, worker_losses=1)
+    for attempt in range(1, 8):
+        assert [lease(queue), lease(queue)] == [
+            Lease(shard("a"), attempt),
+            Lease(shard("b"), attempt),
+        ]
+        queue.give_back("w")
+
+
+def test_a_verdict_that_cannot_be_written_abandons_the_shard_only() -> None:
+    queue = queue_of("ab", task_attempts=1)
+    queue.fail("w", lease(queue), "bad rows")
+    other = lease(queue)
+    queue.fail("w", lease(queue), "disk full")
+    assert queue.abandoned == {"a": "disk full"}
+    assert not queue.finished
+    assert queue.complete("w", other)
+    assert queue.finished
+
+
+def test_late_and_repeated_reports_are_ignored() -> None:
+    queue = queue_of("a", task_attempts=2, worker_losses=0)
+    first = lease(queue, "v")
+    assert not queue.complete("w", first)  # another worker's
+    queue.give_back("v")
+    second = lease(queue, "v")
+    assert not queue.complete("v", first)  # an earlier attempt's
+    queue.fail("v", first, "late")
+    assert queue.num_held("v") == 1
+    assert queue.complete("v", second)
+    assert not queue.complete("v", second)
+    queue.fail("v", second, "repeated")
+    queue.lost("v", "late")
+    assert queue.finished
+    assert queue.abandoned == {}

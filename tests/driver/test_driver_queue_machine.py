@@ -1,0 +1,130 @@
+"""Whatever workers report, and however often: every shard ends exactly once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from batchfim.driver.queue import ShardQueue
+from batchfim.shards import Lease, Shard
+
+WORKERS = st.sampled_from("uvw")
+
+
+@dataclass
+class Expected:
+    """What is known of a shard from what was told to the queue."""
+
+    holder: str | None = None
+    attempt: int = 0
+    failures: int = 0
+    losses: int = 0
+    ended: list[str] = field(default_factory=list)
+
+
+class QueueMachine(RuleBasedStateMachine):
+    @initialize(num_shards=st.integers(0, 5), attempts=st.integers(1, 3), losses=st.integers(0, 2))
+    def start(self, num_shards: int, attempts: int, losses: int) -> None:
+        self.budgets = attempts, losses
+        shards = [Shard(f"s{i}", "file", "/a.parquet", i, 1) for i in range(num_shards)]
+        self.queue = ShardQueue(shards, attempts, losses)
+        self.expected = {shard.id: Expected() for shard in shards}
+        self.leases: list[tuple[str, Lease]] = []
+
+    @rule(worker=WORKERS)
+    def lease(self, worker: str) -> None:
+        waiting = [s for s in self.expected.values() if not s.ended and s.holder is None]
+        lease = self.queue.lease(worker)
+        assert (lease is None) == (not waiting)
+        if lease is not None:
+            self._take(worker, lease)
+
+    def _take(self, worker: str, lease: Lease) -> None:
+        shard = self.expected[lease.shard.id]
+        assert shard.holder is None
+        assert not shard.ended
+        assert lease.attempt == shard.attempt + 1
+        assert (lease.verdict is not None) == self._is_spent(shard)
+        shard.holder, shard.attempt = worker, lease.attempt
+        self.leases.append((worker, lease))
+
+    def _is_spent(self, shard: Expected) -> bool:
+        return shard.failures >= self.budgets[0] or shard.losses > self.budgets[1]
+
+    def _report(self, data: st.DataObject) -> tuple[str, Lease, Expected | None]:
+        """A report on some lease ever given: of its worker or another, on time, late, repeated."""
+        holder, lease = data.draw(st.sampled_from(self.leases))
+        worker = data.draw(st.just(holder) | WORKERS)
+        shard = self.expected[lease.shard.id]
+        counts = (shard.holder, shard.attempt) == (worker, lease.attempt) and not shard.ended
+        return worker, lease, shard if counts else None
+
+    @precondition(lambda self: self.leases)
+    @rule(data=st.data())
+    def complete(self, data: st.DataObject) -> None:
+        worker, lease, shard = self._report(data)
+        assert self.queue.complete(worker, lease) == (shard is not None)
+        if shard:
+            shard.holder = None
+            shard.ended.append("complete")
+
+    @precondition(lambda self: self.leases)
+    @rule(data=st.data())
+    def fail(self, data: st.DataObject) -> None:
+        worker, lease, shard = self._report(data)
+        self.queue.fail(worker, lease, "cause")
+        if shard:
+            shard.holder = None
+            if lease.verdict is not None:
+                shard.ended.append("abandoned")
+            else:
+                shard.failures += 1
+
+    @rule(worker=WORKERS)
+    def lost(self, worker: str) -> None:
+        self.queue.lost(worker, "gone")
+        for shard in self._held(worker):
+            shard.holder = None
+            shard.losses += 1
+
+    @rule(worker=WORKERS)
+    def give_back(self, worker: str) -> None:
+        self.queue.give_back(worker)
+        for shard in self._held(worker):
+            shard.holder = None
+
+    def _held(self, worker: str) -> list[Expected]:
+        return [shard for shard in self.expected.values() if shard.holder == worker]
+
+    @invariant()
+    def accounts_close(self) -> None:
+        open_ids = {name for name, shard in self.expected.items() if not shard.ended}
+        assert {shard.id for shard in self.queue.shards} == open_ids
+        assert self.queue.finished == (not open_ids)
+        held = [len(self._held(worker)) for worker in "uvw"]
+        assert [self.queue.num_held(worker) for worker in "uvw"] == held
+        assert self.queue.num_leased == sum(held)
+        assert self.queue.num_waiting == len(open_ids) - sum(held)
+        abandoned = {name for name, s in self.expected.items() if s.ended == ["abandoned"]}
+        assert set(self.queue.abandoned) == abandoned
+
+    def teardown(self) -> None:
+        """Whatever happened, one good worker finishes the rest."""
+        for worker in "uvw":
+            self.queue.lost(worker, "end")
+            for shard in self._held(worker):
+                shard.holder = None
+                shard.losses += 1
+        while (lease := self.queue.lease("w")) is not None:
+            self._take("w", lease)
+            assert self.queue.complete("w", lease)
+            self.expected[lease.shard.id].ended.append("complete")
+        assert self.queue.finished
+        assert all(len(shard.ended) == 1 for shard in self.expected.values())
+
+
+QueueMachine.TestCase.settings = settings(deadline=None, max_examples=150, stateful_step_count=40)
+TestQueue = QueueMachine.TestCase

@@ -1,0 +1,76 @@
+"""Shards cover every row of every file once, under names that only their content decides."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from batchfim.planning.cutting import MAX_SHARD_BYTES, cut_shards, default_shard_rows
+from batchfim.shards import InputFile
+
+FILES = st.lists(
+    st.builds(
+        InputFile,
+        path=st.uuids().map(lambda unique: f"/data/{unique}.parquet"),
+        size_bytes=st.integers(0, 10**12),
+        num_rows=st.integers(0, 5000),
+        digest=st.sampled_from(["aa", "bb"]),
+        row_bytes=st.floats(0, 4 * MAX_SHARD_BYTES),
+    ),
+    max_size=4,
+)
+A_FILE = InputFile("/data/a.parquet", 1000, 100, "aa", 10.0)
+
+
+@settings(deadline=None)
+@given(files=FILES, shard_rows=st.integers(50, 6000))
+def test_every_row_is_in_one_shard_in_order(files: list[InputFile], shard_rows: int) -> None:
+    shards = cut_shards(files, shard_rows, "job")
+    for file in files:
+        own = [shard for shard in shards if shard.file == file.id]
+        rows = [row for s in own for row in range(s.start, s.start + s.num_rows)]
+        assert rows == list(range(file.num_rows))
+        assert {shard.path for shard in own} <= {file.path}
+    assert sum(shard.num_rows for shard in shards) == sum(file.num_rows for file in files)
+
+
+@settings(deadline=None)
+@given(files=FILES, shard_rows=st.integers(50, 6000))
+def test_shards_are_bounded_by_rows_and_bytes(files: list[InputFile], shard_rows: int) -> None:
+    row_bytes = {file.id: file.row_bytes for file in files}
+    for shard in cut_shards(files, shard_rows, "job"):
+        assert 1 <= shard.num_rows <= shard_rows
+        if shard.num_rows > 1:
+            assert shard.num_rows * row_bytes[shard.file] <= MAX_SHARD_BYTES
+
+
+@settings(deadline=None)
+@given(files=FILES, shard_rows=st.integers(50, 6000))
+def test_names_are_stable_and_distinct(files: list[InputFile], shard_rows: int) -> None:
+    shards = cut_shards(files, shard_rows, "job")
+    assert len({shard.id for shard in shards}) == len(shards)
+    assert cut_shards(files, shard_rows, "job") == shards
+    backwards = cut_shards(files[::-1], shard_rows, "job")
+    assert {shard.id for shard in backwards} == {shard.id for shard in shards}
+
+
+def test_a_name_is_the_same_in_every_version() -> None:
+    """A changed hash would make every unfinished job start again."""
+    (shard,) = cut_shards([A_FILE], 100, "job")
+    assert (shard.file, shard.id) == ("6de271661db1753ced92", "273a56ce3a9630dea0ce")
+
+
+def test_a_name_follows_content_rows_and_job() -> None:
+    base = {shard.id for shard in cut_shards([A_FILE], 50, "job")}
+    for change in ({"path": "/data/b.parquet"}, {"digest": "bb"}, {"size_bytes": 1001}):
+        assert base.isdisjoint(s.id for s in cut_shards([replace(A_FILE, **change)], 50, "job"))
+    assert base.isdisjoint(shard.id for shard in cut_shards([A_FILE], 50, "other job"))
+    assert base.isdisjoint(shard.id for shard in cut_shards([A_FILE], 40, "job"))
+
+
+def test_default_size_serves_the_workers_within_bounds() -> None:
+    assert default_shard_rows(0, 1) == 16
+    assert default_shard_rows(8 * 4 * 100, 4) == 100
+    assert default_shard_rows(10**10, 4) == 2048

@@ -1,0 +1,109 @@
+"""Whose output it is: the same job may go on, another one is refused with the difference."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from batchfim.config import JobConfig
+from batchfim.errors import OutputError
+from batchfim.planning.cutting import cut_shards
+from batchfim.shards import InputFile
+from batchfim.storage.ledger import Ledger
+from tests.storage.jobs import report, stage
+
+(SHARD,) = cut_shards([InputFile("/a.parquet", 10, 5, "aa", 1.0)], 10, "job")
+FACTS = {"versions": {"batchfim": "1"}}
+
+
+def fields(**sampling: Any) -> dict[str, Any]:
+    config = JobConfig.model_validate(
+        {
+            "input": {"paths": ["a.parquet"], "keep": ["id"]},
+            "output": {"path": "out"},
+            "model": {"path": "demo"},
+            "sampling": sampling,
+        }
+    )
+    return config.fingerprint_fields()
+
+
+def finish(ledger: Ledger) -> None:
+    stage(ledger, SHARD)
+    ledger.commit(report(SHARD))
+
+
+def test_the_same_job_may_go_on(ledger: Ledger) -> None:
+    ledger.claim_job("f", fields(), FACTS)
+    ledger.add_to_plan([SHARD])
+    finish(ledger)
+    before = (ledger.root / "job.json").read()
+    ledger.claim_job("f", fields(), {"versions": {"batchfim": "2"}})
+    assert (ledger.root / "job.json").read() == before
+    assert ledger.plan() == [SHARD]
+
+
+def test_another_job_is_refused_once_work_is_finished(ledger: Ledger) -> None:
+    ledger.claim_job("f", fields(), FACTS)
+    finish(ledger)
+    with pytest.raises(OutputError, match="holds finished work of another job") as caught:
+        ledger.claim_job("g", fields(max_tokens=7, temperature=0.5), FACTS)
+    message = str(caught.value)
+    assert "sampling.max_tokens: 128 there, 7 now" in message
+    assert "sampling.temperature: 0.0 there, 0.5 now" in message
+    assert "top_p" not in message  # what agrees is no difference
+    assert "keep" not in message  # a tuple here, a list in the file
+    assert ledger.done_ids() == {SHARD.id}
+
+
+def test_another_job_may_start_while_nothing_is_finished(ledger: Ledger) -> None:
+    ledger.claim_job("f", fields(), FACTS)
+    ledger.add_to_plan([SHARD])
+    ledger.claim_job("g", fields(max_tokens=7), FACTS)
+    assert ledger.plan() == []
+    job = json.loads((ledger.root / "job.json").read())
+    assert (job["fingerprint"], job["fields"]["sampling"]["max_tokens"]) == ("g", 7)
+    assert job["versions"] == {"batchfim": "1"}
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "part-0.parquet", ".hidden"])
+def test_a_folder_with_other_files_is_refused(ledger: Ledger, name: str) -> None:
+    (ledger.output / name).write(b"mine")
+    with pytest.raises(OutputError, match=f"no batchfim job wrote.*{name}"):
+        ledger.claim_job("f", fields(), FACTS)
+    assert (ledger.output / name).read() == b"mine"
+    assert not (ledger.root / "job.json").exists()
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"null",
+        b"\xff\xfe\x00",
+        b'{"version": 2, "fingerprint": "f", "fields": {}}',
+        b'{"fingerprint": "f", "fields": {}}',
+        b'{"version": 1, "fingerprint": "f"}',
+        b'{"version": 1, "fields": {}}',
+        b'{"version": 1, "fingerprint": "g", "fields": null}',
+    ],
+)
+def test_a_job_file_of_garbage_is_refused_and_left_alone(ledger: Ledger, garbage: bytes) -> None:
+    finish(ledger)
+    (ledger.root / "job.json").write(garbage)
+    with pytest.raises(OutputError, match=r"job\.json: not a job of this version"):
+        ledger.claim_job("f", fields(), FACTS)
+    assert (ledger.root / "job.json").read() == garbage
+
+
+def test_nothing_stored_is_code(ledger: Ledger) -> None:
+    ledger.claim_job("f", fields(), FACTS)
+    ledger.add_to_plan([SHARD])
+    finish(ledger)
+    names = {path.suffix for path in Path(ledger.root.path).rglob("*") if path.is_file()}
+    assert names == {".json", ".parquet"}

@@ -1,0 +1,113 @@
+"""Complaints about input files name the file and what to do; odd but good files pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from batchfim.config import Columns, Input
+from batchfim.errors import InputError
+from batchfim.storage.inputs import InputSet, columns_to_read, open_inputs
+
+Write = Callable[..., Path]
+
+
+def opened(*paths: Path, **section: Any) -> InputSet:
+    return open_inputs(Input(paths=tuple(map(str, paths)), **section))
+
+
+def test_a_missing_column_lists_those_there_are(write: Write) -> None:
+    path = write(language=["py"] * 3)
+    with pytest.raises(InputError, match=r"no column 'before'; it has prefix, suffix, language"):
+        opened(path, columns=Columns(prefix="before"))
+    with pytest.raises(InputError, match=r"no column 'lang'.*set input\.keep\[0\]"):
+        opened(path, keep=("lang",))
+
+
+def test_a_column_that_is_not_text_is_named_with_its_type(write: Write) -> None:
+    path = write(suffix=[1, 2, 3])
+    with pytest.raises(InputError, match=rf"{path}: column 'suffix' holds int64, expected text"):
+        opened(path)
+
+
+def test_files_that_differ_are_both_named_with_the_columns(write: Write) -> None:
+    write("a.parquet", language=["py"] * 3)
+    path = write("b.parquet", language=[1, 2, 3])
+    with pytest.raises(InputError, match=r"b\.parquet: its columns differ from .*a\.parquet") as e:
+        opened(path.parent)
+    assert "language: int64; language: string" in str(e.value)
+    assert opened(path.parent, keep=()).kept.names == []
+
+
+def test_a_column_that_must_not_be_null_is_another_column(tmp_path: Path) -> None:
+    for name, nullable in (("a", True), ("b", False)):
+        fields = [pa.field("prefix", pa.string()), pa.field("suffix", pa.string(), nullable)]
+        pq.write_table(pa.table([["p"], ["s"]], pa.schema(fields)), tmp_path / f"{name}.parquet")
+    with pytest.raises(InputError, match=r"\(suffix: string; suffix: string not null\)"):
+        opened(tmp_path)
+
+
+def test_the_same_columns_in_another_order_are_said_to_be(tmp_path: Path, write: Write) -> None:
+    write("a.parquet", language=["py"] * 3, stars=[1] * 3)
+    write("b.parquet", stars=[1] * 3, language=["py"] * 3)
+    with pytest.raises(InputError, match="another column order"):
+        opened(tmp_path)
+    assert opened(tmp_path, keep=("stars",)).num_rows == 6
+
+
+def test_a_column_called_like_one_of_the_outputs_is_refused(write: Write) -> None:
+    path = write(middle=["m"] * 3, status=["?"] * 3, language=["py"] * 3)
+    with pytest.raises(InputError, match="'middle', 'status' would be overwritten") as caught:
+        opened(path)
+    assert "input.keep=['prefix', 'suffix', 'language']" in str(caught.value)
+    assert opened(path, keep=("language",)).kept.names == ["language"]
+    with pytest.raises(InputError, match="'status'"):
+        opened(path, keep=("status",))
+
+
+def test_the_text_columns_may_have_any_name_and_need_not_ride_along(write: Write) -> None:
+    path = write(before=["b"] * 3, after=["a"] * 3)
+    columns = Columns(prefix="before", suffix="after")
+    kept = opened(path, columns=columns, keep=("suffix", "before")).kept
+    assert columns_to_read(columns, kept) == ["suffix", "before", "after"]
+
+
+@pytest.mark.parametrize(
+    "data_type",
+    [
+        pa.string(),
+        pa.large_string(),
+        pa.binary(),
+        pa.large_binary(),
+        pa.dictionary(pa.int32(), pa.string()),
+        pa.string_view(),
+    ],
+    ids=str,
+)
+def test_every_kind_of_text_column_is_text(write: Write, data_type: pa.DataType) -> None:
+    texts = pa.array(["x", None, "é"], pa.string()).cast(data_type)
+    found = opened(write(prefix=texts))
+    assert found.num_rows == 3
+    assert found.kept.names == ["prefix", "suffix"]
+
+
+def test_files_without_rows_are_files(write: Write) -> None:
+    path = write("a.parquet", prefix=pa.array([], pa.string()), suffix=pa.array([], pa.string()))
+    write("b.parquet")
+    files = opened(path.parent).files
+    assert [file.num_rows for file in files] == [0, 3]
+
+
+def test_a_file_is_known_by_its_content(write: Write) -> None:
+    path = write()
+    (before,) = opened(path).files
+    assert opened(path).files == [before]
+    write(prefix=["p0", "p1", "pX"])
+    (after,) = opened(path).files
+    assert after.id != before.id
+    assert after.size_bytes == path.stat().st_size

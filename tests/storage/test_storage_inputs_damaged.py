@@ -1,0 +1,57 @@
+"""Files that are no Parquet, or no longer, are named at the start of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from batchfim.config import Input
+from batchfim.errors import InputError
+from batchfim.storage.inputs import InputSet, open_inputs
+
+Write = Callable[..., Path]
+
+
+def opened(*paths: Path, **section: Any) -> InputSet:
+    return open_inputs(Input(paths=tuple(map(str, paths)), **section))
+
+
+@pytest.mark.parametrize("length", [1, 4, 7, 8, 11, -1, -4, -9])
+def test_a_file_cut_short_is_said_to_be(write: Write, length: int) -> None:
+    path = write()
+    path.write_bytes(path.read_bytes()[:length])
+    with pytest.raises(InputError, match=f"{path}: .*(cut short|longer than the file)"):
+        opened(path)
+
+
+def test_an_empty_file_is_said_to_be(tmp_path: Path) -> None:
+    (tmp_path / "a.parquet").touch()
+    with pytest.raises(InputError, match=r"a\.parquet: the file is empty"):
+        opened(tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"prefix,suffix\n", b"x" * 10_000, b"PAR1"[::-1] * 4])
+def test_what_is_not_parquet_is_said_to_be_none(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "a.parquet").write_bytes(content)
+    with pytest.raises(InputError, match=r"a\.parquet: not a Parquet file"):
+        opened(tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"PAR1", b"PAR1PAR1", b"\0\0\0\0PAR1", b"PAR1\xff\0\0\0PAR1"])
+def test_a_tail_that_lies_is_noticed(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "a.parquet").write_bytes(content)
+    with pytest.raises(InputError, match=r"a\.parquet: the Parquet footer is damaged|cut short"):
+        opened(tmp_path)
+
+
+def test_a_footer_of_garbage_is_noticed(write: Write) -> None:
+    path = write()
+    content = bytearray(path.read_bytes())
+    length = int.from_bytes(content[-8:-4], "little")
+    content[-8 - length : -8] = b"\xff" * length
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=rf"{path}: the Parquet footer is damaged"):
+        opened(path)

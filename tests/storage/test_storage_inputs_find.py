@@ -1,0 +1,96 @@
+"""Which files a path, a folder or a pattern means."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from batchfim.config import Input
+from batchfim.errors import InputError
+from batchfim.storage.inputs import open_inputs
+
+Write = Callable[..., Path]
+TREE = [
+    "a.parquet",
+    "b1.parquet",
+    "b2.parquet",
+    "sub/c.parquet",
+    "sub/deep/d.parquet",
+    "e.parquet.bak",
+    "notes.txt",
+    "_f.parquet",
+    ".g.parquet",
+    "_batchfim/h.parquet",
+    ".cache/deep/i.parquet",
+]
+
+
+@pytest.fixture
+def tree(write: Write, tmp_path: Path) -> Path:
+    for name in TREE:
+        write(name)
+    return tmp_path
+
+
+def found(*paths: str) -> list[str]:
+    return [file.path for file in open_inputs(Input(paths=paths)).files]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "names"),
+    [
+        ("", ["a", "b1", "b2", "sub/c", "sub/deep/d"]),
+        ("/", ["a", "b1", "b2", "sub/c", "sub/deep/d"]),
+        ("/sub", ["sub/c", "sub/deep/d"]),
+        ("/a.parquet", ["a"]),
+        ("/*.parquet", ["a", "b1", "b2"]),
+        ("/b?.parquet", ["b1", "b2"]),
+        ("/*/*.parquet", ["sub/c"]),
+        ("/**/*.parquet", ["a", "b1", "b2", "sub/c", "sub/deep/d"]),
+        ("/sub/**/d.parquet", ["sub/deep/d"]),
+        ("/s*b/**/*.parquet", ["sub/c", "sub/deep/d"]),
+        ("/sub/**", ["sub/c", "sub/deep/d"]),
+        ("/*", ["a", "b1", "b2"]),
+        ("/?.p*t", ["a"]),
+    ],
+)
+@pytest.mark.parametrize("scheme", ["", "file://"])
+def test_patterns(tree: Path, scheme: str, pattern: str, names: list[str]) -> None:
+    assert found(f"{scheme}{tree}{pattern}") == [f"{tree}/{name}.parquet" for name in names]
+
+
+def test_a_hidden_file_named_outright_is_meant(tree: Path) -> None:
+    assert found(f"{tree}/_f.parquet") == [f"{tree}/_f.parquet"]
+
+
+def test_several_paths_keep_their_order_and_count_a_file_once(tree: Path) -> None:
+    other_name = tree / "link.parquet"
+    other_name.symlink_to(tree / "a.parquet")
+    paths = [f"{tree}/b2.parquet", f"{tree}/?.parquet", f"{tree}/sub/../b2.parquet"]
+    assert found(*paths, str(other_name)) == [f"{tree}/b2.parquet", f"{tree}/a.parquet"]
+
+
+def test_relative_paths(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tree)
+    assert found("sub/c.parquet", "*.parquet") == [
+        f"{tree}/{name}.parquet" for name in ("sub/c", "a", "b1", "b2")
+    ]
+    assert found(".") == found(str(tree))
+
+
+@pytest.mark.parametrize("path", ["none", "none/*.parquet", "z*.parquet", "empty"])
+def test_a_path_without_parquet_is_named(tree: Path, path: str) -> None:
+    (tree / "empty").mkdir()
+    with pytest.raises(InputError, match=r"no such file|no Parquet files") as caught:
+        found(f"{tree}/{path}")
+    assert str(caught.value).startswith(f"{tree}/{path}: ")
+
+
+def test_characters_of_other_pattern_languages_are_plain(write: Write, tmp_path: Path) -> None:
+    name = "x[1]{a,b}+(c)^$.parquet"
+    write(name)
+    write("x1.parquet")
+    assert found(f"{tmp_path}/x[1]*.parquet") == [f"{tmp_path}/{name}"]
+    assert found(f"{tmp_path}/{name}") == [f"{tmp_path}/{name}"]

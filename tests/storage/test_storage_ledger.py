@@ -1,0 +1,150 @@
+"""What is on storage after each step, and what a later run makes of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+import pytest
+
+from batchfim.errors import OutputError, StorageError
+from batchfim.planning.cutting import cut_shards
+from batchfim.shards import InputFile, Shard
+from batchfim.storage.ledger import Ledger
+from batchfim.storage.location import Location
+from tests.storage.jobs import report, stage
+
+FILE = InputFile("/data/a.parquet", 1000, 30, "aa", 10.0)
+SHARDS = cut_shards([FILE], 10, "job")
+ONE, TWO, THREE = SHARDS
+
+
+def commit(ledger: Ledger, shard: Shard, attempt: int = 1) -> None:
+    stage(ledger, shard, attempt)
+    ledger.commit(report(shard, attempt))
+
+
+def rows_in(ledger: Ledger) -> int:
+    """What any Parquet reader finds in the output."""
+    return int(ds.dataset(ledger.output.path, format="parquet").count_rows())
+
+
+def test_the_plan_comes_back_in_the_order_it_grew(ledger: Ledger) -> None:
+    assert ledger.plan() == []
+    ledger.add_to_plan(SHARDS[:2])
+    ledger.add_to_plan([])
+    ledger.add_to_plan(SHARDS[2:])
+    assert ledger.plan() == SHARDS
+    assert Ledger(ledger.output).plan() == SHARDS
+
+
+def test_staged_work_is_not_visible_and_committed_work_is(ledger: Ledger) -> None:
+    stage(ledger, ONE)
+    assert rows_in(ledger) == 0
+    assert ledger.done_ids() == set()
+    ledger.commit(report(ONE))
+    assert rows_in(ledger) == ONE.num_rows
+    assert ledger.done_ids() == {ONE.id}
+    assert ledger.reports() == [report(ONE)]
+    assert not ledger.staged(ONE.id, 1).exists()
+
+
+def test_the_part_comes_before_the_marker(ledger: Ledger) -> None:
+    """A commit that cannot write its marker has moved the part, and one without part no marker."""
+    done = Path((ledger.root / "done").path)
+    done.rmdir()
+    done.touch()  # no marker can be written into a file
+    stage(ledger, ONE)
+    with pytest.raises(StorageError):
+        ledger.commit(report(ONE))
+    assert ledger.part(ONE.id).exists()
+    done.unlink()
+    done.mkdir()
+    with pytest.raises(StorageError):
+        ledger.commit(report(TWO))  # nothing staged
+    assert ledger.done_ids() == set()
+
+
+def test_a_marker_half_written_is_no_marker(ledger: Ledger) -> None:
+    (ledger.root / "done" / f"{ONE.id}.json.1a2b3c4d.tmp").filesystem.open_output_stream(
+        (ledger.root / "done" / f"{ONE.id}.json.1a2b3c4d.tmp").path
+    ).close()
+    assert ledger.done_ids() == set()
+    assert ledger.reports() == []
+
+
+def test_clean_up_leaves_only_what_is_done(ledger: Ledger) -> None:
+    commit(ledger, ONE)
+    stage(ledger, TWO)
+    ledger.staged(TWO.id, 1).move_to(ledger.part(TWO.id))  # killed before its marker
+    stage(ledger, THREE, attempt=2)
+    assert rows_in(ledger) == 20
+    (ledger.output / "_notes.parquet.txt").write(b"not ours")
+    ledger.clean_up({ONE.id})
+    assert rows_in(ledger) == 10
+    assert ledger.done_ids() == {ONE.id}
+    assert (ledger.root / "staging").list() == []
+
+
+def test_a_part_of_a_shard_that_is_no_longer_planned_goes_too(ledger: Ledger) -> None:
+    """Killed between part and marker; then the config was changed, which is still allowed."""
+    ledger.claim_job("f", {"a": 1}, {})
+    ledger.add_to_plan(SHARDS)
+    stage(ledger, ONE)
+    ledger.staged(ONE.id, 1).move_to(ledger.part(ONE.id))
+    ledger.claim_job("g", {"a": 2}, {})
+    assert ledger.plan() == []
+    ledger.clean_up(ledger.done_ids())
+    assert rows_in(ledger) == 0
+
+
+def test_superseded_work_is_withdrawn_and_its_neighbour_is_not(ledger: Ledger) -> None:
+    for shard in SHARDS:
+        commit(ledger, shard)
+    ledger.supersede([ONE, THREE])
+    ledger.supersede([ONE])
+    assert ledger.done_ids() == {TWO.id}
+    assert rows_in(ledger) == TWO.num_rows
+
+
+def test_success_says_that_the_last_run_was_complete(ledger: Ledger) -> None:
+    success = ledger.root / "_SUCCESS"
+    ledger.write_summary({"rows": 1}, complete=True)
+    assert success.exists()
+    ledger.write_summary({"rows": 1}, complete=False)
+    assert not success.exists()
+    assert b'"rows": 1' in (ledger.root / "summary.json").read()
+
+
+def test_a_second_commit_of_a_shard_replaces_the_first(ledger: Ledger) -> None:
+    commit(ledger, ONE)
+    commit(ledger, ONE, attempt=2)
+    assert rows_in(ledger) == ONE.num_rows
+    assert [found.attempt for found in ledger.reports()] == [2]
+    assert pq.read_metadata(ledger.part(ONE.id).path).num_rows == ONE.num_rows
+
+
+@pytest.mark.parametrize("garbage", [b"", b"{", b"[]", b"{}", b"\xff\xfe", b'{"shard_id": 3}'])
+def test_a_marker_of_garbage_is_named(ledger: Ledger, garbage: bytes) -> None:
+    commit(ledger, ONE)
+    (ledger.root / "done" / f"{ONE.id}.json").write(garbage)
+    with pytest.raises(StorageError, match=rf"{ONE.id}\.json: not a marker .*delete it to redo"):
+        ledger.reports()
+
+
+def test_an_output_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match=r"output\.path cannot be written: .*file"):
+        Ledger(Location.of(str(tmp_path / "file"))).prepare()
+
+
+def test_a_ledger_on_an_object_store() -> None:
+    ledger = Ledger(Location.of("memory://batchfim-test-ledger"))
+    ledger.prepare()
+    ledger.claim_job("f", {"a": 1}, {})
+    ledger.add_to_plan(SHARDS)
+    commit(ledger, ONE)
+    assert (ledger.plan(), ledger.done_ids()) == (SHARDS, {ONE.id})
+    ledger.clean_up(ledger.done_ids())
+    assert ledger.part(ONE.id).exists()

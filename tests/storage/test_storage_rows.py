@@ -1,0 +1,130 @@
+"""Any shard of any file reads exactly its rows, forward for free."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from batchfim.errors import InputError
+from batchfim.shards import Shard
+from batchfim.storage.rows import RowReader
+
+COLUMNS = ["row", "prefix"]
+SCHEMA = pa.schema([("row", pa.int64()), ("prefix", pa.string()), ("unread", pa.string())])
+
+
+def table(first: int, num_rows: int, width: int = 5) -> pa.Table:
+    rows = range(first, first + num_rows)
+    return pa.table(
+        {
+            "row": list(rows),
+            "prefix": [f"{row}" * width for row in rows],
+            "unread": ["x"] * num_rows,
+        },
+        schema=SCHEMA,
+    )
+
+
+def write_groups(path: Path, sizes: list[int], width: int = 5) -> Path:
+    with pq.ParquetWriter(path, SCHEMA) as writer:
+        first = 0
+        for size in sizes:
+            writer.write_table(table(first, size, width), row_group_size=max(size, 1))
+            first += size
+    return path
+
+
+def shard(path: Path, start: int, num_rows: int) -> Shard:
+    return Shard(f"{start}", "file", str(path), start, num_rows)
+
+
+def rows(reader: RowReader, wanted: Shard) -> list[int]:
+    got = reader.read(wanted)
+    assert got.column_names == COLUMNS
+    return list(got["row"].to_pylist())
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    sizes=st.lists(st.integers(0, 40), max_size=6).filter(any),
+    shard_rows=st.integers(1, 50),
+    width=st.sampled_from([1, 5, 40_000]),  # the widest makes batches of a few rows
+    data=st.data(),
+)
+def test_every_shard_in_any_order(
+    tmp_path_factory: pytest.TempPathFactory,
+    sizes: list[int],
+    shard_rows: int,
+    width: int,
+    data: st.DataObject,
+) -> None:
+    path = write_groups(tmp_path_factory.mktemp("rows") / "a.parquet", sizes, width)
+    total = sum(sizes)
+    starts = data.draw(st.permutations(range(0, total, shard_rows)))
+    reader = RowReader(COLUMNS)
+    for start in starts:
+        wanted = shard(path, start, min(shard_rows, total - start))
+        assert rows(reader, wanted) == list(range(start, start + wanted.num_rows))
+    path.unlink()
+
+
+def test_two_files_in_turn(tmp_path: Path) -> None:
+    one = write_groups(tmp_path / "a.parquet", [10])
+    other = write_groups(tmp_path / "b.parquet", [3, 3])
+    reader = RowReader(COLUMNS)
+    for start in (0, 2, 4):
+        assert rows(reader, shard(one, start, 2)) == [start, start + 1]
+        assert rows(reader, shard(other, start, 2)) == [start, start + 1]
+
+
+def test_going_forward_reads_on_in_the_open_file(tmp_path: Path) -> None:
+    path = write_groups(tmp_path / "a.parquet", [10, 10])
+    reader = RowReader(COLUMNS)
+    assert rows(reader, shard(path, 0, 3)) == [0, 1, 2]
+    path.unlink()  # from here on, only a file that is still open can be read
+    assert rows(reader, shard(path, 3, 2)) == [3, 4]
+    assert rows(reader, shard(path, 8, 4)) == [8, 9, 10, 11]
+    with pytest.raises(InputError):
+        reader.read(shard(path, 0, 1))  # back: needs the file again
+
+
+def test_going_far_forward_skips_the_groups_between(tmp_path: Path) -> None:
+    path = write_groups(tmp_path / "a.parquet", [10] * 5)
+    reader = RowReader(COLUMNS)
+    assert rows(reader, shard(path, 0, 3)) == [0, 1, 2]
+    _damage(path, group=2)
+    assert rows(reader, shard(path, 41, 2)) == [41, 42]
+
+
+def _damage(path: Path, group: int) -> None:
+    chunk = pq.read_metadata(path).row_group(group).column(1)
+    content = bytearray(path.read_bytes())
+    first = chunk.dictionary_page_offset or chunk.data_page_offset
+    content[first : first + chunk.total_compressed_size] = b"\xff" * chunk.total_compressed_size
+    path.write_bytes(content)
+
+
+def test_a_damaged_page_is_named_and_its_neighbours_can_be_read(tmp_path: Path) -> None:
+    path = write_groups(tmp_path / "a.parquet", [10] * 3)
+    _damage(path, group=1)
+    reader = RowReader(COLUMNS)
+    with pytest.raises(InputError, match=rf"{path}: rows 12 to 14 cannot be read: "):
+        reader.read(shard(path, 12, 3))
+    assert rows(reader, shard(path, 0, 2)) == [0, 1]
+    assert rows(reader, shard(path, 20, 2)) == [20, 21]
+
+
+def test_a_file_shorter_than_planned_is_named(tmp_path: Path) -> None:
+    path = write_groups(tmp_path / "a.parquet", [10])
+    with pytest.raises(InputError, match=r"rows 8 to 12 cannot be read: the file ends at row 10"):
+        RowReader(COLUMNS).read(shard(path, 8, 5))
+
+
+def test_a_file_that_is_gone_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"none\.parquet: rows 0 to 0 cannot be read"):
+        RowReader(COLUMNS).read(shard(tmp_path / "none.parquet", 0, 1))

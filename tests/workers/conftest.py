@@ -1,0 +1,89 @@
+"""Shards worked by the simulated engine on the local pool: real files, the demo's tokenizer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from batchfim.config_file import load_config
+from batchfim.metrics.report import ShardReport
+from batchfim.shards import Lease, Shard
+from batchfim.storage.ledger import Ledger
+from batchfim.storage.location import Location
+from batchfim.workers.local import LocalPool
+from batchfim.workers.pool import ShardEnded, ShardFailure, WorkerReady, WorkerSpec
+
+RECORDS = {
+    "id": [f"r{i}" for i in range(8)],
+    "prefix": [f"def f{i}(x):\n    return " for i in range(8)],
+    "suffix": [f"\n\nprint(f{i}(1))\n" for i in range(8)],
+}
+SIMULATED = ("engine.backend=simulated", "schedule.pool=local")
+WAIT_S = 60.0
+
+
+@dataclass
+class Desk:
+    """One worker, its input file and its ledger."""
+
+    pool: LocalPool
+    ledger: Ledger
+    path: Path
+
+    def lease(self, start: int = 0, num_rows: int = 8, attempt: int = 1, **more: Any) -> Lease:
+        shard = Shard(f"{start:020}", "file", str(self.path), start, num_rows)
+        return Lease(shard, attempt, **more)
+
+    def work(self, lease: Lease) -> ShardReport | ShardFailure:
+        self.pool.submit("w", lease)
+        (event,) = self.pool.wait(WAIT_S)
+        assert isinstance(event, ShardEnded)
+        assert event.lease == lease
+        return event.outcome
+
+    def rows(self, lease: Lease) -> list[dict[str, Any]]:
+        """What the attempt staged."""
+        report = self.work(lease)
+        assert isinstance(report, ShardReport), report
+        staged = self.ledger.staged(lease.shard.id, lease.attempt)
+        return list(pq.read_table(staged.path).to_pylist())
+
+
+@pytest.fixture
+def make_spec(tmp_path: Path) -> Callable[..., WorkerSpec]:
+    """Write records (columns may be replaced) and a ledger; a job over them, with settings."""
+
+    def make(*sets: str, **columns: Any) -> WorkerSpec:
+        path = tmp_path / "a.parquet"
+        pq.write_table(pa.table(RECORDS | columns), path)
+        flags = {"input.paths": [str(path)], "output.path": str(tmp_path / "out")}
+        config = load_config(None, flags | {"model.path": "demo"}, (*SIMULATED, *sets))
+        Ledger(Location.of(config.output.path)).prepare()
+        return WorkerSpec(config, tuple(RECORDS))
+
+    return make
+
+
+@pytest.fixture
+def open_desk(
+    make_spec: Callable[..., WorkerSpec], request: pytest.FixtureRequest
+) -> Callable[..., Desk]:
+    """Start a worker on such a job and wait till it is up."""
+
+    def start(*sets: str, **columns: Any) -> Desk:
+        spec = make_spec(*sets, **columns)
+        pool = LocalPool(spec)
+        request.addfinalizer(pool.close)
+        pool.add_worker("w")
+        (event,) = pool.wait(WAIT_S)
+        assert isinstance(event, WorkerReady)
+        config = spec.config
+        return Desk(pool, Ledger(Location.of(config.output.path)), Path(config.input.paths[0]))
+
+    return start
