@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sysconfig
 from pathlib import Path
 
@@ -29,7 +30,7 @@ def run_demo(folder: Path, workers: int | None) -> int:
     """Make records, run the job on a local Ray, show three of its middles.
 
     Args:
-        folder: where records and results go; a second demo there goes on with the first.
+        folder: where records and results go; an earlier demo's results are replaced.
         workers: engines; None: one for each four cores, two at most.
 
     Returns:
@@ -53,6 +54,8 @@ def run_demo(folder: Path, workers: int | None) -> int:
             "schedule.shard_rows": 32,
         },
     )
+    if (folder / "out" / "_batchfim").is_dir():
+        shutil.rmtree(folder / "out")
     result = run_job(config)
     console.print("\n[bold]3. Three middles[/], as they stand in the files")
     rows = ds.dataset(folder / "out").to_table().to_pylist()

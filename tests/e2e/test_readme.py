@@ -1,0 +1,70 @@
+"""Every command of the README runs, in its order, in one folder."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.shared import shared_data
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf8")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+def run(command: str, folder: Path) -> str:
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", command],
+        cwd=folder,
+        env={**os.environ, "PATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def test_the_two_commands() -> None:
+    """`make test` is what runs this; `make demo` runs in the checkout, where its Makefile is."""
+    assert blocks("sh")[0].split("\n") == ["make demo", "make test", ""]
+    shown = run("make demo", ROOT)
+    assert shown.count("original") >= 3
+    assert " 0 rejected, 0 failed" in shown
+    assert "demo-out/out/_batchfim/summary.json" in shown.replace("\n", "")
+
+
+def test_use_and_config(tmp_path: Path) -> None:
+    data = shared_data("humaneval-infilling/HumanEval-SingleLineInfilling.jsonl.gz")
+    (tmp_path / data.name).symlink_to(data)
+    project = tmp_path / "my-project"
+    project.mkdir()
+    (project / "adding.py").write_text("def add(a, b):\n    total = a + b\n    return total\n")
+    (tmp_path / "job.yaml").write_text(blocks("yaml")[0])
+
+    for block in blocks("sh")[1:]:
+        for command in block.strip().splitlines():
+            run(command, tmp_path)
+
+    assert list((tmp_path / "out").glob("part-*.parquet"))
+    assert (tmp_path / "out-2" / "_batchfim" / "_SUCCESS").exists()
+
+
+def test_a_format_of_ones_own(tmp_path: Path) -> None:
+    job = tmp_path / "job.yaml"
+    job.write_text(blocks("yaml")[0] + blocks("yaml")[1])
+    assert "<PRE>" in run("batchfim config job.yaml", tmp_path)
+
+
+@pytest.mark.parametrize("path", re.findall(r"`((?:tests|benchmarks)/[\w/.]*)`", README))
+def test_what_it_points_to_exists(path: str) -> None:
+    assert (ROOT / path).exists()
