@@ -6,6 +6,7 @@ import json
 import platform
 import signal
 import threading
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -26,7 +27,7 @@ from batchfim.metrics.summary import RunClock, summarize
 from batchfim.planning.cutting import default_shard_rows
 from batchfim.planning.plan import plan_work
 from batchfim.shards import Shard, identity
-from batchfim.storage.inputs import InputSet, open_inputs
+from batchfim.storage.inputs import InputSet, check_apart, open_inputs
 from batchfim.storage.job_lease import JobLease
 from batchfim.storage.ledger import Ledger
 from batchfim.storage.location import Location
@@ -41,7 +42,6 @@ class JobResult:
     """How a run ended. `signal`: the number of the signal that stopped it."""
 
     summary: dict[str, Any]
-    complete: bool
     signal: int | None = None
 
     @property
@@ -64,6 +64,7 @@ def run_job(config: JobConfig) -> JobResult:
         JobFailed: it cannot be completed; what is finished stays finished.
     """
     config = _absolute(config)
+    check_apart(config.input, config.output.path)
     inputs = open_inputs(config.input)
     infiller = open_infiller(config, weights=False)
     ledger = Ledger(Location.of(config.output.path))
@@ -128,10 +129,11 @@ def _work(
         return RunClock.idle()
     rows = sum(shard.num_rows for shard in queue.shards) * config.sampling.n
     mode = progress_mode(config.metrics)
-    pool = _open_pool(config, WorkerSpec(config, tuple(inputs.kept.names)))
+    run_id = uuid.uuid4().hex[:8]
+    pool = _open_pool(config, WorkerSpec(config, tuple(inputs.kept.names), run_id))
     try:
         with Progress(mode, config.metrics.progress_interval_s, rows) as progress:
-            driver = Driver(pool, queue, ledger, config.schedule, progress, should_stop)
+            driver = Driver(run_id, pool, queue, ledger, config.schedule, progress, should_stop)
             return driver.run()
     finally:
         pool.close()
@@ -164,8 +166,8 @@ def _close(
     reports = ledger.reports()
     complaints = audit(planned, reports, config.sampling.n)
     complete = queue.finished and not queue.abandoned and not complaints
-    summary = summarize(reports, clock, _versions(), infiller.facts)
-    ledger.write_summary(summary | {"complete": complete}, complete=complete)
+    summary = summarize(reports, clock, _versions(), infiller.facts) | {"complete": complete}
+    ledger.write_summary(summary)
     if complaints:
         raise JobFailed(f"{config.output.path}: the audit does not close: {'; '.join(complaints)}")
     if queue.abandoned:
@@ -176,7 +178,7 @@ def _close(
         )
     if not complete and signal_number is None:
         raise JobFailed(f"{config.output.path}: the lease of the job was lost; run again to go on")
-    return JobResult(summary, complete, signal_number)
+    return JobResult(summary, signal_number)
 
 
 @dataclass

@@ -25,6 +25,7 @@ _WAIT_S = 0.5
 class Driver:
     """One run: `run` returns when every shard is committed or given up, or a stop is asked for."""
 
+    run_id: str
     pool: Pool
     queue: ShardQueue
     ledger: Ledger
@@ -45,7 +46,8 @@ class Driver:
         """
         started_s = time.monotonic()
         first_ready_s = None
-        for _ in range(min(self.schedule.workers, max(self.queue.num_waiting, 1))):
+        num_workers = min(self.schedule.workers, self.queue.num_waiting)
+        for _ in range(num_workers):
             self._add_worker()
         while not self.queue.finished and not self.should_stop():
             self._hand_out()
@@ -62,7 +64,7 @@ class Driver:
             run_s=ended_s - ready_s,
             shards=len(self._committed),
             counts=Counts.sum(self._committed),
-            workers=self.schedule.workers,
+            workers=num_workers,
         )
 
     def _hand_out(self) -> None:
@@ -95,7 +97,7 @@ class Driver:
 
     def _commit(self, event: ShardEnded, report: ShardReport) -> None:
         if self.queue.complete(event.worker, event.lease):
-            self.ledger.commit(report)
+            self.ledger.commit(self.run_id, report)
             self._committed.append(report.counts)
             self.progress.add(report.counts)
 

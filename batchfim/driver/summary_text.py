@@ -22,6 +22,8 @@ def summary_text(summary: dict[str, Any], output: str) -> str:
     ]
     for error, count in summary["errors"].items():
         lines.insert(-1, f"{count:,} rows: {error}")
+    if not summary["complete"]:
+        lines.append("stopped before the end: run the same command again to go on")
     return "\n".join(lines)
 
 

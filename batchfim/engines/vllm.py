@@ -84,7 +84,12 @@ class VllmEngine:
             llm.shutdown()
 
     def _start(self) -> EngineInfo:
-        import vllm
+        try:
+            import vllm
+        except ImportError as error:
+            raise EngineStartError(
+                f"vLLM cannot be imported ({error}); install batchfim with its cpu or gpu extra"
+            ) from error
         from vllm.engine.arg_utils import AsyncEngineArgs
         from vllm.platforms import current_platform
         from vllm.sampling_params import RequestOutputKind, SamplingParams
@@ -201,6 +206,7 @@ def _set_environment(shares_cores: bool) -> None:
         os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", "nobind")
     os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     os.environ.setdefault("PYTHONWARNINGS", "ignore")
     os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
     os.environ.setdefault("DO_NOT_TRACK", "1")

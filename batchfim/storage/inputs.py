@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import fs
 
-from batchfim.config import Columns, Input
-from batchfim.errors import InputError
+from batchfim.config import Input
+from batchfim.errors import InputError, OutputError
 from batchfim.records import is_text, output_schema
 from batchfim.shards import InputFile
 from batchfim.storage.location import Location, storage_errors
@@ -55,9 +55,22 @@ def open_inputs(section: Input) -> InputSet:
     return InputSet([file for file, _ in opened], kept[0])
 
 
-def columns_to_read(columns: Columns, kept: pa.Schema) -> list[str]:
-    """Names a worker reads: what rides along, and the two texts."""
-    return list(dict.fromkeys([*kept.names, columns.prefix, columns.suffix]))
+def check_apart(section: Input, output: str) -> None:
+    """Refuse an output among the inputs: the next run would read its parts as records.
+
+    Raises:
+        OutputError: the output is one of the input folders, or lies in one.
+    """
+    for path in section.paths:
+        wildcard = _WILDCARD.search(path)
+        folder = (path[: wildcard.start()].rpartition("/")[0] if wildcard else path).rstrip("/")
+        inside = f"{output}/".removeprefix(f"{folder}/")
+        hidden = any(part.startswith(("_", ".")) for part in inside.split("/"))
+        if f"{output}/".startswith(f"{folder}/") and not hidden:
+            raise OutputError(
+                f"output.path {output} lies in the input {path}, so the next run would read its "
+                "parts as records; choose a folder beside it"
+            )
 
 
 def _find(path: str) -> list[str]:

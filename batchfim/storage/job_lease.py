@@ -109,9 +109,13 @@ class JobLease:
         self._mine().write(json.dumps(asdict(claim)).encode())
 
     def _renew(self) -> None:
+        """Renew until released; a claim that others have removed meanwhile is lost for good."""
         renewed_s = time.monotonic()
-        while not self._released.wait(_RENEW_S):
+        while not self._released.wait(_RENEW_S) and not self.lost:
             try:
+                if not self._mine().exists():
+                    self._lost.set()
+                    return
                 self._write(held=True)
                 renewed_s = time.monotonic()
             except StorageError:

@@ -118,17 +118,21 @@ class Ledger:
         with ThreadPoolExecutor(_READERS) as readers:
             return list(readers.map(self._report, sorted(self.done_ids())))
 
-    def staged(self, shard_id: str, attempt: int) -> Location:
-        """Where an attempt writes its part before the commit."""
-        return self.root / "staging" / f"{shard_id}-{attempt}.parquet"
+    def staged(self, run: str, shard_id: str, attempt: int) -> Location:
+        """Where an attempt writes its part before the commit.
+
+        `run` is in the name because a worker of a killed run may still be writing.
+        """
+        return self.root / "staging" / f"{shard_id}-{run}-{attempt}.parquet"
 
     def part(self, shard_id: str) -> Location:
         """Where a committed shard's results are."""
         return self.output / f"part-{shard_id}.parquet"
 
-    def commit(self, report: ShardReport) -> None:
+    def commit(self, run: str, report: ShardReport) -> None:
         """Make a staged part visible, then write its marker."""
-        self.staged(report.shard_id, report.attempt).move_to(self.part(report.shard_id))
+        staged = self.staged(run, report.shard_id, report.attempt)
+        staged.move_to(self.part(report.shard_id))
         marker = self.root / "done" / f"{report.shard_id}.json"
         marker.write(report.model_dump_json().encode())
 
@@ -147,11 +151,11 @@ class Ledger:
             (self.root / "done" / f"{shard.id}.json").delete()
             self.part(shard.id).delete()
 
-    def write_summary(self, summary: dict[str, Any], *, complete: bool) -> None:
-        """Store the summary, and `_SUCCESS` where the audit closed."""
+    def write_summary(self, summary: dict[str, Any]) -> None:
+        """Store the summary, and `_SUCCESS` where it is of a complete job."""
         (self.root / "summary.json").write(_json(summary))
         success = self.root / "_SUCCESS"
-        if complete:
+        if summary["complete"]:
             success.write(b"")
         else:
             success.delete()

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import accumulate
 from threading import Lock
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from batchfim.config import Columns
 from batchfim.errors import InputError
 from batchfim.shards import Shard
 from batchfim.storage.location import Location
 
 _BATCH_BYTES = 4 << 20
 _BUFFER_BYTES = 1 << 20
+
+
+def columns_to_read(columns: Columns, kept: Iterable[str]) -> list[str]:
+    """What rides along, and the two texts, each once."""
+    return list(dict.fromkeys([*kept, columns.prefix, columns.suffix]))
 
 
 class RowReader:

@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 import signal
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -30,6 +31,7 @@ from batchfim.workers.pool import (
 from batchfim.workers.worker import Worker
 
 _STOP_S = 20.0
+_KNOCK_S = 5.0
 
 
 class _Actor:
@@ -130,6 +132,7 @@ def _connect(resources: Resources) -> bool:
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     address = resources.ray_address or os.environ.get("RAY_ADDRESS")
     try:
+        _knock(address)
         with _own_sigterm():
             ray.init(
                 address=address or "local",
@@ -137,9 +140,16 @@ def _connect(resources: Resources) -> bool:
                 logging_level=logging.ERROR,
                 log_to_driver=True,
             )
-    except (ConnectionError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
         raise ConfigError(f"no Ray at {address or 'this machine'}: {_first_line(error)}") from None
     return True
+
+
+def _knock(address: str | None) -> None:
+    """Fail in seconds where nobody listens: Ray itself tries for minutes."""
+    host, _, port = (address or "").removeprefix("ray://").rpartition(":")
+    if host and port.isdigit():
+        socket.create_connection((host, int(port)), _KNOCK_S).close()
 
 
 @contextlib.contextmanager

@@ -21,7 +21,7 @@ from batchfim.shards import Lease, Shard
 from batchfim.storage.ledger import Ledger
 from batchfim.storage.location import Location
 from batchfim.storage.parts import part_table, write_part
-from batchfim.storage.rows import RowReader
+from batchfim.storage.rows import RowReader, columns_to_read
 from batchfim.workers.in_flight import InFlight
 from batchfim.workers.pool import ShardFailure, WorkerSpec
 
@@ -42,12 +42,12 @@ class Worker:
     def __init__(self, name: str, spec: WorkerSpec, infiller: Infiller, engine: Engine) -> None:
         config = spec.config
         self.name = name
+        self._run = spec.run
         self._config = config
         self._kept = list(spec.kept_columns)
         self._infiller = infiller
         self._engine = engine
-        columns = config.input.columns
-        self._reader = RowReader(list(dict.fromkeys([*self._kept, columns.prefix, columns.suffix])))
+        self._reader = RowReader(columns_to_read(config.input.columns, self._kept))
         self._ledger = Ledger(Location.of(config.output.path))
         self._in_flight = InFlight(
             config.schedule.in_flight_records, config.schedule.in_flight_tokens
@@ -193,7 +193,7 @@ class Worker:
             worker=self.name,
             attempt=lease.attempt,
         )
-        staged = self._ledger.staged(lease.shard.id, lease.attempt)
+        staged = self._ledger.staged(self._run, lease.shard.id, lease.attempt)
         checksum, size_bytes = write_part(staged, table, self._config.output.compression)
         work.phases_s["write_s"] = time.monotonic() - started_s
         flat = [sample for samples in completions for sample in samples]

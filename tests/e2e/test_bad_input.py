@@ -118,6 +118,12 @@ def test_an_output_with_foreign_files(tmp_path: Path, records: Path, cli: Cli) -
     assert "chapter1.tex" in cli("run", *args, *LOCAL, code=2).stderr
 
 
+@pytest.mark.parametrize("place", ["", "filled"])
+def test_an_output_among_the_inputs(records: Path, cli: Cli, place: str) -> None:
+    args = ("--input", records, "--output", records / place, "--model", "demo")
+    assert "would read its parts as records" in cli("run", *args, *LOCAL, code=2).stderr
+
+
 def test_an_output_of_another_job(tmp_path: Path, records: Path, cli: Cli) -> None:
     args = ("run", "--input", records, "--output", tmp_path / "out", "--model", "demo", *LOCAL)
     cli(*args)

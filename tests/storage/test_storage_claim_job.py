@@ -33,7 +33,7 @@ def fields(**sampling: Any) -> dict[str, Any]:
 
 def finish(ledger: Ledger) -> None:
     stage(ledger, SHARD)
-    ledger.commit(report(SHARD))
+    ledger.commit("run", report(SHARD))
 
 
 def test_the_same_job_may_go_on(ledger: Ledger) -> None:

@@ -12,7 +12,8 @@ import pytest
 
 from batchfim.config import Columns, Input
 from batchfim.errors import InputError
-from batchfim.storage.inputs import InputSet, columns_to_read, open_inputs
+from batchfim.storage.inputs import InputSet, open_inputs
+from batchfim.storage.rows import columns_to_read
 
 Write = Callable[..., Path]
 
@@ -74,7 +75,7 @@ def test_the_text_columns_may_have_any_name_and_need_not_ride_along(write: Write
     path = write(before=["b"] * 3, after=["a"] * 3)
     columns = Columns(prefix="before", suffix="after")
     kept = opened(path, columns=columns, keep=("suffix", "before")).kept
-    assert columns_to_read(columns, kept) == ["suffix", "before", "after"]
+    assert columns_to_read(columns, kept.names) == ["suffix", "before", "after"]
 
 
 @pytest.mark.parametrize(

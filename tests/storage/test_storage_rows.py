@@ -30,9 +30,8 @@ def table(first: int, num_rows: int, width: int = 5) -> pa.Table:
     )
 
 
-def write_groups(path: Path, sizes: list[int], width: int = 5) -> Path:
+def write_groups(path: Path, sizes: list[int], width: int = 5, first: int = 0) -> Path:
     with pq.ParquetWriter(path, SCHEMA) as writer:
-        first = 0
         for size in sizes:
             writer.write_table(table(first, size, width), row_group_size=max(size, 1))
             first += size
@@ -75,11 +74,11 @@ def test_every_shard_in_any_order(
 
 def test_two_files_in_turn(tmp_path: Path) -> None:
     one = write_groups(tmp_path / "a.parquet", [10])
-    other = write_groups(tmp_path / "b.parquet", [3, 3])
+    other = write_groups(tmp_path / "b.parquet", [3, 3], first=100)
     reader = RowReader(COLUMNS)
     for start in (0, 2, 4):
         assert rows(reader, shard(one, start, 2)) == [start, start + 1]
-        assert rows(reader, shard(other, start, 2)) == [start, start + 1]
+        assert rows(reader, shard(other, start, 2)) == [100 + start, 101 + start]
 
 
 def test_going_forward_reads_on_in_the_open_file(tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ class Desk:
         """What the attempt staged."""
         report = self.work(lease)
         assert isinstance(report, ShardReport), report
-        staged = self.ledger.staged(lease.shard.id, lease.attempt)
+        staged = self.ledger.staged("run", lease.shard.id, lease.attempt)
         return list(pq.read_table(staged.path).to_pylist())
 
 
@@ -65,7 +65,7 @@ def make_spec(tmp_path: Path) -> Callable[..., WorkerSpec]:
         flags = {"input.paths": [str(path)], "output.path": str(tmp_path / "out")}
         config = load_config(None, flags | {"model.path": "demo"}, (*SIMULATED, *sets))
         Ledger(Location.of(config.output.path)).prepare()
-        return WorkerSpec(config, tuple(RECORDS))
+        return WorkerSpec(config, tuple(RECORDS), "run")
 
     return make
 
