@@ -17,9 +17,14 @@ class InputFile:
     row_bytes: float  # uncompressed, on average
 
     @property
+    def content(self) -> str:
+        """Identity of what is in the file, wherever it lies."""
+        return identity(self.size_bytes, self.digest)
+
+    @property
     def id(self) -> str:
         """Identity of the file's content at its path."""
-        return identity(self.path, self.size_bytes, self.digest)
+        return identity(self.path, self.content)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +33,7 @@ class Shard:
 
     id: str
     file: str  # id of the input file
+    content: str  # of the input file
     path: str
     start: int
     num_rows: int

@@ -35,6 +35,7 @@ _PLAN_SCHEMA = pa.schema(
     [
         pa.field("id", pa.string()),
         pa.field("file", pa.dictionary(pa.int32(), pa.string())),
+        pa.field("content", pa.dictionary(pa.int32(), pa.string())),
         pa.field("path", pa.dictionary(pa.int32(), pa.string())),
         pa.field("start", pa.int64()),
         pa.field("num_rows", pa.int64()),

@@ -144,7 +144,7 @@ class Worker:
             await self._in_flight.leave(len(prompt.token_ids))
 
     async def _ask_engine(self, shard: Shard, row: int, prompt: Prompt) -> list[Completion]:
-        seed = record_seed(self._config.sampling.seed, shard.file, shard.start + row)
+        seed = record_seed(self._config.sampling.seed, shard.content, shard.start + row)
         request = Request(f"{shard.id}-{row}", prompt.token_ids.tolist(), seed)
         failure = ""
         for _ in range(self._config.schedule.record_attempts):
@@ -212,9 +212,9 @@ class Worker:
         )
 
 
-def record_seed(job_seed: int, file_id: str, row: int) -> int:
-    """A record's seed, 32 bits: the same for every attempt, whoever makes it."""
-    text = f"{job_seed} {file_id} {row}".encode()
+def record_seed(job_seed: int, content: str, row: int) -> int:
+    """A record's seed, 32 bits: the same for every attempt, whoever makes it and wherever."""
+    text = f"{job_seed} {content} {row}".encode()
     return int.from_bytes(hashlib.blake2b(text, digest_size=4).digest())
 
 

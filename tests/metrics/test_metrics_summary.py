@@ -30,7 +30,7 @@ RUN = RunClock(
 
 
 def shard(name: str, num_rows: int) -> Shard:
-    return Shard(name, "file", "/a.parquet", 0, num_rows)
+    return Shard(name, "file", "content", "/a.parquet", 0, num_rows)
 
 
 def test_a_summary_is_the_sum_of_its_reports(report: Reports) -> None:

@@ -79,7 +79,7 @@ def test_odd_columns_come_back_as_they_were(
     pq.write_table(pq.read_table(path), path, row_group_size=group_rows)
     inputs = open_inputs(Input(paths=(str(path),)))
     reader = RowReader(columns_to_read(Input(paths=("x",)).columns, inputs.kept.names))
-    rows = reader.read(Shard("s", "file", str(path), 0, 3)).select(inputs.kept.names)
+    rows = reader.read(Shard("s", "file", "content", str(path), 0, 3)).select(inputs.kept.names)
     table = part_table(rows, [samples(num_samples)] * 3, **CONSTANT)
     target = Location.of(str(tmp_path / "part.parquet"))
     write_part(target, table, "zstd")

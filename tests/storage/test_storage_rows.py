@@ -39,7 +39,7 @@ def write_groups(path: Path, sizes: list[int], width: int = 5, first: int = 0) -
 
 
 def shard(path: Path, start: int, num_rows: int) -> Shard:
-    return Shard(f"{start}", "file", str(path), start, num_rows)
+    return Shard(f"{start}", "file", "content", str(path), start, num_rows)
 
 
 def rows(reader: RowReader, wanted: Shard) -> list[int]:

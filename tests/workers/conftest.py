@@ -37,7 +37,7 @@ class Desk:
     path: Path
 
     def lease(self, start: int = 0, num_rows: int = 8, attempt: int = 1, **more: Any) -> Lease:
-        shard = Shard(f"{start:020}", "file", str(self.path), start, num_rows)
+        shard = Shard(f"{start:020}", "file", "content", str(self.path), start, num_rows)
         return Lease(shard, attempt, **more)
 
     def work(self, lease: Lease) -> ShardReport | ShardFailure:
