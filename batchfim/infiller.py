@@ -24,6 +24,22 @@ class Infiller:
     finisher: Finisher
     max_model_len: int | None
 
+    def fingerprint_fields(self) -> dict[str, Any]:
+        """What of the model and the format decides a record's output."""
+        return {
+            "model digest": self.files.digest(),
+            "format": self.encoder.form.model_dump(exclude={"source"}),
+            "order": self.encoder.order,
+            "context": self.max_model_len,
+        }
+
+    def pin_revision(self, config: JobConfig) -> JobConfig:
+        """The same job with the model id's revision fixed, so that all workers load the same."""
+        if self.files.revision is None:
+            return config
+        model = config.model.model_copy(update={"revision": self.files.revision})
+        return config.model_copy(update={"model": model})
+
     @property
     def facts(self) -> dict[str, Any]:
         """What the ledger and the summary say of the model."""

@@ -8,18 +8,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class InputFile:
-    """One Parquet file as the plan sees it. `digest` is of the file's footer."""
+    """One Parquet file as the plan sees it."""
 
     path: str
-    size_bytes: int
+    content: str  # identity of what is in the file, wherever it lies
     num_rows: int
-    digest: str
     row_bytes: float  # uncompressed, on average
-
-    @property
-    def content(self) -> str:
-        """Identity of what is in the file, wherever it lies."""
-        return identity(self.size_bytes, self.digest)
 
     @property
     def id(self) -> str:

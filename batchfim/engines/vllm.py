@@ -6,6 +6,7 @@ import asyncio
 import dataclasses
 import difflib
 import os
+import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -125,6 +126,8 @@ class VllmEngine:
         }
         if self._config.kv_cache_gib is not None:
             arguments["kv_cache_memory_bytes"] = int(self._config.kv_cache_gib * (1 << 30))
+        if device == "cpu" and shutil.which("g++") is None:
+            arguments["enforce_eager"] = True  # nothing here can compile what vLLM would write
         return arguments | self._config.args
 
     async def _sample(self, request: Request, index: int) -> Generation:
@@ -137,6 +140,8 @@ class VllmEngine:
                 final = output
         except Exception as error:  # translated by the table below
             raise _translate(error) from error
+        if final.outputs[0].finish_reason not in ("stop", "length"):
+            raise TryAgain(f"vLLM ended the request with {final.outputs[0].finish_reason!r}")
         return _generation(final, submitted_s)
 
 
@@ -164,9 +169,9 @@ def _translate(error: Exception) -> Exception:
     from vllm.exceptions import VLLMClientError
     from vllm.v1.engine.exceptions import EngineDeadError
 
-    table: tuple[tuple[type[Exception] | tuple[type[Exception], ...], type[Exception]], ...] = (
+    table: tuple[tuple[type[Exception], type[Exception]], ...] = (
         (EngineDeadError, EngineDead),
-        ((VLLMClientError, ValueError, TypeError), RequestRefused),
+        (VLLMClientError, RequestRefused),
         (Exception, TryAgain),
     )
     ours = next(ours for theirs, ours in table if isinstance(error, theirs))

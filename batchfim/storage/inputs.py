@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
-import struct
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,12 +13,11 @@ from pyarrow import fs
 
 from batchfim.config import Input
 from batchfim.errors import InputError, OutputError
-from batchfim.records import is_text, output_schema
+from batchfim.records import is_text, output_schema, plain_type
 from batchfim.shards import InputFile
-from batchfim.storage.location import Location, storage_errors
+from batchfim.storage.footer import MAGIC, read_footer
+from batchfim.storage.location import Location
 
-_MAGIC = b"PAR1"
-_TAIL_BYTES = 8  # footer length and magic
 _WILDCARD = re.compile(r"[*?]")
 _READERS = 16
 
@@ -46,7 +43,7 @@ def open_inputs(section: Input) -> InputSet:
     """
     urls = [url for path in section.paths for url in _find(path)]
     with ThreadPoolExecutor(_READERS) as readers:
-        footers = readers.map(_read_footer, dict.fromkeys(urls))
+        footers = readers.map(_open, dict.fromkeys(urls))
         opened = list({file.path: (file, schema) for file, schema in footers}.values())
     kept = [_check_columns(file.path, schema, section) for file, schema in opened]
     for (file, _), schema in zip(opened, kept, strict=True):
@@ -126,39 +123,18 @@ def _url(base: str, location: Location, path: str) -> str:
     return base.rstrip("/") + path.removeprefix(location.path.rstrip("/"))
 
 
-def _read_footer(url: str) -> tuple[InputFile, pa.Schema]:
+def _open(url: str) -> tuple[InputFile, pa.Schema]:
     location = Location.of(url)
-    with storage_errors(location), location.filesystem.open_input_file(location.path) as file:
-        size = file.size()
-        footer = _footer_bytes(file, size, url)
+    footer = read_footer(location)
     try:
-        metadata = pq.read_metadata(pa.BufferReader(_MAGIC + footer))
+        metadata = pq.read_metadata(pa.BufferReader(MAGIC + footer.data))
         schema = metadata.schema.to_arrow_schema()
     except (pa.ArrowException, OSError) as error:
         raise InputError(f"{url}: the Parquet footer is damaged: {error}") from None
     groups = [metadata.row_group(i).total_byte_size for i in range(metadata.num_row_groups)]
-    digest = hashlib.blake2b(footer, digest_size=16).hexdigest()
     row_bytes = sum(groups) / max(metadata.num_rows, 1)
-    local = location.path if location.is_local else url
-    return InputFile(local, size, metadata.num_rows, digest, row_bytes), schema
-
-
-def _footer_bytes(file: pa.NativeFile, size: int, url: str) -> bytes:
-    """The footer with its tail: enough to read the metadata, and a digest of the content.
-
-    Source: Parquet format, "File format": data, footer, 4-byte footer length, `PAR1`.
-    """
-    if size == 0:
-        raise InputError(f"{url}: the file is empty, expected Parquet")
-    file.seek(max(size - _TAIL_BYTES, 0))
-    tail = bytes(file.read(_TAIL_BYTES))
-    if tail[-4:] != _MAGIC:
-        raise InputError(f"{url}: not a Parquet file, or cut short: it does not end with PAR1")
-    start = size - _TAIL_BYTES - struct.unpack("<I", tail[:4])[0]
-    if start < len(_MAGIC):
-        raise InputError(f"{url}: the Parquet footer is damaged: it is longer than the file")
-    file.seek(start)
-    return bytes(file.read(size - start))
+    path = location.path if location.is_local else url
+    return InputFile(path, footer.content, metadata.num_rows, row_bytes), schema
 
 
 def _check_columns(path: str, schema: pa.Schema, section: Input) -> pa.Schema:
@@ -168,6 +144,9 @@ def _check_columns(path: str, schema: pa.Schema, section: Input) -> pa.Schema:
         "input.columns.suffix": section.columns.suffix,
         **{f"input.keep[{i}]": name for i, name in enumerate(section.keep or ())},
     }
+    for name in schema.names:
+        if schema.names.count(name) > 1:
+            raise InputError(f"{path}: two columns are called {name!r}; rename one")
     for key, name in wanted.items():
         if name not in schema.names:
             raise InputError(
@@ -179,7 +158,8 @@ def _check_columns(path: str, schema: pa.Schema, section: Input) -> pa.Schema:
                 f"{path}: column {name!r} holds {schema.field(name).type}, expected text"
             )
     keep: Sequence[str] = schema.names if section.keep is None else section.keep
-    return pa.schema([schema.field(name) for name in keep])
+    fields = [schema.field(name) for name in keep]
+    return pa.schema([field.with_type(plain_type(field.type)) for field in fields])
 
 
 def _check_agreement(first_path: str, first: pa.Schema, path: str, schema: pa.Schema) -> None:

@@ -70,7 +70,8 @@ class _WorkerThread:
         self._run(self._work(lease))
 
     def stop(self) -> None:
-        self._run(self._end()).result(_STOP_S)
+        with contextlib.suppress(TimeoutError):
+            self._run(self._end()).result(_STOP_S)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(_STOP_S)
 
@@ -86,8 +87,10 @@ class _WorkerThread:
             self._events.put(WorkerGone(self._name, JobFailed(cause)))
 
     async def _end(self) -> None:
-        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in tasks:
             task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         if self._worker:
             await self._worker.stop()
 

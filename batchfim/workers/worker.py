@@ -107,8 +107,8 @@ class Worker:
         holes: dict[int, Hole] = {}
         for row, hole in enumerate(read_holes(work.rows, columns.prefix, columns.suffix)):
             if isinstance(hole, Fault):
-                where = f"{lease.shard.path}, row {lease.shard.start + row}"
-                work.completions[row] = self._samples(Status.REJECTED, f"{where}: {hole.reason}")
+                where = f"{lease.shard.path}, row {lease.shard.start + row}: "
+                work.completions[row] = self._samples(Status.REJECTED, hole.reason, where)
             elif lease.verdict is not None:
                 work.completions[row] = self._samples(Status.FAILED, lease.verdict)
             else:
@@ -178,9 +178,11 @@ class Worker:
             latency_s=timing.latency_s,
         )
 
-    def _samples(self, status: Status, error: str) -> list[Completion]:
-        num_samples = self._config.sampling.n
-        return [Completion(status=status, sample=i, error=error) for i in range(num_samples)]
+    def _samples(self, status: Status, reason: str, where: str = "") -> list[Completion]:
+        return [
+            Completion(status=status, sample=sample, error=where + reason, reason=reason)
+            for sample in range(self._config.sampling.n)
+        ]
 
     def _write(self, lease: Lease, work: _Work) -> ShardReport:
         started_s = time.monotonic()

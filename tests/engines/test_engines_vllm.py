@@ -115,6 +115,6 @@ def test_a_killed_core_is_a_dead_engine(vllm: Running) -> None:
     assert cores
     for core in cores:
         core.kill()
+    requests = [Request(f"late-{number}", vllm.prompt("x = "), 0) for number in range(100)]
     with pytest.raises(EngineDead):
-        for number in range(100):
-            vllm.generate(Request(f"late-{number}", vllm.prompt("x = "), 0))
+        vllm.generate(*requests)

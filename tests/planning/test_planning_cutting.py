@@ -21,7 +21,7 @@ FILES = st.lists(
     ),
     max_size=4,
 )
-A_FILE = InputFile("/data/a.parquet", 1000, 100, "aa", 10.0)
+A_FILE = InputFile("/data/a.parquet", "aa", 100, 10.0)
 
 
 @settings(deadline=None)

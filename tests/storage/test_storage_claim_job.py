@@ -15,7 +15,7 @@ from batchfim.shards import InputFile
 from batchfim.storage.ledger import Ledger
 from tests.storage.jobs import report, stage
 
-(SHARD,) = cut_shards([InputFile("/a.parquet", 10, 5, "aa", 1.0)], 10, "job")
+(SHARD,) = cut_shards([InputFile("/a.parquet", "aa", 5, 1.0)], 10, "job")
 FACTS = {"versions": {"batchfim": "1"}}
 
 

@@ -15,7 +15,7 @@ from batchfim.storage.ledger import Ledger
 from batchfim.storage.location import Location
 from tests.storage.jobs import report, stage
 
-FILE = InputFile("/data/a.parquet", 1000, 30, "aa", 10.0)
+FILE = InputFile("/data/a.parquet", "aa", 30, 10.0)
 SHARDS = cut_shards([FILE], 10, "job")
 ONE, TWO, THREE = SHARDS
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from batchfim.errors import InputError
 from batchfim.shards import Shard
 from batchfim.storage.rows import RowReader
+from tests.parquet import content_of
 
 COLUMNS = ["row", "prefix"]
 SCHEMA = pa.schema([("row", pa.int64()), ("prefix", pa.string()), ("unread", pa.string())])
@@ -39,7 +40,7 @@ def write_groups(path: Path, sizes: list[int], width: int = 5, first: int = 0) -
 
 
 def shard(path: Path, start: int, num_rows: int) -> Shard:
-    return Shard(f"{start}", "file", "content", str(path), start, num_rows)
+    return Shard(f"{start}", "file", content_of(path), str(path), start, num_rows)
 
 
 def rows(reader: RowReader, wanted: Shard) -> list[int]:

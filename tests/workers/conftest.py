@@ -18,6 +18,7 @@ from batchfim.storage.ledger import Ledger
 from batchfim.storage.location import Location
 from batchfim.workers.local import LocalPool
 from batchfim.workers.pool import ShardEnded, ShardFailure, WorkerReady, WorkerSpec
+from tests.parquet import content_of
 
 RECORDS = {
     "id": [f"r{i}" for i in range(8)],
@@ -37,7 +38,9 @@ class Desk:
     path: Path
 
     def lease(self, start: int = 0, num_rows: int = 8, attempt: int = 1, **more: Any) -> Lease:
-        shard = Shard(f"{start:020}", "file", "content", str(self.path), start, num_rows)
+        shard = Shard(
+            f"{start:020}", "file", content_of(self.path), str(self.path), start, num_rows
+        )
         return Lease(shard, attempt, **more)
 
     def work(self, lease: Lease) -> ShardReport | ShardFailure:
