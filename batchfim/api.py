@@ -18,7 +18,7 @@ from batchfim.driver.driver import Driver
 from batchfim.driver.progress import Progress
 from batchfim.driver.queue import ShardQueue
 from batchfim.driver.signals import StopSignal, stop_signals
-from batchfim.errors import JobFailed
+from batchfim.errors import InputError, JobFailed
 from batchfim.formats.encoder import Encoder
 from batchfim.formats.tokenizer import TextTokenizer
 from batchfim.infiller import Infiller, find_format, open_infiller
@@ -26,6 +26,7 @@ from batchfim.metrics.audit import Audit
 from batchfim.metrics.summary import RunClock, summarize
 from batchfim.planning.cutting import default_shard_rows
 from batchfim.planning.plan import plan_work
+from batchfim.records import is_unicode
 from batchfim.shards import Shard, identity
 from batchfim.storage.inputs import InputSet, check_apart, open_inputs
 from batchfim.storage.job_lease import JobLease
@@ -103,6 +104,9 @@ def show_prompt(
     files = find_model(Model(path=model), weights=False)
     form = find_format(files, family)
     encoder = Encoder(form, order, TextTokenizer(files.tokenizer_json, form.control_texts()))
+    for name, text in (("prefix", prefix), ("suffix", suffix)):
+        if not is_unicode(text):
+            raise InputError(f"the {name} is not UTF-8 text")
     pieces = encoder.pieces(prefix, suffix)
     token_ids = [token_id for piece in pieces for token_id in piece.token_ids]
     return {

@@ -21,6 +21,7 @@ from pydantic import (
 )
 
 from batchfim.formats.format import Format
+from batchfim.records import is_unicode
 
 # Engine arguments that change how fast records are computed, not which record is computed.
 SPEED_ONLY_ENGINE_ARGS = frozenset(
@@ -55,6 +56,8 @@ _USERINFO = re.compile("://[^/@]*@")
 
 
 def _no_credentials(path: str) -> str:
+    if not is_unicode(path):
+        raise ValueError("not a UTF-8 name")
     if _USERINFO.search(path):
         raise ValueError(
             "credentials in a URL would end up in the ledger; give them by the environment"

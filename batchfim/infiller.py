@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from batchfim.config import JobConfig, Truncation
+from batchfim.errors import ModelError
 from batchfim.formats.detect import detect_format, family_format
 from batchfim.formats.encoder import Encoder
 from batchfim.formats.finishing import Finisher
@@ -64,7 +66,7 @@ def open_infiller(config: JobConfig, *, weights: bool) -> Infiller:
     """
     files = find_model(config.model, weights=weights)
     form = config.infill.format or find_format(files, config.model.family)
-    tokenizer = TextTokenizer(files.tokenizer_json, form.control_texts())
+    tokenizer = _tokenizer(files, form.control_texts())
     max_model_len = config.engine.max_model_len or files.context_tokens or form.context_tokens
     truncation: Truncation = config.infill.truncation
     encoder = Encoder(
@@ -87,4 +89,11 @@ def find_format(files: ModelFiles, family: str | None) -> Format:
     """
     if family is not None:
         return family_format(family)
-    return detect_format(files.config, TextTokenizer(files.tokenizer_json))
+    return detect_format(files.config, _tokenizer(files, ()))
+
+
+def _tokenizer(files: ModelFiles, control_texts: Iterable[str]) -> TextTokenizer:
+    try:
+        return TextTokenizer(files.tokenizer_json, control_texts)
+    except ModelError as error:
+        raise ModelError(f"{files.path}/{error}") from None

@@ -113,6 +113,15 @@ def _text(value: bytes | None, name: str) -> str | Fault:
         return Fault(f"column {name!r} is not UTF-8 text: {error.reason} at byte {error.start}")
 
 
+def is_unicode(text: str) -> bool:
+    """Whether a Python string holds text only, and no half of a surrogate pair."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def plain_type(data_type: pa.DataType) -> pa.DataType:
     """The type without views, which Arrow can neither take nor cast everywhere."""
     plain = {pa.string_view(): pa.string(), pa.binary_view(): pa.binary()}

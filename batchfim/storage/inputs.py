@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -53,68 +54,82 @@ def open_inputs(section: Input) -> InputSet:
 
 
 def check_apart(section: Input, output: str) -> None:
-    """Refuse an output among the inputs: the next run would read its parts as records.
+    """Refuse an output whose parts the next run would read as records.
 
     Raises:
-        OutputError: the output is one of the input folders, or lies in one.
+        OutputError: the output is an input folder, lies in one, or matches a glob.
     """
     for path in section.paths:
-        wildcard = _WILDCARD.search(path)
-        folder = (path[: wildcard.start()].rpartition("/")[0] if wildcard else path).rstrip("/")
-        inside = f"{output}/".removeprefix(f"{folder}/")
-        hidden = any(part.startswith(("_", ".")) for part in inside.split("/"))
-        if f"{output}/".startswith(f"{folder}/") and not hidden:
+        folder, pattern = _split_glob(path)
+        below = os.path.relpath(_real(output), _real(folder))
+        # `..` is outside; elsewhere a name that starts so is not read as data
+        hidden = any(part.startswith(("_", ".")) for part in below.split("/") if part != ".")
+        part = os.path.normpath(f"{below}/part-0.parquet")
+        if not hidden and (pattern is None or pattern.fullmatch(part)):
             raise OutputError(
                 f"output.path {output} lies in the input {path}, so the next run would read its "
                 "parts as records; choose a folder beside it"
             )
 
 
-def _find(path: str) -> list[str]:
+def _real(path: str) -> str:
+    return path if "://" in path else os.path.realpath(path)
+
+
+def _split_glob(path: str) -> tuple[str, re.Pattern[str] | None]:
+    """The folder to list and what names below it must match; None for a path without wildcards.
+
+    `*` and `?` stay within a folder, `**` does not.
+    """
     wildcard = _WILDCARD.search(path)
-    if wildcard:
-        found = _match(path, path[: wildcard.start()].rpartition("/")[0] or ".")
-    else:
-        found = _below(path)
+    if wildcard is None:
+        return path, None
+    folder = path[: wildcard.start()].rpartition("/")[0] or ("/" if path[0] == "/" else ".")
+    below = re.escape(path.removeprefix(folder).lstrip("/"))
+    for glob, regex in ((r"\*\*/", "(.*/)?"), (r"\*\*", ".*"), (r"\*", "[^/]*"), (r"\?", "[^/]")):
+        below = below.replace(glob, regex)
+    return folder, re.compile(below)
+
+
+def _find(path: str) -> list[str]:
+    folder, pattern = _split_glob(path)
+    location = Location.of(folder)
+    info = location.info()
+    if info.type is fs.FileType.NotFound:
+        raise InputError(f"{path}: no such file or folder")
+    if info.type is fs.FileType.File and pattern is None:
+        return [path]
+    found = [
+        _url(folder, location, file.path)
+        for file in _parquet_files(location)
+        if pattern is None or pattern.fullmatch(_below(location, file))
+    ]
     if not found:
         raise InputError(f"{path}: no Parquet files here (looked for *.parquet)")
     return found
 
 
-def _below(path: str) -> list[str]:
-    location = Location.of(path)
-    info = location.info()
-    if info.type is fs.FileType.NotFound:
-        raise InputError(f"{path}: no such file or folder")
-    if info.type is fs.FileType.File:
-        return [path]
-    return [_url(path, location, info.path) for info in _parquet_files(location)]
+def _below(location: Location, info: fs.FileInfo) -> str:
+    return str(info.path).removeprefix(location.path).strip("/")
 
 
-def _match(pattern: str, folder: str) -> list[str]:
-    location = Location.of(folder)
-    below = pattern.removeprefix(folder).lstrip("/")
-    regex = re.compile(
-        re.escape(below)
-        .replace(r"\*\*/", "(.*/)?")
-        .replace(r"\*\*", ".*")
-        .replace(r"\*", "[^/]*")
-        .replace(r"\?", "[^/]")
-    )
-    return [
-        _url(folder, location, info.path)
-        for info in _parquet_files(location)
-        if regex.fullmatch(info.path.removeprefix(location.path).lstrip("/"))
-    ]
+def _parquet_files(location: Location) -> Iterator[fs.FileInfo]:
+    """Files below a folder; names that start with `_` or `.` are not data, as everywhere.
 
-
-def _parquet_files(location: Location) -> Iterable[fs.FileInfo]:
-    """Files below a folder; names that start with `_` or `.` are not data, as everywhere."""
-    for info in location.list(recursive=True):
-        parts = info.path.removeprefix(location.path).strip("/").split("/")
-        hidden = any(part.startswith(("_", ".")) for part in parts)
-        if info.type is fs.FileType.File and info.extension == "parquet" and not hidden:
+    Nor are the parts of a job whose output lies below.
+    """
+    infos = location.list(recursive=True)
+    outputs = {_below(location, info)[: -len("/_batchfim")] for info in infos if _is_ledger(info)}
+    for info in infos:
+        folder, _, name = _below(location, info).rpartition("/")
+        hidden = any(part.startswith(("_", ".")) for part in f"{folder}/{name}".split("/"))
+        is_part = folder in outputs and folder != "" and name.startswith("part-")
+        if info.type is fs.FileType.File and name.endswith(".parquet") and not hidden | is_part:
             yield info
+
+
+def _is_ledger(info: fs.FileInfo) -> bool:
+    return bool(info.base_name == "_batchfim" and info.type is fs.FileType.Directory)
 
 
 def _url(base: str, location: Location, path: str) -> str:

@@ -50,8 +50,10 @@ def test_an_empty_file(tmp_path: Path, refused) -> None:
 
 
 def test_a_folder_without_parquet(tmp_path: Path, refused) -> None:
-    (tmp_path / "notes.txt").write_text("no records")
-    assert f"{tmp_path}: no Parquet files here" in refused(tmp_path)
+    folder = tmp_path / "notes"
+    folder.mkdir()
+    (folder / "notes.txt").write_text("no records")
+    assert f"{folder}: no Parquet files here" in refused(folder)
 
 
 def test_a_path_that_does_not_exist(tmp_path: Path, refused) -> None:

@@ -14,6 +14,7 @@ from batchfim.config import Columns, Input
 from batchfim.errors import InputError
 from batchfim.storage.inputs import InputSet, open_inputs
 from batchfim.storage.rows import columns_to_read
+from tests.parquet import content_of
 
 Write = Callable[..., Path]
 
@@ -110,5 +111,9 @@ def test_a_file_is_known_by_its_content(write: Write) -> None:
     assert opened(path).files == [before]
     write(prefix=["p0", "p1", "pX"])
     (after,) = opened(path).files
+    assert after.content != before.content
     assert after.id != before.id
-    assert after.size_bytes == path.stat().st_size
+    moved = path.rename(path.with_name("moved.parquet"))
+    (there,) = opened(moved).files
+    assert there.content == after.content == content_of(moved)
+    assert there.id != after.id

@@ -46,7 +46,7 @@ def test_staged_work_is_not_visible_and_committed_work_is(ledger: Ledger) -> Non
     ledger.commit("run", report(ONE))
     assert rows_in(ledger) == ONE.num_rows
     assert ledger.done_ids() == {ONE.id}
-    assert ledger.reports() == [report(ONE)]
+    assert list(ledger.reports()) == [report(ONE)]
     assert not ledger.staged("run", ONE.id, 1).exists()
 
 
@@ -71,7 +71,7 @@ def test_a_marker_half_written_is_no_marker(ledger: Ledger) -> None:
         (ledger.root / "done" / f"{ONE.id}.json.1a2b3c4d.tmp").path
     ).close()
     assert ledger.done_ids() == set()
-    assert ledger.reports() == []
+    assert list(ledger.reports()) == []
 
 
 def test_clean_up_leaves_only_what_is_done(ledger: Ledger) -> None:
@@ -130,7 +130,7 @@ def test_a_marker_of_garbage_is_named(ledger: Ledger, garbage: bytes) -> None:
     commit(ledger, ONE)
     (ledger.root / "done" / f"{ONE.id}.json").write(garbage)
     with pytest.raises(StorageError, match=rf"{ONE.id}\.json: not a marker .*delete it to redo"):
-        ledger.reports()
+        list(ledger.reports())
 
 
 def test_an_output_that_cannot_be_written_is_refused(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from batchfim.errors import InputError
+from batchfim.errors import InputError, StorageError
 from batchfim.shards import Shard
 from batchfim.storage.rows import RowReader
 from tests.parquet import content_of
@@ -85,12 +85,13 @@ def test_two_files_in_turn(tmp_path: Path) -> None:
 def test_going_forward_reads_on_in_the_open_file(tmp_path: Path) -> None:
     path = write_groups(tmp_path / "a.parquet", [10, 10])
     reader = RowReader(COLUMNS)
-    assert rows(reader, shard(path, 0, 3)) == [0, 1, 2]
+    shards = [shard(path, *wanted) for wanted in ((0, 3), (3, 2), (8, 4), (0, 1))]
+    assert rows(reader, shards[0]) == [0, 1, 2]
     path.unlink()  # from here on, only a file that is still open can be read
-    assert rows(reader, shard(path, 3, 2)) == [3, 4]
-    assert rows(reader, shard(path, 8, 4)) == [8, 9, 10, 11]
-    with pytest.raises(InputError):
-        reader.read(shard(path, 0, 1))  # back: needs the file again
+    assert rows(reader, shards[1]) == [3, 4]
+    assert rows(reader, shards[2]) == [8, 9, 10, 11]
+    with pytest.raises(StorageError):
+        reader.read(shards[3])  # back: needs the file again
 
 
 def test_going_far_forward_skips_the_groups_between(tmp_path: Path) -> None:
@@ -126,5 +127,17 @@ def test_a_file_shorter_than_planned_is_named(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_gone_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"none\.parquet: rows 0 to 0 cannot be read"):
-        RowReader(COLUMNS).read(shard(tmp_path / "none.parquet", 0, 1))
+    path = write_groups(tmp_path / "none.parquet", [10])
+    wanted = shard(path, 0, 1)
+    path.unlink()
+    with pytest.raises(StorageError, match=r"none\.parquet: .*No such file"):
+        RowReader(COLUMNS).read(wanted)
+
+
+def test_a_file_that_changed_since_it_was_planned_is_not_read(tmp_path: Path) -> None:
+    path = write_groups(tmp_path / "a.parquet", [10])
+    wanted = shard(path, 0, 3)
+    write_groups(path, [10], first=100)
+    with pytest.raises(InputError, match=rf"{path} has changed since it was planned; run again"):
+        RowReader(COLUMNS).read(wanted)
+    assert rows(RowReader(COLUMNS), shard(path, 0, 3)) == [100, 101, 102]

@@ -114,8 +114,9 @@ def test_the_report_accounts_for_the_part(open_desk: OpenDesk) -> None:
 def test_a_file_that_is_gone_fails_the_attempt_only(open_desk: OpenDesk) -> None:
     desk = open_desk()
     content = desk.path.read_bytes()
+    lease = desk.lease()
     desk.path.unlink()
-    outcome = desk.work(desk.lease())
+    outcome = desk.work(lease)
     assert "a.parquet" in outcome.cause
     assert not outcome.worker_lost
     desk.path.write_bytes(content)
