@@ -17,7 +17,7 @@ from batchfim.config import JobConfig, Model
 from batchfim.driver.driver import Driver
 from batchfim.driver.progress import Progress, progress_mode
 from batchfim.driver.queue import ShardQueue
-from batchfim.errors import JobFailed
+from batchfim.errors import InputError, JobFailed
 from batchfim.formats.encoder import Encoder
 from batchfim.formats.tokenizer import TextTokenizer
 from batchfim.infiller import Infiller, find_format, open_infiller
@@ -65,6 +65,7 @@ def run_job(config: JobConfig) -> JobResult:
     """
     config = _absolute(config)
     inputs = open_inputs(config.input)
+    _check_languages(config, inputs)
     infiller = open_infiller(config, weights=False)
     ledger = Ledger(Location.of(config.output.path))
     ledger.prepare()
@@ -102,6 +103,19 @@ def show_prompt(
     }
 
 
+def _check_languages(config: JobConfig, inputs: InputSet) -> None:
+    if "syntax" in config.infill.trim and not inputs.language_columns.names:
+        raise InputError(
+            "infill.trim: syntax needs each record's language, and the input has no column "
+            "`language` or `path`; set input.columns.language or input.columns.path, or leave "
+            "syntax out"
+        )
+
+
+def _worker_spec(config: JobConfig, inputs: InputSet) -> WorkerSpec:
+    return WorkerSpec(config, tuple(inputs.kept.names), inputs.language_columns)
+
+
 def _plan(
     config: JobConfig, inputs: InputSet, infiller: Infiller, ledger: Ledger
 ) -> tuple[list[Shard], list[Shard]]:
@@ -128,7 +142,7 @@ def _work(
         return RunClock.idle()
     rows = sum(shard.num_rows for shard in queue.shards) * config.sampling.n
     mode = progress_mode(config.metrics)
-    pool = _open_pool(config, WorkerSpec(config, tuple(inputs.kept.names)))
+    pool = _open_pool(config, _worker_spec(config, inputs))
     try:
         with Progress(mode, config.metrics.progress_interval_s, rows) as progress:
             driver = Driver(pool, queue, ledger, config.schedule, progress, should_stop)

@@ -15,7 +15,8 @@ def summary_text(summary: dict[str, Any], output: str) -> str:
         f"{summary['records']:,} records in {summary['shards']:,} shards: {rows['ok']:,} ok, "
         f"{rows['rejected']:,} rejected, {rows['failed']:,} failed",
         f"tokens: {tokens['prompt']:,} prompt = {tokens['cached']:,} cached + "
-        f"{tokens['computed']:,} computed; {tokens['completion']:,} completion",
+        f"{tokens['computed']:,} computed; {tokens['completion']:,} completion, "
+        f"{tokens['kept']:,} of them kept",
         _speed(run, summary["phases_s"]["engine_start"]),
         _latencies(summary["seconds"]),
         f"results: {output} (part-*.parquet); numbers: {output.rstrip('/')}/_batchfim/summary.json",

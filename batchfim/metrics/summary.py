@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from batchfim.metrics.histogram import Histogram
-from batchfim.metrics.report import TIMINGS, Counts, ShardReport
+from batchfim.metrics.report import ENDINGS, TIMINGS, Counts, ShardReport
 
 
 class RunClock(BaseModel):
@@ -49,7 +49,7 @@ def summarize(
             key: getattr(counts, key) for key in ("rows", "ok", "rejected", "failed", "truncated")
         },
         "tokens": _tokens(counts),
-        "finish_reasons": _total(report.finish_reasons for report in reports),
+        **{name: _total(getattr(report, name) for report in reports) for name in ENDINGS},
         "errors": dict(_total(report.errors for report in reports).most_common(20)),
         "seconds": {
             name: Histogram.sum(report.timings[name] for report in reports).summary()
@@ -75,6 +75,7 @@ def _tokens(counts: Counts) -> dict[str, int]:
         "cached": counts.cached_tokens,
         "computed": counts.computed_tokens,
         "completion": counts.completion_tokens,
+        "kept": counts.kept_tokens,
     }
 
 
