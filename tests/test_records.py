@@ -6,7 +6,15 @@ import pyarrow as pa
 import pytest
 
 from batchfim.errors import InputError
-from batchfim.records import OUTPUT_COLUMNS, Fault, Hole, is_text, output_schema, read_holes
+from batchfim.records import (
+    OUTPUT_COLUMNS,
+    Fault,
+    Hole,
+    is_text,
+    output_schema,
+    read_holes,
+    read_optional,
+)
 
 TEXT_TYPES = [
     pa.string(),
@@ -69,6 +77,12 @@ def test_dictionaries_that_differ_from_chunk_to_chunk() -> None:
     table = pa.table({"p": pa.chunked_array(chunks), "s": list("vwxyz")})
     prefixes = [getattr(hole, "prefix", None) for hole in read_holes(table, "p", "s")]
     assert prefixes == ["a", "b", "b", None, "c"]
+
+
+def test_a_column_that_may_be_absent() -> None:
+    table = pa.table({"l": pa.array([b"py", None, b"\xff"])})
+    assert read_optional(table, "l") == ["py", None, None]
+    assert read_optional(table, None) == [None] * 3
 
 
 def test_no_rows_are_no_holes() -> None:

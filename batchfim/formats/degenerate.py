@@ -19,8 +19,8 @@ def find_degenerate(
 
     pad_loop     stopped by the length limit while repeating one token, 16 times at least
     repetition   stopped by the length limit while repeating one line, 4 times at least
-    suffix_echo  begins or ends with the whole suffix (blanks around both aside), where that is long
-                 enough to tell (`borders.is_telling`)
+    suffix_echo  begins with the whole suffix as lines or ends with it (blanks around both aside),
+                 where that is long enough to tell (`borders.is_telling`)
     """
     if reached_limit and _loops_a_token(token_ids):
         return "pad_loop"
@@ -42,4 +42,5 @@ def _loops_a_line(raw: str) -> bool:
 
 def _echoes(raw: str, suffix: str) -> bool:
     text, wanted = raw.strip(), suffix.strip()
-    return is_telling(wanted) and (text.startswith(wanted) or text.endswith(wanted))
+    begins = text.startswith(wanted) and text[len(wanted) : len(wanted) + 1] in "\r\n"
+    return is_telling(wanted) and (begins or text.endswith(wanted))

@@ -96,9 +96,7 @@ def test_ending_early_gives_the_middle_that_cutting_afterwards_gives(
     (ids,) = tiny.encode([text])
     early = next((ids[:n] for n, token_id in enumerate(ids, 1) if check(token_id)), ids)
     late = finisher.finish(ids, hole, reached_limit=limit, language="python")
-    soon = finisher.finish(
-        early, hole, reached_limit=limit and early == ids, language="python"
-    )
+    soon = finisher.finish(early, hole, reached_limit=limit and early == ids, language="python")
     assert (soon.text, soon.trim_rule, soon.kept_tokens) == (
         late.text,
         late.trim_rule,
