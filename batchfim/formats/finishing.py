@@ -59,7 +59,7 @@ class Finisher:
     ) -> None:
         self._tokenizer = tokenizer
         self._stop_token_ids = frozenset(stop_token_ids)
-        self._stop = stop
+        self._stop = [rule for rule in stop if rule != "eot"]
         self._trim = trim
         self._newlines: dict[int, bool] = {}
 
@@ -85,7 +85,7 @@ class Finisher:
         """
         kept = cut_at_stop(token_ids, self._stop_token_ids)
         raw = self._tokenizer.decode(kept)
-        found = find_end(raw, Borders.of(hole), self._stop, ended=True)
+        found = find_end(raw, Borders.of(hole), self._stop, ended=True) if self._stop else None
         reached_limit = reached_limit and found is None
         text = raw if found is None else raw[: found[0]]
         text, cut_by = trim(text, hole, Ended(reached_limit, language), self._trim)
@@ -95,27 +95,26 @@ class Finisher:
             stop_rule=found[1] if found else "length" if reached_limit else "eot",
             trim_rule=",".join(cut_by) or None,
             degenerate=find_degenerate(kept, raw, hole.suffix, reached_limit=reached_limit),
-            kept_tokens=self._tokens_of(kept, text),
+            kept_tokens=self._tokens_of(kept, text, raw),
         )
 
     def stop_checks(self, hole: Hole) -> Callable[[], StopCheck] | None:
         """Makes a check for each sample of a hole that ends its generation; None: no rule can."""
-        rules = [rule for rule in self._stop if rule != "eot"]
-        borders = Borders.of(hole)
-        if not rules:
+        if not self._stop:
             return None
-        return lambda: StopCheck(rules, borders, self._tokenizer.decode, self._has_newline)
+        borders = Borders.of(hole)
+        return lambda: StopCheck(self._stop, borders, self._tokenizer.decode, self._has_newline)
 
     def _has_newline(self, token_id: int) -> bool:
         if token_id not in self._newlines:
             self._newlines[token_id] = "\n" in self._tokenizer.decode([token_id])
         return self._newlines[token_id]
 
-    def _tokens_of(self, token_ids: Sequence[int], text: str) -> int:
+    def _tokens_of(self, token_ids: Sequence[int], text: str, raw: str) -> int:
         """The fewest first ids whose text starts with `text`."""
         low, high = 0, len(token_ids)
-        if not self._tokenizer.decode(token_ids[:-1]).startswith(text):
-            low = high  # nearly every middle needs all of its tokens
+        if text == raw and token_ids and token_ids[-1] not in self._tokenizer.control_ids:
+            return high  # as for nearly every middle
         while low < high:
             half = (low + high) // 2
             if self._tokenizer.decode(token_ids[:half]).startswith(text):

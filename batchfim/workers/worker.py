@@ -25,6 +25,7 @@ from batchfim.records import (
     Fault,
     Hole,
     Status,
+    read_hole,
     read_holes,
     read_optional,
 )
@@ -188,9 +189,7 @@ class Worker:
     def _hole(self, work: _Work, row: int) -> Hole:
         """Read again from the rows: kept as Python texts, a shard's holes would double it."""
         columns = self._config.input.columns
-        (hole,) = read_holes(work.rows.slice(row, 1), columns.prefix, columns.suffix)
-        assert isinstance(hole, Hole)  # a row with a prompt has one
-        return hole
+        return read_hole(work.rows, row, columns.prefix, columns.suffix)
 
     def _finish(
         self, prompt: Prompt, hole: Hole, language: str | None, generations: list[Generation]

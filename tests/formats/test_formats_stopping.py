@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
+import json
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -10,6 +13,7 @@ from batchfim.formats.borders import Borders, is_telling, telling_start
 from batchfim.formats.stopping import RULES, StopCheck, StopRule, find_end
 from batchfim.formats.tokenizer import TextTokenizer
 from batchfim.records import Hole
+from tests.shared import shared_data
 
 ALL: tuple[StopRule, ...] = ("eot", "line", "block", "suffix_start")
 # Few characters, so that lines repeat, dedent and touch each other often.
@@ -151,3 +155,16 @@ def test_cut_text_fits_its_hole_as_lines(before: str, after: str) -> None:
     kept = middle("line", text, hole.prefix, hole.suffix)
     starts_line = after[:1] not in ("", "\n", "\r")
     assert kept == ("    x = 1\n" if starts_line else "    x = 1")
+
+
+def test_line_is_what_single_line_infilling_asks_for() -> None:
+    """A middle that ran on into the suffix ends as published, up to a newline the suffix brings."""
+    path = shared_data("humaneval-infilling/HumanEval-SingleLineInfilling.jsonl.gz")
+    with gzip.open(path, "rt", encoding="utf8") as lines:
+        tasks = [json.loads(line) for line in lines]
+    assert len(tasks) == 1033
+    for task in tasks:
+        prefix, suffix, wanted = task["prompt"], task["suffix"], task["canonical_solution"]
+        ran_on = f"{wanted}{suffix}\n\ndef other():\n"
+        wanted = wanted if suffix.lstrip("\n") == suffix != "" else wanted.removesuffix("\n")
+        assert middle("line", ran_on, prefix, suffix) == wanted
