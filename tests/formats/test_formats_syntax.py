@@ -17,7 +17,7 @@ from tree_sitter import Parser
 
 from batchfim.formats import syntax
 from batchfim.formats.languages import LANGUAGES, find_language, grammar
-from batchfim.formats.syntax import MAX_FILE_BYTES, cuts, syntax_end
+from batchfim.formats.syntax import MAX_CUTS, MAX_FILE_BYTES, cuts, syntax_end
 from batchfim.formats.trimming import Ended, trim
 from batchfim.records import Hole
 
@@ -26,15 +26,19 @@ FILES = [Path(module.__file__) for module in (bisect, colorsys, textwrap)]
 CODE = st.text(st.sampled_from("ab1 =()[]{}:;,\"'\n\té#/"), max_size=30)
 
 
-def errors(text: str, language: str) -> int:
-    """ERROR and MISSING nodes of a text, counted over every node."""
+def error_spans(text: str, language: str) -> list[tuple[int, int]]:
+    """Start and end of the ERROR and MISSING nodes of a text, looked for in every node."""
     nodes = [Parser(grammar(language)).parse(text.encode("utf8", "surrogatepass")).root_node]
-    found = 0
+    found = []
     while nodes:
         node = nodes.pop()
-        found += node.is_error or node.is_missing
+        found += [(node.start_byte, node.end_byte)] * (node.is_error or node.is_missing)
         nodes += node.children
     return found
+
+
+def errors(text: str, language: str) -> int:
+    return len(error_spans(text, language))
 
 
 def cut(text: str, prefix: str, suffix: str, language: str = "python") -> str:
@@ -102,7 +106,9 @@ def test_cuts_are_ends_of_words_then_of_lines_then_nothing() -> None:
     assert len(cuts("x y\n" * 1000, 128)) == 129
 
 
-def test_the_number_of_parses_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_work_is_bounded_and_the_best_cut_so_far_counts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     parsed: list[int] = []
     count = syntax._File.errors
 
@@ -111,16 +117,30 @@ def test_the_number_of_parses_is_bounded(monkeypatch: pytest.MonkeyPatch) -> Non
         return count(file, end)
 
     monkeypatch.setattr(syntax._File, "errors", counting)
-    cut("f(" * 2000, "class (:\n", "\n")
-    assert len(parsed) <= 131
-    parsed.clear()
-    cut("f(" * 2000, "x = 1\n" * 15000, "\n")
-    assert 10 < len(parsed) <= (1 << 22) // 90_000 + 3
+    prefix, text = "class (:\n    pass\n\n", "a = b\n" * 200 + "g(g("
+    assert cut(text, prefix, "\n") == "a = b\n" * 200 + "g"
+    assert len(parsed) == 1 + MAX_CUTS + 1 + 1  # the whole, the cuts, nothing, the proof
+    for steps in (0, 1, 2, 10, 100):
+        parsed.clear()
+        monkeypatch.setattr(syntax, "_MAX_STEPS", steps)
+        kept = cut(text, prefix, "\n")
+        assert text.startswith(kept)
+        assert len(parsed) < MAX_CUTS
+        wrong = [errors(f"{prefix}{some}\n", "python") for some in (text, kept)]
+        assert kept == text or wrong[1] < wrong[0]
+
+
+def test_a_file_full_of_errors_is_soon_given_up() -> None:
+    rng = random.Random(1)
+    junk = "".join(rng.choice("(){}[]'\"\n :;=abc #/*") for _ in range(40_000))
+    kept = cut(junk[:500], junk[:20_000], junk[20_000:], "javascript")
+    assert junk.startswith(kept)
 
 
 def test_a_file_too_large_is_left_alone() -> None:
-    assert cut("(", "x = 1\n" * (MAX_FILE_BYTES // 6), "\n" * 9) == "("
-    assert cut("(", "x = 1\n" * (MAX_FILE_BYTES // 6 - 9), "\n" * 9) == ""
+    line = "x = '" + "a" * 93 + "'\n"
+    assert cut("y = (", line * (MAX_FILE_BYTES // 100), "\n" * 90) == "y = ("
+    assert cut("y = (", line * (MAX_FILE_BYTES // 100 - 1), "\n" * 90) == "y "
 
 
 def test_real_files_get_their_own_middle_back_or_more() -> None:
@@ -145,10 +165,14 @@ def test_never_more_errors_and_nothing_cut_for_nothing(
     text: str, prefix: str, suffix: str, language: str
 ) -> None:
     kept = cut(text, prefix, suffix, language)
-    before = errors(prefix + text + suffix, language)
-    after = errors(prefix + kept + suffix, language)
+    hole = len(prefix.encode())
+    before = error_spans(prefix + text + suffix, language)
+    after = error_spans(prefix + kept + suffix, language)
     assert text.startswith(kept)
-    assert kept == text or after < before
+    assert len(after) <= len(before)
+    beyond = [sum(end > hole or start == hole for start, end in some) for some in (before, after)]
+    assert kept == text or not after or beyond[1] < beyond[0]
+    assert kept or text == kept or not after
     assert cut(kept, prefix, suffix, language) == kept
 
 
