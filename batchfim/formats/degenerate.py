@@ -43,4 +43,4 @@ def _loops_a_line(raw: str) -> bool:
 def _echoes(raw: str, suffix: str) -> bool:
     text, wanted = raw.strip(), suffix.strip()
     begins = text.startswith(wanted) and text[len(wanted) : len(wanted) + 1] in "\r\n"
-    return is_telling(wanted) and (begins or text.endswith(wanted))
+    return (begins or text.endswith(wanted)) and is_telling(wanted)
