@@ -146,6 +146,13 @@ def test_a_check_ends_where_asking_after_each_token_would(
             break
 
 
+def test_a_blank_of_several_tokens_is_no_text_before_its_last_one(tiny: TextTokenizer) -> None:
+    borders = Borders.of(Hole(BODY, "\n"))
+    (ids,) = tiny.encode(["a\n\u3000\n    b\n\u3000\nc"])
+    check = StopCheck(["block"], borders, tiny.decode, lambda i: tiny.decode([i]) == "\n")
+    assert [check(token_id) for token_id in ids] == [False] * (len(ids) - 1) + [True]
+
+
 @settings(deadline=None)
 @given(before=TEXTS, after=TEXTS)
 def test_cut_text_fits_its_hole_as_lines(before: str, after: str) -> None:
