@@ -73,6 +73,7 @@ def run_job(config: JobConfig) -> JobResult:
     config = _absolute(config)
     check_apart(config.input, config.output.path)
     inputs = open_inputs(config.input)
+    _check_languages(config, inputs)
     infiller = open_infiller(config, weights=False)
     config = infiller.pin_revision(config)
     ledger = Ledger(Location.of(config.output.path))
@@ -119,6 +120,15 @@ def show_prompt(
     }
 
 
+def _check_languages(config: JobConfig, inputs: InputSet) -> None:
+    if "syntax" in config.infill.trim and not inputs.language_columns.names:
+        raise InputError(
+            "infill.trim: syntax needs each record's language, and the input has no column "
+            "`language` or `path`; set input.columns.language or input.columns.path, or leave "
+            "syntax out"
+        )
+
+
 def _plan(
     config: JobConfig, inputs: InputSet, infiller: Infiller, ledger: Ledger
 ) -> tuple[list[Shard], list[Shard]]:
@@ -156,7 +166,8 @@ def _work(
         return None
     rows = sum(shard.num_rows for shard in queue.shards) * config.sampling.n
     run_id = uuid.uuid4().hex[:8]
-    pool = _open_pool(config, WorkerSpec(config, tuple(inputs.kept.names), run_id))
+    spec = WorkerSpec(config, tuple(inputs.kept.names), run_id, inputs.language_columns)
+    pool = _open_pool(config, spec)
     try:
         with Progress(config.metrics, rows) as progress:
             return Driver(

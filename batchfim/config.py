@@ -21,6 +21,8 @@ from pydantic import (
 )
 
 from batchfim.formats.format import Format
+from batchfim.formats.stopping import StopRule
+from batchfim.formats.trimming import TrimRule
 from batchfim.records import is_unicode
 
 # Engine arguments that change how fast records are computed, not which record is computed.
@@ -83,6 +85,12 @@ class Columns(Section):
 
     prefix: str = "prefix"
     suffix: str = "suffix"
+    language: str | None = Field(
+        None, description="For `infill.trim: [syntax]`; unset: `language`, where there is one."
+    )
+    path: str | None = Field(
+        None, description="Tells the language by extension; unset: `path`, where there is one."
+    )
 
 
 class Input(Section):
@@ -159,11 +167,26 @@ class Truncation(Section):
 
 
 class Infill(Section):
-    """How a record becomes a prompt."""
+    """How a record becomes a prompt, and a generation a middle."""
 
     order: str | None = Field(None, description="Layout; unset: the family's recommended one.")
     truncation: Truncation = Truncation()
     format: Format | None = Field(None, description="A format of your own, instead of a family.")
+    stop: tuple[StopRule, ...] = Field(
+        ("eot",), description="What ends a middle; `eot`, the family's stop tokens, always does."
+    )
+    trim: tuple[TrimRule, ...] = Field(
+        (), description="What cuts a finished middle, applied in this order."
+    )
+
+    @model_validator(mode="after")
+    def _rules_that_can_be_meant(self) -> Infill:
+        if "eot" not in self.stop:
+            raise ValueError("infill.stop must hold eot: what follows a stop token is no middle")
+        for key, rules in (("stop", self.stop), ("trim", self.trim)):
+            if len(set(rules)) < len(rules):
+                raise ValueError(f"infill.{key} names a rule twice")
+        return self
 
 
 class Sampling(Section):

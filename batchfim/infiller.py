@@ -77,7 +77,9 @@ def open_infiller(config: JobConfig, *, weights: bool) -> Infiller:
         truncate=truncation.enabled,
         prefix_share=truncation.prefix_share,
     )
-    finisher = Finisher(tokenizer, encoder.stop_token_ids)
+    finisher = Finisher(
+        tokenizer, encoder.stop_token_ids, stop=config.infill.stop, trim=config.infill.trim
+    )
     return Infiller(files, tokenizer, encoder, finisher, max_model_len)
 
 

@@ -24,12 +24,16 @@ OUTPUT_FIELDS: tuple[pa.Field, ...] = (
     pa.field("status", pa.string(), nullable=False),
     pa.field("error", pa.string()),
     pa.field("finish_reason", pa.string()),
+    pa.field("stop_rule", pa.string()),
+    pa.field("trim_rule", pa.string()),
+    pa.field("degenerate", pa.string()),
     pa.field("sample", pa.int32(), nullable=False),
     pa.field("family", pa.string(), nullable=False),
     pa.field("order", pa.string(), nullable=False),
     pa.field("prompt_tokens", pa.int32(), nullable=False),
     pa.field("cached_tokens", pa.int32(), nullable=False),
     pa.field("completion_tokens", pa.int32(), nullable=False),
+    pa.field("kept_tokens", pa.int32(), nullable=False),
     pa.field("truncated_prefix_tokens", pa.int32(), nullable=False),
     pa.field("truncated_suffix_tokens", pa.int32(), nullable=False),
     pa.field("queue_s", pa.float64()),
@@ -47,7 +51,9 @@ class Completion:
     """One output row's added columns; the defaults are those of a row without a generation.
 
     Token counts are per sample: `prompt_tokens - cached_tokens` is what the engine computed for
-    it. Durations are seconds on one monotonic clock, from the moment the worker handed the prompt
+    it; `kept_tokens` is how many of the generated `completion_tokens` the middle needs after stop
+    and trim. What `stop_rule`, `trim_rule` and `degenerate` say: `formats.finishing.Middle`.
+    Durations are seconds on one monotonic clock, from the moment the worker handed the prompt
     over (`queue_s`: to its first step, `ttft_s`: to its first token, `latency_s`: to its last);
     `tpot_s` is the mean time of each later token, null for one-token middles.
     """
@@ -59,9 +65,13 @@ class Completion:
     error: str | None = None
     reason: str | None = None  # the error without its place, for counting
     finish_reason: str | None = None
+    stop_rule: str | None = None
+    trim_rule: str | None = None
+    degenerate: str | None = None
     prompt_tokens: int = 0
     cached_tokens: int = 0
     completion_tokens: int = 0
+    kept_tokens: int = 0
     truncated_prefix_tokens: int = 0
     truncated_suffix_tokens: int = 0
     queue_s: float | None = None
@@ -85,10 +95,42 @@ class Fault:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class LanguageColumns:
+    """Input columns that tell a record's language, by name or by a path's extension."""
+
+    language: str | None = None
+    path: str | None = None
+
+    @property
+    def names(self) -> list[str]:
+        """Those there are."""
+        return [name for name in (self.language, self.path) if name is not None]
+
+
+NO_LANGUAGE = LanguageColumns()
+
+
+def read_optional(table: pa.Table, name: str | None) -> list[str | None]:
+    """Each row's text of a column that may be absent; None where there is none."""
+    if name is None:
+        return [None] * int(table.num_rows)
+    return [None if isinstance(text, Fault) else text for text in _texts(table[name], name)]
+
+
 def read_holes(table: pa.Table, prefix: str, suffix: str) -> list[Hole | Fault]:
     """Each row's hole, or why the row cannot have one."""
     columns = _texts(table[prefix], prefix), _texts(table[suffix], suffix)
     return [_hole(before, after) for before, after in zip(*columns, strict=True)]
+
+
+def read_hole(table: pa.Table, row: int, prefix: str, suffix: str) -> Hole:
+    """The hole of a row that is known to have one; ten times as fast as `read_holes` for one."""
+    return Hole(*(_decoded(table[name][row].as_py()) for name in (prefix, suffix)))
+
+
+def _decoded(value: str | bytes) -> str:
+    return value.decode("utf8") if isinstance(value, bytes) else value
 
 
 def _hole(prefix: str | Fault, suffix: str | Fault) -> Hole | Fault:

@@ -83,6 +83,12 @@ def test_overrides_are_yaml_and_keep_their_types(
         ("=1", r"--set '=1': expected"),
         ("input.keep=[a", r"--set 'input\.keep=\[a': the value is not YAML"),
         ("input.paths=[]", r"input\.paths: .*at least 1"),
+        ("infill.stop=[line]", r"infill: infill\.stop must hold eot"),
+        ("infill.stop=[eot, line, line]", r"infill: infill\.stop names a rule twice"),
+        ("infill.trim=[syntax, syntax]", r"infill: infill\.trim names a rule twice"),
+        ("infill.stop=[eot, lines]", r"infill\.stop\.1: Input should be 'eot', 'line', 'block'"),
+        ("infill.trim=[block]", r"infill\.trim\.0: Input should be 'suffix_overlap', 'line'"),
+        ("infill.trim=line", r"infill\.trim: expected a list, got 'line'"),
     ],
 )
 def test_complaints_name_the_key(job: Path, text: str, complaint: str) -> None:

@@ -6,7 +6,16 @@ import pyarrow as pa
 import pytest
 
 from batchfim.errors import InputError
-from batchfim.records import OUTPUT_COLUMNS, Fault, Hole, is_text, output_schema, read_holes
+from batchfim.records import (
+    OUTPUT_COLUMNS,
+    Fault,
+    Hole,
+    is_text,
+    output_schema,
+    read_hole,
+    read_holes,
+    read_optional,
+)
 
 TEXT_TYPES = [
     pa.string(),
@@ -35,6 +44,8 @@ def test_every_kind_of_text_column_reads_alike(data_type: pa.DataType) -> None:
         *(Hole(text, "s") for text in TEXTS[:3]),
         Fault("column 'before' is null, expected text"),
     ]
+    for row in range(3):
+        assert read_hole(table, row, "before", "after") == Hole(str(TEXTS[row]), "s")
 
 
 @pytest.mark.parametrize("data_type", OTHER_TYPES, ids=str)
@@ -69,6 +80,12 @@ def test_dictionaries_that_differ_from_chunk_to_chunk() -> None:
     table = pa.table({"p": pa.chunked_array(chunks), "s": list("vwxyz")})
     prefixes = [getattr(hole, "prefix", None) for hole in read_holes(table, "p", "s")]
     assert prefixes == ["a", "b", "b", None, "c"]
+
+
+def test_a_column_that_may_be_absent() -> None:
+    table = pa.table({"l": pa.array([b"py", None, b"\xff"])})
+    assert read_optional(table, "l") == ["py", None, None]
+    assert read_optional(table, None) == [None] * 3
 
 
 def test_no_rows_are_no_holes() -> None:

@@ -15,7 +15,8 @@ def summary_text(summary: dict[str, Any], output: str, *, idle: bool = False) ->
         f"{summary['records']:,} records in {summary['shards']:,} shards: {rows['ok']:,} ok, "
         f"{rows['rejected']:,} rejected, {rows['failed']:,} failed",
         f"tokens: {tokens['prompt']:,} prompt = {tokens['cached']:,} cached + "
-        f"{tokens['computed']:,} computed; {tokens['completion']:,} completion",
+        f"{tokens['computed']:,} computed; {tokens['completion']:,} completion, "
+        f"{tokens['kept']:,} of them kept",
         "nothing was left to do" if idle else _speed(summary["runs"][-1]),
         _latencies(summary["seconds"]),
         *(f"{count:,} rows: {error}" for error, count in summary["errors"].items()),

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from batchfim.config import Sampling, Simulated
-from batchfim.engines.engine import EngineInfo, Generation, Request, Timing
+from batchfim.engines.engine import STOPPED, EngineInfo, Generation, Request, Timing, take
 from batchfim.errors import EngineDead, EngineStartError, RequestRefused, TryAgain
 
 
@@ -49,7 +49,7 @@ class SimulatedEngine:
         async with self._slots:
             scheduled_s = time.monotonic()
             self._fail_on_demand(request)
-            middle = self._middle(request, index)
+            middle, stopped = take(self._middle(request, index), request.stop_check())
             await asyncio.sleep(len(request.token_ids) / self._config.prefill_tokens_per_s)
             first_s = time.monotonic()
             await asyncio.sleep(len(middle) / self._config.decode_tokens_per_s)
@@ -57,7 +57,7 @@ class SimulatedEngine:
         later = len(middle) - 1
         return Generation(
             token_ids=middle,
-            finish_reason="stop" if middle[-1] == self._stop else "length",
+            finish_reason=STOPPED if stopped else self._finish_reason(middle),
             prompt_tokens=len(request.token_ids),
             cached_tokens=0,
             timing=Timing(
@@ -75,6 +75,9 @@ class SimulatedEngine:
         start = draw % len(request.token_ids)
         middle = request.token_ids[start : start + 1 + draw % 24]
         return [*middle, self._stop][: self._sampling.max_tokens]
+
+    def _finish_reason(self, middle: list[int]) -> str:
+        return "stop" if middle[-1] == self._stop else "length"
 
     def _fail_on_demand(self, request: Request) -> None:
         if self._dead:

@@ -8,6 +8,8 @@ import difflib
 import os
 import shutil
 import time
+from collections.abc import AsyncIterator
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,15 @@ import psutil
 
 from batchfim.config import Engine as EngineConfig
 from batchfim.config import Sampling
-from batchfim.engines.engine import EngineInfo, Generation, Request, Timing
+from batchfim.engines.engine import (
+    STOPPED,
+    EngineInfo,
+    Generation,
+    Request,
+    StopCheck,
+    Timing,
+    take,
+)
 from batchfim.errors import EngineDead, EngineStartError, RequestRefused, TryAgain
 
 # The prefix cache shares whole blocks only, and vLLM's CPU default of 128 tokens is longer than
@@ -65,6 +75,7 @@ class VllmEngine:
         self._shares_cores = shares_cores
         self._llm: Any = None
         self._params: Any = None
+        self._step_params: Any = None  # the same, told step by step
 
     async def start(self) -> EngineInfo:
         """Import vLLM, start the core process and load the model."""
@@ -114,6 +125,8 @@ class VllmEngine:
             detokenize=False,
             output_kind=RequestOutputKind.FINAL_ONLY,
         )
+        self._step_params = self._params.clone()
+        self._step_params.output_kind = RequestOutputKind.DELTA
         return EngineInfo("vllm", vllm.__version__, device)
 
     def _arguments(self, device: str) -> dict[str, Any]:
@@ -131,26 +144,52 @@ class VllmEngine:
         return arguments | self._config.args
 
     async def _sample(self, request: Request, index: int) -> Generation:
-        params = self._params.clone()
+        check = request.stop_check()
+        params = (self._step_params if check else self._params).clone()
         params.seed = request.seed + index if self._sampling.temperature > 0 else None
         submitted_s = time.monotonic()
         try:
             prompt = {"type": "token", "prompt_token_ids": request.token_ids}
-            async for output in self._llm.generate(prompt, params, f"{request.request_id}-{index}"):
-                final = output
+            # Closing vLLM's generator before its end aborts the request and frees its cache.
+            async with aclosing(
+                self._llm.generate(prompt, params, f"{request.request_id}-{index}")
+            ) as outputs:
+                return await read_outputs(outputs, check, submitted_s)
         except Exception as error:  # translated by the table below
             raise _translate(error) from error
-        if final.outputs[0].finish_reason not in ("stop", "length"):
-            raise TryAgain(f"vLLM ended the request with {final.outputs[0].finish_reason!r}")
-        return _generation(final, submitted_s)
 
 
-def _generation(output: Any, submitted_s: float) -> Generation:
-    completion, stats = output.outputs[0], output.metrics
-    num_later_tokens = len(completion.token_ids) - 1
+async def read_outputs(
+    outputs: AsyncIterator[Any], check: StopCheck | None, submitted_s: float
+) -> Generation:
+    """Read vLLM's outputs of one sample to their end, or to where the check ends it.
+
+    Args:
+        outputs: one `RequestOutput` with all ids or, where there is a check, one for each step.
+        check: the sample's.
+        submitted_s: when the request was handed over, on the monotonic clock.
+    """
+    token_ids: list[int] = []
+    stopped = False
+    async for output in outputs:
+        taken, stopped = take(output.outputs[0].token_ids, check)
+        token_ids += taken
+        if stopped:
+            break
+    finish_reason = STOPPED if stopped else str(output.outputs[0].finish_reason)
+    if finish_reason not in (STOPPED, "stop", "length"):
+        raise TryAgain(f"vLLM ended the request with {finish_reason!r}")
+    return _generation(output, token_ids, finish_reason, submitted_s)
+
+
+def _generation(
+    output: Any, token_ids: list[int], finish_reason: str, submitted_s: float
+) -> Generation:
+    stats = output.metrics
+    num_later_tokens = len(token_ids) - 1
     return Generation(
-        token_ids=list(completion.token_ids),
-        finish_reason=str(completion.finish_reason),
+        token_ids=token_ids,
+        finish_reason=finish_reason,
         prompt_tokens=len(output.prompt_token_ids),
         cached_tokens=output.num_cached_tokens or 0,
         timing=Timing(

@@ -1,10 +1,38 @@
-"""Generated ids → middle: cut at the family's stop tokens, then decode."""
+"""Generated ids → middle: cut at the family's stop tokens, decode, stop rules, trim rules."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from typing import Literal
 
+from batchfim.formats.borders import Borders
+from batchfim.formats.degenerate import Degenerate, find_degenerate
+from batchfim.formats.stopping import StopCheck, StopRule, find_end
 from batchfim.formats.tokenizer import TextTokenizer
+from batchfim.formats.trimming import Ended, TrimRule, trim
+from batchfim.records import Hole
+
+
+@dataclass(frozen=True, slots=True)
+class Middle:
+    """One sample's text and what made it so.
+
+    Attributes:
+        text: the middle after stop and trim rules; always a start of `raw`.
+        raw: everything generated, without stop and control tokens.
+        stop_rule: what ended it: `eot` (the family's stop token), a stop rule, or `length`.
+        trim_rule: the trim rules that cut it, in their order, joined by commas; None: none did.
+        degenerate: what is wrong with `raw`, or None.
+        kept_tokens: the first generated tokens that are enough for `text`; no stop token.
+    """
+
+    text: str
+    raw: str
+    stop_rule: StopRule | Literal["length"]
+    trim_rule: str | None
+    degenerate: Degenerate | None
+    kept_tokens: int
 
 
 def cut_at_stop(token_ids: Sequence[int], stop_token_ids: Collection[int]) -> Sequence[int]:
@@ -20,12 +48,80 @@ def cut_at_stop(token_ids: Sequence[int], stop_token_ids: Collection[int]) -> Se
 
 
 class Finisher:
-    """Turns generated ids into text for one model."""
+    """Turns generated ids into middles for one model and one choice of rules."""
 
-    def __init__(self, tokenizer: TextTokenizer, stop_token_ids: Collection[int]) -> None:
+    def __init__(
+        self,
+        tokenizer: TextTokenizer,
+        stop_token_ids: Collection[int],
+        stop: Sequence[StopRule] = ("eot",),
+        trim: Sequence[TrimRule] = (),
+    ) -> None:
         self._tokenizer = tokenizer
         self._stop_token_ids = frozenset(stop_token_ids)
+        self._stop = [rule for rule in stop if rule != "eot"]
+        self._trim = trim
+        self._newlines: dict[int, bool] = {}
 
     def raw_middle(self, token_ids: Sequence[int]) -> str:
         """Text of the middle as generated, without stop and control tokens."""
         return self._tokenizer.decode(cut_at_stop(token_ids, self._stop_token_ids))
+
+    def finish(
+        self,
+        token_ids: Sequence[int],
+        hole: Hole,
+        *,
+        reached_limit: bool,
+        by_rule: bool = False,
+        language: str | None = None,
+    ) -> Middle:
+        """The middle of one sample.
+
+        Args:
+            token_ids: everything generated, stop token included.
+            hole: the record's texts.
+            reached_limit: the engine ended it at the length limit.
+            by_rule: its `StopCheck` ended it.
+            language: one of `languages.LANGUAGES` for the `syntax` rule; None: it does nothing.
+        """
+        kept = cut_at_stop(token_ids, self._stop_token_ids)
+        raw = self._tokenizer.decode(kept)
+        # A rule that ended the generation saw a text that might have gone on.
+        found = find_end(raw, Borders.of(hole), self._stop, ended=not by_rule)
+        reached_limit = reached_limit and found is None
+        text = raw if found is None else raw[: found[0]]
+        text, cut_by = trim(text, hole, Ended(reached_limit, language), self._trim)
+        return Middle(
+            text=text,
+            raw=raw,
+            stop_rule=found[1] if found else "length" if reached_limit else "eot",
+            trim_rule=",".join(cut_by) or None,
+            degenerate=find_degenerate(kept, raw, hole.suffix, reached_limit=reached_limit),
+            kept_tokens=self._tokens_of(kept, text, raw),
+        )
+
+    def stop_checks(self, hole: Hole) -> Callable[[], StopCheck] | None:
+        """Makes a check for each sample of a hole that ends its generation; None: no rule can."""
+        if not self._stop:
+            return None
+        borders = Borders.of(hole)
+        return lambda: StopCheck(self._stop, borders, self._tokenizer.decode, self._has_newline)
+
+    def _has_newline(self, token_id: int) -> bool:
+        if token_id not in self._newlines:
+            self._newlines[token_id] = "\n" in self._tokenizer.decode([token_id])
+        return self._newlines[token_id]
+
+    def _tokens_of(self, token_ids: Sequence[int], text: str, raw: str) -> int:
+        """The fewest first ids whose text starts with `text`."""
+        low, high = 0, len(token_ids)
+        if text == raw and token_ids and token_ids[-1] not in self._tokenizer.control_ids:
+            return high  # as for nearly every middle
+        while low < high:
+            half = (low + high) // 2
+            if self._tokenizer.decode(token_ids[:half]).startswith(text):
+                high = half
+            else:
+                low = half + 1
+        return low

@@ -11,6 +11,13 @@ from batchfim.metrics.histogram import Histogram
 from batchfim.records import Completion, Status
 
 TIMINGS = ("queue_s", "ttft_s", "tpot_s", "latency_s")
+# Of a report and of the summary, each the values of one output column and how often each occurs.
+ENDINGS = {
+    "finish_reasons": "finish_reason",
+    "stop_rules": "stop_rule",
+    "trim_rules": "trim_rule",
+    "degenerate": "degenerate",
+}
 _MOST_ERRORS = 20
 
 
@@ -27,6 +34,7 @@ class Counts(BaseModel):
     prompt_tokens: int = 0
     cached_tokens: int = 0
     completion_tokens: int = 0
+    kept_tokens: int = 0
 
     @property
     def computed_tokens(self) -> int:
@@ -48,6 +56,7 @@ class Counts(BaseModel):
             prompt_tokens=sum(row.prompt_tokens for row in completions),
             cached_tokens=sum(row.cached_tokens for row in completions),
             completion_tokens=sum(row.completion_tokens for row in completions),
+            kept_tokens=sum(row.kept_tokens for row in completions),
         )
 
     @classmethod
@@ -70,6 +79,9 @@ class ShardReport(BaseModel):
     records: int
     counts: Counts
     finish_reasons: dict[str, int]
+    stop_rules: dict[str, int] = {}
+    trim_rules: dict[str, int] = {}
+    degenerate: dict[str, int] = {}
     errors: dict[str, int]
     timings: dict[str, Histogram]
     checksum: str
@@ -96,6 +108,9 @@ def errors(completions: Sequence[Completion]) -> dict[str, int]:
     return {str(reason): count for reason, count in counted.most_common(_MOST_ERRORS)}
 
 
-def finish_reasons(completions: Sequence[Completion]) -> dict[str, int]:
-    """How many middles ended how."""
-    return dict(Counter(row.finish_reason for row in completions if row.finish_reason))
+def endings(completions: Sequence[Completion]) -> dict[str, dict[str, int]]:
+    """How many middles ended, were cut and went wrong how: a count for each of `ENDINGS`."""
+    return {
+        name: dict(Counter(value for row in completions if (value := getattr(row, column))))
+        for name, column in ENDINGS.items()
+    }

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from batchfim.metrics.histogram import Histogram
-from batchfim.metrics.report import TIMINGS, Counts, ShardReport
+from batchfim.metrics.report import ENDINGS, TIMINGS, Counts, ShardReport
 
 _PHASES = ("read_s", "encode_s", "generate_s", "write_s")
 _MOST_ERRORS = 20
@@ -68,7 +68,7 @@ def summarize(reports: Iterable[ShardReport]) -> dict[str, Any]:
     """
     num_shards = num_records = 0
     counts = Counts()
-    reasons: Counter[str] = Counter()
+    endings: dict[str, Counter[str]] = {name: Counter() for name in ENDINGS}
     errors: Counter[str] = Counter()
     work: Counter[str] = Counter()
     seconds = dict.fromkeys(TIMINGS, Histogram())
@@ -76,7 +76,8 @@ def summarize(reports: Iterable[ShardReport]) -> dict[str, Any]:
         num_shards += 1
         num_records += report.records
         counts = Counts.sum([counts, report.counts])
-        reasons.update(report.finish_reasons)
+        for name, counted in endings.items():
+            counted.update(getattr(report, name))
         errors.update(report.errors)
         work.update({phase.removesuffix("_s"): getattr(report, phase) for phase in _PHASES})
         for name in TIMINGS:
@@ -86,7 +87,7 @@ def summarize(reports: Iterable[ShardReport]) -> dict[str, Any]:
         "records": num_records,
         "rows": counts.model_dump(include={"rows", "ok", "rejected", "failed", "truncated"}),
         "tokens": _tokens(counts),
-        "finish_reasons": dict(reasons),
+        **{name: dict(counted) for name, counted in endings.items()},
         "errors": dict(errors.most_common(_MOST_ERRORS)),
         "seconds": {name: histogram.summary() for name, histogram in seconds.items()},
         "work_s": dict(work),
@@ -99,4 +100,5 @@ def _tokens(counts: Counts) -> dict[str, int]:
         "cached": counts.cached_tokens,
         "computed": counts.computed_tokens,
         "completion": counts.completion_tokens,
+        "kept": counts.kept_tokens,
     }

@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import fs
 
-from batchfim.config import Input
+from batchfim.config import Columns, Input
 from batchfim.errors import InputError, OutputError
-from batchfim.records import is_text, output_schema, plain_type
+from batchfim.records import NO_LANGUAGE, LanguageColumns, is_text, output_schema, plain_type
 from batchfim.shards import InputFile
 from batchfim.storage.footer import MAGIC, read_footer
 from batchfim.storage.location import Location
@@ -25,10 +25,11 @@ _READERS = 16
 
 @dataclass(frozen=True)
 class InputSet:
-    """The input's files and the columns that ride along from all of them."""
+    """The input's files, the columns that ride along from all of them, and the language's."""
 
     files: list[InputFile]
     kept: pa.Schema
+    language_columns: LanguageColumns = NO_LANGUAGE
 
     @property
     def num_rows(self) -> int:
@@ -50,7 +51,8 @@ def open_inputs(section: Input) -> InputSet:
     for (file, _), schema in zip(opened, kept, strict=True):
         _check_agreement(opened[0][0].path, kept[0], file.path, schema)
     output_schema(kept[0], opened[0][0].path)
-    return InputSet([file for file, _ in opened], kept[0])
+    language_columns = _language_columns(section.columns, [schema for _, schema in opened])
+    return InputSet([file for file, _ in opened], kept[0], language_columns)
 
 
 def check_apart(section: Input, output: str) -> None:
@@ -157,6 +159,11 @@ def _check_columns(path: str, schema: pa.Schema, section: Input) -> pa.Schema:
     wanted = {
         "input.columns.prefix": section.columns.prefix,
         "input.columns.suffix": section.columns.suffix,
+        **{
+            f"input.columns.{key}": name
+            for key in ("language", "path")
+            if (name := getattr(section.columns, key)) is not None
+        },
         **{f"input.keep[{i}]": name for i, name in enumerate(section.keep or ())},
     }
     for name in schema.names:
@@ -167,7 +174,7 @@ def _check_columns(path: str, schema: pa.Schema, section: Input) -> pa.Schema:
             raise InputError(
                 f"{path}: no column {name!r}; it has {', '.join(schema.names)}; set {key}"
             )
-    for name in (section.columns.prefix, section.columns.suffix):
+    for name in [value for key, value in wanted.items() if key.startswith("input.columns.")]:
         if not is_text(schema.field(name).type):
             raise InputError(
                 f"{path}: column {name!r} holds {schema.field(name).type}, expected text"
@@ -175,6 +182,19 @@ def _check_columns(path: str, schema: pa.Schema, section: Input) -> pa.Schema:
     keep: Sequence[str] = schema.names if section.keep is None else section.keep
     fields = [schema.field(name) for name in keep]
     return pa.schema([field.with_type(plain_type(field.type)) for field in fields])
+
+
+def _language_columns(columns: Columns, schemas: Sequence[pa.Schema]) -> LanguageColumns:
+    """The columns named in the config, or those of the usual names that every file has as text."""
+
+    def found(name: str) -> str | None:
+        every = all(name in s.names and is_text(s.field(name).type) for s in schemas)
+        return name if every else None
+
+    return LanguageColumns(
+        columns.language or found("language"),
+        columns.path or found("path"),
+    )
 
 
 def _check_agreement(first_path: str, first: pa.Schema, path: str, schema: pa.Schema) -> None:

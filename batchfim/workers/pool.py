@@ -9,6 +9,7 @@ from batchfim.config import JobConfig
 from batchfim.engines.engine import EngineInfo
 from batchfim.errors import BatchfimError
 from batchfim.metrics.report import ShardReport
+from batchfim.records import NO_LANGUAGE, LanguageColumns
 from batchfim.shards import Lease
 
 
@@ -19,6 +20,7 @@ class WorkerSpec:
     config: JobConfig
     kept_columns: tuple[str, ...]
     run: str  # names this run's staged parts
+    language_columns: LanguageColumns = NO_LANGUAGE
 
 
 @dataclass(frozen=True)

@@ -6,17 +6,29 @@ import asyncio
 import hashlib
 import time
 from dataclasses import dataclass, field
+from functools import partial
 
 import pyarrow as pa
 
 from batchfim.engines.build import build_engine
-from batchfim.engines.engine import Engine, EngineInfo, Generation, Request
+from batchfim.engines.engine import STOPPED, Engine, EngineInfo, Generation, Request
 from batchfim.errors import EngineDead, RequestRefused, TryAgain
 from batchfim.formats.encoder import Prompt, TooLong
+from batchfim.formats.finishing import Middle
+from batchfim.formats.languages import find_language
 from batchfim.infiller import Infiller, open_infiller
-from batchfim.metrics.report import Counts, ShardReport, errors, finish_reasons, timings
+from batchfim.metrics.report import Counts, ShardReport, endings, errors, timings
 from batchfim.planning.ordering import sharing_order
-from batchfim.records import Completion, Fault, Hole, Status, read_holes
+from batchfim.records import (
+    NO_LANGUAGE,
+    Completion,
+    Fault,
+    Hole,
+    Status,
+    read_hole,
+    read_holes,
+    read_optional,
+)
 from batchfim.shards import Lease, Shard
 from batchfim.storage.ledger import Ledger
 from batchfim.storage.location import Location
@@ -32,6 +44,7 @@ class _Work:
 
     rows: pa.Table
     prompts: dict[int, Prompt] = field(default_factory=dict)
+    languages: list[str | None] = field(default_factory=list)
     completions: dict[int, list[Completion]] = field(default_factory=dict)
     phases_s: dict[str, float] = field(default_factory=dict)
 
@@ -47,7 +60,11 @@ class Worker:
         self._kept = list(spec.kept_columns)
         self._infiller = infiller
         self._engine = engine
-        self._reader = RowReader(columns_to_read(config.input.columns, self._kept))
+        # Only `syntax` asks for the language, and only it works long enough to want a thread.
+        self._parses = "syntax" in config.infill.trim
+        self._language = spec.language_columns if self._parses else NO_LANGUAGE
+        names = [*self._kept, *self._language.names]
+        self._reader = RowReader(columns_to_read(config.input.columns, names))
         self._ledger = Ledger(Location.of(config.output.path))
         self._in_flight = InFlight(
             config.schedule.in_flight_records, config.schedule.in_flight_tokens
@@ -113,6 +130,14 @@ class Worker:
                 work.completions[row] = self._samples(Status.FAILED, lease.verdict)
             else:
                 holes[row] = hole
+        work.languages = [
+            find_language(name, path)
+            for name, path in zip(
+                read_optional(work.rows, self._language.language),
+                read_optional(work.rows, self._language.path),
+                strict=True,
+            )
+        ]
         prompts = self._infiller.encoder.encode(
             [hole.prefix for hole in holes.values()], [hole.suffix for hole in holes.values()]
         )
@@ -139,13 +164,15 @@ class Worker:
     async def _complete(self, shard: Shard, row: int, work: _Work) -> None:
         prompt = work.prompts[row]
         try:
-            work.completions[row] = await self._ask_engine(shard, row, prompt)
+            work.completions[row] = await self._ask_engine(shard, row, work)
         finally:
             await self._in_flight.leave(len(prompt.token_ids))
 
-    async def _ask_engine(self, shard: Shard, row: int, prompt: Prompt) -> list[Completion]:
+    async def _ask_engine(self, shard: Shard, row: int, work: _Work) -> list[Completion]:
+        prompt, hole = work.prompts[row], self._hole(work, row)
         seed = record_seed(self._config.sampling.seed, shard.content, shard.start + row)
-        request = Request(f"{shard.id}-{row}", prompt.token_ids.tolist(), seed)
+        new_check = self._infiller.finisher.stop_checks(hole)
+        request = Request(f"{shard.id}-{row}", prompt.token_ids.tolist(), seed, new_check)
         failure = ""
         for _ in range(self._config.schedule.record_attempts):
             try:
@@ -155,28 +182,34 @@ class Worker:
             except TryAgain as error:
                 failure = str(error)
             else:
-                return [self._finish(prompt, i, one) for i, one in enumerate(generations)]
+                finish = partial(self._finish, prompt, hole, work.languages[row], generations)
+                return await asyncio.to_thread(finish) if self._parses else finish()
         return self._samples(Status.FAILED, f"the engine failed on this record: {failure}")
 
-    def _finish(self, prompt: Prompt, sample: int, generation: Generation) -> Completion:
-        raw_middle = self._infiller.finisher.raw_middle(generation.token_ids)
-        timing = generation.timing
-        return Completion(
-            status=Status.OK,
-            sample=sample,
-            middle=raw_middle,
-            raw_middle=raw_middle,
-            finish_reason=generation.finish_reason,
-            prompt_tokens=generation.prompt_tokens,
-            cached_tokens=generation.cached_tokens,
-            completion_tokens=len(generation.token_ids),
-            truncated_prefix_tokens=prompt.truncated_prefix_tokens,
-            truncated_suffix_tokens=prompt.truncated_suffix_tokens,
-            queue_s=timing.queue_s,
-            ttft_s=timing.ttft_s,
-            tpot_s=timing.tpot_s,
-            latency_s=timing.latency_s,
-        )
+    def _hole(self, work: _Work, row: int) -> Hole:
+        """Read again from the rows: kept as Python texts, a shard's holes would double it."""
+        columns = self._config.input.columns
+        return read_hole(work.rows, row, columns.prefix, columns.suffix)
+
+    def _finish(
+        self, prompt: Prompt, hole: Hole, language: str | None, generations: list[Generation]
+    ) -> list[Completion]:
+        finisher = self._infiller.finisher
+        return [
+            _completion(
+                prompt,
+                sample,
+                generation,
+                finisher.finish(
+                    generation.token_ids,
+                    hole,
+                    reached_limit=generation.finish_reason == "length",
+                    by_rule=generation.finish_reason == STOPPED,
+                    language=language,
+                ),
+            )
+            for sample, generation in enumerate(generations)
+        ]
 
     def _samples(self, status: Status, reason: str, where: str = "") -> list[Completion]:
         return [
@@ -205,7 +238,7 @@ class Worker:
             worker=self.name,
             records=work.rows.num_rows,
             counts=Counts.of(flat),
-            finish_reasons=finish_reasons(flat),
+            **endings(flat),
             errors=errors(flat),
             timings=timings(flat),
             checksum=checksum,
@@ -224,4 +257,28 @@ def _too_long(prompt: TooLong) -> str:
     return (
         f"the prompt has {prompt.prompt_tokens} tokens, the context leaves room for "
         f"{prompt.budget_tokens}, and infill.truncation.enabled is off"
+    )
+
+
+def _completion(prompt: Prompt, sample: int, generation: Generation, middle: Middle) -> Completion:
+    timing = generation.timing
+    return Completion(
+        status=Status.OK,
+        sample=sample,
+        middle=middle.text,
+        raw_middle=middle.raw,
+        finish_reason=generation.finish_reason,
+        stop_rule=middle.stop_rule,
+        trim_rule=middle.trim_rule,
+        degenerate=middle.degenerate,
+        prompt_tokens=generation.prompt_tokens,
+        cached_tokens=generation.cached_tokens,
+        completion_tokens=len(generation.token_ids),
+        kept_tokens=middle.kept_tokens,
+        truncated_prefix_tokens=prompt.truncated_prefix_tokens,
+        truncated_suffix_tokens=prompt.truncated_suffix_tokens,
+        queue_s=timing.queue_s,
+        ttft_s=timing.ttft_s,
+        tpot_s=timing.tpot_s,
+        latency_s=timing.latency_s,
     )

@@ -90,6 +90,7 @@ def test_the_numbers_add_up_with_the_table(one_worker: Run) -> None:
         "cached": total("cached_tokens"),
         "computed": total("prompt_tokens") - total("cached_tokens"),
         "completion": total("completion_tokens"),
+        "kept": total("kept_tokens"),
     }
     assert summary["tokens"]["cached"] > 0
     statuses = [row["status"] for row in rows]

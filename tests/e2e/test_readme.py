@@ -59,9 +59,15 @@ def test_use_and_config(tmp_path: Path) -> None:
     assert (tmp_path / "out-2" / "_batchfim" / "_SUCCESS").exists()
 
 
-def test_a_format_of_ones_own(tmp_path: Path) -> None:
+def test_stop_and_trim_rules(tmp_path: Path) -> None:
     job = tmp_path / "job.yaml"
     job.write_text(blocks("yaml")[0] + blocks("yaml")[1])
+    assert "suffix_start" in run("batchfim config job.yaml", tmp_path)
+
+
+def test_a_format_of_ones_own(tmp_path: Path) -> None:
+    job = tmp_path / "job.yaml"
+    job.write_text(blocks("yaml")[0] + blocks("yaml")[2])
     assert "<PRE>" in run("batchfim config job.yaml", tmp_path)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from batchfim.metrics.report import Counts, ShardReport, errors, finish_reasons, timings
+from batchfim.metrics.report import Counts, ShardReport, endings, errors, timings
 from batchfim.records import Completion
 
 
@@ -17,7 +17,7 @@ def make_report(shard_id: str, rows: list[Completion], phase_s: float = 1.0) -> 
         worker="w",
         records=len(rows),
         counts=Counts.of(rows),
-        finish_reasons=finish_reasons(rows),
+        **endings(rows),
         errors=errors(rows),
         timings=timings(rows),
         checksum="0" * 32,

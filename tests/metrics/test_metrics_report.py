@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from batchfim.metrics.report import Counts, errors, finish_reasons, timings
+from batchfim.metrics.report import Counts, endings, errors, timings
 from batchfim.records import Completion, Status
 
 ROWS = [
@@ -15,15 +15,24 @@ ROWS = [
         prompt_tokens=10,
         cached_tokens=4,
         completion_tokens=3,
+        kept_tokens=2,
         truncated_suffix_tokens=1,
         finish_reason="stop",
+        stop_rule="line",
+        trim_rule="suffix_overlap,syntax",
         queue_s=0.0,
         ttft_s=0.5,
         tpot_s=0.1,
         latency_s=0.7,
     ),
     Completion(
-        Status.OK, prompt_tokens=6, completion_tokens=1, finish_reason="length", ttft_s=0.25
+        Status.OK,
+        prompt_tokens=6,
+        completion_tokens=1,
+        finish_reason="length",
+        stop_rule="length",
+        degenerate="pad_loop",
+        ttft_s=0.25,
     ),
     Completion(Status.REJECTED, error="null"),
     Completion(Status.REJECTED, error="null"),
@@ -43,6 +52,7 @@ def test_counts_of_rows() -> None:
         "prompt_tokens": 16,
         "cached_tokens": 4,
         "completion_tokens": 4,
+        "kept_tokens": 2,
     }
     assert counts.computed_tokens == 12
 
@@ -73,7 +83,12 @@ def test_timings_count_only_rows_that_have_them() -> None:
 
 def test_errors_and_endings_are_counted_by_text() -> None:
     assert errors(ROWS) == {"null": 2, "died": 1}
-    assert finish_reasons(ROWS) == {"stop": 1, "length": 1}
+    assert endings(ROWS) == {
+        "finish_reasons": {"stop": 1, "length": 1},
+        "stop_rules": {"line": 1, "length": 1},
+        "trim_rules": {"suffix_overlap,syntax": 1},
+        "degenerate": {"pad_loop": 1},
+    }
 
 
 def test_errors_are_counted_by_reason_where_there_is_one() -> None:

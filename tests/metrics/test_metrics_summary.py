@@ -19,7 +19,11 @@ OK = Completion(
     prompt_tokens=10,
     cached_tokens=6,
     completion_tokens=5,
+    kept_tokens=4,
     finish_reason="stop",
+    stop_rule="eot",
+    trim_rule="line",
+    degenerate="repetition",
     latency_s=2.0,
 )
 BAD = Completion(Status.REJECTED, error="null")
@@ -43,7 +47,15 @@ def test_a_summary_is_the_sum_of_its_reports(report: Reports) -> None:
     summary = summarize(iter(reports))
     assert (summary["shards"], summary["records"]) == (2, 4)
     assert summary["rows"] == {"rows": 4, "ok": 3, "rejected": 1, "failed": 0, "truncated": 0}
-    assert summary["tokens"] == {"prompt": 30, "cached": 18, "computed": 12, "completion": 15}
+    assert summary["tokens"] == {
+        "prompt": 30,
+        "cached": 18,
+        "computed": 12,
+        "completion": 15,
+        "kept": 12,
+    }
+    assert (summary["stop_rules"], summary["trim_rules"]) == ({"eot": 3}, {"line": 3})
+    assert summary["degenerate"] == {"repetition": 3}
     assert (summary["finish_reasons"], summary["errors"]) == ({"stop": 3}, {"null": 1})
     assert summary["seconds"]["latency_s"]["max"] == 2.0
     assert summary["seconds"]["ttft_s"]["p50"] is None
@@ -59,6 +71,7 @@ def test_rates_are_of_a_run_and_its_own_clock() -> None:
         "cached": 3.0,
         "computed": 2.0,
         "completion": 2.5,
+        "kept": 2.0,
     }
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from batchfim.config import Columns, Input
 from batchfim.errors import InputError
+from batchfim.records import LanguageColumns
 from batchfim.storage.inputs import InputSet, open_inputs
 from batchfim.storage.rows import columns_to_read
 from tests.parquet import content_of
@@ -78,6 +79,25 @@ def test_a_column_called_like_one_of_the_outputs_is_refused(write: Write) -> Non
     assert opened(path, keep=("language",)).kept.names == ["language"]
     with pytest.raises(InputError, match="'status'"):
         opened(path, keep=("status",))
+
+
+def test_the_languages_columns_are_found_by_name_or_named(write: Write) -> None:
+    path = write(language=["py"] * 3, file=["a.py"] * 3, kind=[1] * 3)
+    assert opened(path).language_columns == LanguageColumns("language")
+    named = opened(path, keep=("prefix",), columns=Columns(path="file")).language_columns
+    assert named == LanguageColumns("language", "file")
+    assert named.names == ["language", "file"]
+    with pytest.raises(InputError, match=r"no column 'lang'; .*set input\.columns\.language"):
+        opened(path, columns=Columns(language="lang"))
+    with pytest.raises(InputError, match=r"column 'kind' holds int64, expected text"):
+        opened(path, columns=Columns(path="kind"))
+
+
+def test_a_languages_column_that_some_file_lacks_is_none(write: Write) -> None:
+    one = write("a.parquet", language=["py"] * 3, path=["a.py"] * 3)
+    other = write("b.parquet", language=[7] * 3)
+    assert opened(one, keep=("prefix",)).language_columns.names == ["language", "path"]
+    assert opened(one, other, keep=("prefix",)).language_columns.names == []
 
 
 def test_the_text_columns_may_have_any_name_and_need_not_ride_along(write: Write) -> None:

@@ -14,6 +14,7 @@ import pytest
 from batchfim.config_file import load_config
 from batchfim.metrics.report import ShardReport
 from batchfim.shards import Lease, Shard
+from batchfim.storage.inputs import open_inputs
 from batchfim.storage.ledger import Ledger
 from batchfim.storage.location import Location
 from batchfim.workers.local import LocalPool
@@ -68,7 +69,8 @@ def make_spec(tmp_path: Path) -> Callable[..., WorkerSpec]:
         flags = {"input.paths": [str(path)], "output.path": str(tmp_path / "out")}
         config = load_config(None, flags | {"model.path": "demo"}, (*SIMULATED, *sets))
         Ledger(Location.of(config.output.path)).prepare()
-        return WorkerSpec(config, tuple(RECORDS), "run")
+        languages = open_inputs(config.input).language_columns
+        return WorkerSpec(config, tuple(RECORDS), "run", languages)
 
     return make
 

@@ -1,0 +1,46 @@
+"""Middles that are no completion: flagged in the row, never changed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from batchfim.formats.borders import is_telling
+
+Degenerate = Literal["pad_loop", "repetition", "suffix_echo"]
+_LOOP_TOKENS = 16
+_LOOP_LINES = 4
+
+
+def find_degenerate(
+    token_ids: Sequence[int], raw: str, suffix: str, *, reached_limit: bool
+) -> Degenerate | None:
+    """What is wrong with a raw middle, or None.
+
+    pad_loop     stopped by the length limit while repeating one token, 16 times at least
+    repetition   stopped by the length limit while repeating one line, 4 times at least
+    suffix_echo  begins with the whole suffix as lines or ends with it (blanks around both aside),
+                 where that is long enough to tell (`borders.is_telling`)
+    """
+    if reached_limit and _loops_a_token(token_ids):
+        return "pad_loop"
+    if reached_limit and _loops_a_line(raw):
+        return "repetition"
+    return "suffix_echo" if _echoes(raw, suffix) else None
+
+
+def _loops_a_token(token_ids: Sequence[int]) -> bool:
+    return len(token_ids) >= _LOOP_TOKENS and len(set(token_ids[-_LOOP_TOKENS:])) == 1
+
+
+def _loops_a_line(raw: str) -> bool:
+    """The last line may be cut short, blank lines between do not matter."""
+    whole, _, rest = raw.rpartition("\n")
+    lines = [line for line in whole.split("\n") if line.strip()][-_LOOP_LINES:]
+    return len(lines) == _LOOP_LINES and len(set(lines)) == 1 and lines[0].startswith(rest.rstrip())
+
+
+def _echoes(raw: str, suffix: str) -> bool:
+    text, wanted = raw.strip(), suffix.strip()
+    begins = text.startswith(wanted) and text[len(wanted) : len(wanted) + 1] in "\r\n"
+    return (begins or text.endswith(wanted)) and is_telling(wanted)

@@ -1,0 +1,108 @@
+"""vLLM's own `generate`, without an engine behind it: what is ended early is aborted there."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from batchfim.config import Engine as EngineConfig
+from batchfim.config import Sampling
+from batchfim.engines.engine import STOPPED, Generation, Request, StopCheck
+from batchfim.engines.vllm import VllmEngine
+
+pytest.importorskip("vllm")
+
+from vllm.outputs import CompletionOutput, RequestOutput
+from vllm.sampling_params import RequestOutputKind, SamplingParams
+from vllm.v1.engine.async_llm import AsyncLLM
+from vllm.v1.engine.output_processor import RequestOutputCollector
+
+TOKENS = [5, 6, 7, 8, 9]
+STATS = SimpleNamespace(scheduled_ts=2.0, first_token_ts=3.0, last_token_ts=5.0)
+
+
+class Core:
+    """Stands in for AsyncLLM's `self`: gives a token at a time till the request is aborted."""
+
+    log_requests = False
+
+    def __init__(self) -> None:
+        self.running: dict[str, asyncio.Task[None]] = {}
+        self.aborted: list[str] = []
+        self.kinds: list[RequestOutputKind] = []
+
+    def generate(self, *args: Any) -> Any:
+        return AsyncLLM.generate(self, *args)  # type: ignore[arg-type]
+
+    async def add_request(
+        self, request_id: str, prompt: Any, params: SamplingParams, **more: Any
+    ) -> RequestOutputCollector:
+        kind = params.output_kind
+        self.kinds.append(kind)
+        queue = RequestOutputCollector(kind, request_id=f"internal-{request_id}")
+        self.running[queue.request_id] = asyncio.create_task(self._run(queue, kind))
+        return queue
+
+    async def abort(self, request_id: str, internal: bool) -> None:
+        assert internal
+        self.running.pop(request_id).cancel()
+        self.aborted.append(request_id)
+
+    async def _run(self, queue: RequestOutputCollector, kind: RequestOutputKind) -> None:
+        each = [[token] for token in TOKENS] if kind is RequestOutputKind.DELTA else [TOKENS]
+        for number, token_ids in enumerate(each, 1):
+            await asyncio.sleep(0)
+            queue.put(_output(token_ids, "length" if number == len(each) else None))
+        del self.running[queue.request_id]
+
+
+def _output(token_ids: list[int], finish_reason: str | None) -> RequestOutput:
+    completion = CompletionOutput(0, "", token_ids, None, None, finish_reason=finish_reason)
+    return RequestOutput(
+        "r",
+        None,
+        [1, 2],
+        None,
+        [completion],
+        finish_reason is not None,
+        metrics=STATS,  # type: ignore[arg-type]
+        num_cached_tokens=0,
+    )
+
+
+def complete(core: Core, new_check: Any, num_samples: int = 1) -> list[Generation]:
+    sampling = Sampling(n=num_samples, temperature=1.0)
+    engine = VllmEngine(
+        Path("none"), EngineConfig(), sampling, stop_token_ids=(0,), max_model_len=None
+    )
+    engine._llm = core
+    engine._params = SamplingParams(output_kind=RequestOutputKind.FINAL_ONLY)
+    engine._step_params = SamplingParams(output_kind=RequestOutputKind.DELTA)
+    return asyncio.run(engine.generate(Request("r", [1, 2], 3, new_check)))
+
+
+def test_a_sample_that_ends_early_is_aborted_and_nothing_is_left() -> None:
+    core = Core()
+
+    def new_check() -> StopCheck:
+        return lambda token_id: token_id == 7
+
+    generations = complete(core, new_check, num_samples=3)
+    assert [one.token_ids for one in generations] == [[5, 6, 7]] * 3
+    assert {one.finish_reason for one in generations} == {STOPPED}
+    assert sorted(core.aborted) == [f"internal-r-{i}" for i in range(3)]
+    assert core.running == {}
+
+
+@pytest.mark.parametrize("checked", [True, False])
+def test_a_sample_that_ends_by_itself_is_not(checked: bool) -> None:
+    core = Core()
+    (one,) = complete(core, (lambda: lambda token_id: False) if checked else None)
+    assert (one.token_ids, one.finish_reason) == (TOKENS, "length")
+    assert (core.aborted, core.running) == ([], {})
+    expected = RequestOutputKind.DELTA if checked else RequestOutputKind.FINAL_ONLY
+    assert core.kinds == [expected]
