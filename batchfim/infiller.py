@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from batchfim.config import JobConfig, Truncation
+from batchfim.errors import ConfigError, ModelError
 from batchfim.formats.detect import detect_format, family_format
 from batchfim.formats.encoder import Encoder
 from batchfim.formats.finishing import Finisher
@@ -44,7 +45,8 @@ def open_infiller(config: JobConfig, *, weights: bool) -> Infiller:
         weights: fetch the weights too (a worker), or only what a prompt needs.
 
     Raises:
-        ModelError, ConfigError: as `find_model`, `detect_format` and `Encoder` say.
+        ModelError, ConfigError: as `find_model`, `detect_format` and `Encoder` say; a masked model
+            without a number of masks.
     """
     files = find_model(config.model, weights=weights)
     form = config.infill.format or find_format(files, config.model.family)
@@ -55,12 +57,32 @@ def open_infiller(config: JobConfig, *, weights: bool) -> Infiller:
         form,
         config.infill.order,
         tokenizer,
-        max_prompt_tokens=max_model_len and max_model_len - config.sampling.max_tokens,
+        max_prompt_tokens=max_model_len and max_model_len - _tokens_beside(files, form, config),
         truncate=truncation.enabled,
         prefix_share=truncation.prefix_share,
     )
+    if form.task == "masked" and encoder.form.hole(encoder.order) is None:
+        raise ModelError(
+            f"family {form.family}, order {encoder.order}: a masked model's layout needs one "
+            "sentinel, its mask, between prefix and suffix"
+        )
     finisher = Finisher(tokenizer, encoder.stop_token_ids)
     return Infiller(files, tokenizer, encoder, finisher, max_model_len)
+
+
+def _tokens_beside(files: ModelFiles, form: Format, config: JobConfig) -> int:
+    """Tokens of the context that the prompt must leave free."""
+    if form.task == "masked":
+        if config.infill.masks is None:
+            raise ConfigError(
+                f"family {form.family} fills a given number of masks, one token each: set "
+                "infill.masks"
+            )
+        return config.infill.masks
+    # T5's decoder counts its positions from its own start. So does Bart's, but there it begins
+    # with the prefix; and UniXcoder is one stack for both.
+    decoder_is_apart = form.task == "seq2seq" and files.config.get("model_type") == "t5"
+    return 1 if decoder_is_apart else config.sampling.max_tokens
 
 
 def find_format(files: ModelFiles, family: str | None) -> Format:

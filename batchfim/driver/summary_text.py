@@ -7,6 +7,11 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+SLOW_ENGINE = (
+    "engine: Transformers, slower than vLLM: nothing is shared between prompts, and a batch takes "
+    "no new one before it ends"
+)
+
 
 def summary_text(summary: dict[str, Any], output: str) -> str:
     """A few lines: rows, tokens, speed, latencies, and where everything is."""
@@ -20,6 +25,8 @@ def summary_text(summary: dict[str, Any], output: str) -> str:
         _latencies(summary["seconds"]),
         f"results: {output} (part-*.parquet); numbers: {output.rstrip('/')}/_batchfim/summary.json",
     ]
+    if summary["engine"]["backend"] == "transformers":
+        lines.insert(-1, SLOW_ENGINE)
     for error, count in summary["errors"].items():
         lines.insert(-1, f"{count:,} rows: {error}")
     return "\n".join(lines)

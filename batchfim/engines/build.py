@@ -5,12 +5,41 @@ from __future__ import annotations
 from batchfim.config import JobConfig
 from batchfim.engines.engine import Engine
 from batchfim.engines.simulated import SimulatedEngine
+from batchfim.engines.transformers import Task, TransformersEngine
+from batchfim.engines.transformers_args import read_args
 from batchfim.engines.vllm import VllmEngine
+from batchfim.errors import ConfigError
+from batchfim.formats.format import Format
 from batchfim.infiller import Infiller
 
 
+def resolve_engine(config: JobConfig, form: Format) -> JobConfig:
+    """The same job with `engine.backend` decided: vLLM wherever it can.
+
+    Raises:
+        ConfigError: the backend cannot run such a model, or does not know an argument.
+    """
+    backend = config.engine.backend
+    if backend == "auto":
+        backend = form.engine
+    if backend == "vllm" and form.task != "causal":
+        raise ConfigError(
+            f"engine.backend vllm: family {form.family} is no left-to-right model; leave "
+            "engine.backend unset, or set it to transformers"
+        )
+    if backend == "transformers":
+        read_args(config.engine.args)
+    engine = config.engine.model_copy(update={"backend": backend})
+    return config.model_copy(update={"engine": engine})
+
+
 def build_engine(config: JobConfig, infiller: Infiller) -> Engine:
-    """An engine that is not started yet."""
+    """An engine that is not started yet.
+
+    Raises:
+        ConfigError: as `resolve_engine` says.
+    """
+    config = resolve_engine(config, infiller.encoder.form)
     stop_token_ids = infiller.encoder.stop_token_ids
     if config.engine.backend == "simulated":
         return SimulatedEngine(
@@ -18,6 +47,15 @@ def build_engine(config: JobConfig, infiller: Infiller) -> Engine:
             config.sampling,
             stop_token_ids=stop_token_ids,
             decode=infiller.tokenizer.decode,
+        )
+    if config.engine.backend == "transformers":
+        return TransformersEngine(
+            infiller.files.path,
+            _task(config, infiller),
+            read_args(config.engine.args),
+            config.sampling,
+            max_model_len=infiller.max_model_len,
+            trust_remote_code=config.model.trust_remote_code,
         )
     return VllmEngine(
         infiller.files.path,
@@ -27,4 +65,15 @@ def build_engine(config: JobConfig, infiller: Infiller) -> Engine:
         max_model_len=infiller.max_model_len,
         trust_remote_code=config.model.trust_remote_code,
         shares_cores=config.schedule.workers > 1,
+    )
+
+
+def _task(config: JobConfig, infiller: Infiller) -> Task:
+    encoder = infiller.encoder
+    hole = encoder.form.hole(encoder.order)
+    return Task(
+        kind=encoder.form.task,
+        stop_token_ids=encoder.stop_token_ids,
+        mask_id=None if hole is None else infiller.tokenizer.token_id(hole),
+        masks=config.infill.masks or 1,
     )

@@ -30,6 +30,12 @@ class Format(BaseModel):
     bos: str | None = Field(None, description="Token put before the layout; unset: none.")
     context_tokens: int | None = Field(None, gt=0, description="Unset: the model config's.")
     model_types: tuple[str, ...] = Field((), description="`model_type` values of config.json.")
+    engine: Literal["vllm", "transformers"] = Field(
+        "vllm", description="What computes it unless engine.backend says otherwise."
+    )
+    task: Literal["causal", "seq2seq", "masked"] = Field(
+        "causal", description="Kind of model: left to right, encoder and decoder, filled masks."
+    )
     source: str = Field("", description="Where the format is documented.")
 
     @model_validator(mode="after")
@@ -52,6 +58,12 @@ class Format(BaseModel):
             known = ", ".join(self.layouts)
             raise ConfigError(f"infill.order {order!r}: family {self.family} has {known}")
         return (self.bos, *self.layouts[order]) if self.bos else self.layouts[order]
+
+    def hole(self, order: str) -> str | None:
+        """The one sentinel between prefix and suffix: what a masked model fills."""
+        layout = self.layout(order)
+        start, end = layout.index(PREFIX_SLOT), layout.index(SUFFIX_SLOT)
+        return layout[start + 1] if end - start == 2 else None
 
     def control_texts(self) -> set[str]:
         """Every sentinel and stop of the format, as text."""
