@@ -95,7 +95,12 @@ class TinyModel:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "tokenizer.json").write_text(byte_tokenizer(self.controls), encoding="utf8")
         config = getattr(transformers, self.config_class)(
-            **{"vocab_size": 256 + len(self.controls), "bos_token_id": 0, "eos_token_id": 0}
+            **{
+                "vocab_size": 256 + len(self.controls),
+                "bos_token_id": 0,
+                "eos_token_id": 0,
+                "tie_word_embeddings": False,  # tied, a random model repeats its last token
+            }
             | self.sizes
         )
         torch.manual_seed(0)
@@ -103,7 +108,7 @@ class TinyModel:
         with torch.no_grad():  # as initialised, tiny models say the same to every prompt
             for parameter in model.parameters():
                 if parameter.dim() > 1:
-                    parameter.normal_(0, 0.3)
+                    parameter.normal_(0, 0.7)
         transformers.logging.disable_progress_bar()
         model.save_pretrained(folder)
         return folder

@@ -139,7 +139,7 @@ def restrict(logits: Tensor, top_k: int, top_p: float) -> Tensor:
     """
     if not 0 < top_k < logits.shape[-1] and top_p >= 1:
         return logits
-    rising, order = logits.sort(-1, stable=True)
+    rising, order = logits.sort(dim=-1, stable=True)
     if 0 < top_k < logits.shape[-1]:
         rising = rising.masked_fill(rising < rising[:, -top_k, None], -torch.inf)
     if top_p < 1:

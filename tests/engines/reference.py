@@ -48,7 +48,7 @@ def _generated(
 
 
 def _decoder_start(tiny: TinyModel, prompt: list[int]) -> list[int]:
-    """T5: its padding. Bart and PLBART: the end or the language, then all that precedes the mask."""
+    """T5: its padding. Bart: its end, PLBART: the language; then all that precedes the mask."""
     if tiny.name == "codet5":
         return [0]
     start = 2 if tiny.name == "bart" else prompt[-1]
@@ -83,7 +83,9 @@ def _masked(
     ids = [*prompt[:hole], *[mask_id] * num_tokens, *prompt[hole + 1 :]]
     for place in range(hole, hole + num_tokens):
         positions = torch.arange(len(ids))[None] + 2
-        ids[place] = int(model(torch.tensor([ids]), position_ids=positions).logits[0, place].argmax())
+        ids[place] = int(
+            model(torch.tensor([ids]), position_ids=positions).logits[0, place].argmax()
+        )
         if ids[place] in stops:
             return ids[hole : place + 1]
     return ids[hole : hole + num_tokens]

@@ -22,7 +22,9 @@ def test_a_batch_says_what_each_prompt_alone_is_told(
     asked = requests(name)
     outcomes = complete(open_engine(name, args=ONE_BATCH), asked)
     expected = [
-        reference(TINY_MODELS[name], tiny_model(name), one.token_ids, 12, TINY_MODELS[name].stop_ids)
+        reference(
+            TINY_MODELS[name], tiny_model(name), one.token_ids, 12, TINY_MODELS[name].stop_ids
+        )
         for one in asked
     ]
     assert [ids(outcome) for outcome in outcomes] == [[one] for one in expected]

@@ -1,0 +1,97 @@
+"""Lengths, clocks and seeds of the Transformers engine, and what it refuses."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import Any
+
+import pytest
+
+from batchfim.engines.engine import Request
+from batchfim.errors import RequestRefused
+from tests.engines.conftest import OpenEngine, complete, ids, prompts, requests
+from tests.tiny_models import CONTEXT
+
+SAMPLED = {"temperature": 1.0}
+
+
+def test_it_says_what_it_is(open_engine: OpenEngine) -> None:
+    import transformers
+
+    engine = open_engine("llama")
+    info = asyncio.run(engine.start())
+    assert (info.name, info.version) == ("transformers", transformers.__version__)
+    assert info.device in ("cpu", "cuda")
+    asyncio.run(engine.stop())
+    asyncio.run(engine.stop())  # harmless
+
+
+def test_clocks_and_counts(open_engine: OpenEngine) -> None:
+    asked = requests("llama")
+    outcomes = complete(open_engine("llama", stops=(), args={"max_batch_tokens": 1}), asked)
+    for request, (generation,) in zip(asked, outcomes, strict=True):
+        timing = generation.timing
+        assert 0 <= timing.queue_s <= timing.ttft_s <= timing.latency_s
+        assert timing.tpot_s == pytest.approx((timing.latency_s - timing.ttft_s) / 11)
+        assert generation.prompt_tokens == len(request.token_ids)
+        assert generation.cached_tokens == 0
+    # One batch after the other: the second's queue holds the first's work.
+    assert outcomes[1][0].timing.queue_s >= outcomes[0][0].timing.ttft_s
+
+
+def test_one_token_has_no_time_of_later_ones(open_engine: OpenEngine) -> None:
+    ((generation,),) = complete(open_engine("llama", max_tokens=1, stops=()), requests("llama")[:1])
+    assert len(generation.token_ids) == 1
+    assert generation.timing.tpot_s is None
+    assert generation.finish_reason == "length"
+
+
+def test_the_context_ends_a_middle_and_its_neighbour_goes_on(open_engine: OpenEngine) -> None:
+    """GPT-BigCode has learned positions: one past the last would be an error for the batch."""
+    long, short = prompts("gpt_bigcode", (CONTEXT - 3 - 5, CONTEXT - 3 - 20))
+    engine = open_engine("gpt_bigcode", stops=(), args={"max_padding": 0.9})
+    outcomes = complete(engine, [Request("a", long, 0), Request("b", short, 0)])
+    assert [len(one.token_ids) for (one,) in outcomes] == [5, 12]
+    assert [one.finish_reason for (one,) in outcomes] == ["length", "length"]
+
+
+@pytest.mark.parametrize(
+    ("token_ids", "reason"),
+    [
+        ([], "the prompt is empty"),
+        ([5] * CONTEXT, f"the prompt has {CONTEXT} tokens, the model's context {CONTEXT}"),
+        ([5, 260], "token id 260: the model knows 260"),
+    ],
+)
+def test_a_prompt_that_can_never_work_harms_no_other(
+    token_ids: list[int], reason: str, open_engine: OpenEngine
+) -> None:
+    good = requests("llama")[:2]
+    engine = open_engine("llama")
+    first, refused, second = complete(engine, [good[0], Request("bad", token_ids, 0), good[1]])
+    assert isinstance(refused, RequestRefused)
+    assert str(refused) == reason
+    assert [ids(first), ids(second)] == [ids(one) for one in complete(open_engine("llama"), good)]
+
+
+def test_seeds_decide_samples(open_engine: OpenEngine) -> None:
+    (prompt,) = prompts("llama", (20,))
+
+    def samples(seed: int, num: int = 1, **sampling: Any) -> list[list[int]]:
+        engine = open_engine("llama", n=num, **SAMPLED | sampling)
+        (outcome,) = complete(engine, [Request("a", prompt, seed)])
+        return ids(outcome)
+
+    three = samples(7, 3)
+    assert three == samples(7, 3)
+    assert three == [samples(seed)[0] for seed in (7, 8, 9)]  # sample i draws with seed + i
+    assert len(set(map(tuple, three))) == 3
+    assert samples(7, top_k=1) == samples(99, top_k=1) == samples(0, temperature=0)
+
+
+def test_importing_batchfim_imports_no_torch() -> None:
+    import subprocess
+
+    code = "import sys, batchfim.api, batchfim.cli; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
