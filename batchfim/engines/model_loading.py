@@ -12,17 +12,25 @@ from batchfim.errors import EngineStartError
 
 
 def load_model(
-    folder: Path, kind: str, args: TransformersArgs, *, device: str, trust_remote_code: bool
+    folder: Path,
+    kind: str,
+    args: TransformersArgs,
+    *,
+    max_model_len: int | None,
+    device: str,
+    trust_remote_code: bool,
 ) -> Any:
     """The model of a kind (`Format.task`), ready to compute.
 
     Raises:
-        EngineStartError: the folder lacks some of the model's weights.
+        EngineStartError: the folder lacks some of the model's weights, or the model has fewer
+            positions than are asked for.
         whatever transformers raises for a bad folder, bad weights or too little memory.
     """
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
     config = transformers.AutoConfig.from_pretrained(folder, trust_remote_code=trust_remote_code)
+    _check_positions(config, max_model_len)
     model_class, more = _model_class(kind, config)
     if args.attn_implementation is not None:
         more["attn_implementation"] = args.attn_implementation
@@ -56,3 +64,12 @@ def _model_class(kind: str, config: Any) -> tuple[Any, dict[str, Any]]:
         "masked": transformers.AutoModelForMaskedLM,
     }
     return classes[kind], {}
+
+
+def _check_positions(config: Any, max_model_len: int | None) -> None:
+    """Before the first long prompt: on CUDA, a position too many is the end of the engine."""
+    positions = getattr(config, "max_position_embeddings", None)
+    if max_model_len is not None and positions is not None and max_model_len > positions:
+        raise EngineStartError(
+            f"engine.max_model_len {max_model_len}: the model has {positions} positions only"
+        )

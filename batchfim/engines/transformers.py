@@ -132,6 +132,7 @@ class TransformersEngine:
                 self._folder,
                 self._task.kind,
                 self._args,
+                max_model_len=self._max_model_len,
                 device=device,
                 trust_remote_code=self._trust_remote_code,
             )

@@ -43,7 +43,8 @@ class ModelFiles:
         digest = hashlib.blake2b(digest_size=16)
         digest.update(json.dumps(self.config, sort_keys=True).encode())
         digest.update(self.tokenizer_json.encode())
-        for file in sorted(self.path.rglob("*.safetensors")):
+        weights = (f for end in ("safetensors", "bin") for f in self.path.rglob(f"*.{end}"))
+        for file in sorted(weights):
             digest.update(f"{file.name} {file.stat().st_size}\n".encode())
         return digest.hexdigest()
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import torch
 import transformers
@@ -22,14 +24,19 @@ def reference(
         return _generated(tiny, folder, prompt, num_tokens, stops)
 
 
+@cache
+def _model(class_name: str, folder: Path, **config: Any) -> Any:
+    return getattr(transformers, class_name).from_pretrained(folder, **config).eval()
+
+
 def _generated(
     tiny: TinyModel, folder: Path, prompt: list[int], num_tokens: int, stops: tuple[int, ...]
 ) -> list[int]:
     more, skip = {}, len(prompt)
     if tiny.task == "causal":
-        model = transformers.AutoModelForCausalLM.from_pretrained(folder)
+        model = _model("AutoModelForCausalLM", folder)
     else:
-        model = transformers.AutoModelForSeq2SeqLM.from_pretrained(folder)
+        model = _model("AutoModelForSeq2SeqLM", folder)
         begun = _decoder_start(tiny, prompt)
         start = {"decoder_start_token_id": begun[0]}
         more, skip = start | {"decoder_input_ids": torch.tensor([begun])}, len(begun)
@@ -59,8 +66,7 @@ def _unixcoder(
     folder: Path, prompt: list[int], num_tokens: int, stops: tuple[int, ...]
 ) -> list[int]:
     """Without a cache: the prompt sees itself whole, what follows sees what precedes it."""
-    config = transformers.RobertaConfig.from_pretrained(folder, is_decoder=True)
-    model = transformers.RobertaModel.from_pretrained(folder, config=config).eval()
+    model = _model("RobertaModel", folder, is_decoder=True)
     ids = list(prompt)
     while len(ids) < len(prompt) + num_tokens:
         sees = torch.ones(len(ids), len(ids), dtype=torch.bool).tril()
@@ -78,7 +84,7 @@ def _unixcoder(
 def _masked(
     folder: Path, prompt: list[int], mask_id: int, num_tokens: int, stops: tuple[int, ...]
 ) -> list[int]:
-    model = transformers.RobertaForMaskedLM.from_pretrained(folder).eval()
+    model = _model("RobertaForMaskedLM", folder)
     hole = prompt.index(mask_id)
     ids = [*prompt[:hole], *[mask_id] * num_tokens, *prompt[hole + 1 :]]
     for place in range(hole, hole + num_tokens):

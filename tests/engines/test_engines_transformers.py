@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from batchfim.engines.engine import Request
 from tests.engines.conftest import OpenEngine, complete, ids, requests
 from tests.engines.reference import reference
 from tests.tiny_models import TINY_MODELS
@@ -29,6 +30,19 @@ def test_a_batch_says_what_each_prompt_alone_is_told(
     ]
     assert [ids(outcome) for outcome in outcomes] == [[one] for one in expected]
     assert len({tuple(one) for one in expected}) > 3  # the model listens to its prompt
+
+
+@pytest.mark.parametrize("name", ["codebert", "unixcoder", "plbart", "codet5"])
+def test_a_padding_token_among_the_others_is_a_token(
+    name: str, open_engine: OpenEngine, tiny_model: Callable[[str], Path]
+) -> None:
+    """Roberta on its own would give no position to it, and shift those after it."""
+    tiny = TINY_MODELS[name]
+    padding = tiny.sizes["pad_token_id"]
+    prompts = [tiny.prompt([20, padding, 30 + i], [padding, 40]) for i in range(3)]
+    outcomes = complete(open_engine(name), [Request(str(i), p, 0) for i, p in enumerate(prompts)])
+    expected = [reference(tiny, tiny_model(name), one, 12, tiny.stop_ids) for one in prompts]
+    assert [ids(outcome) for outcome in outcomes] == [[one] for one in expected]
 
 
 @pytest.mark.parametrize("name", TINY_MODELS)

@@ -147,9 +147,9 @@ def test_a_call_that_is_cancelled_harms_no_other(open_engine: OpenEngine) -> Non
     assert [len(ids(one)) for one in outcomes[1:]] == [1] * (len(asked) - 1)
 
 
-def start(folder: Path, kind: str = "causal") -> None:
+def start(folder: Path, kind: str = "causal", max_model_len: int | None = None) -> None:
     task, sampling = Task(kind, (0,)), Sampling()
-    engine = TransformersEngine(folder, task, read_args({}), sampling, max_model_len=None)
+    engine = TransformersEngine(folder, task, read_args({}), sampling, max_model_len=max_model_len)
     try:
         asyncio.run(engine.start())
     finally:
@@ -180,6 +180,11 @@ def test_weights_of_another_model_do_not_start(copied: Path) -> None:
     (copied / "config.json").write_text(json.dumps(config | {"num_hidden_layers": 3}))
     with pytest.raises(EngineStartError, match=r"lack 9 of the model's tensors .*model\.layers\.2"):
         start(copied)
+
+
+def test_more_context_than_the_model_has_positions_does_not_start(copied: Path) -> None:
+    with pytest.raises(EngineStartError, match=r"max_model_len 161: the model has 160 positions"):
+        start(copied, max_model_len=161)
 
 
 def test_a_model_of_another_kind_does_not_start(copied: Path) -> None:
