@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from batchfim.config import JobConfig, Truncation
-from batchfim.errors import ConfigError, ModelError
+from batchfim.errors import ModelError
 from batchfim.formats.detect import detect_format, family_format
 from batchfim.formats.encoder import Encoder
 from batchfim.formats.finishing import Finisher
@@ -24,6 +25,22 @@ class Infiller:
     encoder: Encoder
     finisher: Finisher
     max_model_len: int | None
+
+    def fingerprint_fields(self) -> dict[str, Any]:
+        """What of the model and the format decides a record's output."""
+        return {
+            "model digest": self.files.digest(),
+            "format": self.encoder.form.model_dump(exclude={"source"}),
+            "order": self.encoder.order,
+            "context": self.max_model_len,
+        }
+
+    def pin_revision(self, config: JobConfig) -> JobConfig:
+        """The same job with the model id's revision fixed, so that all workers load the same."""
+        if self.files.revision is None:
+            return config
+        model = config.model.model_copy(update={"revision": self.files.revision})
+        return config.model_copy(update={"model": model})
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -45,12 +62,11 @@ def open_infiller(config: JobConfig, *, weights: bool) -> Infiller:
         weights: fetch the weights too (a worker), or only what a prompt needs.
 
     Raises:
-        ModelError, ConfigError: as `find_model`, `detect_format` and `Encoder` say; a masked model
-            without a number of masks.
+        ModelError, ConfigError: as `find_model`, `detect_format` and `Encoder` say.
     """
     files = find_model(config.model, weights=weights)
     form = config.infill.format or find_format(files, config.model.family)
-    tokenizer = TextTokenizer(files.tokenizer_json, form.control_texts())
+    tokenizer = _tokenizer(files, form.control_texts())
     max_model_len = config.engine.max_model_len or files.context_tokens or form.context_tokens
     truncation: Truncation = config.infill.truncation
     encoder = Encoder(
@@ -61,28 +77,18 @@ def open_infiller(config: JobConfig, *, weights: bool) -> Infiller:
         truncate=truncation.enabled,
         prefix_share=truncation.prefix_share,
     )
-    if form.task == "masked" and encoder.form.hole(encoder.order) is None:
-        raise ModelError(
-            f"family {form.family}, order {encoder.order}: a masked model's layout needs one "
-            "sentinel, its mask, between prefix and suffix"
-        )
     finisher = Finisher(tokenizer, encoder.stop_token_ids)
     return Infiller(files, tokenizer, encoder, finisher, max_model_len)
 
 
 def _tokens_beside(files: ModelFiles, form: Format, config: JobConfig) -> int:
-    """Tokens of the context that the prompt must leave free."""
-    if form.task == "masked":
-        if config.infill.masks is None:
-            raise ConfigError(
-                f"family {form.family} fills a given number of masks, one token each: set "
-                "infill.masks"
-            )
-        return config.infill.masks
-    # T5's decoder counts its positions from its own start. So does Bart's, but there it begins
-    # with the prefix; and UniXcoder is one stack for both.
-    decoder_is_apart = form.task == "seq2seq" and files.config.get("model_type") == "t5"
-    return 1 if decoder_is_apart else config.sampling.max_tokens
+    """Tokens of the context that the prompt must leave free.
+
+    A masked model's middle is in its prompt, and T5's decoder counts its positions from its own
+    start. So does Bart's, but there it begins with the prefix; and UniXcoder is one stack for both.
+    """
+    is_t5 = form.task == "seq2seq" and files.config.get("model_type") == "t5"
+    return 0 if form.task == "masked" or is_t5 else config.sampling.max_tokens
 
 
 def find_format(files: ModelFiles, family: str | None) -> Format:
@@ -93,4 +99,11 @@ def find_format(files: ModelFiles, family: str | None) -> Format:
     """
     if family is not None:
         return family_format(family)
-    return detect_format(files.config, TextTokenizer(files.tokenizer_json))
+    return detect_format(files.config, _tokenizer(files, ()))
+
+
+def _tokenizer(files: ModelFiles, control_texts: Iterable[str]) -> TextTokenizer:
+    try:
+        return TextTokenizer(files.tokenizer_json, control_texts)
+    except ModelError as error:
+        raise ModelError(f"{files.path}/{error}") from None

@@ -57,6 +57,7 @@ class Completion:
     middle: str | None = None
     raw_middle: str | None = None
     error: str | None = None
+    reason: str | None = None  # the error without its place, for counting
     finish_reason: str | None = None
     prompt_tokens: int = 0
     cached_tokens: int = 0
@@ -110,6 +111,21 @@ def _text(value: bytes | None, name: str) -> str | Fault:
         return value.decode("utf8")
     except UnicodeDecodeError as error:
         return Fault(f"column {name!r} is not UTF-8 text: {error.reason} at byte {error.start}")
+
+
+def is_unicode(text: str) -> bool:
+    """Whether a Python string holds text only, and no half of a surrogate pair."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def plain_type(data_type: pa.DataType) -> pa.DataType:
+    """The type without views, which Arrow can neither take nor cast everywhere."""
+    plain = {pa.string_view(): pa.string(), pa.binary_view(): pa.binary()}
+    return plain.get(data_type, data_type)
 
 
 def is_text(data_type: pa.DataType) -> bool:

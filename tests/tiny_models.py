@@ -16,6 +16,7 @@ import transformers
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
 CONTEXT = 160
+NUM_MASKS = 12
 _WIDTH, _HEADS, _LAYERS = 32, 4, 2
 _STARCODER = ("<|endoftext|>", "<fim_prefix>", "<fim_middle>", "<fim_suffix>")
 _ROBERTA = ("<s>", "<pad>", "</s>", "<mask>", "<encoder-decoder>", "<mask0>")
@@ -209,7 +210,7 @@ TINY_MODELS = {
         ),
         TinyModel(
             *("codebert", "RobertaConfig", "RobertaForMaskedLM", _ROBERTA_SIZES, _ROBERTA),
-            ("<s>", "{prefix}", "<mask>", "{suffix}", "</s>"),
+            ("<s>", "{prefix}", *["<mask>"] * NUM_MASKS, "{suffix}", "</s>"),
             *("</s>", "masked"),
         ),
     )

@@ -8,7 +8,8 @@ from batchfim.engines.simulated import SimulatedEngine
 from batchfim.engines.transformers import Task, TransformersEngine
 from batchfim.engines.transformers_args import read_args
 from batchfim.engines.vllm import VllmEngine
-from batchfim.errors import ConfigError
+from batchfim.errors import ConfigError, ModelError
+from batchfim.formats.encoder import Encoder
 from batchfim.formats.format import Format
 from batchfim.infiller import Infiller
 
@@ -38,6 +39,7 @@ def build_engine(config: JobConfig, infiller: Infiller) -> Engine:
 
     Raises:
         ConfigError: as `resolve_engine` says.
+        ModelError: a masked model's layout has no mask.
     """
     config = resolve_engine(config, infiller.encoder.form)
     stop_token_ids = infiller.encoder.stop_token_ids
@@ -51,7 +53,7 @@ def build_engine(config: JobConfig, infiller: Infiller) -> Engine:
     if config.engine.backend == "transformers":
         return TransformersEngine(
             infiller.files.path,
-            _task(config, infiller),
+            _task(infiller.encoder),
             read_args(config.engine.args),
             config.sampling,
             max_model_len=infiller.max_model_len,
@@ -68,12 +70,22 @@ def build_engine(config: JobConfig, infiller: Infiller) -> Engine:
     )
 
 
-def _task(config: JobConfig, infiller: Infiller) -> Task:
-    encoder = infiller.encoder
-    hole = encoder.form.hole(encoder.order)
-    return Task(
-        kind=encoder.form.task,
-        stop_token_ids=encoder.stop_token_ids,
-        mask_id=None if hole is None else infiller.tokenizer.token_id(hole),
-        masks=config.infill.masks or 1,
-    )
+def _task(encoder: Encoder) -> Task:
+    form, mask_id = encoder.form, _mask_id(encoder)
+    if form.task == "masked" and mask_id is None:
+        raise ModelError(
+            f"family {form.family}, order {encoder.order}: between prefix and suffix a masked "
+            "model's layout needs its mask, once or several times, and nothing else"
+        )
+    return Task(form.task, encoder.stop_token_ids, mask_id)
+
+
+def _mask_id(encoder: Encoder) -> int | None:
+    """The token that alone, perhaps repeated, stands where the middle belongs."""
+    pieces = encoder.pieces("prefix", "suffix")
+    kinds = [piece.kind for piece in pieces]
+    if "prefix" not in kinds or "suffix" not in kinds:
+        return None
+    between = pieces[kinds.index("prefix") + 1 : kinds.index("suffix")]
+    token_ids = {token_id for piece in between for token_id in piece.token_ids}
+    return token_ids.pop() if len(token_ids) == 1 else None

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import torch
 
 from batchfim.config import Sampling
+from batchfim.engines.engine import STOPPED, StopCheck
 from batchfim.errors import EngineDead
 
 Tensor = Any  # torch's own; torch is not followed by the type checker
@@ -35,13 +36,19 @@ class Batch(Protocol):
         """Go on with these rows only."""
 
 
+def no_check() -> StopCheck | None:
+    """For rows that nothing but a stop token or their length ends."""
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One sample of one prompt, still to be computed."""
+    """One sample of one prompt, still to be computed, perhaps more than once."""
 
     token_ids: list[int]
     seed: int
     max_tokens: int
+    new_check: Callable[[], StopCheck | None] = no_check
 
 
 @dataclass(slots=True)
@@ -63,6 +70,7 @@ class _Going:
     decoded: Decoded
     forced: list[int]
     generator: Any
+    check: StopCheck | None
 
     def uniform(self) -> float:
         """The row's next draw; a forced token uses none up."""
@@ -78,7 +86,9 @@ class _Going:
         decoded.token_ids.append(token_id)
         decoded.first_s = decoded.first_s or now_s
         decoded.last_s = now_s
-        if token_id in stops:
+        if self.check and self.check(token_id):
+            decoded.finish_reason = STOPPED
+        elif token_id in stops:
             decoded.finish_reason = "stop"
         elif len(decoded.token_ids) == self.row.max_tokens:
             decoded.finish_reason = "length"
@@ -92,7 +102,9 @@ def decode(
     stops: Collection[int],
     should_stop: Callable[[], bool],
 ) -> list[Decoded]:
-    """Generate until every row has met a stop or its `max_tokens`; finished rows leave the batch.
+    """Generate until every row has met a stop, its check or its `max_tokens`.
+
+    Finished rows leave the batch.
 
     Raises:
         EngineDead: it was told to stop.
@@ -151,4 +163,4 @@ def restrict(logits: Tensor, top_k: int, top_p: float) -> Tensor:
 
 def _start(row: Row, forced: list[int]) -> _Going:
     generator = torch.Generator().manual_seed(row.seed)  # on the CPU: the same on every device
-    return _Going(row, Decoded(time.monotonic()), list(forced), generator)
+    return _Going(row, Decoded(time.monotonic()), list(forced), generator, row.new_check())

@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
+
+StopCheck = Callable[[int], bool]  # told a sample's ids one by one: whether this one was the last
+STOPPED = "rule"  # finish reason of a sample its check ended
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One prompt. `seed` is the first sample's; sample i draws with `seed + i`."""
+    """One prompt. `seed` is the first sample's; sample i draws with `seed + i`.
+
+    `new_stop_check` makes a check for one sample; a check that says so ends its sample's
+    generation.
+    """
 
     request_id: str
     token_ids: list[int]
     seed: int
+    new_stop_check: Callable[[], StopCheck] | None = None
+
+    def stop_check(self) -> StopCheck | None:
+        """A fresh check for one sample, where the request has checks."""
+        return self.new_stop_check() if self.new_stop_check else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +40,11 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """One sample: the ids generated (the stop token included) and what they cost."""
+    """One sample: the ids generated (the stop token included) and what they cost.
+
+    `finish_reason`: `stop` (a stop token), `length`, or `STOPPED`; after the last, the engine may
+    have computed a token or two more, which nobody saw.
+    """
 
     token_ids: list[int]
     finish_reason: str
@@ -43,6 +60,22 @@ class EngineInfo:
     name: str
     version: str
     device: str
+
+
+def take(token_ids: Iterable[int], check: StopCheck | None) -> tuple[list[int], bool]:
+    """The ids up to the one the check ends a sample with, and whether it did.
+
+    An engine that learns of several ids at once takes no more of them than one that learns of each
+    alone, so that a sample does not depend on how the engine was scheduled.
+    """
+    if check is None:
+        return list(token_ids), False
+    taken: list[int] = []
+    for token_id in token_ids:
+        taken.append(token_id)
+        if check(token_id):
+            return taken, True
+    return taken, False
 
 
 class Engine(Protocol):

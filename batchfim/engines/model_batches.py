@@ -15,7 +15,7 @@ Prompts = Sequence[Sequence[int]]
 _COPIES_ITS_INPUT = ("bart", "mbart", "plbart")
 
 
-def open_batch(task: str, model: Any, prompts: Prompts, mask_id: int | None, masks: int) -> Batch:
+def open_batch(task: str, model: Any, prompts: Prompts, mask_id: int | None) -> Batch:
     """The batch that fits the task and the model.
 
     Args:
@@ -23,11 +23,10 @@ def open_batch(task: str, model: Any, prompts: Prompts, mask_id: int | None, mas
         model: of transformers.
         prompts: ids, one row each.
         mask_id: the token that stands for the hole, where the model has one.
-        masks: tokens a masked model is to fill.
     """
     if task == "masked":
         assert mask_id is not None
-        return MaskedBatch(model, prompts, mask_id, masks)
+        return MaskedBatch(model, prompts, mask_id)
     if task == "causal":
         return CausalBatch(model, prompts)
     if model.config.model_type == "roberta":
@@ -155,18 +154,17 @@ class Seq2SeqBatch:
 
 
 class MaskedBatch:
-    """A given number of masks in the hole's place, filled left to right, each seeing those before.
+    """The masks in each prompt, filled left to right, each seeing those before.
 
     "Order-based" filling of Jiang et al. 2020 (X-FACTR, arXiv 2010.06189, section 4); filling all
     at once would choose every token without knowing its neighbours.
     """
 
-    def __init__(self, model: Any, prompts: Prompts, mask_id: int, masks: int) -> None:
+    def __init__(self, model: Any, prompts: Prompts, mask_id: int) -> None:
         self.forced: list[list[int]] = [[] for _ in prompts]
         self._model = model
-        filled = [_with_masks(prompt, mask_id, masks) for prompt in prompts]
-        self._ids, self._mask = _padded(filled, model.device, model.config.pad_token_id, "right")
-        self._hole = torch.tensor([p.index(mask_id) for p in filled], device=model.device)
+        self._ids, self._mask = _padded(prompts, model.device, model.config.pad_token_id, "right")
+        self._hole = torch.tensor([p.index(mask_id) for p in prompts], device=model.device)
 
     def first(self) -> Tensor:
         # Roberta would take its positions from the ids, and count no token that is its padding.
@@ -227,8 +225,3 @@ def _decoder_start(model: Any, prompt: Sequence[int], copied_until: int | None) 
     if copied_until is None:
         return begun
     return [*begun, *takewhile(lambda token_id: token_id != copied_until, prompt)]
-
-
-def _with_masks(prompt: Sequence[int], mask_id: int, masks: int) -> list[int]:
-    place = list(prompt).index(mask_id)
-    return [*prompt[:place], *[mask_id] * masks, *prompt[place + 1 :]]

@@ -34,8 +34,7 @@ class Task:
 
     kind: str  # `Format.task`
     stop_token_ids: tuple[int, ...]
-    mask_id: int | None = None  # stands for the hole, where the layout has such a token
-    masks: int = 1  # tokens a masked model fills
+    mask_id: int | None = None  # stands for the middle, where the layout has such a token
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +76,11 @@ class TransformersEngine:
         self._max_model_len = max_model_len
         self._trust_remote_code = trust_remote_code
         self._max_batch_tokens = args.max_batch_tokens
-        self._most_new_tokens = task.masks if task.kind == "masked" else sampling.max_tokens
         self._model: Any = None
         self._vocabulary_size = 0
+        self._beside = (
+            0 if task.kind == "masked" else sampling.max_tokens
+        )  # of a prompt, in a batch
         self._waiting: list[_Job] = []
         self._working: asyncio.Task[None] | None = None
         self._dead: EngineDead | None = None
@@ -95,10 +96,12 @@ class TransformersEngine:
         from batchfim.engines.decoding import Row
 
         self._check(request)
-        max_tokens = self._new_tokens(len(request.token_ids))
+        prompt = request.token_ids
         jobs = [
-            self._submit(Row(request.token_ids, request.seed + index, max_tokens))
-            for index in range(self._sampling.n)
+            self._submit(
+                Row(prompt, request.seed + i, self._new_tokens(prompt), request.stop_check)
+            )
+            for i in range(self._sampling.n)
         ]
         results = await asyncio.gather(*(job.future for job in jobs), return_exceptions=True)
         for result in results:
@@ -111,7 +114,7 @@ class TransformersEngine:
         self._dead = self._dead or EngineDead("the engine was stopped")
         self._stopping.set()
         if self._working is not None:
-            await self._working
+            await asyncio.wait([self._working])
         await asyncio.to_thread(self._thread.shutdown)
         if self._model is not None:
             self._model = None
@@ -149,20 +152,26 @@ class TransformersEngine:
         num_tokens, limit = len(request.token_ids), self._max_model_len
         if not num_tokens:
             raise RequestRefused("the prompt is empty")
-        if limit is not None and num_tokens >= limit:
+        needed = num_tokens + 1 if self._task.kind == "causal" else num_tokens
+        if limit is not None and needed > limit:
             raise RequestRefused(f"the prompt has {num_tokens} tokens, the model's context {limit}")
+        if self._task.kind == "masked" and self._task.mask_id not in request.token_ids:
+            raise RequestRefused("the prompt has no mask to fill")
         largest = max(request.token_ids)
         if largest >= self._vocabulary_size:
             raise RequestRefused(f"token id {largest}: the model knows {self._vocabulary_size}")
 
-    def _new_tokens(self, prompt_tokens: int) -> int:
-        """As many as asked for and as the context has room for.
+    def _new_tokens(self, prompt: list[int]) -> int:
+        """As many as asked for and as the context has room for; a masked model fills its masks.
 
-        A masked model's are in the prompt, an encoder's prompt leaves its decoder all the room.
+        An encoder's prompt leaves its decoder all the room.
         """
+        if self._task.kind == "masked":
+            return sum(token_id == self._task.mask_id for token_id in prompt)
+        room = self._sampling.max_tokens
         if self._max_model_len is None or self._task.kind != "causal":
-            return self._most_new_tokens
-        return min(self._most_new_tokens, self._max_model_len - prompt_tokens)
+            return room
+        return min(room, self._max_model_len - len(prompt))
 
     def _submit(self, row: Row) -> _Job:
         loop = asyncio.get_running_loop()
@@ -173,21 +182,26 @@ class TransformersEngine:
         return job
 
     async def _work(self) -> None:
-        """Compute batches until nobody waits."""
+        """Compute batches until nobody waits; nobody is left waiting when it is cancelled."""
         loop = asyncio.get_running_loop()
-        await asyncio.sleep(_COLLECT_S)
-        while self._waiting:
-            batch = self._next_batch()
-            rows = [job.row for job in batch]
-            outcomes = await loop.run_in_executor(self._thread, self._decode, rows)
-            for job, outcome in zip(batch, outcomes, strict=True):
-                _settle(job, outcome)
-        self._working = None
+        batch: list[_Job] = []
+        try:
+            await asyncio.sleep(_COLLECT_S)
+            while self._waiting:
+                batch = self._next_batch()
+                rows = [job.row for job in batch]
+                outcomes = await loop.run_in_executor(self._thread, self._decode, rows)
+                for job, outcome in zip(batch, outcomes, strict=True):
+                    _settle(job, outcome)
+        finally:
+            self._working = None
+            for job in [*batch, *self._waiting]:
+                _settle(job, EngineDead("the engine was stopped"))
 
     def _next_batch(self) -> list[_Job]:
         picked = pick_batch(
             [len(job.row.token_ids) for job in self._waiting],
-            new_tokens=self._most_new_tokens,
+            new_tokens=self._beside,
             max_tokens=self._max_batch_tokens,
             max_padding=self._args.max_padding,
         )
@@ -208,9 +222,7 @@ class TransformersEngine:
             return [self._dead] * len(rows)
         prompts, task = [row.token_ids for row in rows], self._task
         try:
-            batch = model_batches.open_batch(
-                task.kind, self._model, prompts, task.mask_id, task.masks
-            )
+            batch = model_batches.open_batch(task.kind, self._model, prompts, task.mask_id)
             return decoding.decode(
                 batch, rows, self._sampling, task.stop_token_ids, self._stopping.is_set
             )
@@ -227,7 +239,7 @@ class TransformersEngine:
 
     def _shrink(self, prompts: Sequence[Sequence[int]]) -> None:
         """A batch of this size does not fit the device: no other one is made so large."""
-        tokens = (max(map(len, prompts)) + self._most_new_tokens) * len(prompts)
+        tokens = (max(map(len, prompts)) + self._beside) * len(prompts)
         self._max_batch_tokens = min(self._max_batch_tokens, tokens // 2)
         _free_memory()
         _log.warning("out of memory: batches have %d tokens at most now", self._max_batch_tokens)

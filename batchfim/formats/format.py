@@ -59,12 +59,6 @@ class Format(BaseModel):
             raise ConfigError(f"infill.order {order!r}: family {self.family} has {known}")
         return (self.bos, *self.layouts[order]) if self.bos else self.layouts[order]
 
-    def hole(self, order: str) -> str | None:
-        """The one sentinel between prefix and suffix: what a masked model fills."""
-        layout = self.layout(order)
-        start, end = layout.index(PREFIX_SLOT), layout.index(SUFFIX_SLOT)
-        return layout[start + 1] if end - start == 2 else None
-
     def control_texts(self) -> set[str]:
         """Every sentinel and stop of the format, as text."""
         pieces = {piece for layout in self.layouts.values() for piece in layout}

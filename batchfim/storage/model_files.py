@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntry
 from batchfim.config import Model, demo_model_path
 from batchfim.errors import ModelError
 
+_WEIGHTS = ("*.safetensors", "*.bin", "*.pt")
+_SAMPLES, _SAMPLE_BYTES = 64, 1 << 16
 _PROMPT_FILES = ["config.json", "tokenizer.json", "tokenizer_config.json"]
 
 
@@ -24,6 +27,7 @@ class ModelFiles:
     path: Path
     config: dict[str, Any]
     tokenizer_json: str
+    revision: str | None = None  # commit of a model id
 
     @property
     def context_tokens(self) -> int | None:
@@ -39,13 +43,21 @@ class ModelFiles:
         return int(self.config.get("pad_token_id", 1)) + 1 if of_roberta else 0
 
     def digest(self) -> str:
-        """Identity of the model: its config, its tokenizer, names and sizes of all files."""
+        """Identity of the model: the commit of a model id, else a digest of its files.
+
+        Weights are sampled: a fine-tune changes all of them, and reading hundreds of gigabytes
+        before a run would not find more.
+        """
+        if self.revision is not None:
+            return self.revision
         digest = hashlib.blake2b(digest_size=16)
         digest.update(json.dumps(self.config, sort_keys=True).encode())
         digest.update(self.tokenizer_json.encode())
-        weights = (f for end in ("safetensors", "bin") for f in self.path.rglob(f"*.{end}"))
+        weights = (file for kind in _WEIGHTS for file in self.path.glob(kind))
         for file in sorted(weights):
             digest.update(f"{file.name} {file.stat().st_size}\n".encode())
+            for block in _sample(file):
+                digest.update(block)
         return digest.hexdigest()
 
 
@@ -66,7 +78,19 @@ def find_model(model: Model, *, weights: bool) -> ModelFiles:
         config = json.loads(config_text)
     except json.JSONDecodeError as error:
         raise ModelError(f"model {model.path}: config.json is not JSON: {error}") from None
-    return ModelFiles(folder, config, tokenizer_json)
+    if not isinstance(config, dict):
+        raise ModelError(f"model {model.path}: config.json holds no object")
+    is_snapshot = folder.parent.name == "snapshots"  # the hub cache's folder for one commit
+    return ModelFiles(folder, config, tokenizer_json, folder.name if is_snapshot else None)
+
+
+def _sample(file: Path) -> Iterator[bytes]:
+    """Blocks spread evenly over a file, its start (the header) and end among them."""
+    size = file.stat().st_size
+    with file.open("rb") as stream:
+        for number in range(_SAMPLES):
+            stream.seek(max(size - _SAMPLE_BYTES, 0) * number // (_SAMPLES - 1))
+            yield stream.read(_SAMPLE_BYTES)
 
 
 def _locate(model: Model, *, weights: bool) -> Path:

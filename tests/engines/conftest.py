@@ -14,7 +14,7 @@ from batchfim.config import Sampling
 from batchfim.engines.engine import Generation, Request
 from batchfim.engines.transformers import Task, TransformersEngine
 from batchfim.engines.transformers_args import read_args
-from tests.tiny_models import CONTEXT, TINY_MODELS
+from tests.tiny_models import CONTEXT, NUM_MASKS, TINY_MODELS
 
 OpenEngine = Callable[..., TransformersEngine]
 
@@ -36,9 +36,8 @@ def open_engine(tiny_model: Callable[[str], Path]) -> OpenEngine:
             kind=tiny.task,
             stop_token_ids=tiny.stop_ids if stops is None else stops,
             mask_id=tiny.controls.index("<mask>") if mask else None,
-            masks=sampling.get("max_tokens", 12),
         )
-        options = Sampling(**{"max_tokens": 12} | sampling)
+        options = Sampling(**{"max_tokens": NUM_MASKS} | sampling)
         return TransformersEngine(
             tiny_model(name), task, read_args(args or {}), options, max_model_len=CONTEXT
         )

@@ -18,7 +18,7 @@ def reference(
     """Greedy ids, the stop token included."""
     with torch.inference_mode():
         if tiny.task == "masked":
-            return _masked(folder, prompt, tiny.controls.index("<mask>"), num_tokens, stops)
+            return _masked(folder, prompt, tiny.controls.index("<mask>"), stops)
         if tiny.name == "unixcoder":
             return _unixcoder(folder, prompt, num_tokens, stops)
         return _generated(tiny, folder, prompt, num_tokens, stops)
@@ -81,17 +81,14 @@ def _unixcoder(
     return ids[len(prompt) :]
 
 
-def _masked(
-    folder: Path, prompt: list[int], mask_id: int, num_tokens: int, stops: tuple[int, ...]
-) -> list[int]:
+def _masked(folder: Path, prompt: list[int], mask_id: int, stops: tuple[int, ...]) -> list[int]:
     model = _model("RobertaForMaskedLM", folder)
-    hole = prompt.index(mask_id)
-    ids = [*prompt[:hole], *[mask_id] * num_tokens, *prompt[hole + 1 :]]
-    for place in range(hole, hole + num_tokens):
+    ids, hole, num_masks = list(prompt), prompt.index(mask_id), prompt.count(mask_id)
+    for place in range(hole, hole + num_masks):
         positions = torch.arange(len(ids))[None] + 2
         ids[place] = int(
             model(torch.tensor([ids]), position_ids=positions).logits[0, place].argmax()
         )
         if ids[place] in stops:
             return ids[hole : place + 1]
-    return ids[hole : hole + num_tokens]
+    return ids[hole : hole + num_masks]

@@ -129,6 +129,25 @@ def test_stop_ends_what_is_in_hand(
     assert [type(one) for one in outcomes] == [EngineDead] * (len(asked) + 1)
 
 
+def test_stop_is_harmless_when_all_tasks_were_cancelled(open_engine: OpenEngine) -> None:
+    """As the local pool ends a worker."""
+    engine = open_engine("llama", stops=(), max_tokens=140)
+
+    async def scenario() -> list[Any]:
+        await engine.start()
+        calls = [asyncio.create_task(engine.generate(one)) for one in requests("llama")]
+        await asyncio.sleep(0)
+        for task in asyncio.all_tasks() - {asyncio.current_task(), *calls}:
+            task.cancel()
+        async with asyncio.timeout(60):
+            outcomes = await asyncio.gather(*calls, return_exceptions=True)
+            await engine.stop()
+        return list(outcomes)
+
+    outcomes = asyncio.run(scenario())
+    assert [type(one) for one in outcomes] == [EngineDead] * 6
+
+
 def test_a_call_that_is_cancelled_harms_no_other(open_engine: OpenEngine) -> None:
     engine = open_engine("llama")
     asked = requests("llama")

@@ -17,7 +17,7 @@ from batchfim.config import JobConfig
 from batchfim.config_file import load_config
 from batchfim.driver.summary_text import SLOW_ENGINE, summary_text
 from batchfim.engines import model_batches
-from batchfim.errors import ConfigError, EngineStartError, ModelError
+from batchfim.errors import EngineStartError, ModelError
 from batchfim.formats.tokenizer import TextTokenizer
 from tests.engines.reference import reference
 from tests.tiny_models import CONTEXT, TINY_MODELS
@@ -47,7 +47,6 @@ def job(tiny_model: Callable[[str], Path], tmp_path: Path) -> Job:
         settings = (
             f"infill.format={json.dumps(TINY_MODELS[name].form | form)}",
             f"sampling.max_tokens={NUM_TOKENS}",
-            *((f"infill.masks={NUM_TOKENS}",) if TINY_MODELS[name].task == "masked" else ()),
             *("schedule.pool=local", "schedule.shard_rows=5", "metrics.progress=none"),
         )
         return load_config(None, flags, (*settings, *sets))
@@ -66,7 +65,7 @@ def test_each_architecture_from_record_to_middle(
 ) -> None:
     config, tiny, folder = job(name), TINY_MODELS[name], tiny_model(name)
     result = api.run_job(config)
-    assert result.complete
+    assert result.exit_code == 0
     assert result.summary["rows"]["ok"] == len(RECORDS)
     tokenizer = TextTokenizer((folder / "tokenizer.json").read_text(encoding="utf8"))
     for record, row in zip(RECORDS, rows(config), strict=True):
@@ -124,7 +123,7 @@ def test_a_dead_engine_is_replaced_and_its_shards_worked_again(
     config = job("llama")
     result = api.run_job(config)
     assert died
-    assert result.complete
+    assert result.exit_code == 0
     assert result.summary["rows"]["ok"] == len(RECORDS)
     assert "worker-1" in {row["worker"] for row in rows(config)}
 
@@ -155,20 +154,15 @@ def test_a_long_record_is_cut_to_what_the_model_takes(name: str, job: Job) -> No
     api.run_job(config)
     (row,) = rows(config)
     assert (row["status"], row["error"]) == ("ok", None)
-    # T5's decoder counts its own positions; the others share the context with the middle.
-    left = 1 if name == "codet5" else NUM_TOKENS
+    # T5's decoder counts its own positions, CodeBERT's masks are in the prompt; the others share
+    # the context with the middle.
+    left = 0 if name in ("codet5", "codebert") else NUM_TOKENS
     assert row["prompt_tokens"] == CONTEXT - left
-
-
-def test_a_masked_model_needs_a_number_of_masks(job: Job, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"given number of masks.*set infill\.masks"):
-        api.run_job(job("codebert", "infill.masks=null"))
-    assert not (tmp_path / "out-codebert").exists()
 
 
 def test_a_masked_layout_needs_its_mask(job: Job) -> None:
     layouts = {"own": ["<s>", "{prefix}", "{suffix}", "<mask>", "</s>"]}
-    with pytest.raises(ModelError, match="order own: a masked model's layout needs one sentinel"):
+    with pytest.raises(ModelError, match="order own: between prefix and suffix a masked"):
         api.run_job(job("codebert", layouts=layouts))
 
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from batchfim.engines.engine import Request
+from batchfim.engines.engine import STOPPED, Request, StopCheck
 from batchfim.errors import RequestRefused
 from tests.engines.conftest import OpenEngine, complete, ids, prompts, requests
-from tests.tiny_models import CONTEXT
+from tests.tiny_models import CONTEXT, NUM_MASKS
 
 SAMPLED = {"temperature": 1.0}
 
@@ -73,6 +73,36 @@ def test_a_prompt_that_can_never_work_harms_no_other(
     assert isinstance(refused, RequestRefused)
     assert str(refused) == reason
     assert [ids(first), ids(second)] == [ids(one) for one in complete(open_engine("llama"), good)]
+
+
+def test_a_masked_model_refuses_what_has_no_mask(open_engine: OpenEngine) -> None:
+    good = requests("codebert")[0]
+    refused, served = complete(open_engine("codebert"), [Request("bad", [20, 30], 0), good])
+    assert str(refused) == "the prompt has no mask to fill"
+    assert len(ids(served)[0]) == NUM_MASKS
+
+
+@pytest.mark.parametrize("name", ["llama", "plbart", "codebert"])
+def test_a_check_ends_its_sample_only(name: str, open_engine: OpenEngine) -> None:
+    """It is told every id once, in order, and starts afresh for each sample."""
+    told: dict[int, list[list[int]]] = {}
+
+    def checked(place: int, request: Request) -> Request:
+        def new_check() -> StopCheck:
+            ids_told: list[int] = []
+            told.setdefault(place, []).append(ids_told)
+            return lambda token_id: ids_told.append(token_id) or len(ids_told) == 3 + place
+
+        return Request(request.request_id, request.token_ids, request.seed, new_check)
+
+    asked, sampling = requests(name), {"stops": (), "args": {"max_padding": 0.9}, "n": 2}
+    free = complete(open_engine(name, **sampling, **SAMPLED), asked)
+    some = [checked(place, one) if place < 3 else one for place, one in enumerate(asked)]
+    ended = complete(open_engine(name, **sampling, **SAMPLED), some)
+    for place in range(3):
+        assert ids(ended[place]) == told[place] == [one[: 3 + place] for one in ids(free[place])]
+        assert {one.finish_reason for one in ended[place]} == {STOPPED}
+    assert [ids(one) for one in ended[3:]] == [ids(one) for one in free[3:]]
 
 
 def test_seeds_decide_samples(open_engine: OpenEngine) -> None:

@@ -18,8 +18,12 @@ from batchfim.storage.location import Location
 
 
 def write_claim(folder: Location, name: str, **changes: object) -> None:
-    claim = {"host": socket.gethostname(), "pid": os.getpid(), "held": True}
-    claim["started_s"] = psutil.Process().create_time()
+    """Another run's claim; it starts as this process's own, taken from a lease of it."""
+    elsewhere = folder / "elsewhere"
+    elsewhere.make_folder()
+    with JobLease(elsewhere):
+        claim = json.loads((elsewhere / names(elsewhere)[0]).read())
+    Path(elsewhere.path).rmdir()
     (folder / name).write(json.dumps(claim | changes).encode())
 
 
@@ -45,14 +49,14 @@ def test_an_error_inside_releases_it(folder: Location) -> None:
 
 
 def test_a_process_of_another_host_is_believed_while_its_claim_is_fresh(folder: Location) -> None:
-    write_claim(folder, "other.json", host="elsewhere", pid=1)
+    write_claim(folder, "other.json", host="elsewhere", machine="another", pid=1)
     with pytest.raises(JobHeld, match="process 1 on elsewhere"):
         JobLease(folder).__enter__()
     assert names(folder) == ["other.json"]
 
 
 def test_a_claim_that_was_not_renewed_is_dead(folder: Location) -> None:
-    write_claim(folder, "other.json", host="elsewhere", pid=1)
+    write_claim(folder, "other.json", host="elsewhere", machine="another", pid=1)
     past = Path(folder.path, "other.json").stat().st_mtime - 61
     os.utime(Path(folder.path, "other.json"), (past, past))
     with JobLease(folder):
