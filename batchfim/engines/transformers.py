@@ -82,6 +82,7 @@ class TransformersEngine:
             0 if task.kind == "masked" else sampling.max_tokens
         )  # of a prompt, in a batch
         self._waiting: list[_Job] = []
+        self._in_hand: list[_Job] = []
         self._working: asyncio.Task[None] | None = None
         self._dead: EngineDead | None = None
         self._stopping = threading.Event()
@@ -179,24 +180,30 @@ class TransformersEngine:
         self._waiting.append(job)
         if self._working is None:
             self._working = loop.create_task(self._work())
+            self._working.add_done_callback(self._end_work)
         return job
 
     async def _work(self) -> None:
-        """Compute batches until nobody waits; nobody is left waiting when it is cancelled."""
+        """Compute batches until nobody waits."""
         loop = asyncio.get_running_loop()
-        batch: list[_Job] = []
-        try:
-            await asyncio.sleep(_COLLECT_S)
-            while self._waiting:
-                batch = self._next_batch()
-                rows = [job.row for job in batch]
-                outcomes = await loop.run_in_executor(self._thread, self._decode, rows)
-                for job, outcome in zip(batch, outcomes, strict=True):
-                    _settle(job, outcome)
-        finally:
-            self._working = None
-            for job in [*batch, *self._waiting]:
-                _settle(job, EngineDead("the engine was stopped"))
+        await asyncio.sleep(_COLLECT_S)
+        while self._waiting:
+            self._in_hand = self._next_batch()
+            rows = [job.row for job in self._in_hand]
+            outcomes = await loop.run_in_executor(self._thread, self._decode, rows)
+            for job, outcome in zip(self._in_hand, outcomes, strict=True):
+                _settle(job, outcome)
+            self._in_hand = []
+        self._working = None
+
+    def _end_work(self, task: asyncio.Task[None]) -> None:
+        """Nobody is left waiting where the work was cancelled, be it before its first step."""
+        if not task.cancelled() and task.exception() is None:
+            return  # by now, another task may work
+        left, self._working = [*self._in_hand, *self._waiting], None
+        self._in_hand, self._waiting = [], []
+        for job in left:
+            _settle(job, EngineDead("the engine was stopped"))
 
     def _next_batch(self) -> list[_Job]:
         picked = pick_batch(

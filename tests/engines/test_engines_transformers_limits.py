@@ -105,6 +105,23 @@ def test_a_check_ends_its_sample_only(name: str, open_engine: OpenEngine) -> Non
     assert [ids(one) for one in ended[3:]] == [ids(one) for one in free[3:]]
 
 
+def test_those_who_ask_again_at_once_are_served(open_engine: OpenEngine) -> None:
+    engine, asked = open_engine("llama"), requests("llama")
+
+    async def chain(request: Request) -> list[list[list[int]]]:
+        return [ids(await engine.generate(request)) for _ in range(4)]
+
+    async def scenario() -> list[list[list[list[int]]]]:
+        await engine.start()
+        async with asyncio.timeout(60):
+            outcomes = await asyncio.gather(*map(chain, asked))
+        await engine.stop()
+        return outcomes
+
+    for answers in asyncio.run(scenario()):
+        assert answers == [answers[0]] * 4
+
+
 def test_seeds_decide_samples(open_engine: OpenEngine) -> None:
     (prompt,) = prompts("llama", (20,))
 
