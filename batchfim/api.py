@@ -143,13 +143,15 @@ def _plan(
     fingerprint = identity(json.dumps(fields, sort_keys=True, default=str))
     facts = {"config": config.public_dump(), "versions": _versions(), "model": infiller.facts}
     ledger.claim_job(fingerprint, fields, facts)
-    done, planned = ledger.done_ids() & ledger.part_bytes().keys(), ledger.plan()
+    planned, marked, parts = ledger.plan(), ledger.done_ids(), ledger.part_bytes().keys()
+    done = marked & parts
     shard_rows = config.schedule.shard_rows or default_shard_rows(
         inputs.num_rows, config.schedule.workers
     )
-    work = plan_work(inputs.files, planned, done, shard_rows, fingerprint)
+    work = plan_work(inputs.files, planned, done, shard_rows, fingerprint, halves=marked ^ parts)
     if work.pending or work.superseded:
         ledger.reopen()
+    ledger.forget(marked & {shard.id for shard in work.pending})
     ledger.supersede(work.superseded)
     ledger.clean_up(done)
     ledger.add_to_plan(work.added)

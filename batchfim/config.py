@@ -54,7 +54,7 @@ OWNED_ENGINE_ARGS = {
     "trust_remote_code": "use model.trust_remote_code",
 }
 _SECRET = re.compile("token$|secret|password|key$", re.IGNORECASE)
-_USERINFO = re.compile("://[^/@]*@")
+_USERINFO = re.compile("://[^/@]*:[^/@]*@")  # `abfss://container@account` holds none
 
 
 def _no_credentials(path: str) -> str:

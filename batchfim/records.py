@@ -124,6 +124,10 @@ def is_unicode(text: str) -> bool:
 
 def plain_type(data_type: pa.DataType) -> pa.DataType:
     """The type without views, which Arrow can neither take nor cast everywhere."""
+    if pa.types.is_list(data_type):
+        return pa.list_(data_type.value_field.with_type(plain_type(data_type.value_type)))
+    if pa.types.is_struct(data_type):
+        return pa.struct([field.with_type(plain_type(field.type)) for field in data_type])
     plain = {pa.string_view(): pa.string(), pa.binary_view(): pa.binary()}
     return plain.get(data_type, data_type)
 

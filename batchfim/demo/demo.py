@@ -70,12 +70,16 @@ def run_demo(folder: Path, workers: int | None) -> int:
 def _take(folder: Path) -> None:
     """Make the folder, or empty the one an earlier demo made; nobody else's files are touched."""
     mark = folder / ".batchfim-demo"
-    if folder.exists() and any(folder.iterdir()):
-        if not mark.exists():
-            raise OutputError(f"{folder} holds other files; name another folder with --output")
-        shutil.rmtree(folder)
+    if folder.exists() and not mark.exists() and not _is_empty(folder):
+        raise OutputError(f"{folder} holds other files; name another folder with --output")
     folder.mkdir(parents=True, exist_ok=True)
     mark.touch()
+    for made in ("records", "out"):
+        shutil.rmtree(folder / made, ignore_errors=True)
+
+
+def _is_empty(folder: Path) -> bool:
+    return folder.is_dir() and not any(folder.iterdir())
 
 
 def _make_records(sources: Path, records: Path) -> str:

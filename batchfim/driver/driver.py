@@ -37,6 +37,7 @@ class Driver:
     _ready: set[str] = field(default_factory=set)
     _engines: list[EngineStart] = field(default_factory=list)
     _start_failures: int = 0
+    _first_error: BatchfimError | None = None
     _workers_lost: int = 0
     _records: int = 0
     _committed: list[Counts] = field(default_factory=list)
@@ -123,6 +124,7 @@ class Driver:
     def _replace(self, worker: str, error: BatchfimError) -> None:
         """Start another worker, unless none has ever come up, or none does any more."""
         _log.warning("%s: %s", worker, error)
+        self._first_error = self._first_error or error
         if worker in self._ready:
             self._workers_lost += 1
         else:
@@ -134,7 +136,9 @@ class Driver:
         if self._engines and self._start_failures < self.schedule.start_attempts:
             self._add_worker()
         elif not self._ready and not self._starting:
-            raise JobFailed(f"all workers are lost: {error}") if self._engines else error
+            raise (
+                JobFailed(f"all workers are lost: {error}") if self._engines else self._first_error
+            )
 
     def _add_worker(self) -> None:
         name = f"worker-{next(self._names)}"

@@ -24,12 +24,14 @@ def plan_work(
     done: Collection[str],
     shard_rows: int,
     fingerprint: str,
+    *,
+    halves: Collection[str] = (),
 ) -> WorkPlan:
     """Compare the input as it is with what was planned and done.
 
     A file that was planned keeps its shards, whatever `shard_rows` says today, also under another
     path. Finished work of a file that is gone stays; that of a file that changed under the same
-    path does not.
+    path does not, nor do `halves`: ids that have a marker or a part, but not both.
     """
     where = _where_planned_files_are(files, planned)
     new = [file for file in files if file.path not in where.values()]
@@ -42,7 +44,9 @@ def plan_work(
         superseded=[
             shard
             for shard in planned
-            if shard.id in done and shard.path in paths and shard.file not in where
+            if (shard.id in done or shard.id in halves)
+            and shard.path in paths
+            and shard.file not in where
         ],
     )
 
@@ -53,8 +57,11 @@ def _where_planned_files_are(
     """Today's path of each planned file: its own, or that of a new file with its content."""
     contents = {shard.file: shard.content for shard in planned}
     where = {file.id: file.path for file in files if file.id in contents}
-    unknown = {file.content: file.path for file in files if file.id not in contents}
+    unknown: dict[str, list[str]] = {}
+    for file in files:
+        if file.id not in contents:
+            unknown.setdefault(file.content, []).append(file.path)
     for planned_file, content in contents.items():
-        if planned_file not in where and content in unknown:
-            where[planned_file] = unknown.pop(content)
+        if planned_file not in where and unknown.get(content):
+            where[planned_file] = unknown[content].pop(0)
     return where

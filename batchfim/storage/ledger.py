@@ -160,6 +160,11 @@ class Ledger:
             if part and part[1] not in done:
                 Location(self.root.filesystem, info.path).delete()
 
+    def forget(self, shard_ids: Iterable[str]) -> None:
+        """Drop the markers of shards that are to be worked again."""
+        for shard_id in shard_ids:
+            (self.root / "done" / f"{shard_id}.json").delete()
+
     def supersede(self, shards: Iterable[Shard]) -> None:
         """Withdraw finished work of an input file that has changed since: marker, then part."""
         for shard in shards:
@@ -175,11 +180,13 @@ class Ledger:
         location = self.root / "summary.json"
         try:
             return dict(json.loads(location.read())) if location.exists() else {}
-        except ValueError:
+        except (ValueError, TypeError):  # it is written anew at the end of every run
             return {}
 
     def write_summary(self, summary: dict[str, Any]) -> None:
         """Store the summary, then `_SUCCESS` where it is of a complete job."""
+        if not summary["complete"]:
+            self.reopen()
         (self.root / "summary.json").write(_json(summary))
         if summary["complete"]:
             (self.root / "_SUCCESS").write(b"")

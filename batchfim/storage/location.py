@@ -36,7 +36,7 @@ class Location:
         except pa.ArrowInvalid:
             return cls._of_fsspec(url)
         except OSError as error:
-            raise ConfigError(f"{url}: {error}") from None
+            raise ConfigError(f"{url}: {str(error).splitlines()[0]}") from None
 
     @classmethod
     def _of_fsspec(cls, url: str) -> Location:

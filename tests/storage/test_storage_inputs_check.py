@@ -62,6 +62,14 @@ def test_the_same_columns_in_another_order_are_said_to_be(tmp_path: Path, write:
     assert opened(tmp_path, keep=("stars",)).num_rows == 6
 
 
+def test_two_columns_with_one_name_are_refused(tmp_path: Path) -> None:
+    columns = [pa.array(["x"])] * 3
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.Table.from_arrays(columns, ["prefix", "suffix", "prefix"]), path)
+    with pytest.raises(InputError, match=rf"{path}: two columns are called 'prefix'; rename one"):
+        opened(path)
+
+
 def test_a_column_called_like_one_of_the_outputs_is_refused(write: Write) -> None:
     path = write(middle=["m"] * 3, status=["?"] * 3, language=["py"] * 3)
     with pytest.raises(InputError, match="'middle', 'status' would be overwritten") as caught:

@@ -55,6 +55,35 @@ def test_a_process_of_another_host_is_believed_while_its_claim_is_fresh(folder: 
     assert names(folder) == ["other.json"]
 
 
+def gone_pid() -> int:
+    """A process number that nobody has here."""
+    return next(pid for pid in range(4_000_000, 1 << 22) if not psutil.pid_exists(pid))
+
+
+def test_a_container_that_shares_the_hosts_name_is_believed_too(folder: Location) -> None:
+    """Its processes have numbers of their own: that one is not running here says nothing."""
+    write_claim(folder, "other.json", machine="another", pid=gone_pid())
+    with pytest.raises(JobHeld, match=f"process {gone_pid()} on {socket.gethostname()}"):
+        JobLease(folder).__enter__()
+    assert names(folder) == ["other.json"]
+    write_claim(folder, "other.json", pid=gone_pid())  # of this machine: known to be dead
+    with JobLease(folder):
+        assert "other.json" not in names(folder)
+
+
+def test_a_lease_whose_claim_a_rival_removed_is_lost_for_good(folder: Location) -> None:
+    with JobLease(folder) as lease:
+        lease._renew_once()
+        assert not lease.lost
+        assert len(names(folder)) == 1
+        (folder / names(folder)[0]).delete()
+        lease._renew_once()  # what the renewing thread does every few seconds
+        assert lease.lost
+        lease._renew_once()
+        assert names(folder) == []  # it does not come back and stand beside the rival's
+        assert lease.lost
+
+
 def test_a_claim_that_was_not_renewed_is_dead(folder: Location) -> None:
     write_claim(folder, "other.json", host="elsewhere", machine="another", pid=1)
     past = Path(folder.path, "other.json").stat().st_mtime - 61
