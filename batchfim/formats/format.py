@@ -29,13 +29,11 @@ class Format(BaseModel):
     stops: tuple[str, ...] = Field(min_length=1, description="Tokens that end a middle.")
     bos: str | None = Field(None, description="Token put before the layout; unset: none.")
     context_tokens: int | None = Field(None, gt=0, description="Unset: the model config's.")
-    model_types: tuple[str, ...] = Field((), description="`model_type` values of config.json.")
-    engine: Literal["vllm", "transformers"] = Field(
-        "vllm", description="What computes it unless engine.backend says otherwise."
-    )
+    engine: Literal["vllm", "transformers"] = Field("vllm", description="What can run the models.")
     task: Literal["causal", "seq2seq", "masked"] = Field(
-        "causal", description="Kind of model: left to right, encoder and decoder, filled masks."
+        "causal", description="How the model makes a middle."
     )
+    model_types: tuple[str, ...] = Field((), description="`model_type` values of config.json.")
     source: str = Field("", description="Where the format is documented.")
 
     @model_validator(mode="after")
