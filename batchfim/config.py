@@ -33,8 +33,10 @@ SPEED_ONLY_ENGINE_ARGS = frozenset(
         "enable_chunked_prefill",
         "enable_prefix_caching",
         "gpu_memory_utilization",
+        "max_batch_tokens",
         "max_num_batched_tokens",
         "max_num_seqs",
+        "max_padding",
         "pipeline_parallel_size",
         "tensor_parallel_size",
     }
@@ -137,7 +139,9 @@ class Simulated(Section):
 class Engine(Section):
     """What computes the middles."""
 
-    backend: Literal["vllm", "simulated"] = "vllm"
+    backend: Literal["auto", "vllm", "transformers", "simulated"] = Field(
+        "auto", description="Unset: vLLM, but Transformers for a family that vLLM does not serve."
+    )
     kv_cache_gib: float | None = Field(
         None, gt=0, description="KV cache per engine; unset: 1 GiB on CPU, vLLM's choice on GPU."
     )
@@ -145,7 +149,9 @@ class Engine(Section):
         None, gt=0, description="Context length in tokens; unset: the model's own."
     )
     args: dict[str, Any] = Field(
-        default_factory=dict, description="Any other vLLM engine argument, passed through."
+        default_factory=dict,
+        description="Any other vLLM engine argument, passed through; with Transformers: dtype, "
+        "attn_implementation, max_batch_tokens, max_padding.",
     )
     simulated: Simulated = Simulated()
 

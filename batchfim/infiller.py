@@ -73,7 +73,7 @@ def open_infiller(config: JobConfig, *, weights: bool) -> Infiller:
         form,
         config.infill.order,
         tokenizer,
-        max_prompt_tokens=max_model_len and max_model_len - config.sampling.max_tokens,
+        max_prompt_tokens=max_model_len and max_model_len - _tokens_beside(files, form, config),
         truncate=truncation.enabled,
         prefix_share=truncation.prefix_share,
     )
@@ -81,6 +81,16 @@ def open_infiller(config: JobConfig, *, weights: bool) -> Infiller:
         tokenizer, encoder.stop_token_ids, stop=config.infill.stop, trim=config.infill.trim
     )
     return Infiller(files, tokenizer, encoder, finisher, max_model_len)
+
+
+def _tokens_beside(files: ModelFiles, form: Format, config: JobConfig) -> int:
+    """Tokens of the context that the prompt must leave free.
+
+    A masked model's middle is in its prompt, and T5's decoder counts its positions from its own
+    start. So does Bart's, but there it begins with the prefix; and UniXcoder is one stack for both.
+    """
+    is_t5 = form.task == "seq2seq" and files.config.get("model_type") == "t5"
+    return 0 if form.task == "masked" or is_t5 else config.sampling.max_tokens
 
 
 def find_format(files: ModelFiles, family: str | None) -> Format:

@@ -7,6 +7,11 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+SLOW_ENGINE = (
+    "engine: Transformers, slower than vLLM: nothing is shared between prompts, and a batch takes "
+    "no new one before it ends"
+)
+
 
 def summary_text(summary: dict[str, Any], output: str, *, idle: bool = False) -> str:
     """A few lines: rows, tokens, speed, latencies, and where everything is."""
@@ -19,6 +24,7 @@ def summary_text(summary: dict[str, Any], output: str, *, idle: bool = False) ->
         f"{tokens['kept']:,} of them kept",
         "nothing was left to do" if idle else _speed(summary["runs"][-1]),
         _latencies(summary["seconds"]),
+        *([SLOW_ENGINE] if summary["engine"]["backend"] == "transformers" else []),
         *(f"{count:,} rows: {error}" for error, count in summary["errors"].items()),
         f"results: {output} (part-*.parquet); numbers: {output.rstrip('/')}/_batchfim/summary.json",
     ]

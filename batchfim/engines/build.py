@@ -5,12 +5,43 @@ from __future__ import annotations
 from batchfim.config import JobConfig
 from batchfim.engines.engine import Engine
 from batchfim.engines.simulated import SimulatedEngine
+from batchfim.engines.transformers import Task, TransformersEngine
+from batchfim.engines.transformers_args import read_args
 from batchfim.engines.vllm import VllmEngine
+from batchfim.errors import ConfigError, ModelError
+from batchfim.formats.encoder import Encoder
+from batchfim.formats.format import Format
 from batchfim.infiller import Infiller
 
 
+def resolve_engine(config: JobConfig, form: Format) -> JobConfig:
+    """The same job with `engine.backend` decided: vLLM wherever it can.
+
+    Raises:
+        ConfigError: the backend cannot run such a model, or does not know an argument.
+    """
+    backend = config.engine.backend
+    if backend == "auto":
+        backend = form.engine
+    if backend == "vllm" and form.task != "causal":
+        raise ConfigError(
+            f"engine.backend vllm: family {form.family} is no left-to-right model; leave "
+            "engine.backend unset, or set it to transformers"
+        )
+    if backend == "transformers":
+        read_args(config.engine.args)
+    engine = config.engine.model_copy(update={"backend": backend})
+    return config.model_copy(update={"engine": engine})
+
+
 def build_engine(config: JobConfig, infiller: Infiller) -> Engine:
-    """An engine that is not started yet."""
+    """An engine that is not started yet.
+
+    Raises:
+        ConfigError: as `resolve_engine` says.
+        ModelError: a masked model's layout has no mask.
+    """
+    config = resolve_engine(config, infiller.encoder.form)
     stop_token_ids = infiller.encoder.stop_token_ids
     if config.engine.backend == "simulated":
         return SimulatedEngine(
@@ -18,6 +49,15 @@ def build_engine(config: JobConfig, infiller: Infiller) -> Engine:
             config.sampling,
             stop_token_ids=stop_token_ids,
             decode=infiller.tokenizer.decode,
+        )
+    if config.engine.backend == "transformers":
+        return TransformersEngine(
+            infiller.files.path,
+            _task(infiller.encoder),
+            read_args(config.engine.args),
+            config.sampling,
+            max_model_len=infiller.max_model_len,
+            trust_remote_code=config.model.trust_remote_code,
         )
     return VllmEngine(
         infiller.files.path,
@@ -28,3 +68,24 @@ def build_engine(config: JobConfig, infiller: Infiller) -> Engine:
         trust_remote_code=config.model.trust_remote_code,
         shares_cores=config.schedule.workers > 1,
     )
+
+
+def _task(encoder: Encoder) -> Task:
+    form, mask_id = encoder.form, _mask_id(encoder)
+    if form.task == "masked" and mask_id is None:
+        raise ModelError(
+            f"family {form.family}, order {encoder.order}: between prefix and suffix a masked "
+            "model's layout needs its mask, once or several times, and nothing else"
+        )
+    return Task(form.task, encoder.stop_token_ids, mask_id)
+
+
+def _mask_id(encoder: Encoder) -> int | None:
+    """The token that alone, perhaps repeated, stands where the middle belongs."""
+    pieces = encoder.pieces("prefix", "suffix")
+    kinds = [piece.kind for piece in pieces]
+    if "prefix" not in kinds or "suffix" not in kinds:
+        return None
+    between = pieces[kinds.index("prefix") + 1 : kinds.index("suffix")]
+    token_ids = {token_id for piece in between for token_id in piece.token_ids}
+    return token_ids.pop() if len(token_ids) == 1 else None

@@ -29,6 +29,10 @@ class Format(BaseModel):
     stops: tuple[str, ...] = Field(min_length=1, description="Tokens that end a middle.")
     bos: str | None = Field(None, description="Token put before the layout; unset: none.")
     context_tokens: int | None = Field(None, gt=0, description="Unset: the model config's.")
+    engine: Literal["vllm", "transformers"] = Field("vllm", description="What can run the models.")
+    task: Literal["causal", "seq2seq", "masked"] = Field(
+        "causal", description="How the model makes a middle."
+    )
     model_types: tuple[str, ...] = Field((), description="`model_type` values of config.json.")
     source: str = Field("", description="Where the format is documented.")
 

@@ -34,8 +34,13 @@ class ModelFiles:
         """Positions the model was built for, where its config says so."""
         for key in ("max_position_embeddings", "n_positions", "n_ctx"):
             if isinstance(self.config.get(key), int):
-                return int(self.config[key])
+                return int(self.config[key]) - self._unused_positions()
         return None
+
+    def _unused_positions(self) -> int:
+        """Roberta's first position is the one after its padding's: 514 of them hold 512 tokens."""
+        of_roberta = self.config.get("model_type") == "roberta"
+        return int(self.config.get("pad_token_id", 1)) + 1 if of_roberta else 0
 
     def digest(self) -> str:
         """Identity of the model: the commit of a model id, else a digest of its files.

@@ -1,0 +1,166 @@
+"""One batch from its prompts to its last tokens. Imports torch: import it only once it is needed.
+
+The loop is our own, not `model.generate`, as that one draws all rows of a batch from one generator:
+a row's sample would depend on its neighbours.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import torch
+
+from batchfim.config import Sampling
+from batchfim.engines.engine import STOPPED, StopCheck
+from batchfim.errors import EngineDead
+
+Tensor = Any  # torch's own; torch is not followed by the type checker
+_LOWEST_TEMPERATURE = 0.01  # vLLM's: `vllm/sampling_params.py`, `_MAX_TEMP`
+
+
+class Batch(Protocol):
+    """Prompts of a batch inside one model. Logits are float, of shape rows times vocabulary."""
+
+    forced: list[list[int]]  # per row: ids that come before the first one generated
+
+    def first(self) -> Tensor:
+        """Compute the prompts; logits of the token after each."""
+
+    def next(self, token_ids: Tensor) -> Tensor:
+        """Append one token to each row; logits of the one after it."""
+
+    def keep(self, rows: Tensor) -> None:
+        """Go on with these rows only."""
+
+
+def no_check() -> StopCheck | None:
+    """For rows that nothing but a stop token or their length ends."""
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One sample of one prompt, still to be computed, perhaps more than once."""
+
+    token_ids: list[int]
+    seed: int
+    max_tokens: int
+    new_check: Callable[[], StopCheck | None] = no_check
+
+
+@dataclass(slots=True)
+class Decoded:
+    """A row's tokens, the stop token included; times are seconds on `time.monotonic`."""
+
+    started_s: float
+    token_ids: list[int] = field(default_factory=list)
+    finish_reason: str = ""
+    first_s: float = 0.0
+    last_s: float = 0.0
+
+
+@dataclass(slots=True)
+class _Going:
+    """A row that is not finished, with its own source of chance."""
+
+    row: Row
+    decoded: Decoded
+    forced: list[int]
+    generator: Any
+    check: StopCheck | None
+
+    def uniform(self) -> float:
+        """The row's next draw; a forced token uses none up."""
+        if self.forced:
+            return 0.0
+        return float(torch.rand((), generator=self.generator, dtype=torch.float64))
+
+    def take(self, token_id: int, now_s: float, stops: Collection[int]) -> int:
+        """Note the chosen token, unless another one is forced; the one that comes next."""
+        if self.forced:
+            return self.forced.pop(0)
+        decoded = self.decoded
+        decoded.token_ids.append(token_id)
+        decoded.first_s = decoded.first_s or now_s
+        decoded.last_s = now_s
+        if self.check and self.check(token_id):
+            decoded.finish_reason = STOPPED
+        elif token_id in stops:
+            decoded.finish_reason = "stop"
+        elif len(decoded.token_ids) == self.row.max_tokens:
+            decoded.finish_reason = "length"
+        return token_id
+
+
+def decode(
+    batch: Batch,
+    rows: Sequence[Row],
+    sampling: Sampling,
+    stops: Collection[int],
+    should_stop: Callable[[], bool],
+) -> list[Decoded]:
+    """Generate until every row has met a stop, its check or its `max_tokens`.
+
+    Finished rows leave the batch.
+
+    Raises:
+        EngineDead: it was told to stop.
+        whatever the model raises.
+    """
+    going = [_start(row, forced) for row, forced in zip(rows, batch.forced, strict=True)]
+    decoded = [one.decoded for one in going]
+    with torch.inference_mode():
+        logits = batch.first()
+        while not should_stop():
+            uniforms = [one.uniform() for one in going] if sampling.temperature > 0 else []
+            chosen = choose(logits, sampling, uniforms)
+            now_s = time.monotonic()
+            token_ids = [o.take(i, now_s, stops) for o, i in zip(going, chosen, strict=True)]
+            left = [place for place, one in enumerate(going) if not one.decoded.finish_reason]
+            if not left:
+                return decoded
+            if len(left) < len(going):
+                going = [going[place] for place in left]
+                token_ids = [token_ids[place] for place in left]
+                batch.keep(torch.tensor(left, device=logits.device))
+            logits = batch.next(torch.tensor(token_ids, device=logits.device))
+    raise EngineDead("the engine was stopped")
+
+
+def choose(logits: Tensor, sampling: Sampling, uniforms: Sequence[float]) -> list[int]:
+    """The next token of each row: the likeliest, or the one its draw (0 to below 1) falls on."""
+    if sampling.temperature == 0:
+        greedy: list[int] = logits.argmax(-1).tolist()
+        return greedy
+    scaled = logits / max(sampling.temperature, _LOWEST_TEMPERATURE)
+    reached = restrict(scaled, sampling.top_k, sampling.top_p).softmax(-1).double().cumsum(-1)
+    draws = torch.tensor(uniforms, dtype=torch.float64, device=logits.device)[:, None]
+    places = torch.searchsorted(reached, draws * reached[:, -1:], right=True)
+    drawn: list[int] = places[:, 0].clamp(max=logits.shape[-1] - 1).tolist()
+    return drawn
+
+
+def restrict(logits: Tensor, top_k: int, top_p: float) -> Tensor:
+    """Logits with all but the top k, and of these all but the top p, at minus infinity.
+
+    Top k first, ties with the k-th kept, as vLLM has it
+    (`vllm/v1/sample/ops/topk_topp_sampler.py`, `apply_top_k_top_p_pytorch`).
+    """
+    if not 0 < top_k < logits.shape[-1] and top_p >= 1:
+        return logits
+    rising, order = logits.sort(dim=-1, stable=True)
+    if 0 < top_k < logits.shape[-1]:
+        rising = rising.masked_fill(rising < rising[:, -top_k, None], -torch.inf)
+    if top_p < 1:
+        unlikely = rising.softmax(-1).cumsum(-1) <= 1 - top_p
+        unlikely[:, -1] = False
+        rising = rising.masked_fill(unlikely, -torch.inf)
+    return logits.scatter(-1, order, rising)
+
+
+def _start(row: Row, forced: list[int]) -> _Going:
+    generator = torch.Generator().manual_seed(row.seed)  # on the CPU: the same on every device
+    return _Going(row, Decoded(time.monotonic()), list(forced), generator, row.new_check())

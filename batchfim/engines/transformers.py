@@ -1,0 +1,287 @@
+"""Transformers as an Engine, for what vLLM does not serve: static batches by length, one thread.
+
+Slower than vLLM: a batch takes no new prompt before it ends, and nothing is shared between prompts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from batchfim.config import Sampling
+from batchfim.engines.batching import pick_batch
+from batchfim.engines.engine import EngineInfo, Generation, Request, Timing
+from batchfim.engines.transformers_args import TransformersArgs
+from batchfim.errors import EngineDead, EngineError, EngineStartError, RequestRefused
+
+if TYPE_CHECKING:  # it imports torch
+    from batchfim.engines.decoding import Decoded, Row
+
+_log = logging.getLogger(__name__)
+_COLLECT_S = 0.005  # what an idle engine waits for company for its first prompt
+
+
+@dataclass(frozen=True)
+class Task:
+    """What kind of model it is, and what its prompts look like."""
+
+    kind: str  # `Format.task`
+    stop_token_ids: tuple[int, ...]
+    mask_id: int | None = None  # stands for the middle, where the layout has such a token
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """A row, and who waits for it."""
+
+    row: Row
+    submitted_s: float
+    future: asyncio.Future[Decoded]
+
+
+class TransformersEngine:
+    """One model in this process, on CUDA where there is one. Used from one event loop."""
+
+    def __init__(
+        self,
+        model: Path,
+        task: Task,
+        args: TransformersArgs,
+        sampling: Sampling,
+        *,
+        max_model_len: int | None,
+        trust_remote_code: bool = False,
+    ) -> None:
+        """Nothing is started yet.
+
+        Args:
+            model: folder with config and weights.
+            task: the model's kind and stops.
+            args: of the engine.
+            sampling: how every middle is drawn.
+            max_model_len: context in tokens; None: no limit is known.
+            trust_remote_code: let the model run its own Python code.
+        """
+        self._folder = model
+        self._task = task
+        self._args = args
+        self._sampling = sampling
+        self._max_model_len = max_model_len
+        self._trust_remote_code = trust_remote_code
+        self._max_batch_tokens = args.max_batch_tokens
+        self._model: Any = None
+        self._vocabulary_size = 0
+        self._beside = (
+            0 if task.kind == "masked" else sampling.max_tokens
+        )  # of a prompt, in a batch
+        self._waiting: list[_Job] = []
+        self._in_hand: list[_Job] = []
+        self._working: asyncio.Task[None] | None = None
+        self._dead: EngineDead | None = None
+        self._stopping = threading.Event()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="transformers")
+
+    async def start(self) -> EngineInfo:
+        """Import torch and load the model."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._load)
+
+    async def generate(self, request: Request) -> list[Generation]:
+        """Complete one prompt; each sample is a row of its own and may be in a batch of its own."""
+        from batchfim.engines.decoding import Row
+
+        self._check(request)
+        prompt = request.token_ids
+        jobs = [
+            self._submit(
+                Row(prompt, request.seed + i, self._new_tokens(prompt), request.stop_check)
+            )
+            for i in range(self._sampling.n)
+        ]
+        results = await asyncio.gather(*(job.future for job in jobs), return_exceptions=True)
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+        return [_generation(job, job.future.result()) for job in jobs]
+
+    async def stop(self) -> None:
+        """End the batch in hand at its next token and free the model."""
+        self._dead = self._dead or EngineDead("the engine was stopped")
+        self._stopping.set()
+        if self._working is not None:
+            await asyncio.wait([self._working])
+        await asyncio.to_thread(self._thread.shutdown)
+        if self._model is not None:
+            self._model = None
+            _free_memory()
+
+    def _load(self) -> EngineInfo:
+        try:
+            import torch
+            import transformers
+        except ImportError as error:
+            raise EngineStartError(f"Transformers cannot be imported: {error}") from error
+        from batchfim.engines.model_loading import load_model
+        from batchfim.engines.transformers_errors import start_error
+
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        try:
+            self._model = load_model(
+                self._folder,
+                self._task.kind,
+                self._args,
+                max_model_len=self._max_model_len,
+                device=device,
+                trust_remote_code=self._trust_remote_code,
+            )
+        except EngineStartError:
+            raise
+        except Exception as error:  # whatever stops a start is reported as the start's failure
+            raise start_error(error) from error
+        self._vocabulary_size = self._model.get_input_embeddings().num_embeddings
+        return EngineInfo("transformers", transformers.__version__, device)
+
+    def _check(self, request: Request) -> None:
+        if self._dead is not None:
+            raise EngineDead(str(self._dead))
+        num_tokens, limit = len(request.token_ids), self._max_model_len
+        if not num_tokens:
+            raise RequestRefused("the prompt is empty")
+        needed = num_tokens + 1 if self._task.kind == "causal" else num_tokens
+        if limit is not None and needed > limit:
+            raise RequestRefused(f"the prompt has {num_tokens} tokens, the model's context {limit}")
+        if self._task.kind == "masked" and self._task.mask_id not in request.token_ids:
+            raise RequestRefused("the prompt has no mask to fill")
+        largest = max(request.token_ids)
+        if largest >= self._vocabulary_size:
+            raise RequestRefused(f"token id {largest}: the model knows {self._vocabulary_size}")
+
+    def _new_tokens(self, prompt: list[int]) -> int:
+        """As many as asked for and as the context has room for; a masked model fills its masks.
+
+        An encoder's prompt leaves its decoder all the room.
+        """
+        if self._task.kind == "masked":
+            return sum(token_id == self._task.mask_id for token_id in prompt)
+        room = self._sampling.max_tokens
+        if self._max_model_len is None or self._task.kind != "causal":
+            return room
+        return min(room, self._max_model_len - len(prompt))
+
+    def _submit(self, row: Row) -> _Job:
+        loop = asyncio.get_running_loop()
+        job = _Job(row, time.monotonic(), loop.create_future())
+        self._waiting.append(job)
+        if self._working is None:
+            self._working = loop.create_task(self._work())
+            self._working.add_done_callback(self._end_work)
+        return job
+
+    async def _work(self) -> None:
+        """Compute batches until nobody waits."""
+        loop = asyncio.get_running_loop()
+        await asyncio.sleep(_COLLECT_S)
+        while self._waiting:
+            self._in_hand = self._next_batch()
+            rows = [job.row for job in self._in_hand]
+            outcomes = await loop.run_in_executor(self._thread, self._decode, rows)
+            for job, outcome in zip(self._in_hand, outcomes, strict=True):
+                _settle(job, outcome)
+            self._in_hand = []
+        self._working = None
+
+    def _end_work(self, task: asyncio.Task[None]) -> None:
+        """Nobody is left waiting where the work was cancelled, be it before its first step."""
+        if not task.cancelled() and task.exception() is None:
+            return  # by now, another task may work
+        left, self._working = [*self._in_hand, *self._waiting], None
+        self._in_hand, self._waiting = [], []
+        for job in left:
+            _settle(job, EngineDead("the engine was stopped"))
+
+    def _next_batch(self) -> list[_Job]:
+        picked = pick_batch(
+            [len(job.row.token_ids) for job in self._waiting],
+            new_tokens=self._beside,
+            max_tokens=self._max_batch_tokens,
+            max_padding=self._args.max_padding,
+        )
+        batch = [self._waiting[place] for place in picked]
+        taken = set(picked)
+        self._waiting = [job for i, job in enumerate(self._waiting) if i not in taken]
+        return batch
+
+    def _decode(self, rows: Sequence[Row]) -> Sequence[Decoded | EngineError]:
+        """A batch's outcomes; one that fails is tried again in halves, to find whose fault it is.
+
+        Never raises: runs in the engine's thread, and every row has somebody waiting.
+        """
+        from batchfim.engines import decoding, model_batches
+        from batchfim.engines.transformers_errors import is_out_of_memory, translate
+
+        if self._dead is not None:
+            return [self._dead] * len(rows)
+        prompts, task = [row.token_ids for row in rows], self._task
+        try:
+            batch = model_batches.open_batch(task.kind, self._model, prompts, task.mask_id)
+            return decoding.decode(
+                batch, rows, self._sampling, task.stop_token_ids, self._stopping.is_set
+            )
+        except Exception as error:  # translated by the one table
+            ours, no_memory = translate(error), is_out_of_memory(error)
+        if isinstance(ours, EngineDead):
+            self._dead = ours
+        elif len(rows) > 1:
+            if no_memory:
+                self._shrink(prompts)
+            half = len(rows) // 2
+            return [*self._decode(rows[:half]), *self._decode(rows[half:])]
+        return [ours] * len(rows)
+
+    def _shrink(self, prompts: Sequence[Sequence[int]]) -> None:
+        """A batch of this size does not fit the device: no other one is made so large."""
+        tokens = (max(map(len, prompts)) + self._beside) * len(prompts)
+        self._max_batch_tokens = min(self._max_batch_tokens, tokens // 2)
+        _free_memory()
+        _log.warning("out of memory: batches have %d tokens at most now", self._max_batch_tokens)
+
+
+def _settle(job: _Job, outcome: Decoded | EngineError) -> None:
+    if job.future.done():
+        return  # cancelled by the one who waited
+    if isinstance(outcome, EngineError):
+        job.future.set_exception(outcome)
+    else:
+        job.future.set_result(outcome)
+
+
+def _generation(job: _Job, decoded: Decoded) -> Generation:
+    later = len(decoded.token_ids) - 1
+    return Generation(
+        token_ids=decoded.token_ids,
+        finish_reason=decoded.finish_reason,
+        prompt_tokens=len(job.row.token_ids),
+        cached_tokens=0,
+        timing=Timing(
+            queue_s=decoded.started_s - job.submitted_s,
+            ttft_s=decoded.first_s - job.submitted_s,
+            latency_s=decoded.last_s - job.submitted_s,
+            tpot_s=(decoded.last_s - decoded.first_s) / later if later else None,
+        ),
+    )
+
+
+def _free_memory() -> None:
+    import gc
+
+    import torch
+
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()

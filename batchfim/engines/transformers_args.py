@@ -1,0 +1,45 @@
+"""`engine.args` where Transformers is the engine: a small set, each checked."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError
+
+from batchfim.config import Section
+from batchfim.errors import ConfigError
+
+
+class TransformersArgs(Section):
+    """What may be set of the Transformers engine."""
+
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    attn_implementation: Literal["eager", "sdpa"] | None = Field(
+        None, description="Unset: what transformers chooses for the model."
+    )
+    max_batch_tokens: int = Field(
+        16384, gt=0, description="Tokens in a batch: prompts, padding and what is generated."
+    )
+    max_padding: float = Field(0.2, ge=0, lt=1, description="Padding's share in a batch's prompts.")
+
+
+def read_args(args: dict[str, Any]) -> TransformersArgs:
+    """Check `engine.args`.
+
+    Raises:
+        ConfigError: an unknown name, with the nearest known one, or a value it cannot have.
+    """
+    known = list(TransformersArgs.model_fields)
+    for name in args:
+        if name not in known:
+            close = difflib.get_close_matches(name, known, n=1)
+            hint = f"; did you mean {close[0]!r}?" if close else f"; it has {', '.join(known)}"
+            raise ConfigError(
+                f"engine.args.{name}: the Transformers engine has no such argument{hint}"
+            )
+    try:
+        return TransformersArgs(**args)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise ConfigError(f"engine.args.{first['loc'][0]}: {first['msg']}") from None

@@ -1,0 +1,23 @@
+"""What tests of several rooms share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Folder of a tiny model, by its name in `TINY_MODELS`; each is built once."""
+    from tests.tiny_models import TINY_MODELS  # imports torch: only for those who ask for a model
+
+    built: dict[str, Path] = {}
+
+    def build(name: str) -> Path:
+        if name not in built:
+            built[name] = TINY_MODELS[name].build(tmp_path_factory.mktemp(name))
+        return built[name]
+
+    return build

@@ -1,0 +1,73 @@
+"""Which engine a job gets, and which of its arguments it refuses."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from batchfim.config import JobConfig
+from batchfim.config_file import load_config
+from batchfim.engines.build import resolve_engine
+from batchfim.errors import ConfigError
+from batchfim.formats.format import Format
+
+FLAGS = {"input.paths": ["a"], "output.path": "b", "model.path": "demo"}
+
+
+def config(*sets: str) -> JobConfig:
+    return load_config(None, FLAGS, sets)
+
+
+def form(**more: Any) -> Format:
+    layouts = {"own": ("<P>", "{prefix}", "<S>", "{suffix}")}
+    return Format(layouts=layouts, order="own", stops=("<E>",), **more)
+
+
+@pytest.mark.parametrize(
+    ("asked", "engine", "expected"),
+    [
+        ("auto", "vllm", "vllm"),
+        ("auto", "transformers", "transformers"),
+        ("vllm", "transformers", "vllm"),
+        ("transformers", "vllm", "transformers"),
+        ("simulated", "transformers", "simulated"),
+    ],
+)
+def test_the_family_decides_unless_the_job_does(asked: str, engine: str, expected: str) -> None:
+    job = config(f"engine.backend={asked}")
+    assert resolve_engine(job, form(engine=engine)).engine.backend == expected
+
+
+def test_a_decision_that_was_made_is_the_same_job() -> None:
+    auto = resolve_engine(config(), form())
+    assert auto.fingerprint_fields() == config("engine.backend=vllm").fingerprint_fields()
+    faster = config("engine.args.max_batch_tokens=5", "engine.args.max_padding=0.5")
+    assert faster.fingerprint_fields() == config().fingerprint_fields()
+
+
+@pytest.mark.parametrize("task", ["seq2seq", "masked"])
+def test_vllm_is_not_asked_for_what_it_cannot(task: str) -> None:
+    with pytest.raises(ConfigError, match="family custom is no left-to-right model"):
+        resolve_engine(config("engine.backend=vllm"), form(task=task))
+
+
+@pytest.mark.parametrize(
+    ("setting", "complaint"),
+    [
+        ("max_batch_token=9", "no such argument; did you mean 'max_batch_tokens'"),
+        ("gpu_memory_utilization=0.9", "no such argument; it has dtype, attn_implementation"),
+        ("dtype=float8", r"engine\.args\.dtype: Input should be 'auto'"),
+        ("max_padding=1", r"engine\.args\.max_padding: Input should be less than 1"),
+        ("max_batch_tokens=0", r"engine\.args\.max_batch_tokens: Input should be greater than 0"),
+    ],
+)
+def test_arguments_are_checked(setting: str, complaint: str) -> None:
+    job = config("engine.backend=transformers", f"engine.args.{setting}")
+    with pytest.raises(ConfigError, match=complaint):
+        resolve_engine(job, form())
+
+
+def test_arguments_of_vllm_are_left_to_it() -> None:
+    job = config("engine.args.gpu_memory_utilization=0.9")
+    assert resolve_engine(job, form()).engine.args == {"gpu_memory_utilization": 0.9}
