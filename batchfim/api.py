@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import platform
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -13,14 +14,13 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from batchfim.config import JobConfig, Model
+from batchfim.config import Infill, JobConfig, Model
 from batchfim.driver.driver import Driver
 from batchfim.driver.progress import Progress, progress_mode
 from batchfim.driver.queue import ShardQueue
 from batchfim.errors import JobFailed
 from batchfim.formats.encoder import Encoder
-from batchfim.formats.tokenizer import TextTokenizer
-from batchfim.infiller import Infiller, find_format, open_infiller
+from batchfim.infiller import Infiller, find_format, open_infiller, open_tokenizer
 from batchfim.metrics.audit import audit
 from batchfim.metrics.summary import RunClock, summarize
 from batchfim.planning.cutting import default_shard_rows
@@ -66,6 +66,8 @@ def run_job(config: JobConfig) -> JobResult:
     config = _absolute(config)
     inputs = open_inputs(config.input)
     infiller = open_infiller(config, weights=False)
+    for warning in infiller.warnings:
+        print(f"warning: model {config.model.path}: {warning}", file=sys.stderr)
     ledger = Ledger(Location.of(config.output.path))
     ledger.prepare()
     with JobLease(ledger.root / "lease") as lease, _signals() as stopped:
@@ -87,9 +89,10 @@ def show_prompt(
     Raises:
         ModelError, ConfigError: no such model, family or order.
     """
-    files = find_model(Model(path=model), weights=False)
-    form = find_format(files, family)
-    encoder = Encoder(form, order, TextTokenizer(files.tokenizer_json, form.control_texts()))
+    section = Model(path=model, family=family)
+    files = find_model(section, weights=False)
+    form, _ = find_format(files, section, Infill(order=order))
+    encoder = Encoder(form, order, open_tokenizer(files, form), masks=1)
     pieces = encoder.pieces(prefix, suffix)
     token_ids = [token_id for piece in pieces for token_id in piece.token_ids]
     return {

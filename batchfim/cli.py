@@ -90,6 +90,30 @@ def prompt(
 
 
 @app.command()
+def families(
+    model: Annotated[
+        str | None, typer.Argument(metavar="[MODEL]", help="Model id or folder.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, every field.")] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print FAMILIES.md.")] = False,
+) -> None:
+    """List the families, or say which one a model is of and why.
+
+    `batchfim families bigcode/starcoder2-3b`
+    """
+    from batchfim.families import explain_model, list_families, verdict_text
+    from batchfim.families_text import families_markdown, families_table
+
+    if model is not None:
+        row = explain_model(model)
+        typer.echo(json.dumps(row) if as_json else verdict_text(row))
+    elif as_json:
+        typer.echo(json.dumps(list_families(), indent=1, ensure_ascii=False))
+    else:
+        typer.echo(families_markdown() if markdown else families_table(), nl=False)
+
+
+@app.command()
 def demo(
     output: Annotated[Path, typer.Option(help="Folder for records and results.")] = Path(
         "demo-out"

@@ -114,8 +114,15 @@ class Truncation(Section):
 class Infill(Section):
     """How a record becomes a prompt."""
 
-    order: str | None = Field(None, description="Layout; unset: the family's recommended one.")
+    order: str | None = Field(
+        None,
+        description="Layout; unset: the family's recommended one; `prefix_only`: left to right on "
+        "the prefix alone, a baseline for any model.",
+    )
     truncation: Truncation = Truncation()
+    masks: int | None = Field(
+        None, gt=0, description="Masks a hole becomes, for families that fill masks (codebert)."
+    )
     format: Format | None = Field(None, description="A format of your own, instead of a family.")
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from batchfim.config import JobConfig, Truncation
-from batchfim.formats.detect import detect_format, family_format
+from batchfim.config import Infill, JobConfig, Model, Truncation
+from batchfim.formats.detect import Verdict, detect, family_format, model_names
 from batchfim.formats.encoder import Encoder
 from batchfim.formats.finishing import Finisher
-from batchfim.formats.format import Format
-from batchfim.formats.tokenizer import TextTokenizer
+from batchfim.formats.format import PREFIX_ONLY, Format
+from batchfim.formats.prefix_only import prefix_only_format
+from batchfim.formats.tokenizer import TextTokenizer, Vocabulary
 from batchfim.storage.model_files import ModelFiles, find_model
 
 
@@ -23,6 +25,7 @@ class Infiller:
     encoder: Encoder
     finisher: Finisher
     max_model_len: int | None
+    warnings: tuple[str, ...] = ()
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -33,6 +36,7 @@ class Infiller:
             "family": self.encoder.form.family,
             "order": self.encoder.order,
             "max_model_len": self.max_model_len,
+            "warnings": list(self.warnings),
         }
 
 
@@ -44,11 +48,11 @@ def open_infiller(config: JobConfig, *, weights: bool) -> Infiller:
         weights: fetch the weights too (a worker), or only what a prompt needs.
 
     Raises:
-        ModelError, ConfigError: as `find_model`, `detect_format` and `Encoder` say.
+        ModelError, ConfigError: as `find_model`, `find_format` and `Encoder` say.
     """
     files = find_model(config.model, weights=weights)
-    form = config.infill.format or find_format(files, config.model.family)
-    tokenizer = TextTokenizer(files.tokenizer_json, form.control_texts())
+    form, warnings = find_format(files, config.model, config.infill)
+    tokenizer = open_tokenizer(files, form)
     max_model_len = config.engine.max_model_len or files.context_tokens or form.context_tokens
     truncation: Truncation = config.infill.truncation
     encoder = Encoder(
@@ -58,17 +62,55 @@ def open_infiller(config: JobConfig, *, weights: bool) -> Infiller:
         max_prompt_tokens=max_model_len and max_model_len - config.sampling.max_tokens,
         truncate=truncation.enabled,
         prefix_share=truncation.prefix_share,
+        masks=config.infill.masks,
     )
     finisher = Finisher(tokenizer, encoder.stop_token_ids)
-    return Infiller(files, tokenizer, encoder, finisher, max_model_len)
+    return Infiller(files, tokenizer, encoder, finisher, max_model_len, warnings)
 
 
-def find_format(files: ModelFiles, family: str | None) -> Format:
-    """The named family's format, or the one the model's files speak for.
+def open_tokenizer(files: ModelFiles, form: Format) -> TextTokenizer:
+    """The model's tokenizer, for texts and prompts of this format."""
+    return TextTokenizer(files.tokenizer_json, form.control_texts(), own_prefix=files.own_prefix)
+
+
+def find_format(files: ModelFiles, model: Model, infill: Infill) -> tuple[Format, tuple[str, ...]]:
+    """The format asked for, the named family's, or the one the model itself speaks for.
+
+    Returns:
+        the format, its engine settled, and what to warn of before this model is used.
 
     Raises:
-        ModelError: unknown family, or none can be told.
+        ModelError: unknown family, a model that cannot infill, or none can be told.
     """
-    if family is not None:
-        return family_format(family)
-    return detect_format(files.config, TextTokenizer(files.tokenizer_json))
+    given = infill.format
+    if infill.order == PREFIX_ONLY and (given is None or PREFIX_ONLY not in given.layouts):
+        return prefix_only_format(end_tokens(files), files.architectures), ()
+    if given is not None:
+        return given, ()
+    if model.family:
+        verdict = Verdict(family_format(model.family), ("model.family",))
+    else:
+        verdict = detect_family(files, model)
+    family = verdict.family
+    engine = family.engine_for(files.architectures)
+    return family.model_copy(update={"engine": engine}), verdict.warnings
+
+
+def detect_family(files: ModelFiles, model: Model) -> Verdict:
+    """The family a model's name, config and tokenizer speak for.
+
+    Raises:
+        ModelError: as `detect` says.
+    """
+    path = str(files.path) if Path(model.path).expanduser().is_dir() else model.path
+    names = model_names(path, files.config, model.revision)
+    return detect(names, files.config, Vocabulary(files.tokenizer_json))
+
+
+def end_tokens(files: ModelFiles) -> list[str]:
+    """The model's own end tokens, by their texts."""
+    vocabulary = Vocabulary(files.tokenizer_json)
+    texts = [vocabulary.text(token_id) for token_id in files.end_ids]
+    if files.end_text in vocabulary:
+        texts.append(files.end_text)
+    return list(dict.fromkeys(text for text in texts if text is not None))

@@ -71,13 +71,6 @@ def test_bos_counts_against_the_context(mistral: TextTokenizer) -> None:
     assert prompt.token_ids[0] == 256
 
 
-@pytest.mark.parametrize("name", CATALOG)
-def test_families_of_the_catalog_prepend_nothing(name: str) -> None:
-    form = CATALOG[name]
-    assert form.layout("psm")[0] in ("<fim_prefix>", "<fim-prefix>")
-    assert form.layout("spm_v2")[-1] == "{prefix}"
-
-
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [
