@@ -85,8 +85,7 @@ def _section(family: Family) -> str:
         ("leading space of SentencePiece", ", ".join(family.leading_space)),
         (
             "tokenizer",
-            family.tokenizer
-            + (f", normalizes to {family.normalizes}" if family.normalizes else ""),
+            family.tokenizer + (f", normalizes {family.normalizes}" if family.normalizes else ""),
         ),
         ("sentinels flagged special", "yes" if family.special else "no"),
         ("decoding", family.decoding),

@@ -57,9 +57,8 @@ class TextTokenizer:
         )
         text_tree = patching.for_text(tree, wanted)
         bare_tree = patching.without_leading_space(text_tree)
-        self._bare = _text_encoder(bare_tree)
         self.adds_space = bare_tree != text_tree
-        self._spaced = _text_encoder(text_tree) if self.adds_space else self._bare
+        self._plain = _text_encoder(bare_tree)
         self._bytes = TokenBytes(tree, self._original)
         self._own_prefix = tuple(own_prefix)
         self._check_text_is_text(wanted)
@@ -93,21 +92,24 @@ class TextTokenizer:
     def encode(self, texts: Sequence[str], *, leading_space: bool = False) -> list[Ids]:
         """Ids of each text, no control token among them, nothing added before or after.
 
-        A text of more than a quarter million characters is encoded in chunks that begin at lines
-        and comes back packed (four bytes an id), so that memory stays at some ten bytes a
-        character. Chunks change the ids only where a tokenizer has tokens that go from one line
-        into the next, or a line alone is longer than a chunk.
+        A text of more than a quarter million characters is encoded in chunks of lines and comes
+        back packed, four bytes an id: 50 MB of code take 80 MB more and half a minute on two
+        cores (`benchmarks/encoding.py`). No id differs, unless a quarter million characters have
+        no line end to cut at; then two tokens may be others at such a cut.
 
         Args:
             texts: what to encode.
-            leading_space: with the space SentencePiece tokenizers put before a text.
+            leading_space: with the space SentencePiece tokenizers put before a text, even one
+                that begins with a space; it is of no effect where the tokenizer puts none.
 
         Raises:
             InputError: a text holds half of a surrogate pair.
         """
+        if leading_space and self.adds_space:
+            texts = [" " + text if text else "" for text in texts]
         if any(len(text) > _CHUNK_CHARACTERS for text in texts):
-            return [self._encode_long(text, leading_space) for text in texts]
-        return list(self._encode_batch(texts, leading_space))
+            return [self._encode_long(text) for text in texts]
+        return list(self._encode_batch(texts))
 
     def decode(self, token_ids: Iterable[int]) -> str:
         """Text of the ids. Left out: control tokens, and a last character that is not complete."""
@@ -128,22 +130,19 @@ class TextTokenizer:
                 return token_ids[:end]
         return token_ids[:keep]
 
-    def _encode_batch(self, texts: Sequence[str], leading_space: bool) -> list[list[int]]:
-        encoder = self._spaced if leading_space else self._bare
+    def _encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
         try:
-            encodings = encoder.encode_batch_fast(texts, add_special_tokens=False)
+            encodings = self._plain.encode_batch_fast(texts, add_special_tokens=False)
         except (TypeError, UnicodeEncodeError):
             raise _surrogate_error(texts) from None
         return [encoding.ids for encoding in encodings]
 
-    def _encode_long(self, text: str, leading_space: bool) -> Ids:
+    def _encode_long(self, text: str) -> Ids:
         if len(text) <= _CHUNK_CHARACTERS:
-            return self._encode_batch([text], leading_space)[0]
-        ids = array("I")
-        chunks = _chunks(text)
-        ids.extend(self._encode_batch([next(chunks)], leading_space)[0])
+            return self._encode_batch([text])[0]
+        ids, chunks = array("I"), _chunks(text)
         while batch := list(islice(chunks, _CHUNKS_AT_ONCE)):
-            for encoded in self._encode_batch(batch, leading_space=False):
+            for encoded in self._encode_batch(batch):
                 ids.extend(encoded)
         return ids
 
@@ -151,13 +150,12 @@ class TextTokenizer:
         """No control token may come out of its own text, whatever kind of tokenizer this is."""
         texts = sorted(wanted)
         watched = {self._original.token_to_id(text) for text in texts}
-        for spaced in (False, True):
-            for text, ids in zip(texts, self._encode_batch(texts, spaced), strict=True):
-                if watched.intersection(ids):
-                    raise ModelError(
-                        f"the tokenizer makes the control token {text!r} out of a user's text, and "
-                        "batchfim knows no way to prevent it for a tokenizer of this kind"
-                    )
+        for text, ids in zip(texts, self._encode_batch(texts), strict=True):
+            if watched.intersection(ids):
+                raise ModelError(
+                    f"the tokenizer makes the control token {text!r} out of a user's text, and "
+                    "batchfim knows no way to prevent it for a tokenizer of this kind"
+                )
 
 
 class Vocabulary:
@@ -196,25 +194,29 @@ def _text_encoder(tree: dict[str, Any]) -> Tokenizer:
 
 
 def _chunks(text: str) -> Iterator[str]:
-    """Pieces of a long text that begin with a line's first character, where lines are that short.
-
-    A line that begins with a blank is not cut before: tokenizers join a newline and what blanks
-    follow it, never a newline and a letter.
-    """
+    """Pieces of a long text, cut where a line ends and no tokenizer joins what is on both sides."""
     start = 0
     while start < len(text):
         end = start + _CHUNK_CHARACTERS
         if end < len(text):
-            end = _line_start(text, start, end)
+            end = _cut_before(text, start, end)
         yield text[start:end]
         start = end
 
 
-def _line_start(text: str, start: int, end: int) -> int:
+def _cut_before(text: str, start: int, end: int) -> int:
+    """The last place at a newline where cutting changes no id; `end` where there is none.
+
+    Byte-level tokenizers split text by a pattern first, and SentencePiece's have newlines as bytes:
+    none joins a newline with a letter that follows it, nor with a letter or digit before it. Some
+    join it with blanks that follow, others with punctuation before it.
+    """
     at = text.rfind("\n", start, end)
     while at > start:
         if not text[at + 1].isspace():
             return at + 1
+        if text[at - 1].isalnum():
+            return at
         at = text.rfind("\n", start, at)
     return end
 

@@ -63,7 +63,9 @@ class Family(Format):
     )
     tokenizer: Literal["byte-level", "sentencepiece", "unigram"] = "byte-level"
     special: bool = Field(True, description="Whether the sentinels are flagged special.")
-    normalizes: str | None = Field(None, description="What the tokenizer does to any text.")
+    normalizes: str | None = Field(
+        None, description="What the tokenizer does to any text before it."
+    )
     evidence: dict[FactGroup, Evidence]
     notes: str = ""
 
