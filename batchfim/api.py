@@ -20,6 +20,7 @@ from batchfim.driver.progress import Progress, progress_mode
 from batchfim.driver.queue import ShardQueue
 from batchfim.errors import JobFailed
 from batchfim.formats.encoder import Encoder
+from batchfim.formats.surroundings import NOWHERE, Surroundings
 from batchfim.infiller import Infiller, find_format, open_infiller, open_tokenizer
 from batchfim.metrics.audit import audit
 from batchfim.metrics.summary import RunClock, summarize
@@ -78,9 +79,17 @@ def run_job(config: JobConfig) -> JobResult:
 
 
 def show_prompt(
-    model: str, prefix: str, suffix: str, *, family: str | None = None, order: str | None = None
+    model: str,
+    prefix: str,
+    suffix: str,
+    *,
+    family: str | None = None,
+    order: str | None = None,
+    around: Surroundings = NOWHERE,
 ) -> dict[str, Any]:
     """The prompt of one record, untruncated, through the machinery a job uses.
+
+    Masks, where a family fills them, are shown once.
 
     Returns:
         `family`, `order`, `token_ids`, `pieces` (kind, text and ids of each part, in order),
@@ -93,7 +102,7 @@ def show_prompt(
     files = find_model(section, weights=False)
     form, _ = find_format(files, section, Infill(order=order))
     encoder = Encoder(form, order, open_tokenizer(files, form), masks=1)
-    pieces = encoder.pieces(prefix, suffix)
+    pieces = encoder.pieces(prefix, suffix, around)
     token_ids = [token_id for piece in pieces for token_id in piece.token_ids]
     return {
         "family": form.family,

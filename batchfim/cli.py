@@ -77,6 +77,9 @@ def prompt(
     suffix: Annotated[str, typer.Option(help="Text after the hole.")],
     family: Annotated[str | None, typer.Option(help="Infilling family; unset: detected.")] = None,
     order: Annotated[str | None, typer.Option(help="Layout; unset: the recommended one.")] = None,
+    path: Annotated[str, typer.Option(help="The record's file, where the layout has it.")] = "",
+    repo: Annotated[str, typer.Option(help="Its repository.")] = "",
+    language: Annotated[str, typer.Option(help="Its language.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show the prompt a record becomes; needs the model's tokenizer only.
@@ -84,8 +87,10 @@ def prompt(
     `batchfim prompt --model demo --prefix 'def f(' --suffix '): pass'`
     """
     from batchfim.api import show_prompt
+    from batchfim.formats.surroundings import Surroundings
 
-    shown = show_prompt(model, prefix, suffix, family=family, order=order)
+    around = Surroundings(path=path, repo=repo, language=language)
+    shown = show_prompt(model, prefix, suffix, family=family, order=order, around=around)
     typer.echo(json.dumps(shown) if as_json else _prompt_text(shown))
 
 

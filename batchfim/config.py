@@ -43,6 +43,23 @@ class Columns(Section):
 
     prefix: str = "prefix"
     suffix: str = "suffix"
+    context: str | None = Field(
+        None,
+        description="Other files, a list of {path, text} in the order of the prompt; unset: none.",
+    )
+    path: str | None = Field(None, description="The record's own file; unset: none.")
+    repo: str | None = Field(None, description="The name of its repository; unset: none.")
+    language: str | None = Field(None, description="Its language; unset: none.")
+
+    @property
+    def names(self) -> dict[str, str]:
+        """Every column that is read, by what it holds."""
+        return {key: name for key, name in self.model_dump().items() if name is not None}
+
+    @property
+    def others(self) -> dict[str, str]:
+        """Those besides prefix and suffix."""
+        return {k: name for k, name in self.names.items() if k not in ("prefix", "suffix")}
 
 
 class Input(Section):
@@ -118,6 +135,11 @@ class Infill(Section):
         None,
         description="Layout; unset: the family's recommended one; `prefix_only`: left to right on "
         "the prefix alone, a baseline for any model.",
+    )
+    context: Literal["layout", "as_prefix"] = Field(
+        "layout",
+        description="Where context files go: into the layout's own place for them, or, in any "
+        "layout, as plain text before the prefix.",
     )
     truncation: Truncation = Truncation()
     masks: int | None = Field(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from batchfim.config import Infill, JobConfig, Model, Truncation
+from batchfim.errors import ConfigError
 from batchfim.formats.detect import Verdict, detect, family_format, model_names
 from batchfim.formats.encoder import Encoder
 from batchfim.formats.finishing import Finisher
@@ -52,6 +53,7 @@ def open_infiller(config: JobConfig, *, weights: bool) -> Infiller:
     """
     files = find_model(config.model, weights=weights)
     form, warnings = find_format(files, config.model, config.infill)
+    form = _with_context(form, config)
     tokenizer = open_tokenizer(files, form)
     max_model_len = config.engine.max_model_len or files.context_tokens or form.context_tokens
     truncation: Truncation = config.infill.truncation
@@ -66,6 +68,34 @@ def open_infiller(config: JobConfig, *, weights: bool) -> Infiller:
     )
     finisher = Finisher(tokenizer, encoder.stop_token_ids)
     return Infiller(files, tokenizer, encoder, finisher, max_model_len, warnings)
+
+
+def _with_context(form: Format, config: JobConfig) -> Format:
+    """The format with a place for context where that was asked for.
+
+    An order that was chosen must get every column it names; the recommended one leaves empty what
+    is not there.
+
+    Raises:
+        ConfigError: a column the order needs is not set, or one it has no place for is.
+    """
+    columns, order = config.input.columns, config.infill.order or form.order
+    if config.infill.context == "as_prefix":
+        if columns.context is None:
+            raise ConfigError("infill.context as_prefix: set input.columns.context")
+        return form.with_context_as_prefix(order)
+    needed = form.fields(order)
+    missing = [f"input.columns.{name}" for name in sorted(needed) if name not in columns.names]
+    if missing and config.infill.order:
+        raise ConfigError(f"infill.order {order!r} needs {', '.join(missing)}")
+    if columns.context and "context" not in needed:
+        orders = [name for name in form.layouts if "context" in form.fields(name)]
+        way_out = f"set infill.order to {' or '.join(orders)}, or " if orders else ""
+        raise ConfigError(
+            f"input.columns.context is set, but order {order!r} of family {form.family} has no "
+            f"place for it; {way_out}set infill.context to as_prefix"
+        )
+    return form
 
 
 def open_tokenizer(files: ModelFiles, form: Format) -> TextTokenizer:

@@ -151,7 +151,7 @@ class Encoder:
         return both[: len(prefixes)], both[len(prefixes) :]
 
     def _has_space(self, slot: Slot) -> bool:
-        return self._tokenizer.adds_space and slot in self.form.leading_space
+        return f"{{{slot}}}" in self.layout and self.form.has_leading_space(self.order, slot)
 
     def _text_piece(self, part: Text, fields: dict[str, str]) -> Piece:
         text = part.fill(fields)

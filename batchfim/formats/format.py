@@ -72,7 +72,7 @@ class Format(BaseModel):
     leading_space: tuple[Slot, ...] = Field(
         (),
         description="Texts that get the space which SentencePiece tokenizers put before a text; "
-        "the others do not.",
+        "the others do not, nor does one that follows other text in the layout.",
     )
     context_file: Layout = Field((), description="Pieces of one file of `{context}`.")
     mask: str | None = Field(None, description="The token that `{masks}` repeats.")
@@ -114,6 +114,24 @@ class Format(BaseModel):
             raise ConfigError(f"infill.order {order!r}: family {self.family} has {known}")
         return (self.bos, *self.layouts[order]) if self.bos else self.layouts[order]
 
+    def with_context_as_prefix(self, order: str) -> Format:
+        """The format in which one order has context files as plain text before the prefix.
+
+        Each file is its path on a line of its own and its text, the plainest form there is. The
+        order keeps its name.
+
+        Raises:
+            ConfigError: the family lacks the order.
+        """
+        self.layout(order)
+        layout: list[str | Text] = []
+        for piece in self.layouts[order]:
+            if piece != CONTEXT_SLOT:
+                layout += [CONTEXT_SLOT, piece] if piece == PREFIX_SLOT else [piece]
+        changed = self.layouts | {order: tuple(layout)}
+        plain = (Text(text="{path}\n{text}\n"),)
+        return self.model_copy(update={"layouts": changed, "context_file": plain})
+
     def fields(self, order: str) -> set[str]:
         """What an order needs of a record besides prefix and suffix: path, repo, context, ..."""
         layout = self.layout(order)
@@ -126,6 +144,15 @@ class Format(BaseModel):
             _tokens(self.layout(order))
             | (_tokens(self.context_file) if CONTEXT_SLOT in self.layout(order) else set())
             | ({self.mask} if self.mask and MASKS_SLOT in self.layout(order) else set())
+        )
+
+    def has_leading_space(self, order: str, slot: Slot) -> bool:
+        """Whether a text gets SentencePiece's leading space in this order."""
+        layout = self.layout(order)
+        at = layout.index(f"{{{slot}}}")
+        before = layout[at - 1] if at else None
+        return slot in self.leading_space and not (
+            isinstance(before, Text) or before in EXPANDED_SLOTS
         )
 
     def control_texts(self) -> set[str]:

@@ -15,7 +15,7 @@ from pyarrow import fs
 
 from batchfim.config import Columns, Input
 from batchfim.errors import InputError
-from batchfim.records import is_text, output_schema
+from batchfim.records import is_context, is_text, output_schema
 from batchfim.shards import InputFile
 from batchfim.storage.location import Location, storage_errors
 
@@ -56,8 +56,8 @@ def open_inputs(section: Input) -> InputSet:
 
 
 def columns_to_read(columns: Columns, kept: pa.Schema) -> list[str]:
-    """Names a worker reads: what rides along, and the two texts."""
-    return list(dict.fromkeys([*kept.names, columns.prefix, columns.suffix]))
+    """Names a worker reads: what rides along, and what the records are made of."""
+    return list(dict.fromkeys([*kept.names, *columns.names.values()]))
 
 
 def _find(path: str) -> list[str]:
@@ -151,8 +151,7 @@ def _footer_bytes(file: pa.NativeFile, size: int, url: str) -> bytes:
 def _check_columns(path: str, schema: pa.Schema, section: Input) -> pa.Schema:
     """The columns that ride along, once those named by the config are known to exist."""
     wanted = {
-        "input.columns.prefix": section.columns.prefix,
-        "input.columns.suffix": section.columns.suffix,
+        **{f"input.columns.{key}": name for key, name in section.columns.names.items()},
         **{f"input.keep[{i}]": name for i, name in enumerate(section.keep or ())},
     }
     for key, name in wanted.items():
@@ -160,10 +159,13 @@ def _check_columns(path: str, schema: pa.Schema, section: Input) -> pa.Schema:
             raise InputError(
                 f"{path}: no column {name!r}; it has {', '.join(schema.names)}; set {key}"
             )
-    for name in (section.columns.prefix, section.columns.suffix):
-        if not is_text(schema.field(name).type):
+    for key, name in section.columns.names.items():
+        holds, expected = is_text, "text"
+        if key == "context":
+            holds, expected = is_context, "a list of {path, text}"
+        if not holds(schema.field(name).type):
             raise InputError(
-                f"{path}: column {name!r} holds {schema.field(name).type}, expected text"
+                f"{path}: column {name!r} holds {schema.field(name).type}, expected {expected}"
             )
     keep: Sequence[str] = schema.names if section.keep is None else section.keep
     return pa.schema([schema.field(name) for name in keep])

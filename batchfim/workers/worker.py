@@ -47,7 +47,7 @@ class Worker:
         self._infiller = infiller
         self._engine = engine
         columns = config.input.columns
-        self._reader = RowReader(list(dict.fromkeys([*self._kept, columns.prefix, columns.suffix])))
+        self._reader = RowReader(list(dict.fromkeys([*self._kept, *columns.names.values()])))
         self._ledger = Ledger(Location.of(config.output.path))
         self._in_flight = InFlight(
             config.schedule.in_flight_records, config.schedule.in_flight_tokens
@@ -105,7 +105,8 @@ class Worker:
         started_s = time.monotonic()
         columns = self._config.input.columns
         holes: dict[int, Hole] = {}
-        for row, hole in enumerate(read_holes(work.rows, columns.prefix, columns.suffix)):
+        read = read_holes(work.rows, columns.prefix, columns.suffix, columns.others)
+        for row, hole in enumerate(read):
             if isinstance(hole, Fault):
                 where = f"{lease.shard.path}, row {lease.shard.start + row}"
                 work.completions[row] = self._samples(Status.REJECTED, f"{where}: {hole.reason}")
@@ -114,7 +115,9 @@ class Worker:
             else:
                 holes[row] = hole
         prompts = self._infiller.encoder.encode(
-            [hole.prefix for hole in holes.values()], [hole.suffix for hole in holes.values()]
+            [hole.prefix for hole in holes.values()],
+            [hole.suffix for hole in holes.values()],
+            [hole.around for hole in holes.values()],
         )
         for row, prompt in zip(holes, prompts, strict=True):
             if isinstance(prompt, TooLong):
@@ -172,6 +175,7 @@ class Worker:
             completion_tokens=len(generation.token_ids),
             truncated_prefix_tokens=prompt.truncated_prefix_tokens,
             truncated_suffix_tokens=prompt.truncated_suffix_tokens,
+            truncated_context_tokens=prompt.truncated_context_tokens,
             queue_s=timing.queue_s,
             ttft_s=timing.ttft_s,
             tpot_s=timing.tpot_s,
