@@ -55,7 +55,7 @@ def open_infiller(config: JobConfig, *, weights: bool) -> Infiller:
     form, warnings = find_format(files, config.model, config.infill)
     form = _with_context(form, config)
     tokenizer = open_tokenizer(files, form)
-    max_model_len = config.engine.max_model_len or files.context_tokens or form.context_tokens
+    max_model_len = config.engine.max_model_len or context_tokens(files, form)
     truncation: Truncation = config.infill.truncation
     encoder = Encoder(
         form,
@@ -68,6 +68,18 @@ def open_infiller(config: JobConfig, *, weights: bool) -> Infiller:
     )
     finisher = Finisher(tokenizer, encoder.stop_token_ids)
     return Infiller(files, tokenizer, encoder, finisher, max_model_len, warnings)
+
+
+def context_tokens(files: ModelFiles, form: Format) -> int | None:
+    """Tokens a model can see: its config's, as variants of a causal family differ there.
+
+    The configs of the others are not to be trusted so far: Roberta's count two positions that no
+    token can have.
+    """
+    told = [tokens for tokens in (files.context_tokens, form.context_tokens) if tokens]
+    if form.task != "causal":
+        return min(told, default=None)
+    return told[0] if told else None
 
 
 def _with_context(form: Format, config: JobConfig) -> Format:

@@ -9,12 +9,11 @@ from typing import Literal
 
 from batchfim.errors import ConfigError
 from batchfim.formats.budget import files_dropped, split_budget
+from batchfim.formats.chunking import batches
 from batchfim.formats.format import CONTEXT_SLOT, SUFFIX_SLOT, Format, Slot, Text
 from batchfim.formats.layouts import FixedText, Part, Token, compile_layout, look_up
 from batchfim.formats.surroundings import NOWHERE, ContextFile, Surroundings
 from batchfim.formats.tokenizer import Ids, TextTokenizer
-
-_BATCH_CHARACTERS = 1 << 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +110,7 @@ class Encoder:
         takes some hundred bytes a token until the ids are taken out of it.
         """
         prompts: list[Prompt | TooLong] = []
-        for start, end in _batches(prefixes, suffixes):
+        for start, end in batches(prefixes, suffixes):
             before, after = self._encode_sides(prefixes[start:end], suffixes[start:end])
             around = surroundings[start:end] if surroundings else [NOWHERE] * (end - start)
             prompts += map(self._fit, before, after, around)
@@ -220,15 +219,3 @@ def _fixed(part: Part) -> tuple[int, ...]:
 
 def _ids(pieces: list[Piece]) -> list[int]:
     return [token_id for piece in pieces for token_id in piece.token_ids]
-
-
-def _batches(prefixes: Sequence[str], suffixes: Sequence[str]) -> Iterator[tuple[int, int]]:
-    """Row ranges of about `_BATCH_CHARACTERS` of text, one record at least."""
-    start = characters = 0
-    for end, (prefix, suffix) in enumerate(zip(prefixes, suffixes, strict=True), 1):
-        characters += len(prefix) + len(suffix)
-        if characters >= _BATCH_CHARACTERS:
-            yield start, end
-            start, characters = end, 0
-    if start < len(prefixes):
-        yield start, len(prefixes)

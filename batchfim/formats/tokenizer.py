@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from array import array
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from itertools import islice
 from typing import Any
 
@@ -16,6 +16,7 @@ from tokenizers import Tokenizer
 
 from batchfim.errors import InputError, ModelError
 from batchfim.formats import patching
+from batchfim.formats.chunking import chunks
 from batchfim.formats.token_bytes import (
     TokenBytes,
     ends_inside_character,
@@ -140,8 +141,8 @@ class TextTokenizer:
     def _encode_long(self, text: str) -> Ids:
         if len(text) <= _CHUNK_CHARACTERS:
             return self._encode_batch([text])[0]
-        ids, chunks = array("I"), _chunks(text)
-        while batch := list(islice(chunks, _CHUNKS_AT_ONCE)):
+        ids, pieces = array("I"), chunks(text, _CHUNK_CHARACTERS)
+        while batch := list(islice(pieces, _CHUNKS_AT_ONCE)):
             for encoded in self._encode_batch(batch):
                 ids.extend(encoded)
         return ids
@@ -191,34 +192,6 @@ def _text_encoder(tree: dict[str, Any]) -> Tokenizer:
     tokenizer.no_truncation()
     tokenizer.no_padding()
     return tokenizer
-
-
-def _chunks(text: str) -> Iterator[str]:
-    """Pieces of a long text, cut where a line ends and no tokenizer joins what is on both sides."""
-    start = 0
-    while start < len(text):
-        end = start + _CHUNK_CHARACTERS
-        if end < len(text):
-            end = _cut_before(text, start, end)
-        yield text[start:end]
-        start = end
-
-
-def _cut_before(text: str, start: int, end: int) -> int:
-    """The last place at a newline where cutting changes no id; `end` where there is none.
-
-    Byte-level tokenizers split text by a pattern first, and SentencePiece's have newlines as bytes:
-    none joins a newline with a letter that follows it, nor with a letter or digit before it. Some
-    join it with blanks that follow, others with punctuation before it.
-    """
-    at = text.rfind("\n", start, end)
-    while at > start:
-        if not text[at + 1].isspace():
-            return at + 1
-        if text[at - 1].isalnum():
-            return at
-        at = text.rfind("\n", start, at)
-    return end
 
 
 def _surrogate_error(texts: Sequence[str]) -> InputError:

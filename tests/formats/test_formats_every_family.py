@@ -179,3 +179,20 @@ def test_a_sentinel_that_is_missing_is_named_in_any_family() -> None:
             continue
         with pytest.raises(ModelError, match=f"family {name}: the model's tokenizer has no '"):
             Encoder(family, None, wrong, masks=MASKS)
+
+
+@pytest.mark.parametrize("name", CATALOG)
+def test_a_record_made_of_sentinels_alone_is_text(name: str) -> None:
+    typed = "".join(sorted(CATALOG[name].control_texts()))
+    if CATALOG[name].tokenizer == "unigram":
+        typed = typed.replace("▁", "")  # its tiny vocabulary has no such character
+    tokenizer = TINY[name]
+    pieces = encoder(name).pieces(typed, typed)
+    for piece in pieces:
+        if piece.kind != "sentinel":
+            assert tokenizer.control_ids.isdisjoint(piece.token_ids)
+            assert tokenizer.decode(piece.token_ids).lstrip(" ") == as_kept(name, typed).lstrip(" ")
+    controls = [p.token_ids[0] for p in pieces if p.kind == "sentinel"]
+    (prompt,) = encoder(name).encode([typed], [typed])
+    assert isinstance(prompt, Prompt)
+    assert [i for i in prompt.token_ids if i in tokenizer.control_ids] == controls

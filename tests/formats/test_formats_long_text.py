@@ -11,6 +11,7 @@ import pytest
 import batchfim.formats.tokenizer as tokenizer_module
 from batchfim.errors import InputError
 from batchfim.formats.catalog import CATALOG
+from batchfim.formats.chunking import chunks
 from batchfim.formats.encoder import Encoder, Prompt
 from batchfim.formats.tokenizer import TextTokenizer
 
@@ -57,7 +58,7 @@ def test_a_long_line_is_cut_anywhere_and_loses_nothing(
 def test_lines_that_begin_with_blanks_are_not_cut_before() -> None:
     line = "    f(a);\n"
     text = line * 20_000 + "    a\n    b()\n" + line * 10_000
-    first, second = tokenizer_module._chunks(text)
+    first, second = chunks(text, 1 << 18)
     assert first == line * 20_000 + "    a"
     assert second == "\n    b()\n" + line * 10_000
 
