@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from functools import cached_property
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -69,7 +68,7 @@ class Family(Format):
     evidence: dict[FactGroup, Evidence]
     notes: str = ""
 
-    @cached_property
+    @property
     def decoding(self) -> str:
         """How a middle becomes text."""
         cut = "cut at the first stop, control tokens left out, "
