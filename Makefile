@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 TORCH_INDEX := https://download.pytorch.org/whl/cpu
 
-.PHONY: demo test check train-demo clean
+.PHONY: demo test check families train-demo clean
 
 demo: $(READY)
 	$(BIN)/batchfim demo
@@ -17,6 +17,9 @@ check: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+families: $(READY)
+	$(BIN)/batchfim families --markdown > FAMILIES.md
 
 # Two to three hours on two cores.
 train-demo: $(READY)

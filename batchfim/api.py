@@ -14,7 +14,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from batchfim.config import JobConfig, Model
+from batchfim.config import Infill, JobConfig, Model
 from batchfim.driver.driver import Driver
 from batchfim.driver.progress import Progress
 from batchfim.driver.queue import ShardQueue
@@ -23,8 +23,8 @@ from batchfim.driver.summary_text import SLOW_ENGINE
 from batchfim.engines.build import resolve_engine
 from batchfim.errors import InputError, JobFailed
 from batchfim.formats.encoder import Encoder
-from batchfim.formats.tokenizer import TextTokenizer
-from batchfim.infiller import Infiller, find_format, open_infiller
+from batchfim.formats.surroundings import NOWHERE, Surroundings
+from batchfim.infiller import Infiller, find_format, open_infiller, open_tokenizer
 from batchfim.metrics.audit import Audit
 from batchfim.metrics.summary import RunClock, summarize
 from batchfim.planning.cutting import default_shard_rows
@@ -88,6 +88,8 @@ def run_job(config: JobConfig) -> JobResult:
     inputs = open_inputs(config.input)
     _check_languages(config, inputs)
     infiller = open_infiller(config, weights=False)
+    for warning in infiller.warnings:
+        _log.warning("model %s: %s", config.model.path, warning)
     config = resolve_engine(infiller.pin_revision(config), infiller.encoder.form)
     if config.engine.backend == "transformers":
         _log.warning("%s", SLOW_ENGINE)
@@ -106,9 +108,17 @@ def run_job(config: JobConfig) -> JobResult:
 
 
 def show_prompt(
-    model: str, prefix: str, suffix: str, *, family: str | None = None, order: str | None = None
+    model: str,
+    prefix: str,
+    suffix: str,
+    *,
+    family: str | None = None,
+    order: str | None = None,
+    around: Surroundings = NOWHERE,
 ) -> dict[str, Any]:
     """The prompt of one record, untruncated, through the machinery a job uses.
+
+    Masks, where a family fills them, are shown once.
 
     Returns:
         `family`, `order`, `token_ids`, `pieces` (kind, text and ids of each part, in order),
@@ -117,13 +127,14 @@ def show_prompt(
     Raises:
         ModelError, ConfigError: no such model, family or order.
     """
-    files = find_model(Model(path=model), weights=False)
-    form = find_format(files, family)
-    encoder = Encoder(form, order, TextTokenizer(files.tokenizer_json, form.control_texts()))
+    section = Model(path=model, family=family)
+    files = find_model(section, weights=False)
+    form, _ = find_format(files, section, Infill(order=order))
+    encoder = Encoder(form, order, open_tokenizer(files, form), masks=1)
     for name, text in (("prefix", prefix), ("suffix", suffix)):
         if not is_unicode(text):
             raise InputError(f"the {name} is not UTF-8 text")
-    pieces = encoder.pieces(prefix, suffix)
+    pieces = encoder.pieces(prefix, suffix, around)
     token_ids = [token_id for piece in pieces for token_id in piece.token_ids]
     return {
         "family": form.family,

@@ -77,6 +77,9 @@ def prompt(
     suffix: Annotated[str, typer.Option(help="Text after the hole.")],
     family: Annotated[str | None, typer.Option(help="Infilling family; unset: detected.")] = None,
     order: Annotated[str | None, typer.Option(help="Layout; unset: the recommended one.")] = None,
+    path: Annotated[str, typer.Option(help="The record's file, where the layout has it.")] = "",
+    repo: Annotated[str, typer.Option(help="Its repository.")] = "",
+    language: Annotated[str, typer.Option(help="Its language.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show the prompt a record becomes; needs the model's tokenizer only.
@@ -84,9 +87,35 @@ def prompt(
     `batchfim prompt --model demo --prefix 'def f(' --suffix '): pass'`
     """
     from batchfim.api import show_prompt
+    from batchfim.formats.surroundings import Surroundings
 
-    shown = show_prompt(model, prefix, suffix, family=family, order=order)
+    around = Surroundings(path=path, repo=repo, language=language)
+    shown = show_prompt(model, prefix, suffix, family=family, order=order, around=around)
     typer.echo(json.dumps(shown) if as_json else _prompt_text(shown))
+
+
+@app.command()
+def families(
+    model: Annotated[
+        str | None, typer.Argument(metavar="[MODEL]", help="Model id or folder.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, every field.")] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print FAMILIES.md.")] = False,
+) -> None:
+    """List the families, or say which one a model is of and why.
+
+    `batchfim families bigcode/starcoder2-3b`
+    """
+    from batchfim.families import explain_model, list_families, verdict_text
+    from batchfim.families_text import families_markdown, families_table
+
+    if model is not None:
+        row = explain_model(model)
+        typer.echo(json.dumps(row) if as_json else verdict_text(row))
+    elif as_json:
+        typer.echo(json.dumps(list_families(), indent=1, ensure_ascii=False))
+    else:
+        typer.echo(families_markdown() if markdown else families_table(), nl=False)
 
 
 @app.command()

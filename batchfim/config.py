@@ -87,12 +87,31 @@ class Columns(Section):
 
     prefix: str = "prefix"
     suffix: str = "suffix"
-    language: str | None = Field(
-        None, description="For `infill.trim: [syntax]`; unset: `language`, where there is one."
+    context: str | None = Field(
+        None,
+        description="Other files, a list of {path, text} in the order of the prompt; unset: none.",
     )
     path: str | None = Field(
-        None, description="Tells the language by extension; unset: `path`, where there is one."
+        None,
+        description="The record's own file. Unset: no layout names it, and `infill.trim: [syntax]` "
+        "takes the language from `path`, where there is one.",
     )
+    repo: str | None = Field(None, description="The name of its repository; unset: none.")
+    language: str | None = Field(
+        None,
+        description="Its language. Unset: no layout names it, and `infill.trim: [syntax]` takes "
+        "`language`, where there is one.",
+    )
+
+    @property
+    def names(self) -> dict[str, str]:
+        """Every column that is read, by what it holds."""
+        return {key: name for key, name in self.model_dump().items() if name is not None}
+
+    @property
+    def others(self) -> dict[str, str]:
+        """Those besides prefix and suffix."""
+        return {k: name for k, name in self.names.items() if k not in ("prefix", "suffix")}
 
 
 class Input(Section):
@@ -175,8 +194,20 @@ class Truncation(Section):
 class Infill(Section):
     """How a record becomes a prompt, and a generation a middle."""
 
-    order: str | None = Field(None, description="Layout; unset: the family's recommended one.")
+    order: str | None = Field(
+        None,
+        description="Layout; unset: the family's recommended one; `prefix_only`: left to right on "
+        "the prefix alone, a baseline for any model.",
+    )
+    context: Literal["layout", "as_prefix"] = Field(
+        "layout",
+        description="Where context files go: into the layout's own place for them, or, in any "
+        "layout, as plain text before the prefix.",
+    )
     truncation: Truncation = Truncation()
+    masks: int | None = Field(
+        None, gt=0, description="Masks a hole becomes, for families that fill masks (codebert)."
+    )
     format: Format | None = Field(None, description="A format of your own, instead of a family.")
     stop: tuple[StopRule, ...] = Field(
         ("eot",), description="What ends a middle; `eot`, the family's stop tokens, always does."

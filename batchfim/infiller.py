@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from batchfim.config import JobConfig, Truncation
-from batchfim.errors import ModelError
-from batchfim.formats.detect import detect_format, family_format
+from batchfim.config import Infill, JobConfig, Model, Truncation
+from batchfim.errors import ConfigError, ModelError
+from batchfim.formats.detect import Verdict, detect, family_format, model_names
 from batchfim.formats.encoder import Encoder
 from batchfim.formats.finishing import Finisher
-from batchfim.formats.format import Format
-from batchfim.formats.tokenizer import TextTokenizer
+from batchfim.formats.format import PREFIX_ONLY, Format
+from batchfim.formats.prefix_only import prefix_only_format
+from batchfim.formats.tokenizer import TextTokenizer, Vocabulary
 from batchfim.storage.model_files import ModelFiles, find_model
 
 
@@ -25,12 +26,13 @@ class Infiller:
     encoder: Encoder
     finisher: Finisher
     max_model_len: int | None
+    warnings: tuple[str, ...] = ()
 
     def fingerprint_fields(self) -> dict[str, Any]:
         """What of the model and the format decides a record's output."""
         return {
             "model digest": self.files.digest(),
-            "format": self.encoder.form.model_dump(exclude={"source"}),
+            "format": self.encoder.form.model_dump(exclude={"source", "evidence"}),
             "order": self.encoder.order,
             "context": self.max_model_len,
         }
@@ -51,6 +53,7 @@ class Infiller:
             "family": self.encoder.form.family,
             "order": self.encoder.order,
             "max_model_len": self.max_model_len,
+            "warnings": list(self.warnings),
         }
 
 
@@ -62,12 +65,13 @@ def open_infiller(config: JobConfig, *, weights: bool) -> Infiller:
         weights: fetch the weights too (a worker), or only what a prompt needs.
 
     Raises:
-        ModelError, ConfigError: as `find_model`, `detect_format` and `Encoder` say.
+        ModelError, ConfigError: as `find_model`, `find_format` and `Encoder` say.
     """
     files = find_model(config.model, weights=weights)
-    form = config.infill.format or find_format(files, config.model.family)
-    tokenizer = _tokenizer(files, form.control_texts())
-    max_model_len = config.engine.max_model_len or files.context_tokens or form.context_tokens
+    form, warnings = find_format(files, config.model, config.infill)
+    form = _with_context(form, config)
+    tokenizer = open_tokenizer(files, form)
+    max_model_len = config.engine.max_model_len or context_tokens(files, form)
     truncation: Truncation = config.infill.truncation
     encoder = Encoder(
         form,
@@ -76,11 +80,12 @@ def open_infiller(config: JobConfig, *, weights: bool) -> Infiller:
         max_prompt_tokens=max_model_len and max_model_len - _tokens_beside(files, form, config),
         truncate=truncation.enabled,
         prefix_share=truncation.prefix_share,
+        masks=config.infill.masks,
     )
     finisher = Finisher(
         tokenizer, encoder.stop_token_ids, stop=config.infill.stop, trim=config.infill.trim
     )
-    return Infiller(files, tokenizer, encoder, finisher, max_model_len)
+    return Infiller(files, tokenizer, encoder, finisher, max_model_len, warnings)
 
 
 def _tokens_beside(files: ModelFiles, form: Format, config: JobConfig) -> int:
@@ -93,19 +98,94 @@ def _tokens_beside(files: ModelFiles, form: Format, config: JobConfig) -> int:
     return 0 if form.task == "masked" or is_t5 else config.sampling.max_tokens
 
 
-def find_format(files: ModelFiles, family: str | None) -> Format:
-    """The named family's format, or the one the model's files speak for.
+def context_tokens(files: ModelFiles, form: Format) -> int | None:
+    """Tokens a model can see: its config's, as variants of a causal family differ there.
+
+    The configs of the others are not to be trusted so far: Roberta's count two positions that no
+    token can have.
+    """
+    told = [tokens for tokens in (files.context_tokens, form.context_tokens) if tokens]
+    if form.task != "causal":
+        return min(told, default=None)
+    return told[0] if told else None
+
+
+def _with_context(form: Format, config: JobConfig) -> Format:
+    """The format with a place for context where that was asked for.
+
+    An order that was chosen must get every column it names; the recommended one leaves empty what
+    is not there.
 
     Raises:
-        ModelError: unknown family, or none can be told.
+        ConfigError: a column the order needs is not set, or one it has no place for is.
     """
-    if family is not None:
-        return family_format(family)
-    return detect_format(files.config, _tokenizer(files, ()))
+    columns, order = config.input.columns, config.infill.order or form.order
+    if config.infill.context == "as_prefix":
+        if columns.context is None:
+            raise ConfigError("infill.context as_prefix: set input.columns.context")
+        return form.with_context_as_prefix(order)
+    needed = form.fields(order)
+    missing = [f"input.columns.{name}" for name in sorted(needed) if name not in columns.names]
+    if missing and config.infill.order:
+        raise ConfigError(f"infill.order {order!r} needs {', '.join(missing)}")
+    if columns.context and "context" not in needed:
+        orders = [name for name in form.layouts if "context" in form.fields(name)]
+        way_out = f"set infill.order to {' or '.join(orders)}, or " if orders else ""
+        raise ConfigError(
+            f"input.columns.context is set, but order {order!r} of family {form.family} has no "
+            f"place for it; {way_out}set infill.context to as_prefix"
+        )
+    return form
 
 
-def _tokenizer(files: ModelFiles, control_texts: Iterable[str]) -> TextTokenizer:
+def open_tokenizer(files: ModelFiles, form: Format) -> TextTokenizer:
+    """The model's tokenizer, for texts and prompts of this format."""
     try:
-        return TextTokenizer(files.tokenizer_json, control_texts)
+        return TextTokenizer(
+            files.tokenizer_json, form.control_texts(), own_prefix=files.own_prefix
+        )
     except ModelError as error:
         raise ModelError(f"{files.path}/{error}") from None
+
+
+def find_format(files: ModelFiles, model: Model, infill: Infill) -> tuple[Format, tuple[str, ...]]:
+    """The format asked for, the named family's, or the one the model itself speaks for.
+
+    Returns:
+        the format, its engine settled, and what to warn of before this model is used.
+
+    Raises:
+        ModelError: unknown family, a model that cannot infill, or none can be told.
+    """
+    given = infill.format
+    if infill.order == PREFIX_ONLY and (given is None or PREFIX_ONLY not in given.layouts):
+        return prefix_only_format(end_tokens(files), files.architectures), ()
+    if given is not None:
+        return given, ()
+    if model.family:
+        verdict = Verdict(family_format(model.family), ("model.family",))
+    else:
+        verdict = detect_family(files, model)
+    family = verdict.family
+    engine = family.engine_for(files.architectures)
+    return family.model_copy(update={"engine": engine}), verdict.warnings
+
+
+def detect_family(files: ModelFiles, model: Model) -> Verdict:
+    """The family a model's name, config and tokenizer speak for.
+
+    Raises:
+        ModelError: as `detect` says.
+    """
+    path = str(files.path) if Path(model.path).expanduser().is_dir() else model.path
+    names = model_names(path, files.config, model.revision)
+    return detect(names, files.config, Vocabulary(files.tokenizer_json))
+
+
+def end_tokens(files: ModelFiles) -> list[str]:
+    """The model's own end tokens, by their texts."""
+    vocabulary = Vocabulary(files.tokenizer_json)
+    texts = [vocabulary.text(token_id) for token_id in files.end_ids]
+    if files.end_text in vocabulary:
+        texts.append(files.end_text)
+    return list(dict.fromkeys(text for text in texts if text is not None))

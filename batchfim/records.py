@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 import pyarrow as pa
 
 from batchfim.errors import InputError
+from batchfim.formats.surroundings import NOWHERE, ContextFile, Surroundings
 
 
 class Status(StrEnum):
@@ -36,6 +39,7 @@ OUTPUT_FIELDS: tuple[pa.Field, ...] = (
     pa.field("kept_tokens", pa.int32(), nullable=False),
     pa.field("truncated_prefix_tokens", pa.int32(), nullable=False),
     pa.field("truncated_suffix_tokens", pa.int32(), nullable=False),
+    pa.field("truncated_context_tokens", pa.int32(), nullable=False),
     pa.field("queue_s", pa.float64()),
     pa.field("ttft_s", pa.float64()),
     pa.field("tpot_s", pa.float64()),
@@ -74,6 +78,7 @@ class Completion:
     kept_tokens: int = 0
     truncated_prefix_tokens: int = 0
     truncated_suffix_tokens: int = 0
+    truncated_context_tokens: int = 0
     queue_s: float | None = None
     ttft_s: float | None = None
     tpot_s: float | None = None
@@ -82,10 +87,11 @@ class Completion:
 
 @dataclass(frozen=True, slots=True)
 class Hole:
-    """A record's two texts."""
+    """A record's two texts, and what is around them."""
 
     prefix: str
     suffix: str
+    around: Surroundings = NOWHERE
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,25 +124,38 @@ def read_optional(table: pa.Table, name: str | None) -> list[str | None]:
     return [None if isinstance(text, Fault) else text for text in _texts(table[name], name)]
 
 
-def read_holes(table: pa.Table, prefix: str, suffix: str) -> list[Hole | Fault]:
-    """Each row's hole, or why the row cannot have one."""
+def read_holes(
+    table: pa.Table, prefix: str, suffix: str, others: Mapping[str, str] | None = None
+) -> list[Hole | Fault]:
+    """Each row's hole, or why the row cannot have one.
+
+    Args:
+        table: the rows.
+        prefix: name of the column.
+        suffix: name of the column.
+        others: what is read besides (`path`, `repo`, `language`, `context`) to its column's name;
+            what is null there is empty.
+    """
     columns = _texts(table[prefix], prefix), _texts(table[suffix], suffix)
-    return [_hole(before, after) for before, after in zip(*columns, strict=True)]
+    around = _surroundings(table, others or {})
+    return [_hole(*parts) for parts in zip(*columns, around, strict=True)]
 
 
 def read_hole(table: pa.Table, row: int, prefix: str, suffix: str) -> Hole:
     """The hole of a row that is known to have one; ten times as fast as `read_holes` for one."""
-    return Hole(*(_decoded(table[name][row].as_py()) for name in (prefix, suffix)))
+    return Hole(_decoded(table[prefix][row].as_py()), _decoded(table[suffix][row].as_py()))
 
 
 def _decoded(value: str | bytes) -> str:
     return value.decode("utf8") if isinstance(value, bytes) else value
 
 
-def _hole(prefix: str | Fault, suffix: str | Fault) -> Hole | Fault:
+def _hole(prefix: str | Fault, suffix: str | Fault, around: Surroundings | Fault) -> Hole | Fault:
     if isinstance(prefix, Fault):
         return prefix
-    return suffix if isinstance(suffix, Fault) else Hole(prefix, suffix)
+    if isinstance(suffix, Fault):
+        return suffix
+    return around if isinstance(around, Fault) else Hole(prefix, suffix, around)
 
 
 def _texts(column: pa.ChunkedArray, name: str) -> list[str | Fault]:
@@ -172,6 +191,41 @@ def plain_type(data_type: pa.DataType) -> pa.DataType:
         return pa.struct([field.with_type(plain_type(field.type)) for field in data_type])
     plain = {pa.string_view(): pa.string(), pa.binary_view(): pa.binary()}
     return plain.get(data_type, data_type)
+
+
+def _surroundings(table: pa.Table, columns: Mapping[str, str]) -> Sequence[Surroundings | Fault]:
+    if not columns:
+        return [NOWHERE] * table.num_rows
+    return [_place(table, columns, row) for row in range(table.num_rows)]
+
+
+def _place(table: pa.Table, columns: Mapping[str, str], row: int) -> Surroundings | Fault:
+    found: dict[str, Any] = {}
+    for field, name in columns.items():
+        try:
+            value = table[name][row].as_py()
+            found[field] = _files(value) if field == "context" else _plain(value)
+        except UnicodeDecodeError as error:
+            return Fault(f"column {name!r} is not UTF-8 text: {error.reason}")
+    return Surroundings(**found)
+
+
+def _files(value: list[Mapping[str, Any] | None] | None) -> tuple[ContextFile, ...]:
+    files = [file for file in value or () if file is not None]
+    return tuple(ContextFile(_plain(file["path"]), _plain(file["text"])) for file in files)
+
+
+def _plain(value: str | bytes | None) -> str:
+    return value.decode("utf8") if isinstance(value, bytes) else value or ""
+
+
+def is_context(data_type: pa.DataType) -> bool:
+    """Whether a column of this type can hold context files: a list of {path, text}."""
+    lists = (pa.types.is_list, pa.types.is_large_list)
+    if not any(test(data_type) for test in lists) or not pa.types.is_struct(data_type.value_type):
+        return False
+    fields = {field.name: field.type for field in data_type.value_type}
+    return all(name in fields and is_text(fields[name]) for name in ("path", "text"))
 
 
 def is_text(data_type: pa.DataType) -> bool:

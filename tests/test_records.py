@@ -6,10 +6,12 @@ import pyarrow as pa
 import pytest
 
 from batchfim.errors import InputError
+from batchfim.formats.surroundings import ContextFile, Surroundings
 from batchfim.records import (
     OUTPUT_COLUMNS,
     Fault,
     Hole,
+    is_context,
     is_text,
     output_schema,
     read_hole,
@@ -103,3 +105,51 @@ def test_no_input_column_may_hide_one_of_our_own(name: str) -> None:
     kept = pa.schema([("id", pa.string()), (name, pa.string())])
     with pytest.raises(InputError, match=rf"a\.parquet: column '{name}' .*input\.keep=\['id'\]"):
         output_schema(kept, "a.parquet")
+
+
+FILE = pa.struct({"path": pa.string(), "text": pa.string()})
+
+
+def test_surroundings_are_read_and_what_is_null_is_empty() -> None:
+    table = pa.table(
+        {
+            "p": ["a"] * 3,
+            "s": ["b"] * 3,
+            "file": pa.array([b"m.py", None, b"\xff"]),
+            "others": pa.array(
+                [[{"path": "u.py", "text": "é"}, None, {"path": None, "text": None}], None, []],
+                pa.list_(FILE),
+            ),
+        }
+    )
+    columns = {"path": "file", "context": "others"}
+    assert read_holes(table, "p", "s", columns) == [
+        Hole(
+            "a",
+            "b",
+            Surroundings(path="m.py", context=(ContextFile("u.py", "é"), ContextFile("", ""))),
+        ),
+        Hole("a", "b"),
+        Fault("column 'file' is not UTF-8 text: invalid start byte"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("data_type", "good"),
+    [
+        (pa.list_(FILE), True),
+        (pa.large_list(FILE), True),
+        (
+            pa.list_(pa.struct({"text": pa.binary(), "path": pa.large_string(), "n": pa.int8()})),
+            True,
+        ),
+        (pa.list_(pa.struct({"path": pa.string()})), False),
+        (pa.list_(pa.struct({"path": pa.string(), "text": pa.int8()})), False),
+        (pa.list_(pa.string()), False),
+        (FILE, False),
+        (pa.string(), False),
+    ],
+    ids=str,
+)
+def test_what_holds_context_files(data_type: pa.DataType, good: bool) -> None:
+    assert is_context(data_type) is good

@@ -1,16 +1,48 @@
-"""Which family a model belongs to."""
+"""Which family a model belongs to, and why.
+
+A model's name speaks first, and models that cannot infill are refused by it; then its architecture,
+where no other kind of model has it, together with the sentinels in its tokenizer. Sentinels alone
+prove nothing: every plain Qwen2.5 has them.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Container, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from batchfim.errors import ModelError
-from batchfim.formats.catalog import CATALOG
-from batchfim.formats.format import Format
+from batchfim.formats.catalog import CATALOG, OUTSIDERS
+from batchfim.formats.catalog.family import Family
+
+_INSTEAD = "set infill.order to prefix_only to run it left to right as a baseline"
+_SNAPSHOT = re.compile(r"models--([^/]+?)--([^/]+)/snapshots/[^/]+$")
 
 
-def family_format(name: str) -> Format:
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A model's family, the witnesses for it, and what to know before using it."""
+
+    family: Family
+    witnesses: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
+
+
+def model_names(
+    path: str, config: Mapping[str, Any] | None = None, revision: str | None = None
+) -> tuple[str, ...]:
+    """What a model is called, lower case.
+
+    That is the last part of its id or folder, the last part of the id its config was made from, and
+    its revision, as some models have variants there (SantaCoder's `no-fim`).
+    """
+    told = str((config or {}).get("_name_or_path") or "")
+    names = (_last(path), _last(told), (revision or "").lower())
+    return tuple(dict.fromkeys(name for name in names if name))
+
+
+def family_format(name: str) -> Family:
     """The catalog's entry for a family.
 
     Raises:
@@ -21,27 +53,94 @@ def family_format(name: str) -> Format:
     return CATALOG[name]
 
 
-def detect_format(model_config: Mapping[str, Any], vocabulary: Container[str]) -> Format:
-    """The family of a model, from its `config.json` and the tokens its tokenizer has.
-
-    A sentinel in the vocabulary proves nothing by itself, so the architecture must agree too.
+def by_name(names: tuple[str, ...]) -> Verdict | None:
+    """The family a model's names speak for; None: they say nothing.
 
     Raises:
-        ModelError: no family fits, or several do.
+        ModelError: the model cannot infill, or its names speak for several families.
     """
+    refuse(names)
+    fitting = [family for family in CATALOG.values() if family.match(names)]
+    if len(fitting) > 1:
+        raise _ambiguous(fitting, f"the model's name {names[0]!r}")
+    if not fitting:
+        return None
+    family = fitting[0]
+    warnings = [variant.reason for variant in family.warned if variant.match(names)]
+    return Verdict(family, (f"name {family.match(names)!r}",), tuple(warnings))
+
+
+def refuse(names: tuple[str, ...]) -> None:
+    """Refuse models that are known not to infill.
+
+    Raises:
+        ModelError: with the reason, and what can be done instead.
+    """
+    for family in CATALOG.values():
+        for variant in family.refused:
+            if name := variant.match(names):
+                raise ModelError(
+                    f"model {name!r} (family {family.family}): {variant.reason}; {_INSTEAD}"
+                )
+    for outsider in OUTSIDERS:
+        if name := outsider.match(names):
+            way_out = "" if outsider.closed else f"; {_INSTEAD}"
+            raise ModelError(f"model {name!r} ({outsider.title}): {outsider.reason}{way_out}")
+
+
+def detect(
+    names: tuple[str, ...], model_config: Mapping[str, Any], vocabulary: Container[str]
+) -> Verdict:
+    """The family of a model, from its names, its `config.json` and the tokens its tokenizer has.
+
+    Raises:
+        ModelError: it cannot infill, no family fits, several do, or its name says one family and
+            its tokenizer lacks the sentinels.
+    """
+    verdict = by_name(names)
+    if verdict is not None:
+        _check_sentinels(verdict.family, vocabulary)
+        return Verdict(verdict.family, (*verdict.witnesses, "sentinels"), verdict.warnings)
     model_type = str(model_config.get("model_type"))
     fitting = [
-        form
-        for form in CATALOG.values()
-        if model_type in form.model_types
-        and all(text in vocabulary for text in form.control_texts())
+        family
+        for family in CATALOG.values()
+        if model_type in family.model_types and not _missing(family, vocabulary)
     ]
     if len(fitting) == 1:
-        return fitting[0]
+        return Verdict(fitting[0], (f"model_type {model_type!r}", "sentinels"))
     if fitting:
-        names = ", ".join(form.family for form in fitting)
-        raise ModelError(f"the model fits several families: {names}; set model.family")
+        raise _ambiguous(fitting, f"model_type {model_type!r} with this tokenizer")
     raise ModelError(
-        f"no infilling family known for model_type {model_type!r} with this tokenizer; set "
-        f"model.family to one of {', '.join(CATALOG)}, or give infill.format"
+        f"no infilling family known for model_type {model_type!r} with this tokenizer"
+        f"{_called(names)}; set model.family to one of {', '.join(CATALOG)}, or give infill.format"
     )
+
+
+def _missing(family: Family, vocabulary: Container[str]) -> list[str]:
+    wanted = family.sentinels(family.order) | set(family.stops)
+    return sorted(text for text in wanted if text not in vocabulary)
+
+
+def _check_sentinels(family: Family, vocabulary: Container[str]) -> None:
+    if missing := _missing(family, vocabulary):
+        raise ModelError(
+            f"the model's name says family {family.family}, but its tokenizer has no "
+            f"{', '.join(map(repr, missing))}; set model.family or give infill.format"
+        )
+
+
+def _ambiguous(fitting: list[Family], what: str) -> ModelError:
+    names = ", ".join(family.family for family in fitting)
+    return ModelError(f"{what} fits several families: {names}; set model.family")
+
+
+def _called(names: tuple[str, ...]) -> str:
+    return f" and the name {' or '.join(map(repr, names))}" if names else ""
+
+
+def _last(path: str) -> str:
+    path = path.rstrip("/")
+    if match := _SNAPSHOT.search(path):
+        return match[2].lower()
+    return path.rsplit("/", 1)[-1].lower()

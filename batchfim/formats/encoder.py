@@ -7,18 +7,20 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from batchfim.errors import ConfigError, ModelError
-from batchfim.formats.format import SLOTS, Format
-from batchfim.formats.tokenizer import TextTokenizer
-
-_BATCH_CHARACTERS = 1 << 18
+from batchfim.errors import ConfigError
+from batchfim.formats.budget import files_dropped, split_budget
+from batchfim.formats.chunking import batches
+from batchfim.formats.format import CONTEXT_SLOT, SUFFIX_SLOT, Format, Slot, Text
+from batchfim.formats.layouts import FixedText, Part, Token, compile_layout, look_up
+from batchfim.formats.surroundings import NOWHERE, ContextFile, Surroundings
+from batchfim.formats.tokenizer import Ids, TextTokenizer
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """One part of a prompt: a sentinel, or the ids of a slot's text."""
+    """One part of a prompt: a sentinel, the ids of a slot's text, or of the layout's own text."""
 
-    kind: Literal["sentinel", "prefix", "suffix"]
+    kind: Literal["sentinel", "prefix", "suffix", "text"]
     text: str
     token_ids: list[int]
 
@@ -33,26 +35,15 @@ class Prompt:
     token_ids: array[int]
     truncated_prefix_tokens: int = 0
     truncated_suffix_tokens: int = 0
+    truncated_context_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class TooLong:
-    """A record whose prompt does not fit, with truncation off."""
+    """A record whose prompt does not fit, with truncation off or no room for its path."""
 
     prompt_tokens: int
     budget_tokens: int
-
-
-def split_budget(prefix: int, suffix: int, budget: int, prefix_share: float) -> tuple[int, int]:
-    """Tokens to keep of prefix and suffix so that both fit into `budget`.
-
-    The prefix gets `prefix_share` of the budget, the suffix the rest; what one side does not need
-    goes to the other.
-    """
-    if prefix + suffix <= budget:
-        return prefix, suffix
-    keep_prefix = min(prefix, max(int(budget * prefix_share), budget - suffix))
-    return keep_prefix, budget - keep_prefix
 
 
 class Encoder:
@@ -67,6 +58,7 @@ class Encoder:
         max_prompt_tokens: int | None = None,
         truncate: bool = True,
         prefix_share: float = 0.75,
+        masks: int | None = None,
     ) -> None:
         """Look every sentinel up once.
 
@@ -77,6 +69,7 @@ class Encoder:
             max_prompt_tokens: context less the tokens to generate; None: no limit.
             truncate: cut long records; otherwise they come back as `TooLong`.
             prefix_share: share of the budget that goes to the prefix, 0 to 1.
+            masks: how many masks a record's hole becomes, for families that fill masks.
 
         Raises:
             ModelError: sentinels or stops the tokenizer lacks, named.
@@ -86,11 +79,17 @@ class Encoder:
         self.order = order or form.order
         self.layout = form.layout(self.order)
         self._tokenizer = tokenizer
-        self._ids = _look_up(form, tokenizer)
-        self.stop_token_ids = tuple(self._ids[stop] for stop in form.stops)
+        ids = look_up(form, self.order, tokenizer)
+        stops = [*form.stops, *form.more_stops]
+        self.stop_token_ids = tuple(dict.fromkeys(ids[stop] for stop in stops if stop in ids))
+        self._parts = compile_layout(self.layout, form, ids, tokenizer, masks)
+        self._file_parts: tuple[Part, ...] = ()
+        if CONTEXT_SLOT in self.layout:
+            self._file_parts = compile_layout(form.context_file, form, ids, tokenizer, masks)
+        self._texts = tuple(part for part in self._parts if isinstance(part, Text))
         self._truncate = truncate
         self._prefix_share = prefix_share
-        self.num_sentinels = sum(piece not in SLOTS for piece in self.layout)
+        self.num_sentinels = sum(len(_fixed(part)) for part in self._parts)
         self._budget = None if max_prompt_tokens is None else max_prompt_tokens - self.num_sentinels
         if self._budget is not None and self._budget < 1:
             raise ConfigError(
@@ -98,74 +97,124 @@ class Encoder:
                 f"{self.num_sentinels} sentinels; lower it, or raise engine.max_model_len"
             )
 
-    def encode(self, prefixes: Sequence[str], suffixes: Sequence[str]) -> list[Prompt | TooLong]:
+    def encode(
+        self,
+        prefixes: Sequence[str],
+        suffixes: Sequence[str],
+        surroundings: Sequence[Surroundings] | None = None,
+    ) -> list[Prompt | TooLong]:
         """Prompts of some records, in order.
 
         The tokenizer is called with about a quarter million characters at a time: what it returns
         takes some hundred bytes a token until the ids are taken out of it.
         """
         prompts: list[Prompt | TooLong] = []
-        for start, end in _batches(prefixes, suffixes):
-            ids = self._tokenizer.encode([*prefixes[start:end], *suffixes[start:end]])
-            pairs = zip(ids[: end - start], ids[end - start :], strict=True)
-            prompts += [self._fit(prefix, suffix) for prefix, suffix in pairs]
+        for start, end in batches(prefixes, suffixes):
+            before, after = self._encode_sides(prefixes[start:end], suffixes[start:end])
+            around = surroundings[start:end] if surroundings else [NOWHERE] * (end - start)
+            prompts += map(self._fit, before, after, around)
         return prompts
 
-    def pieces(self, prefix: str, suffix: str) -> list[Piece]:
+    def pieces(self, prefix: str, suffix: str, around: Surroundings = NOWHERE) -> list[Piece]:
         """One record's prompt piece by piece, untruncated: what `batchfim prompt` shows."""
-        prefix_ids, suffix_ids = self._tokenizer.encode([prefix, suffix])
-        texts = {"prefix": (prefix, prefix_ids), "suffix": (suffix, suffix_ids)}
-        return [
-            Piece(SLOTS[piece], *texts[SLOTS[piece]])
-            if piece in SLOTS
-            else Piece("sentinel", piece, [self._ids[piece]])
-            for piece in self.layout
-        ]
+        (before,), (after,) = self._encode_sides([prefix], [suffix])
+        slots = {
+            "prefix": Piece("prefix", prefix, list(before)),
+            "suffix": Piece("suffix", suffix, list(after)),
+        }
+        pieces: list[Piece] = []
+        for part in self._parts:
+            if isinstance(part, Token):
+                pieces.append(Piece("sentinel", part.text, [part.token_id]))
+            elif isinstance(part, FixedText):
+                pieces.append(Piece("text", part.text, list(part.token_ids)))
+            elif isinstance(part, Text):
+                pieces.append(self._text_piece(part, around.fields))
+            elif part in slots:
+                pieces.append(slots[part])
+            else:
+                pieces += [piece for file in around.context for piece in self._file_pieces(file)]
+        return pieces
 
-    def _fit(self, prefix: list[int], suffix: list[int]) -> Prompt | TooLong:
-        num_prefix, num_suffix = len(prefix), len(suffix)
-        if self._budget is not None and num_prefix + num_suffix > self._budget:
-            if not self._truncate:
-                return TooLong(
-                    num_prefix + num_suffix + self.num_sentinels, self._budget + self.num_sentinels
-                )
-            keep = split_budget(num_prefix, num_suffix, self._budget, self._prefix_share)
-            prefix = self._tokenizer.cut_start(prefix, keep[0])
-            suffix = self._tokenizer.cut_end(suffix, keep[1])
+    def _encode_sides(
+        self, prefixes: Sequence[str], suffixes: Sequence[str]
+    ) -> tuple[list[Ids], list[Ids]]:
+        if SUFFIX_SLOT not in self.layout:
+            suffixes = [""] * len(prefixes)
+        spaces = [self._has_space("prefix"), self._has_space("suffix")]
+        if spaces[0] != spaces[1]:
+            before = self._tokenizer.encode(prefixes, leading_space=spaces[0])
+            return before, self._tokenizer.encode(suffixes, leading_space=spaces[1])
+        both = self._tokenizer.encode([*prefixes, *suffixes], leading_space=spaces[0])
+        return both[: len(prefixes)], both[len(prefixes) :]
+
+    def _has_space(self, slot: Slot) -> bool:
+        return f"{{{slot}}}" in self.layout and self.form.has_leading_space(self.order, slot)
+
+    def _text_piece(self, part: Text, fields: dict[str, str]) -> Piece:
+        text = part.fill(fields)
+        (ids,) = self._tokenizer.encode([text])
+        return Piece("text", text, list(ids))
+
+    def _file_pieces(self, file: ContextFile) -> list[Piece]:
+        fields = {"path": file.path, "text": file.text}
+        pieces = []
+        for part in self._file_parts:
+            if isinstance(part, Token):
+                pieces.append(Piece("sentinel", part.text, [part.token_id]))
+            elif isinstance(part, Text):
+                pieces.append(self._text_piece(part, fields))
+        return pieces
+
+    def _fit(self, prefix: Ids, suffix: Ids, around: Surroundings) -> Prompt | TooLong:
+        files: list[Ids] = [
+            _ids(self._file_pieces(file)) for file in around.context if self._file_parts
+        ]
+        texts = [self._text_piece(part, around.fields).token_ids for part in self._texts]
+        sizes = [len(file) for file in files]
+        num_prefix, num_suffix, dropped = len(prefix), len(suffix), 0
+        if self._budget is not None:
+            budget = self._budget - sum(map(len, texts))
+            wanted = num_prefix + num_suffix + sum(sizes)
+            if wanted > budget:
+                if not self._truncate or budget < 1:
+                    own = self.num_sentinels
+                    return TooLong(wanted + own + sum(map(len, texts)), self._budget + own)
+                dropped = files_dropped(sizes, budget - num_prefix - num_suffix)
+                keep = split_budget(num_prefix, num_suffix, budget, self._prefix_share)
+                prefix, suffix = self._cut(prefix, suffix, keep)
+        slots = {"prefix": [prefix], "suffix": [suffix], "context": files[dropped:]}
         return Prompt(
-            self._assemble(prefix, suffix), num_prefix - len(prefix), num_suffix - len(suffix)
+            self._assemble(slots, iter(texts)),
+            num_prefix - len(prefix),
+            num_suffix - len(suffix),
+            sum(sizes[:dropped]),
         )
 
-    def _assemble(self, prefix: list[int], suffix: list[int]) -> array[int]:
-        slots = {"prefix": prefix, "suffix": suffix}
+    def _cut(self, prefix: Ids, suffix: Ids, keep: tuple[int, int]) -> tuple[Ids, Ids]:
+        if keep[0] < len(prefix):
+            prefix = self._tokenizer.cut_start(prefix, keep[0])
+        if keep[1] < len(suffix):
+            suffix = self._tokenizer.cut_end(suffix, keep[1])
+        return prefix, suffix
+
+    def _assemble(self, slots: dict[str, list[Ids]], texts: Iterator[list[int]]) -> array[int]:
         token_ids = array("I")
-        for piece in self.layout:
-            token_ids.extend(slots[SLOTS[piece]] if piece in SLOTS else [self._ids[piece]])
+        for part in self._parts:
+            if isinstance(part, str):
+                for ids in slots[part]:
+                    token_ids.extend(ids)
+            else:
+                token_ids.extend(next(texts) if isinstance(part, Text) else _fixed(part))
         return token_ids
 
 
-def _batches(prefixes: Sequence[str], suffixes: Sequence[str]) -> Iterator[tuple[int, int]]:
-    """Row ranges of about `_BATCH_CHARACTERS` of text, one record at least."""
-    start = characters = 0
-    for end, (prefix, suffix) in enumerate(zip(prefixes, suffixes, strict=True), 1):
-        characters += len(prefix) + len(suffix)
-        if characters >= _BATCH_CHARACTERS:
-            yield start, end
-            start, characters = end, 0
-    if start < len(prefixes):
-        yield start, len(prefixes)
+def _fixed(part: Part) -> tuple[int, ...]:
+    """Ids of a part that is the same in every prompt."""
+    if isinstance(part, Token):
+        return (part.token_id,)
+    return part.token_ids if isinstance(part, FixedText) else ()
 
 
-def _look_up(form: Format, tokenizer: TextTokenizer) -> dict[str, int]:
-    ids, missing = {}, []
-    for text in sorted(form.control_texts()):
-        try:
-            ids[text] = tokenizer.token_id(text)
-        except ModelError:
-            missing.append(text)
-    if missing:
-        raise ModelError(
-            f"family {form.family}: the model's tokenizer has no {', '.join(map(repr, missing))}; "
-            "is model.family right, and was this model trained to infill?"
-        )
-    return ids
+def _ids(pieces: list[Piece]) -> list[int]:
+    return [token_id for piece in pieces for token_id in piece.token_ids]

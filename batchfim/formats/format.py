@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import re
+from typing import Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -10,24 +11,71 @@ from batchfim.errors import ConfigError
 
 PREFIX_SLOT = "{prefix}"
 SUFFIX_SLOT = "{suffix}"
+CONTEXT_SLOT = "{context}"
+MASKS_SLOT = "{masks}"
 Slot = Literal["prefix", "suffix"]
 SLOTS: dict[str, Slot] = {PREFIX_SLOT: "prefix", SUFFIX_SLOT: "suffix"}
+EXPANDED_SLOTS = frozenset({CONTEXT_SLOT, MASKS_SLOT})
+PREFIX_ONLY = "prefix_only"
+TOKENIZERS_OWN = "{tokenizer}"
+FieldName = Literal["path", "repo", "language", "text"]
+_FIELD = re.compile(rf"\{{({'|'.join(get_args(FieldName))})\}}")
+
+
+class Text(BaseModel):
+    """Literal text in a layout, written `{text: ...}`. It is encoded as text, never looked up.
+
+    `{path}`, `{repo}`, `{language}` in it stand for the record's own; `{text}`, in `context_file`
+    alone, for a context file's content. They are filled in one pass, so what is filled in is not
+    looked through again.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    text: str = Field(min_length=1)
+
+    def fields(self) -> set[str]:
+        """Names of the fields the text needs."""
+        return set(_FIELD.findall(self.text))
+
+    def fill(self, values: dict[str, str]) -> str:
+        """The text with its fields filled in."""
+        return _FIELD.sub(lambda match: values[match[1]], self.text)
+
+
+Layout = tuple[str | Text, ...]
 
 
 class Format(BaseModel):
     """One family's infilling format. A job file may give its own, with the same fields.
 
     A layout is the exact sequence of pieces of a prompt: `{prefix}` and `{suffix}` are the
-    record's texts, any other piece is a sentinel, looked up by its text in the model's tokenizer.
+    record's texts, `{context}` its other files, each written as `context_file` says, `{masks}` the
+    masks to fill, `{text: ...}` literal text; any other piece is a sentinel, looked up by its text
+    in the model's tokenizer.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     family: str = Field("custom", min_length=1)
-    layouts: dict[str, tuple[str, ...]] = Field(min_length=1, description="Order name to pieces.")
+    layouts: dict[str, Layout] = Field(min_length=1, description="Order name to pieces.")
     order: str = Field(description="The recommended layout.")
     stops: tuple[str, ...] = Field(min_length=1, description="Tokens that end a middle.")
-    bos: str | None = Field(None, description="Token put before the layout; unset: none.")
+    more_stops: tuple[str, ...] = Field(
+        (), description="Tokens that end a middle where the tokenizer has them."
+    )
+    bos: str | None = Field(
+        None,
+        description="Token put before the layout; `{tokenizer}`: what the model's tokenizer puts "
+        "before a text; unset: none.",
+    )
+    leading_space: tuple[Slot, ...] = Field(
+        (),
+        description="Texts that get the space which SentencePiece tokenizers put before a text; "
+        "the others do not, nor does one that follows other text in the layout.",
+    )
+    context_file: Layout = Field((), description="Pieces of one file of `{context}`.")
+    mask: str | None = Field(None, description="The token that `{masks}` repeats.")
     context_tokens: int | None = Field(None, gt=0, description="Unset: the model config's.")
     engine: Literal["vllm", "transformers"] = Field("vllm", description="What can run the models.")
     task: Literal["causal", "seq2seq", "masked"] = Field(
@@ -41,12 +89,21 @@ class Format(BaseModel):
         if self.order not in self.layouts:
             raise ValueError(f"order {self.order!r} has no layout; layouts: {list(self.layouts)}")
         for order, layout in self.layouts.items():
-            for slot in SLOTS:
+            for slot in SLOTS if order != PREFIX_ONLY else [PREFIX_SLOT]:
                 if layout.count(slot) != 1:
                     raise ValueError(f"layout {order!r} must hold {slot} exactly once")
+            self._check_expanded(order, layout)
         return self
 
-    def layout(self, order: str) -> tuple[str, ...]:
+    def _check_expanded(self, order: str, layout: Layout) -> None:
+        if CONTEXT_SLOT in layout and not self.context_file:
+            raise ValueError(f"layout {order!r} holds {CONTEXT_SLOT}, but context_file is not set")
+        if MASKS_SLOT in layout and self.mask is None:
+            raise ValueError(f"layout {order!r} holds {MASKS_SLOT}, but mask is not set")
+        if any("text" in piece.fields() for piece in layout if isinstance(piece, Text)):
+            raise ValueError(f"layout {order!r}: {{text}} is for context_file alone")
+
+    def layout(self, order: str) -> Layout:
         """Pieces of one order, BOS included.
 
         Raises:
@@ -57,7 +114,53 @@ class Format(BaseModel):
             raise ConfigError(f"infill.order {order!r}: family {self.family} has {known}")
         return (self.bos, *self.layouts[order]) if self.bos else self.layouts[order]
 
+    def with_context_as_prefix(self, order: str) -> Format:
+        """The format in which one order has context files as plain text before the prefix.
+
+        Each file is its path on a line of its own and its text, the plainest form there is. The
+        order keeps its name.
+
+        Raises:
+            ConfigError: the family lacks the order.
+        """
+        self.layout(order)
+        layout: list[str | Text] = []
+        for piece in self.layouts[order]:
+            if piece != CONTEXT_SLOT:
+                layout += [CONTEXT_SLOT, piece] if piece == PREFIX_SLOT else [piece]
+        changed = self.layouts | {order: tuple(layout)}
+        plain = (Text(text="{path}\n{text}\n"),)
+        return self.model_copy(update={"layouts": changed, "context_file": plain})
+
+    def fields(self, order: str) -> set[str]:
+        """What an order needs of a record besides prefix and suffix: path, repo, context, ..."""
+        layout = self.layout(order)
+        names = {name for piece in layout if isinstance(piece, Text) for name in piece.fields()}
+        return names | ({"context"} if CONTEXT_SLOT in layout else set())
+
+    def sentinels(self, order: str) -> set[str]:
+        """The sentinels that one order is built of, as text."""
+        return (
+            _tokens(self.layout(order))
+            | (_tokens(self.context_file) if CONTEXT_SLOT in self.layout(order) else set())
+            | ({self.mask} if self.mask and MASKS_SLOT in self.layout(order) else set())
+        )
+
+    def has_leading_space(self, order: str, slot: Slot) -> bool:
+        """Whether a text gets SentencePiece's leading space in this order."""
+        layout = self.layout(order)
+        at = layout.index(f"{{{slot}}}")
+        before = layout[at - 1] if at else None
+        return slot in self.leading_space and not (
+            isinstance(before, Text) or before in EXPANDED_SLOTS
+        )
+
     def control_texts(self) -> set[str]:
         """Every sentinel and stop of the format, as text."""
-        pieces = {piece for layout in self.layouts.values() for piece in layout}
-        return (pieces | set(self.stops) | ({self.bos} if self.bos else set())) - set(SLOTS)
+        sentinels = {text for order in self.layouts for text in self.sentinels(order)}
+        return sentinels | {*self.stops, *self.more_stops}
+
+
+def _tokens(layout: Layout) -> set[str]:
+    texts = {piece for piece in layout if isinstance(piece, str)}
+    return texts - set(SLOTS) - EXPANDED_SLOTS - {TOKENIZERS_OWN}

@@ -1,55 +1,68 @@
 """The model's tokenizer, in a form in which no text can become a control token.
 
-Two tokenizers are kept: the original looks up control tokens and decodes; a patched copy encodes
-text. In the copy every control token is flagged `special`, because `encode_special_tokens` (the
-"split special tokens" switch of the tokenizers library) leaves added tokens that are not special
-alone: `<|fim_middle|>` of Qwen2.5 or DeepSeek's sentinels would still match inside a user's text.
-Flags change no id; deleting the entries would shift every later one.
+The original looks up control tokens; patched copies (`patching`) encode text; ids are decoded as
+bytes (`token_bytes`).
 """
 
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Iterable, Sequence
+from array import array
+from collections.abc import Collection, Iterable, Sequence
+from itertools import islice
+from typing import Any
 
 from tokenizers import Tokenizer
 
-from batchfim.errors import ModelError
+from batchfim.errors import InputError, ModelError
+from batchfim.formats import patching
+from batchfim.formats.chunking import chunks
+from batchfim.formats.token_bytes import (
+    TokenBytes,
+    ends_inside_character,
+    starts_inside_character,
+)
 
-# Added tokens of this shape steer a model. Others (runs of spaces, single characters) are text.
-_CONTROL_SHAPE = re.compile(r"<.+>|\[[A-Z_]+\]", re.DOTALL)
-_REPLACEMENT = "\ufffd"
+# A longer text is encoded in chunks: whole, 50 MB of text would take gigabytes.
+_CHUNK_CHARACTERS = 1 << 18
+_CHUNKS_AT_ONCE = 4
+Ids = Sequence[int]
 
 
 class TextTokenizer:
     """Text to ids and back for one model. Immutable and safe to share between threads."""
 
-    def __init__(self, tokenizer_json: str, control_texts: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        tokenizer_json: str,
+        control_texts: Iterable[str] = (),
+        *,
+        own_prefix: Iterable[str] = (),
+    ) -> None:
         """Build from the text of a `tokenizer.json`.
 
         Args:
             tokenizer_json: the file's text.
             control_texts: sentinels and stops of the format, control tokens whatever their flags.
+            own_prefix: tokens this tokenizer puts before a text where the file does not say so.
 
         Raises:
-            ModelError: the text is not a tokenizer.
+            ModelError: the text is not a tokenizer, or a control token cannot be kept out of text.
         """
-        try:
-            tree = json.loads(tokenizer_json)
-            self._original = Tokenizer.from_str(tokenizer_json)
-        except Exception as error:  # the Rust library raises bare Exception for any bad file
-            raise ModelError(f"tokenizer.json is not a tokenizer: {error}") from None
         wanted = set(control_texts)
+        self._original, tree = _load(tokenizer_json)
         added = tree.get("added_tokens") or []
-        for token in added:
-            text = token["content"]
-            token["special"] |= text in wanted or bool(_CONTROL_SHAPE.fullmatch(text))
-        self._plain = Tokenizer.from_str(json.dumps(tree))
-        self._plain.encode_special_tokens = True
-        self._plain.no_truncation()
-        self._plain.no_padding()
-        self.control_ids = frozenset(token["id"] for token in added if token["special"])
+        found = {self.token_id(text) for text in wanted if text in self}
+        self.control_ids: frozenset[int] = frozenset(
+            {token["id"] for token in added if patching.is_control(token, wanted)} | found
+        )
+        text_tree = patching.for_text(tree, wanted)
+        bare_tree = patching.without_leading_space(text_tree)
+        self.adds_space = bare_tree != text_tree
+        self._plain = _text_encoder(bare_tree)
+        self._bytes = TokenBytes(tree, self._original)
+        self._own_prefix = tuple(own_prefix)
+        self._check_text_is_text(wanted)
 
     @property
     def vocab_size(self) -> int:
@@ -71,27 +84,123 @@ class TextTokenizer:
             raise ModelError(f"the tokenizer has no token {text!r}")
         return int(token_id)
 
-    def encode(self, texts: Sequence[str]) -> list[list[int]]:
-        """Ids of each text, no control token among them, nothing added before or after."""
-        encodings = self._plain.encode_batch_fast(list(texts), add_special_tokens=False)
-        return [encoding.ids for encoding in encodings]
+    def own_prefix(self) -> tuple[str, ...]:
+        """Tokens this tokenizer puts before a text by itself, such as BOS."""
+        encoding = self._original.encode("a", add_special_tokens=True)
+        leading = [*encoding.special_tokens_mask, 0].index(0)
+        return tuple(encoding.tokens[:leading]) or self._own_prefix
 
-    def decode(self, token_ids: Sequence[int]) -> str:
-        """Text of the ids; control tokens in them are left out."""
-        text = [i for i in token_ids if i not in self.control_ids]
-        return str(self._original.decode(text, skip_special_tokens=False))
+    def encode(self, texts: Sequence[str], *, leading_space: bool = False) -> list[Ids]:
+        """Ids of each text, no control token among them, nothing added before or after.
 
-    def cut_start(self, token_ids: list[int], keep: int) -> list[int]:
+        A text of more than a quarter million characters is encoded in chunks of lines and comes
+        back packed, four bytes an id: 50 MB of code take 80 MB more and half a minute on two
+        cores (`benchmarks/encoding.py`). No id differs, unless a quarter million characters have
+        no line end to cut at; then two tokens may be others at such a cut.
+
+        Args:
+            texts: what to encode.
+            leading_space: with the space SentencePiece tokenizers put before a text, even one
+                that begins with a space; it is of no effect where the tokenizer puts none.
+
+        Raises:
+            InputError: a text holds half of a surrogate pair.
+        """
+        if leading_space and self.adds_space:
+            texts = [" " + text if text else "" for text in texts]
+        if any(len(text) > _CHUNK_CHARACTERS for text in texts):
+            return [self._encode_long(text) for text in texts]
+        return list(self._encode_batch(texts))
+
+    def decode(self, token_ids: Iterable[int]) -> str:
+        """Text of the ids. Left out: control tokens, and a last character that is not complete."""
+        return self._bytes.text(i for i in token_ids if i not in self.control_ids)
+
+    def cut_start(self, token_ids: Ids, keep: int) -> Ids:
         """The last `keep` ids, less what would begin inside a character (at most 3 ids)."""
         first = len(token_ids) - keep
         for start in range(first, min(first + 4, len(token_ids) + 1)):
-            if not self.decode(token_ids[start : start + 8]).startswith(_REPLACEMENT):
+            if not starts_inside_character(self._bytes.join(token_ids[start : start + 4])):
                 return token_ids[start:]
         return token_ids[first:]
 
-    def cut_end(self, token_ids: list[int], keep: int) -> list[int]:
+    def cut_end(self, token_ids: Ids, keep: int) -> Ids:
         """The first `keep` ids, less what would end inside a character (at most 3 ids)."""
         for end in range(keep, max(keep - 4, -1), -1):
-            if not self.decode(token_ids[max(end - 8, 0) : end]).endswith(_REPLACEMENT):
+            if not ends_inside_character(self._bytes.join(token_ids[max(end - 4, 0) : end])):
                 return token_ids[:end]
         return token_ids[:keep]
+
+    def _encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
+        try:
+            encodings = self._plain.encode_batch_fast(texts, add_special_tokens=False)
+        except (TypeError, UnicodeEncodeError):
+            raise _surrogate_error(texts) from None
+        return [encoding.ids for encoding in encodings]
+
+    def _encode_long(self, text: str) -> Ids:
+        if len(text) <= _CHUNK_CHARACTERS:
+            return self._encode_batch([text])[0]
+        ids, pieces = array("I"), chunks(text, _CHUNK_CHARACTERS)
+        while batch := list(islice(pieces, _CHUNKS_AT_ONCE)):
+            for encoded in self._encode_batch(batch):
+                ids.extend(encoded)
+        return ids
+
+    def _check_text_is_text(self, wanted: Collection[str]) -> None:
+        """No control token may come out of its own text, whatever kind of tokenizer this is."""
+        texts = sorted(wanted)
+        watched = {self._original.token_to_id(text) for text in texts}
+        for text, ids in zip(texts, self._encode_batch(texts), strict=True):
+            if watched.intersection(ids):
+                raise ModelError(
+                    f"the tokenizer makes the control token {text!r} out of a user's text, and "
+                    "batchfim knows no way to prevent it for a tokenizer of this kind"
+                )
+
+
+class Vocabulary:
+    """The tokens of a `tokenizer.json`: enough to tell a family, without building an encoder."""
+
+    def __init__(self, tokenizer_json: str) -> None:
+        """Read the text of a `tokenizer.json`.
+
+        Raises:
+            ModelError: the text is not a tokenizer.
+        """
+        self._tokenizer, _ = _load(tokenizer_json)
+
+    def __contains__(self, text: object) -> bool:
+        return isinstance(text, str) and self._tokenizer.token_to_id(text) is not None
+
+    def text(self, token_id: int) -> str | None:
+        """A token's spelling; None: no such id."""
+        text = self._tokenizer.id_to_token(token_id)
+        return None if text is None else str(text)
+
+
+def _load(tokenizer_json: str) -> tuple[Tokenizer, dict[str, Any]]:
+    try:
+        return Tokenizer.from_str(tokenizer_json), json.loads(tokenizer_json)
+    except Exception as error:  # the Rust library raises bare Exception for any bad file
+        raise ModelError(f"tokenizer.json is not a tokenizer: {error}") from None
+
+
+def _text_encoder(tree: dict[str, Any]) -> Tokenizer:
+    tokenizer = Tokenizer.from_str(json.dumps(tree))
+    tokenizer.encode_special_tokens = True
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return tokenizer
+
+
+def _surrogate_error(texts: Sequence[str]) -> InputError:
+    for text in texts:
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            return InputError(
+                f"the text holds half of a surrogate pair, {text[error.start]!a}, at character "
+                f"{error.start}; it is not Unicode text and no tokenizer can take it"
+            )
+    return InputError("a text is not a string")

@@ -51,7 +51,11 @@ class Counts(BaseModel):
             rejected=by_status[Status.REJECTED],
             failed=by_status[Status.FAILED],
             truncated=sum(
-                row.truncated_prefix_tokens + row.truncated_suffix_tokens > 0 for row in completions
+                row.truncated_prefix_tokens
+                + row.truncated_suffix_tokens
+                + row.truncated_context_tokens
+                > 0
+                for row in completions
             ),
             prompt_tokens=sum(row.prompt_tokens for row in completions),
             cached_tokens=sum(row.cached_tokens for row in completions),

@@ -14,7 +14,14 @@ from pyarrow import fs
 
 from batchfim.config import Columns, Input
 from batchfim.errors import InputError, OutputError
-from batchfim.records import NO_LANGUAGE, LanguageColumns, is_text, output_schema, plain_type
+from batchfim.records import (
+    NO_LANGUAGE,
+    LanguageColumns,
+    is_context,
+    is_text,
+    output_schema,
+    plain_type,
+)
 from batchfim.shards import InputFile
 from batchfim.storage.footer import MAGIC, read_footer
 from batchfim.storage.location import Location
@@ -157,13 +164,7 @@ def _open(url: str) -> tuple[InputFile, pa.Schema]:
 def _check_columns(path: str, schema: pa.Schema, section: Input) -> pa.Schema:
     """The columns that ride along, once those named by the config are known to exist."""
     wanted = {
-        "input.columns.prefix": section.columns.prefix,
-        "input.columns.suffix": section.columns.suffix,
-        **{
-            f"input.columns.{key}": name
-            for key in ("language", "path")
-            if (name := getattr(section.columns, key)) is not None
-        },
+        **{f"input.columns.{key}": name for key, name in section.columns.names.items()},
         **{f"input.keep[{i}]": name for i, name in enumerate(section.keep or ())},
     }
     for name in schema.names:
@@ -174,10 +175,13 @@ def _check_columns(path: str, schema: pa.Schema, section: Input) -> pa.Schema:
             raise InputError(
                 f"{path}: no column {name!r}; it has {', '.join(schema.names)}; set {key}"
             )
-    for name in [value for key, value in wanted.items() if key.startswith("input.columns.")]:
-        if not is_text(schema.field(name).type):
+    for key, name in section.columns.names.items():
+        holds, expected = is_text, "text"
+        if key == "context":
+            holds, expected = is_context, "a list of {path, text}"
+        if not holds(schema.field(name).type):
             raise InputError(
-                f"{path}: column {name!r} holds {schema.field(name).type}, expected text"
+                f"{path}: column {name!r} holds {schema.field(name).type}, expected {expected}"
             )
     keep: Sequence[str] = schema.names if section.keep is None else section.keep
     fields = [schema.field(name) for name in keep]

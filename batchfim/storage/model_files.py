@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,19 +14,22 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntry
 
 from batchfim.config import Model, demo_model_path
 from batchfim.errors import ModelError
+from batchfim.storage.tokenizer_files import TOKENIZER_FILES, read_tokenizer
 
 _WEIGHTS = ("*.safetensors", "*.bin", "*.pt")
 _SAMPLES, _SAMPLE_BYTES = 64, 1 << 16
-_PROMPT_FILES = ["config.json", "tokenizer.json", "tokenizer_config.json"]
+_PROMPT_FILES = ["config.json", "generation_config.json", *TOKENIZER_FILES]
 
 
 @dataclass(frozen=True)
 class ModelFiles:
-    """A model's folder, with the two files that decide its prompts read."""
+    """A model's folder, with the files that decide its prompts read."""
 
     path: Path
     config: dict[str, Any]
     tokenizer_json: str
+    tokenizer_config: dict[str, Any] = field(default_factory=dict)
+    generation_config: dict[str, Any] = field(default_factory=dict)
     revision: str | None = None  # commit of a model id
 
     @property
@@ -41,6 +44,31 @@ class ModelFiles:
         """Roberta's first position is the one after its padding's: 514 of them hold 512 tokens."""
         of_roberta = self.config.get("model_type") == "roberta"
         return int(self.config.get("pad_token_id", 1)) + 1 if of_roberta else 0
+
+    @property
+    def architectures(self) -> tuple[str, ...]:
+        """`architectures` of its config."""
+        return tuple(map(str, self.config.get("architectures") or ()))
+
+    @property
+    def own_prefix(self) -> tuple[str, ...]:
+        """BOS, where tokenizer_config.json asks for it before every text."""
+        bos = _token_text(self.tokenizer_config.get("bos_token"))
+        return (bos,) if bos and self.tokenizer_config.get("add_bos_token") else ()
+
+    @property
+    def end_ids(self) -> tuple[int, ...]:
+        """`eos_token_id` of its config and generation config."""
+        ids: list[int] = []
+        for tree in (self.config, self.generation_config):
+            found = tree.get("eos_token_id")
+            ids += found if isinstance(found, list) else [found] if isinstance(found, int) else []
+        return tuple(dict.fromkeys(ids))
+
+    @property
+    def end_text(self) -> str | None:
+        """`eos_token` of its tokenizer config."""
+        return _token_text(self.tokenizer_config.get("eos_token"))
 
     def digest(self) -> str:
         """Identity of the model: the commit of a model id, else a digest of its files.
@@ -72,16 +100,18 @@ def find_model(model: Model, *, weights: bool) -> ModelFiles:
         ModelError: no such model, or its config or tokenizer is missing.
     """
     folder = _locate(model, weights=weights)
-    config_text = _read(folder, "config.json", model.path)
-    tokenizer_json = _read(folder, "tokenizer.json", model.path)
-    try:
-        config = json.loads(config_text)
-    except json.JSONDecodeError as error:
-        raise ModelError(f"model {model.path}: config.json is not JSON: {error}") from None
-    if not isinstance(config, dict):
-        raise ModelError(f"model {model.path}: config.json holds no object")
+    config = _read(folder, "config.json", model.path)
+    if config is None:
+        raise ModelError(f"model {model.path}: {folder} has no config.json")
     is_snapshot = folder.parent.name == "snapshots"  # the hub cache's folder for one commit
-    return ModelFiles(folder, config, tokenizer_json, folder.name if is_snapshot else None)
+    return ModelFiles(
+        folder,
+        config,
+        read_tokenizer(folder, trust_remote_code=model.trust_remote_code),
+        _read(folder, "tokenizer_config.json", model.path) or {},
+        _read(folder, "generation_config.json", model.path) or {},
+        folder.name if is_snapshot else None,
+    )
 
 
 def _sample(file: Path) -> Iterator[bytes]:
@@ -109,10 +139,22 @@ def _locate(model: Model, *, weights: bool) -> Path:
         ) from None
 
 
-def _read(folder: Path, name: str, model: str) -> str:
+def _read(folder: Path, name: str, model: str) -> dict[str, Any] | None:
     try:
-        return (folder / name).read_text(encoding="utf8")
+        tree = json.loads((folder / name).read_text(encoding="utf8"))
     except FileNotFoundError:
-        raise ModelError(f"model {model}: {folder} has no {name}") from None
+        return None
+    except json.JSONDecodeError as error:
+        raise ModelError(f"model {model}: {name} is not JSON: {error}") from None
     except (OSError, UnicodeDecodeError) as error:
         raise ModelError(f"model {model}: {folder / name} cannot be read: {error}") from None
+    if not isinstance(tree, dict):
+        raise ModelError(f"model {model}: {name} holds no object")
+    return tree
+
+
+def _token_text(token: Any) -> str | None:
+    """A token of tokenizer_config.json, written as its text or as an object that holds it."""
+    if isinstance(token, dict):
+        token = token.get("content")
+    return token if isinstance(token, str) and token else None

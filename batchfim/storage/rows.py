@@ -22,8 +22,8 @@ _BUFFER_BYTES = 1 << 20
 
 
 def columns_to_read(columns: Columns, kept: Iterable[str]) -> list[str]:
-    """What rides along, and the two texts, each once."""
-    return list(dict.fromkeys([*kept, columns.prefix, columns.suffix]))
+    """What rides along, and what the records are made of, each once."""
+    return list(dict.fromkeys([*kept, *columns.names.values()]))
 
 
 class RowReader:

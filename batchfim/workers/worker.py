@@ -122,7 +122,8 @@ class Worker:
         started_s = time.monotonic()
         columns = self._config.input.columns
         holes: dict[int, Hole] = {}
-        for row, hole in enumerate(read_holes(work.rows, columns.prefix, columns.suffix)):
+        read = read_holes(work.rows, columns.prefix, columns.suffix, columns.others)
+        for row, hole in enumerate(read):
             if isinstance(hole, Fault):
                 where = f"{lease.shard.path}, row {lease.shard.start + row}: "
                 work.completions[row] = self._samples(Status.REJECTED, hole.reason, where)
@@ -139,7 +140,9 @@ class Worker:
             )
         ]
         prompts = self._infiller.encoder.encode(
-            [hole.prefix for hole in holes.values()], [hole.suffix for hole in holes.values()]
+            [hole.prefix for hole in holes.values()],
+            [hole.suffix for hole in holes.values()],
+            [hole.around for hole in holes.values()],
         )
         for row, prompt in zip(holes, prompts, strict=True):
             if isinstance(prompt, TooLong):
@@ -277,6 +280,7 @@ def _completion(prompt: Prompt, sample: int, generation: Generation, middle: Mid
         kept_tokens=middle.kept_tokens,
         truncated_prefix_tokens=prompt.truncated_prefix_tokens,
         truncated_suffix_tokens=prompt.truncated_suffix_tokens,
+        truncated_context_tokens=prompt.truncated_context_tokens,
         queue_s=timing.queue_s,
         ttft_s=timing.ttft_s,
         tpot_s=timing.tpot_s,

@@ -25,9 +25,15 @@ def starcoder2(starcoder2_path: Path) -> TextTokenizer:
 
 
 @pytest.fixture(scope="session")
-def codellama() -> TextTokenizer:
-    path = shared_data("tokenizers/codellama/tokenizer.json")
-    return TextTokenizer(path.read_text(encoding="utf8"))
+def codellama_path() -> Path:
+    return shared_data("tokenizers/codellama/tokenizer.json")
+
+
+@pytest.fixture(scope="session")
+def codellama(codellama_path: Path) -> TextTokenizer:
+    return TextTokenizer(
+        codellama_path.read_text(encoding="utf8"), CATALOG["codellama"].control_texts()
+    )
 
 
 @pytest.fixture(scope="session")

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import yaml
 from pydantic import ValidationError
 
 from batchfim.errors import ConfigError, ModelError
 from batchfim.formats.catalog import CATALOG
-from batchfim.formats.encoder import Encoder, Prompt
+from batchfim.formats.encoder import Encoder, Prompt, TooLong
 from batchfim.formats.format import Format
+from batchfim.formats.surroundings import Surroundings
 from batchfim.formats.tokenizer import TextTokenizer
 from tests.formats.tiny import STARCODER_CONTROLS, tiny_json
 
@@ -73,13 +75,6 @@ def test_bos_counts_against_the_context(mistral: TextTokenizer) -> None:
     assert prompt.token_ids[0] == 256
 
 
-@pytest.mark.parametrize("name", CATALOG)
-def test_families_of_the_catalog_prepend_nothing(name: str) -> None:
-    form = CATALOG[name]
-    assert form.layout("psm")[0] in ("<fim_prefix>", "<fim-prefix>")
-    assert form.layout("spm_v2")[-1] == "{prefix}"
-
-
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [
@@ -96,3 +91,66 @@ def test_families_of_the_catalog_prepend_nothing(name: str) -> None:
 def test_a_format_that_cannot_be_meant_is_refused(change: dict[str, Any], complaint: str) -> None:
     with pytest.raises(ValidationError, match=complaint):
         Format(**(CODESTRAL | change))
+
+
+OWN = """
+layouts:
+  own:
+    - {text: "# {path} ({language})\\n"}
+    - "[SUFFIX]"
+    - "{suffix}"
+    - "[PREFIX]"
+    - "{prefix}"
+order: own
+stops: [</s>]
+"""
+
+
+def test_literal_text_in_a_layout_is_text(mistral: TextTokenizer) -> None:
+    form = Format(**yaml.safe_load(OWN))
+    around = Surroundings(path="[PREFIX]{language}.py", language="{path}")
+    encoder = Encoder(form, None, mistral)
+    pieces = encoder.pieces("p", "s", around)
+    header = "# [PREFIX]{language}.py ({path})\n"  # filled in once, and never a sentinel
+    assert [piece.kind for piece in pieces] == ["text", "sentinel", "suffix", "sentinel", "prefix"]
+    assert pieces[0].text == header
+    assert pieces[0].token_ids == mistral.encode([header])[0]
+    (prompt,) = encoder.encode(["p"], ["s"], [around])
+    assert isinstance(prompt, Prompt)
+    assert prompt.token_ids.tolist() == [i for piece in pieces for i in piece.token_ids]
+
+
+def test_a_path_longer_than_the_context_is_too_long(mistral: TextTokenizer) -> None:
+    encoder = Encoder(Format(**yaml.safe_load(OWN)), None, mistral, max_prompt_tokens=20)
+    header = "# " + "x" * 30 + " ()\n"
+    (found,) = encoder.encode(["p"], ["s"], [Surroundings(path="x" * 30)])
+    assert found == TooLong(prompt_tokens=len(header) + len("ps") + 2, budget_tokens=20)
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"layouts": {"sp": ["{context}", "{prefix}", "{suffix}"]}}, "context_file is not set"),
+        ({"layouts": {"sp": ["{prefix}", "{masks}", "{suffix}"]}}, "mask is not set"),
+        ({"layouts": {"sp": [{"text": "{text}"}, "{prefix}", "{suffix}"]}}, "context_file alone"),
+        ({"layouts": {"sp": [{"txt": "a"}, "{prefix}", "{suffix}"]}}, "txt"),
+        ({"leading_space": ["middle"]}, "leading_space"),
+        ({"engine": "llama.cpp"}, "engine"),
+    ],
+)
+def test_more_that_cannot_be_meant(change: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(ValidationError, match=complaint):
+        Format(**(CODESTRAL | change))
+
+
+def test_stops_a_tokenizer_may_lack(mistral: TextTokenizer) -> None:
+    form = Format(**CODESTRAL, more_stops=("[SUFFIX]", "<|gone|>"))
+    assert Encoder(form, None, mistral).stop_token_ids == (257, 259)
+
+
+def test_bos_as_the_tokenizer_puts_it(mistral: TextTokenizer) -> None:
+    form = Format(**(CODESTRAL | {"bos": "{tokenizer}"}))
+    added = {"<s>": True, "</s>": True, "[PREFIX]": False, "[SUFFIX]": False}
+    with_bos = TextTokenizer(tiny_json(added), form.control_texts(), own_prefix=("<s>",))
+    assert Encoder(form, None, with_bos).pieces("p", "s")[0].text == "<s>"
+    assert Encoder(form, None, mistral).pieces("p", "s")[0].text == "[SUFFIX]"

@@ -38,6 +38,16 @@ def test_a_column_that_is_not_text_is_named_with_its_type(write: Write) -> None:
         opened(path)
 
 
+def test_columns_around_the_hole_are_checked_too(write: Write) -> None:
+    path = write(files=["no list"] * 3, file=[1, 2, 3])
+    with pytest.raises(InputError, match=r"'files' holds string, expected a list of \{path, text"):
+        opened(path, columns=Columns(context="files"))
+    with pytest.raises(InputError, match="column 'file' holds int64, expected text"):
+        opened(path, columns=Columns(path="file"))
+    with pytest.raises(InputError, match=r"no column 'name'.*set input\.columns\.repo"):
+        opened(path, columns=Columns(repo="name"))
+
+
 def test_files_that_differ_are_both_named_with_the_columns(write: Write) -> None:
     write("a.parquet", language=["py"] * 3)
     path = write("b.parquet", language=[1, 2, 3])

@@ -13,6 +13,7 @@ import pytest
 from batchfim.metrics.report import ShardReport
 
 OpenDesk = Callable[..., Any]
+CONTEXT = pa.list_(pa.struct({"path": pa.string(), "text": pa.string()}))
 
 
 def statuses(rows: list[dict[str, Any]]) -> str:
@@ -94,6 +95,40 @@ def test_a_long_record_is_cut_or_rejected(open_desk: OpenDesk, enabled: str, exp
     else:
         assert "the context leaves room for 60" in rows[0]["error"]
     assert rows[1]["truncated_prefix_tokens"] == 0
+
+
+def test_other_files_go_into_the_prompt(open_desk: OpenDesk) -> None:
+    files = [{"path": "a.py", "text": "A = 1\n" * 40}, {"path": "b.py", "text": "B = 2\n"}]
+    bad = pa.array([b"ok"] * 6 + [None, b"\xff"])
+    desk = open_desk(
+        "infill.order=repo_psm",
+        *(f"input.columns.{name}={name}" for name in ("context", "path", "repo")),
+        "engine.max_model_len=100",
+        "sampling.max_tokens=20",
+        context=pa.array([files, None, [], files[1:], *[[None]] * 4], CONTEXT),
+        path=bad,
+        repo=["demo"] * 8,
+    )
+    rows = desk.rows(desk.lease())
+    assert statuses(rows) == "ooooooor"
+    assert (
+        rows[7]["error"]
+        == f"{desk.path}, row 7: column 'path' is not UTF-8 text: invalid start byte"
+    )
+    dropped = [row["truncated_context_tokens"] for row in rows[:4]]
+    assert dropped[0] > 100
+    assert dropped[1:] == [0, 0, 0]
+    # Without the file that was dropped, the first row's prompt is the fourth's.
+    assert rows[0]["prompt_tokens"] == rows[3]["prompt_tokens"] > rows[1]["prompt_tokens"]
+    assert rows[1]["prompt_tokens"] == rows[2]["prompt_tokens"]
+
+
+def test_a_baseline_is_marked_in_every_row(open_desk: OpenDesk) -> None:
+    desk = open_desk("infill.order=prefix_only", suffix=[None] + ["never seen"] * 7)
+    rows = desk.rows(desk.lease())
+    assert statuses(rows) == "rooooooo"
+    assert {(row["family"], row["order"]) for row in rows} == {("none", "prefix_only")}
+    assert not any("never seen" in (row["middle"] or "") for row in rows)
 
 
 def test_the_report_accounts_for_the_part(open_desk: OpenDesk) -> None:

@@ -1,0 +1,72 @@
+"""The catalog for people and programs: the whole table, its document, and one model's verdict."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from batchfim.config import Model
+from batchfim.formats.catalog import CATALOG, OUTSIDERS
+from batchfim.formats.detect import Verdict, by_name, model_names
+from batchfim.infiller import detect_family
+from batchfim.storage.model_files import find_model
+
+
+def list_families() -> dict[str, list[dict[str, Any]]]:
+    """Every family with every field, the models without infilling, and the closed ones."""
+    outsiders = [outsider.model_dump(mode="json") for outsider in OUTSIDERS]
+    return {
+        "families": [
+            family.model_dump(mode="json") | {"decoding": family.decoding}
+            for family in CATALOG.values()
+        ],
+        "without_infilling": [row for row in outsiders if not row["closed"]],
+        "closed": [row for row in outsiders if row["closed"]],
+    }
+
+
+def explain_model(model: str) -> dict[str, Any]:
+    """Which family a model is of, and why.
+
+    A folder is judged by its name, config and tokenizer. A model id is judged by its name, without
+    the network, where the name decides; otherwise its small files are fetched.
+
+    Returns:
+        `model`, `family`, `order`, `engine`, `task`, `witnesses`, `warnings`, `tokenizer_checked`.
+
+    Raises:
+        ModelError: the model cannot infill, no family can be told, or there is no such model.
+    """
+    if model != "demo" and not Path(model).expanduser().is_dir():
+        verdict = by_name(model_names(model))
+        if verdict is not None:
+            return _row(model, verdict, verdict.family.engine, checked=False)
+    section = Model(path=model)
+    files = find_model(section, weights=False)
+    verdict = detect_family(files, section)
+    engine = verdict.family.engine_for(files.architectures)
+    return _row(model, verdict, engine, checked=True)
+
+
+def verdict_text(row: dict[str, Any]) -> str:
+    """A verdict in lines."""
+    lines = [
+        f"{row['model']}: family {row['family']}, order {row['order']}, engine {row['engine']}",
+        f"because of: {', '.join(row['witnesses'])}",
+    ]
+    if not row["tokenizer_checked"]:
+        lines.append("not checked: the tokenizer; this went by the name alone")
+    return "\n".join([*lines, *(f"warning: {warning}" for warning in row["warnings"])])
+
+
+def _row(model: str, verdict: Verdict, engine: str, *, checked: bool) -> dict[str, Any]:
+    return {
+        "model": model,
+        "family": verdict.family.family,
+        "order": verdict.family.order,
+        "engine": engine,
+        "task": verdict.family.task,
+        "witnesses": list(verdict.witnesses),
+        "warnings": list(verdict.warnings),
+        "tokenizer_checked": checked,
+    }

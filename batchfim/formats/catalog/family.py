@@ -1,0 +1,89 @@
+"""What the catalog says of a family besides its format, and of the models outside all families."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from batchfim.formats.format import Format
+
+Evidence = Literal["real vocabulary", "library", "documentation", "unverified"]
+FactGroup = Literal["sentinels", "layouts", "bos", "stops", "context", "architecture"]
+
+
+class _Named(BaseModel):
+    """Models told by their names."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    names: tuple[str, ...] = Field(min_length=1, description="Regular expressions, lower case.")
+
+    @field_validator("names")
+    @classmethod
+    def _compiles(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            re.compile(name)
+        return names
+
+    def match(self, names: tuple[str, ...]) -> str | None:
+        """The first of a model's names that is meant, if any is."""
+        return next((name for name in names if _found(self.names, name)), None)
+
+
+class Variant(_Named):
+    """Models of a family that are refused, or used with a warning."""
+
+    reason: str
+
+
+class Outsider(_Named):
+    """Models that have no infilling format; `closed`: nobody outside can run them at all."""
+
+    title: str
+    reason: str
+    closed: bool = False
+    source: str
+    evidence: Evidence = "documentation"
+
+
+class Family(Format):
+    """A format, the models that have it, and how what is said here was learnt."""
+
+    model_ids: tuple[str, ...] = Field(
+        min_length=1, description="Regular expressions, searched in a lower-case model name."
+    )
+    refused: tuple[Variant, ...] = ()
+    warned: tuple[Variant, ...] = ()
+    architectures: tuple[str, ...] = ()
+    vllm_architectures: tuple[str, ...] = Field(
+        (), description="Of a family for Transformers: what vLLM does run."
+    )
+    tokenizer: Literal["byte-level", "sentencepiece", "unigram"] = "byte-level"
+    special: bool = Field(True, description="Whether the sentinels are flagged special.")
+    normalizes: str | None = Field(
+        None, description="What the tokenizer does to any text before it."
+    )
+    evidence: dict[FactGroup, Evidence]
+    notes: str = ""
+
+    @property
+    def decoding(self) -> str:
+        """How a middle becomes text."""
+        cut = "cut at the first stop, control tokens left out, "
+        if self.tokenizer == "byte-level":
+            return cut + "bytes joined"
+        return cut + "bytes joined, a leading space kept"
+
+    def match(self, names: tuple[str, ...]) -> str | None:
+        """The first of a model's names that belongs to the family, if any does."""
+        return next((name for name in names if _found(self.model_ids, name)), None)
+
+    def engine_for(self, architectures: tuple[str, ...]) -> Literal["vllm", "transformers"]:
+        """What runs a model with these `architectures` in its config.json."""
+        return "vllm" if set(architectures) & set(self.vllm_architectures) else self.engine
+
+
+def _found(patterns: tuple[str, ...], name: str) -> bool:
+    return any(re.search(pattern, name) for pattern in patterns)

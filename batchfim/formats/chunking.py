@@ -1,0 +1,47 @@
+"""How texts are handed to a tokenizer: so much at a time that memory stays bounded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+_BATCH_CHARACTERS = 1 << 18
+
+
+def batches(prefixes: Sequence[str], suffixes: Sequence[str]) -> Iterator[tuple[int, int]]:
+    """Row ranges of about a quarter million characters of text, one record at least."""
+    start = characters = 0
+    for end, (prefix, suffix) in enumerate(zip(prefixes, suffixes, strict=True), 1):
+        characters += len(prefix) + len(suffix)
+        if characters >= _BATCH_CHARACTERS:
+            yield start, end
+            start, characters = end, 0
+    if start < len(prefixes):
+        yield start, len(prefixes)
+
+
+def chunks(text: str, characters: int) -> Iterator[str]:
+    """Pieces of a long text, cut where a line ends and no tokenizer joins what is on both sides."""
+    start = 0
+    while start < len(text):
+        end = start + characters
+        if end < len(text):
+            end = _cut_before(text, start, end)
+        yield text[start:end]
+        start = end
+
+
+def _cut_before(text: str, start: int, end: int) -> int:
+    """The last place at a newline where cutting changes no id; `end` where there is none.
+
+    Byte-level tokenizers split text by a pattern first, and SentencePiece's have newlines as bytes:
+    none joins a newline with a letter that follows it, nor with a letter or digit before it. Some
+    join it with blanks that follow, others with punctuation before it.
+    """
+    at = text.rfind("\n", start, end)
+    while at > start:
+        if not text[at + 1].isspace():
+            return at + 1
+        if text[at - 1].isalnum():
+            return at
+        at = text.rfind("\n", start, at)
+    return end

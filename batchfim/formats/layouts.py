@@ -1,0 +1,88 @@
+"""A format's layout, looked up in one model's tokenizer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from batchfim.errors import ConfigError, ModelError
+from batchfim.formats.format import (
+    CONTEXT_SLOT,
+    MASKS_SLOT,
+    SLOTS,
+    TOKENIZERS_OWN,
+    Format,
+    Layout,
+    Text,
+)
+from batchfim.formats.tokenizer import TextTokenizer
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A sentinel and its id."""
+
+    text: str
+    token_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class FixedText:
+    """Literal text and its ids."""
+
+    text: str
+    token_ids: tuple[int, ...]
+
+
+# A str is a slot's name: prefix, suffix, context. A Text still has fields to fill.
+Part = Token | FixedText | Text | str
+
+
+def look_up(form: Format, order: str, tokenizer: TextTokenizer) -> dict[str, int]:
+    """Ids of an order's sentinels and of the format's stops, by their texts.
+
+    Raises:
+        ModelError: what the tokenizer lacks, named.
+    """
+    wanted = form.sentinels(order) | set(form.stops)
+    missing = sorted(text for text in wanted if text not in tokenizer)
+    if missing:
+        raise ModelError(
+            f"family {form.family}: the model's tokenizer has no {', '.join(map(repr, missing))}; "
+            "is model.family right, and was this model trained to infill?"
+        )
+    wanted |= {text for text in form.more_stops if text in tokenizer}
+    return {text: tokenizer.token_id(text) for text in wanted}
+
+
+def compile_layout(
+    layout: Layout, form: Format, ids: dict[str, int], tokenizer: TextTokenizer, masks: int | None
+) -> tuple[Part, ...]:
+    """The parts of a prompt, in order, with everything looked up and encoded that can be.
+
+    Raises:
+        ConfigError: the layout has masks, and how many was not said.
+    """
+    parts: list[Part] = []
+    for piece in layout:
+        if isinstance(piece, Text):
+            parts.append(_text(piece, tokenizer))
+        elif piece in SLOTS or piece == CONTEXT_SLOT:
+            parts.append(piece.strip("{}"))
+        elif piece == TOKENIZERS_OWN:
+            parts += [Token(text, tokenizer.token_id(text)) for text in tokenizer.own_prefix()]
+        elif piece == MASKS_SLOT:
+            if masks is None or form.mask is None:
+                raise ConfigError(
+                    f"family {form.family} fills a given number of masks; set infill.masks"
+                )
+            parts += [Token(form.mask, ids[form.mask])] * masks
+        else:
+            parts.append(Token(piece, ids[piece]))
+    return tuple(parts)
+
+
+def _text(piece: Text, tokenizer: TextTokenizer) -> Part:
+    if piece.fields():
+        return piece
+    (ids,) = tokenizer.encode([piece.text])
+    return FixedText(piece.text, tuple(ids))

@@ -1,0 +1,81 @@
+"""Changes to the JSON of a tokenizer, none of which changes an id.
+
+The library's `encode_special_tokens` ("split special tokens") leaves added tokens that are not
+special alone, so `<|fim_middle|>` of Qwen2.5 or DeepSeek's sentinels would still match inside a
+user's text: here every control token is flagged `special`. Flags change no id; deleting the entries
+would shift every later one. A unigram model also finds its control tokens by itself, as pieces of
+its vocabulary: here they get names that no text can spell.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Collection
+from typing import Any
+
+# Added tokens of this shape steer a model. Others (runs of spaces, single characters) are text.
+_CONTROL_SHAPE = re.compile(r"\u2581?<.+>|\[[A-Z_]+\]", re.DOTALL)
+Tree = dict[str, Any]
+
+
+def is_control(token: Tree, wanted: Collection[str]) -> bool:
+    """Whether an added token steers the model, rather than being text of a user's kind."""
+    text = token["content"]
+    return token["special"] or text in wanted or bool(_CONTROL_SHAPE.fullmatch(text))
+
+
+def for_text(tree: Tree, control_texts: Collection[str]) -> Tree:
+    """The tokenizer in which, with `encode_special_tokens`, no text becomes a control token."""
+    patched = copy.copy(tree)
+    patched["added_tokens"] = [
+        token | {"special": is_control(token, control_texts)}
+        for token in tree.get("added_tokens") or []
+    ]
+    controls = {token["content"] for token in patched["added_tokens"] if token["special"]}
+    model = tree["model"]
+    if model.get("type") == "Unigram":
+        vocabulary = [
+            # No text reaches the model with a space in it: spaces are split at, or made U+2581.
+            [f" {place} " if text in controls else text, score]
+            for place, (text, score) in enumerate(model["vocab"])
+        ]
+        patched["model"] = model | {"vocab": vocabulary}
+        patched["added_tokens"] = [
+            token | {"content": f" {token['id']} "} if token["special"] else token
+            for token in patched["added_tokens"]
+        ]
+    return patched
+
+
+def without_leading_space(tree: Tree) -> Tree:
+    """The tokenizer that puts no space before a text, as SentencePiece's do (dummy prefix).
+
+    Equal to encoding an anchor before the text and dropping the anchor's ids, as the reference
+    code of CodeLlama (`llama/tokenizer.py`, `encode_infilling`) and of mistral-common does.
+    """
+    return tree | {
+        "normalizer": _without_prepend(tree.get("normalizer")),
+        "pre_tokenizer": _unprefixed(tree.get("pre_tokenizer")),
+    }
+
+
+def _without_prepend(node: Tree | None) -> Tree | None:
+    if node is None or node["type"] == "Prepend":
+        return None
+    if node["type"] == "Sequence":
+        kept = [_without_prepend(child) for child in node["normalizers"]]
+        return node | {"normalizers": [child for child in kept if child is not None]}
+    return node
+
+
+def _unprefixed(node: Tree | None) -> Tree | None:
+    if node is None:
+        return None
+    if node["type"] == "Sequence":
+        return node | {"pretokenizers": [_unprefixed(child) for child in node["pretokenizers"]]}
+    if node["type"] == "Metaspace":
+        return {k: v for k, v in node.items() if k != "add_prefix_space"} | {
+            "prepend_scheme": "never"
+        }
+    return node | {"add_prefix_space": False} if node["type"] == "ByteLevel" else node

@@ -1,0 +1,86 @@
+"""The bytes a token stands for, so that ids are joined as bytes and only then read as text.
+
+The library decodes a run of byte tokens to U+FFFD, every one of them, if any is out of place, and
+its SentencePiece decoders drop the first space. Neither may happen to a middle.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from tokenizers import Tokenizer
+
+_BYTE = re.compile(r"<0x([0-9A-Fa-f]{2})>")
+_SPACE = "\u2581"
+
+
+def byte_alphabet() -> dict[str, int]:
+    """GPT-2's characters for bytes: printable ones stand for themselves, others come after 255."""
+    printable = [*range(ord("!"), 127), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    others = [byte for byte in range(256) if byte not in set(printable)]
+    alphabet = {chr(byte): byte for byte in printable}
+    return alphabet | {chr(256 + place): byte for place, byte in enumerate(others)}
+
+
+class TokenBytes:
+    """Bytes of tokens for one tokenizer; immutable."""
+
+    def __init__(self, tree: dict[str, Any], tokenizer: Tokenizer) -> None:
+        """Find out how tokens are spelled, from the decoder of a `tokenizer.json`."""
+        self._tokenizer = tokenizer
+        self._added = {token["id"]: token["content"] for token in tree.get("added_tokens") or []}
+        kinds = _kinds(tree.get("decoder"))
+        self._alphabet = byte_alphabet() if "ByteLevel" in kinds else None
+        self._byte_fallback = "ByteFallback" in kinds or bool(tree["model"].get("byte_fallback"))
+        self._spaced = bool({"Metaspace", "Replace"} & kinds)
+
+    def join(self, token_ids: Iterable[int]) -> bytes:
+        """Bytes of the tokens, in order."""
+        return b"".join(self._one(token_id) for token_id in token_ids)
+
+    def text(self, token_ids: Iterable[int]) -> str:
+        """Text of the tokens; a character that the last ones only begin is left out."""
+        return codecs.getincrementaldecoder("utf8")("replace").decode(self.join(token_ids))
+
+    def _one(self, token_id: int) -> bytes:
+        if token_id in self._added:
+            return str(self._added[token_id]).encode()
+        token = self._tokenizer.id_to_token(token_id)
+        if token is None:
+            return b""  # models have more ids than their tokenizers have tokens
+        if self._alphabet is not None:
+            return _spell(token, self._alphabet)
+        match = _BYTE.fullmatch(token) if self._byte_fallback else None
+        if match:
+            return bytes([int(match[1], 16)])
+        return (token.replace(_SPACE, " ") if self._spaced else token).encode()
+
+
+def starts_inside_character(data: bytes) -> bool:
+    """Whether the first byte continues a character."""
+    return bool(data) and data[0] & 0xC0 == 0x80
+
+
+def ends_inside_character(data: bytes) -> bool:
+    """Whether the last bytes begin a character that is not complete."""
+    decoder = codecs.getincrementaldecoder("utf8")("replace")
+    decoder.decode(data[-4:])
+    return bool(decoder.getstate()[0])
+
+
+def _spell(token: str, alphabet: dict[str, int]) -> bytes:
+    try:
+        return bytes([alphabet[character] for character in token])
+    except KeyError:
+        return token.encode()  # a token that stands for itself, as some old vocabularies have
+
+
+def _kinds(node: dict[str, Any] | None) -> set[str]:
+    if node is None:
+        return set()
+    if node["type"] == "Sequence":
+        return {kind for child in node["decoders"] for kind in _kinds(child)}
+    return {node["type"]}

@@ -1,0 +1,124 @@
+"""A model folder's tokenizer as the text of a `tokenizer.json`, whatever files it comes in."""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+from typing import Any
+
+from batchfim.errors import ModelError
+from batchfim.formats.convert import from_ranks, from_sentencepiece
+
+# What the hub may be asked for besides tokenizer.json.
+TOKENIZER_FILES = [
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.json",
+    "vocab.txt",
+    "merges.txt",
+    "tekken.json",
+    "*.model",
+    "tokenizer.model.v*",
+    "tokenization_*.py",
+]
+
+
+def read_tokenizer(folder: Path, *, trust_remote_code: bool = False) -> str:
+    """The tokenizer of a model folder.
+
+    Taken in this order: `tokenizer.json`; Mistral's `tekken.json` and `tokenizer.model.v*`, which
+    carry all they need; anything else that Transformers can load and convert.
+
+    Raises:
+        ModelError: no tokenizer, one that needs `model.trust_remote_code`, or cannot be converted.
+    """
+    if (folder / "tokenizer.json").exists():
+        return _text(folder / "tokenizer.json")
+    if (folder / "tekken.json").exists():
+        return _from_tekken(folder / "tekken.json")
+    mistral = sorted(folder.glob("tokenizer.model.v*"))
+    if mistral:
+        return _from_sentencepiece(mistral[-1])
+    if not any(file for pattern in TOKENIZER_FILES[4:] for file in folder.glob(pattern)):
+        raise ModelError(f"{folder} has no tokenizer.json, and nothing else that is a tokenizer")
+    return _from_transformers(folder, trust_remote_code)
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ModelError(f"{file} cannot be read: {error}") from None
+
+
+def _from_sentencepiece(file: Path) -> str:
+    sentencepiece = _import("sentencepiece", file)
+    try:
+        processor = sentencepiece.SentencePieceProcessor(str(file))
+    except (OSError, RuntimeError) as error:
+        raise ModelError(f"{file} is not a SentencePiece model: {error}") from None
+    return from_sentencepiece(processor)
+
+
+def _from_tekken(file: Path) -> str:
+    try:
+        tree = json.loads(_text(file))
+        settings = tree["config"]
+        num_special = settings["default_num_special_tokens"]
+        entries = tree["vocab"][: settings["default_vocab_size"] - num_special]
+        ranks = {base64.b64decode(entry["token_bytes"]): entry["rank"] for entry in entries}
+        special = {entry["token_str"]: entry["rank"] for entry in tree.get("special_tokens") or []}
+        return from_ranks(
+            ranks, settings["pattern"], special or _tekken_defaults(file), num_special
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelError(f"{file} is not a tekken tokenizer: {error!r}") from None
+
+
+def _tekken_defaults(file: Path) -> dict[str, int]:
+    """The control tokens of files that do not list them."""
+    tekken = _import("mistral_common.tokens.tokenizers.tekken", file)
+    tokens = tekken.Tekkenizer.DEPRECATED_SPECIAL_TOKENS
+    return {str(getattr(t["token_str"], "value", t["token_str"])): t["rank"] for t in tokens}
+
+
+def _from_transformers(folder: Path, trust_remote_code: bool) -> str:
+    transformers = _import("transformers", folder)
+    try:
+        tokenizer = transformers.AutoTokenizer.from_pretrained(
+            str(folder), trust_remote_code=trust_remote_code, local_files_only=True
+        )
+    except Exception as error:  # every tokenizer class raises what it likes
+        hint = (
+            "" if trust_remote_code else "; if it has code of its own, set model.trust_remote_code"
+        )
+        raise ModelError(f"{folder}: its tokenizer cannot be loaded: {error}{hint}") from None
+    if hasattr(tokenizer, "backend_tokenizer"):
+        return str(tokenizer.backend_tokenizer.to_str())
+    return _from_tiktoken(folder, tokenizer)
+
+
+def _from_tiktoken(folder: Path, tokenizer: Any) -> str:
+    """Of tokenizers written in Python around a tiktoken encoding (CodeGen2.5, CodeGeeX4)."""
+    found = [v for v in vars(tokenizer).values() if hasattr(v, "_mergeable_ranks")]
+    if not found:
+        raise ModelError(
+            f"{folder}: {type(tokenizer).__name__} is written in Python and is not built on "
+            "tiktoken; save it as a tokenizer.json"
+        )
+    special = dict(found[0]._special_tokens) | dict(tokenizer.get_added_vocab())
+    return from_ranks(found[0]._mergeable_ranks, found[0]._pat_str, special)
+
+
+def _import(name: str, needed_by: Path) -> Any:
+    import importlib
+
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        raise ModelError(
+            f"{needed_by}: reading this tokenizer needs the Python package {name.split('.')[0]}"
+        ) from None

@@ -1,0 +1,114 @@
+"""Other files in the prompt: where they go, which are dropped, and what a job must set for them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from batchfim.config import JobConfig
+from batchfim.config_file import load_config
+from batchfim.errors import ConfigError
+from batchfim.formats.budget import files_dropped
+from batchfim.formats.catalog import CATALOG
+from batchfim.formats.encoder import Encoder, Prompt
+from batchfim.formats.surroundings import ContextFile, Surroundings
+from batchfim.infiller import open_infiller
+from tests.formats.tiny import tiny_for
+
+FILES = tuple(ContextFile(f"{i}.py", str(i) * 20) for i in range(4))
+AROUND = Surroundings(path="main.py", repo="demo", context=FILES)
+TOKENIZER = tiny_for(CATALOG["starcoder2"])
+FILE_SIZE = 1 + len("0.py\n") + 20  # <file_sep>, then one token a byte
+REST = len("demo") + len("main.py\n") + 5  # and <repo_name> <file_sep> and three sentinels
+
+
+def encode(size: int | None, prefix: str = "p" * 10, suffix: str = "s" * 10) -> Prompt:
+    encoder = Encoder(CATALOG["starcoder2"], "repo_psm", TOKENIZER, max_prompt_tokens=size)
+    (prompt,) = encoder.encode([prefix], [suffix], [AROUND])
+    assert isinstance(prompt, Prompt)
+    return prompt
+
+
+@given(sizes=st.lists(st.integers(0, 50), max_size=8), room=st.integers(-20, 300))
+def test_no_more_files_go_than_must(sizes: list[int], room: int) -> None:
+    dropped = files_dropped(sizes, room)
+    assert sum(sizes[dropped:]) <= max(room, 0)
+    assert dropped == 0 or sum(sizes[dropped - 1 :]) > room
+
+
+def test_all_fits() -> None:
+    prompt = encode(REST + 20 + 4 * FILE_SIZE)
+    assert len(prompt.token_ids) == REST + 20 + 4 * FILE_SIZE
+    assert prompt.truncated_context_tokens == 0
+
+
+def test_the_farthest_files_go_first_and_whole() -> None:
+    prompt = encode(REST + 20 + 3 * FILE_SIZE - 1)
+    assert prompt.truncated_context_tokens == 2 * FILE_SIZE
+    assert (prompt.truncated_prefix_tokens, prompt.truncated_suffix_tokens) == (0, 0)
+    text = TOKENIZER.decode(prompt.token_ids)
+    assert text == f"demo2.py\n{'2' * 20}3.py\n{'3' * 20}main.py\n{'p' * 10}{'s' * 10}"
+
+
+def test_every_file_goes_before_a_token_of_prefix_or_suffix() -> None:
+    prompt = encode(REST + 16)
+    assert prompt.truncated_context_tokens == 4 * FILE_SIZE
+    assert (prompt.truncated_prefix_tokens, prompt.truncated_suffix_tokens) == (0, 4)
+    assert TOKENIZER.decode(prompt.token_ids) == f"demomain.py\n{'p' * 10}{'s' * 6}"
+    assert len(prompt.token_ids) == REST + 16
+
+
+def test_as_prefix_puts_plain_text_into_any_layout() -> None:
+    form = CATALOG["starcoder2"].with_context_as_prefix("spm_v2")
+    encoder = Encoder(form, "spm_v2", TOKENIZER)
+    around = Surroundings(context=(ContextFile("a.py", "A"), ContextFile("<fim_middle>", "B\n")))
+    text = "".join(piece.text for piece in encoder.pieces("p", "s", around))
+    assert text == "<fim_prefix><fim_suffix>s<fim_middle>a.py\nA\n<fim_middle>\nB\n\np"
+    kinds = [piece.kind for piece in encoder.pieces("p", "s", around)]
+    assert kinds == ["sentinel"] * 2 + ["suffix", "sentinel", "text", "text", "prefix"]
+    repository = CATALOG["starcoder2"].with_context_as_prefix("repo_psm")
+    assert repository.layouts["repo_psm"].count("{context}") == 1
+
+
+def test_no_space_inside_a_run_of_text() -> None:
+    codellama = CATALOG["codellama"]
+    assert codellama.has_leading_space("psm", "prefix")
+    assert not codellama.has_leading_space("psm", "suffix")
+    assert not codellama.with_context_as_prefix("psm").has_leading_space("psm", "prefix")
+
+
+def job(*sets: str) -> JobConfig:
+    flags: dict[str, Any] = {"input.paths": ["in"], "output.path": "out", "model.path": "demo"}
+    return load_config(None, flags, sets)
+
+
+@pytest.mark.parametrize(
+    ("sets", "complaint"),
+    [
+        (["input.columns.context=files"], r"'psm' .* starcoder2 .*infill\.order to repo_psm, or"),
+        (["infill.order=repo_psm"], r"needs input\.columns\.context, .*path, .*repo"),
+        (["infill.context=as_prefix"], r"set input\.columns\.context"),
+        (
+            ["infill.context=as_prefix", "infill.order=sp", "input.columns.context=files"],
+            "starcoder2 has psm",
+        ),
+        (
+            ["input.columns.context=files", "infill.order=prefix_only"],
+            r"family none has no place for it; set infill\.context",
+        ),
+    ],
+)
+def test_a_job_that_cannot_be_meant_is_refused_at_start(sets: list[str], complaint: str) -> None:
+    with pytest.raises(ConfigError, match=complaint):
+        open_infiller(job(*sets), weights=False)
+
+
+def test_a_job_with_context() -> None:
+    columns = [f"input.columns.{name}={name}" for name in ("context", "path", "repo")]
+    infiller = open_infiller(job("infill.order=repo_psm", *columns), weights=False)
+    assert infiller.encoder.order == "repo_psm"
+    plain = open_infiller(job("infill.context=as_prefix", columns[0]), weights=False)
+    assert plain.encoder.layout[:3] == ("<fim_prefix>", "{context}", "{prefix}")
