@@ -29,7 +29,8 @@ train-demo: $(READY)
 # CPU (torchvision, torchaudio, torchcodec). The CPU build of torch may not be on the configured
 # index, and then comes from PyTorch's own.
 $(READY): requirements/cpu.txt requirements/dev.txt requirements/torch-cpu.txt pyproject.toml
-	$(PYTHON) -m venv $(VENV)
+	$(PYTHON) -m venv $(VENV) || { echo "no venv module: on Debian or Ubuntu," \
+		"apt-get install python3.11-venv" >&2; exit 1; }
 	$(BIN)/pip install --quiet --no-deps -r requirements/torch-cpu.txt || \
 		$(BIN)/pip install --quiet --no-deps -r requirements/torch-cpu.txt --index-url $(TORCH_INDEX)
 	$(BIN)/pip install --quiet --no-deps -r requirements/cpu.txt -r requirements/dev.txt

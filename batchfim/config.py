@@ -7,29 +7,69 @@ job may be resumed with other workers, memory or storage credentials.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    model_validator,
+)
 
 from batchfim.formats.format import Format
+from batchfim.records import is_unicode
 
 # Engine arguments that change how fast records are computed, not which record is computed.
 SPEED_ONLY_ENGINE_ARGS = frozenset(
     {
         "block_size",
-        "disable_log_stats",
         "distributed_executor_backend",
         "enable_chunked_prefill",
         "enable_prefix_caching",
         "gpu_memory_utilization",
-        "kv_cache_memory_bytes",
         "max_num_batched_tokens",
         "max_num_seqs",
         "pipeline_parallel_size",
         "tensor_parallel_size",
     }
 )
+
+
+# Engine arguments with a setting of their own, or on which the engine's adapter relies.
+OWNED_ENGINE_ARGS = {
+    "disable_log_stats": "the timings of each record come with the statistics",
+    "generation_config": "sampling is what the section sampling says",
+    "kv_cache_memory_bytes": "use engine.kv_cache_gib",
+    "max_model_len": "use engine.max_model_len",
+    "model": "use model.path",
+    "revision": "use model.revision",
+    "skip_tokenizer_init": "prompts are encoded outside the engine",
+    "tokenizer": "use model.path",
+    "trust_remote_code": "use model.trust_remote_code",
+}
+_SECRET = re.compile("token$|secret|password|key$", re.IGNORECASE)
+_USERINFO = re.compile("://[^/@]*:[^/@]*@")  # `abfss://container@account` holds none
+
+
+def _no_credentials(path: str) -> str:
+    if not is_unicode(path):
+        raise ValueError("not a UTF-8 name")
+    if _USERINFO.search(path):
+        raise ValueError(
+            "credentials in a URL would end up in the ledger; give them by the environment"
+        )
+    return path
+
+
+def _as_list(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+Place = Annotated[str, Field(min_length=1), AfterValidator(_no_credentials)]
 
 
 class Section(BaseModel):
@@ -65,11 +105,11 @@ class Columns(Section):
 class Input(Section):
     """Where the records are."""
 
-    paths: tuple[str, ...] = Field(
+    paths: Annotated[tuple[Place, ...], BeforeValidator(_as_list)] = Field(
         min_length=1, description="Parquet files, folders or globs; local paths or URLs."
     )
     columns: Columns = Columns()
-    keep: tuple[str, ...] | None = Field(
+    keep: Annotated[tuple[str, ...] | None, BeforeValidator(_as_list)] = Field(
         None, description="Columns that ride along to the output; unset: every input column."
     )
 
@@ -77,14 +117,14 @@ class Input(Section):
 class Output(Section):
     """Where the results go."""
 
-    path: str = Field(description="Folder for the parts and the ledger; a local path or a URL.")
+    path: Place = Field(description="Folder for the parts and the ledger; a local path or a URL.")
     compression: Literal["zstd", "snappy", "gzip", "none"] = "zstd"
 
 
 class Model(Section):
     """Which model fills the holes."""
 
-    path: str = Field(description="Folder, model id, or `demo` for the model that ships here.")
+    path: Place = Field(description="Folder, model id, or `demo` for the model that ships here.")
     family: str | None = Field(None, description="Infilling family; unset: detected.")
     revision: str | None = Field(None, description="Revision of a model id.")
     trust_remote_code: bool = Field(False, description="Let the model run its own Python code.")
@@ -117,6 +157,13 @@ class Engine(Section):
         default_factory=dict, description="Any other vLLM engine argument, passed through."
     )
     simulated: Simulated = Simulated()
+
+    @model_validator(mode="after")
+    def _one_place_for_each_setting(self) -> Engine:
+        for name, instead in OWNED_ENGINE_ARGS.items():
+            if name in self.args:
+                raise ValueError(f"args.{name} is not to be given here: {instead}")
+        return self
 
 
 class Truncation(Section):
@@ -178,6 +225,9 @@ class Schedule(Section):
     in_flight_tokens: int = Field(1 << 20, gt=0, description="Prompt tokens in an engine at once.")
     task_attempts: int = Field(3, gt=0, description="Attempts of a shard whose work raises.")
     worker_losses: int = Field(5, gt=0, description="Workers a shard may lose.")
+    start_attempts: int = Field(
+        3, gt=0, description="Starts in a row that may fail, once one was up."
+    )
     record_attempts: int = Field(3, gt=0, description="Attempts of a record the engine failed on.")
 
 
@@ -217,7 +267,11 @@ class JobConfig(Section):
 
     def fingerprint_fields(self) -> dict[str, Any]:
         """What decides a record's output; two configs that agree here are one job."""
-        args = {k: v for k, v in self.engine.args.items() if k not in SPEED_ONLY_ENGINE_ARGS}
+        args = {
+            name: value
+            for name, value in self.engine.args.items()
+            if name not in SPEED_ONLY_ENGINE_ARGS and not _SECRET.search(name)
+        }
         return {
             "columns": self.input.columns.model_dump(),
             "keep": self.input.keep,
@@ -230,6 +284,15 @@ class JobConfig(Section):
             "infill": self.infill.model_dump(),
             "sampling": self.sampling.model_dump(),
         }
+
+    def public_dump(self) -> dict[str, Any]:
+        """The config as the ledger and logs may show it."""
+        dump = self.model_dump(mode="json")
+        dump["engine"]["args"] = {
+            name: "(hidden)" if _SECRET.search(name) else value
+            for name, value in dump["engine"]["args"].items()
+        }
+        return dump
 
 
 def demo_model_path() -> Path:

@@ -13,6 +13,21 @@ from pydantic import BaseModel, ValidationError
 from batchfim.config import JobConfig
 from batchfim.errors import ConfigError
 
+_FLAGS = {
+    "input": " (--input)",
+    "input.paths": " (--input)",
+    "output": " (--output)",
+    "output.path": " (--output)",
+    "model": " (--model)",
+    "model.path": " (--model)",
+}
+_EXPECTED = {
+    "model_type": "a section with keys of its own",
+    "model_attributes_type": "a section with keys of its own",
+    "tuple_type": "a list",
+    "dict_type": "keys and values",
+}
+
 
 def load_config(
     path: Path | None, flags: Mapping[str, Any] | None = None, sets: Iterable[str] = ()
@@ -27,6 +42,8 @@ def load_config(
     Raises:
         ConfigError: naming the file and the key, and the nearest known key for an unknown one.
     """
+    if path and path.suffix == ".parquet":
+        raise ConfigError(f"{path} is no job file; was a glob after --input left unquoted?")
     tree = _read_yaml(path) if path else {}
     for key, value in (flags or {}).items():
         if value is not None:
@@ -84,7 +101,9 @@ def _explain(error: ValidationError, where: str) -> str:
         if problem["type"] == "extra_forbidden":
             lines.append(f"{key}: unknown key{_nearest(problem['loc'])}")
         elif problem["type"] == "missing":
-            lines.append(f"{key}: required, but not given")
+            lines.append(f"{key}: required, but not given{_FLAGS.get(key, '')}")
+        elif problem["type"] in _EXPECTED:
+            lines.append(f"{key}: expected {_EXPECTED[problem['type']]}, got {problem['input']!r}")
         else:
             lines.append(f"{key}: {problem['msg'].removeprefix('Value error, ')}")
     return f"{where}: " + "; ".join(lines)

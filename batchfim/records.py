@@ -61,6 +61,7 @@ class Completion:
     middle: str | None = None
     raw_middle: str | None = None
     error: str | None = None
+    reason: str | None = None  # the error without its place, for counting
     finish_reason: str | None = None
     prompt_tokens: int = 0
     cached_tokens: int = 0
@@ -164,6 +165,25 @@ def is_context(data_type: pa.DataType) -> bool:
         return False
     fields = {field.name: field.type for field in data_type.value_type}
     return all(name in fields and is_text(fields[name]) for name in ("path", "text"))
+
+
+def is_unicode(text: str) -> bool:
+    """Whether a Python string holds text only, and no half of a surrogate pair."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def plain_type(data_type: pa.DataType) -> pa.DataType:
+    """The type without views, which Arrow can neither take nor cast everywhere."""
+    if pa.types.is_list(data_type):
+        return pa.list_(data_type.value_field.with_type(plain_type(data_type.value_type)))
+    if pa.types.is_struct(data_type):
+        return pa.struct([field.with_type(plain_type(field.type)) for field in data_type])
+    plain = {pa.string_view(): pa.string(), pa.binary_view(): pa.binary()}
+    return plain.get(data_type, data_type)
 
 
 def is_text(data_type: pa.DataType) -> bool:

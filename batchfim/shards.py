@@ -8,18 +8,17 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class InputFile:
-    """One Parquet file as the plan sees it. `digest` is of the file's footer."""
+    """One Parquet file as the plan sees it."""
 
     path: str
-    size_bytes: int
+    content: str  # identity of what is in the file, wherever it lies
     num_rows: int
-    digest: str
     row_bytes: float  # uncompressed, on average
 
     @property
     def id(self) -> str:
         """Identity of the file's content at its path."""
-        return identity(self.path, self.size_bytes, self.digest)
+        return identity(self.path, self.content)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +27,7 @@ class Shard:
 
     id: str
     file: str  # id of the input file
+    content: str  # of the input file
     path: str
     start: int
     num_rows: int

@@ -97,7 +97,7 @@ def test_complaints_name_the_key(job: Path, text: str, complaint: str) -> None:
         (b"- a\n- b\n", r"expected sections such as `input:`, got list"),
         (b"\xff\xfe\xfa", "cannot be read as a job file"),
         (b"a: !!python/object/apply:os.getcwd []", "not YAML"),
-        (b"", r"input: required, but not given; output: required"),
+        (b"", r"input: required, but not given \(--input\); output: required, .* \(--output\)"),
         (b"1: 2", "1: "),
     ],
 )

@@ -17,6 +17,7 @@ from batchfim.config_file import load_config
 from batchfim.demo.examples import choose_examples, show_example
 from batchfim.demo.holdout import is_held_out
 from batchfim.driver.summary_text import summary_text
+from batchfim.errors import OutputError
 from batchfim.prepare import prepare_code
 from batchfim.prepare.holes import Kind
 
@@ -37,6 +38,7 @@ def run_demo(folder: Path, workers: int | None) -> int:
         the job's exit code.
     """
     console = Console()
+    _take(folder)
     records = folder / "records"
     console.print("[bold]1. Records[/]: holes in standard-library modules the model never saw")
     console.print(f"   {_make_records(folder / 'sources.parquet', records)}", highlight=False)
@@ -54,16 +56,30 @@ def run_demo(folder: Path, workers: int | None) -> int:
             "schedule.shard_rows": 32,
         },
     )
-    if (folder / "out" / "_batchfim").is_dir():
-        shutil.rmtree(folder / "out")
     result = run_job(config)
     console.print("\n[bold]3. Three middles[/], as they stand in the files")
     rows = ds.dataset(folder / "out").to_table().to_pylist()
     for row in choose_examples(rows):
         show_example(row, console)
     console.print("\n[bold]4. Summary[/]")
-    console.print(summary_text(result.summary, str(folder / "out")), highlight=False)
+    text = summary_text(result.summary, str(folder / "out"))
+    console.print(text, highlight=False, soft_wrap=True)
     return result.exit_code
+
+
+def _take(folder: Path) -> None:
+    """Make the folder, or empty the one an earlier demo made; nobody else's files are touched."""
+    mark = folder / ".batchfim-demo"
+    if folder.exists() and not mark.exists() and not _is_empty(folder):
+        raise OutputError(f"{folder} holds other files; name another folder with --output")
+    folder.mkdir(parents=True, exist_ok=True)
+    mark.touch()
+    for made in ("records", "out"):
+        shutil.rmtree(folder / made, ignore_errors=True)
+
+
+def _is_empty(folder: Path) -> bool:
+    return folder.is_dir() and not any(folder.iterdir())
 
 
 def _make_records(sources: Path, records: Path) -> str:
@@ -75,6 +91,5 @@ def _make_records(sources: Path, records: Path) -> str:
         if is_held_out(name) and not _NOT_LIBRARY & set(name.parts):
             text = file.read_text(encoding="utf8")
             modules.append({"path": name.as_posix(), "language": "python", "code": text})
-    sources.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(pa.Table.from_pylist(modules), sources)
     return str(prepare_code(sources, records, kinds=tuple(Kind), per_file=2, overwrite=True))

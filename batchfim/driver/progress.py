@@ -26,9 +26,9 @@ def progress_mode(metrics: Metrics) -> Mode:
 class Progress:
     """Counts what is committed in this run and shows it on standard error."""
 
-    def __init__(self, mode: Mode, interval_s: float, total_rows: int) -> None:
-        self._mode = mode
-        self._interval_s = interval_s
+    def __init__(self, metrics: Metrics, total_rows: int) -> None:
+        self._mode = progress_mode(metrics)
+        self._interval_s = metrics.progress_interval_s
         self._total_rows = total_rows
         self._counts = Counts()
         self._started_s: float | None = None
@@ -41,18 +41,18 @@ class Progress:
             TextColumn("{task.fields[rates]}"),
             TimeRemainingColumn(),
             console=self._console,
-            disable=mode != "live",
+            disable=self._mode != "live",
         )
-        self._task = self._live.add_task("starting", total=total_rows, rates="")
+        self._task = self._live.add_task("starting engines", total=total_rows, rates="")
 
     def __enter__(self) -> Progress:
         self._live.start()
+        self._say("starting engines")
         return self
 
     def __exit__(self, *exception: object) -> None:
         self._live.stop()
-        if self._mode == "lines":
-            self._console.print(self._line(), highlight=False)
+        self._say(self._line())
 
     def add(self, counts: Counts) -> None:
         """A part was committed."""
@@ -62,20 +62,22 @@ class Progress:
         """Show the state of things; called once a turn of the driver's loop."""
         now_s = time.monotonic()
         if num_ready and self._started_s is None:
-            self._started_s = now_s
-        description = "filling" if num_ready else "starting engines"
-        self._live.update(
-            self._task, completed=self._counts.rows, description=description, rates=self._rates()
-        )
-        if self._mode == "lines" and now_s - self._shown_s >= self._interval_s:
+            self._started_s = self._shown_s = now_s
+            self._live.reset(self._task, description="filling")
+            self._say("the first engine is ready")
+        self._live.update(self._task, completed=self._counts.rows, rates=self._rates())
+        if now_s - self._shown_s >= self._interval_s:
             self._shown_s = now_s
-            workers = f"{num_ready} workers, {num_leased} shards in hand"
-            self._console.print(f"{self._line()}, {workers}", highlight=False)
+            self._say(f"{self._line()}, {num_ready} workers, {num_leased} shards in hand")
+
+    def _say(self, line: str) -> None:
+        if self._mode == "lines":
+            self._console.print(line, highlight=False, soft_wrap=True)
 
     def _line(self) -> str:
         rows = f"{self._counts.rows}/{self._total_rows} rows"
         problems = f"{self._counts.failed} failed, {self._counts.rejected} rejected"
-        return ", ".join(filter(None, (rows, problems, self._rates())))
+        return ", ".join(filter(None, (rows, problems, self._rates(), self._eta())))
 
     def _rates(self) -> str:
         if self._started_s is None or not self._counts.rows:
@@ -85,3 +87,10 @@ class Progress:
         tokens = (counts.prompt_tokens + counts.completion_tokens) / elapsed_s
         cached = counts.cached_tokens / max(counts.prompt_tokens, 1)
         return f"{counts.rows / elapsed_s:,.0f} rows/s, {tokens:,.0f} tokens/s, {cached:.0%} cached"
+
+    def _eta(self) -> str:
+        left = self._total_rows - self._counts.rows
+        if self._started_s is None or not self._counts.rows or not left:
+            return ""
+        left_s = left * (time.monotonic() - self._started_s) / self._counts.rows
+        return f"{left_s:,.0f} s left"

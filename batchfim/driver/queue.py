@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from batchfim.shards import Lease, Shard
 
 
-@dataclass
+@dataclass(eq=False)
 class _State:
     shard: Shard
     attempts: int = 0
@@ -57,10 +57,11 @@ class ShardQueue:
         return len(self._held.get(worker, {}))
 
     def lease(self, worker: str) -> Lease | None:
-        """The next shard, in plan order, or None where none waits."""
-        if not self._waiting:
+        """The next shard for a worker, in plan order, or None where none fits."""
+        state = self._next(self._held.get(worker, {}))
+        if state is None:
             return None
-        state = self._waiting.popleft()
+        self._waiting.remove(state)
         state.attempts += 1
         state.holder = worker
         self._held.setdefault(worker, {})[state.shard.id] = state
@@ -91,6 +92,10 @@ class ShardQueue:
         """A worker is gone; its shards wait again, before the others, or are given up."""
         for state in reversed(self._held.pop(worker, {}).values()):
             state.holder = None
+            if state.verdict is not None:  # reading it is enough to lose a worker
+                del self._states[state.shard.id]
+                self.abandoned[state.shard.id] = cause
+                continue
             state.worker_losses += 1
             if state.worker_losses > self._worker_losses:
                 state.verdict = f"{state.worker_losses} workers were lost, the last with: {cause}"
@@ -101,6 +106,16 @@ class ShardQueue:
         for state in reversed(self._held.pop(worker, {}).values()):
             state.holder = None
             self._waiting.appendleft(state)
+
+    def _next(self, held: dict[str, _State]) -> _State | None:
+        """The first shard that may join those held.
+
+        One that lost a worker is worked alone, so that it takes no others down with it.
+        """
+        if any(state.worker_losses for state in held.values()):
+            return None
+        fitting = (state for state in self._waiting if not (held and state.worker_losses))
+        return next(fitting, None)
 
     def _release(self, worker: str, lease: Lease) -> _State | None:
         state = self._states.get(lease.shard.id)

@@ -8,29 +8,33 @@ from rich.console import Console
 from rich.table import Table
 
 
-def summary_text(summary: dict[str, Any], output: str) -> str:
+def summary_text(summary: dict[str, Any], output: str, *, idle: bool = False) -> str:
     """A few lines: rows, tokens, speed, latencies, and where everything is."""
-    rows, tokens, run = summary["rows"], summary["tokens"], summary["this_run"]
+    rows, tokens = summary["rows"], summary["tokens"]
     lines = [
         f"{summary['records']:,} records in {summary['shards']:,} shards: {rows['ok']:,} ok, "
         f"{rows['rejected']:,} rejected, {rows['failed']:,} failed",
         f"tokens: {tokens['prompt']:,} prompt = {tokens['cached']:,} cached + "
         f"{tokens['computed']:,} computed; {tokens['completion']:,} completion",
-        _speed(run, summary["phases_s"]["engine_start"]),
+        "nothing was left to do" if idle else _speed(summary["runs"][-1]),
         _latencies(summary["seconds"]),
+        *(f"{count:,} rows: {error}" for error, count in summary["errors"].items()),
         f"results: {output} (part-*.parquet); numbers: {output.rstrip('/')}/_batchfim/summary.json",
     ]
-    for error, count in summary["errors"].items():
-        lines.insert(-1, f"{count:,} rows: {error}")
+    if not summary["complete"]:
+        lines.append("stopped before the end: run the same command again to go on")
     return "\n".join(lines)
 
 
-def _speed(run: dict[str, Any], engine_start_s: float) -> str:
-    if not run["rows"]:
-        return "nothing was left to do"
+def _speed(run: dict[str, Any]) -> str:
+    text = (
+        f"this run: {run['records']:,} records by {run['workers']} workers in "
+        f"{run['total_s']:.1f} s, {run['engine_start_s']:.1f} s of it engine start"
+    )
+    if not run["records"]:
+        return text
     return (
-        f"this run: {run['rows']:,} rows by {run['workers']} workers in {run['total_s']:.1f} s, "
-        f"{engine_start_s:.1f} s of it engine start; {run['rows_per_s']:,.1f} rows/s, "
+        f"{text}; {run['records_per_s']:,.1f} records/s, "
         f"{run['tokens_per_s']['prompt']:,.0f} prompt and "
         f"{run['tokens_per_s']['completion']:,.0f} completion tokens/s"
     )

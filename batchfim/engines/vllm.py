@@ -6,6 +6,7 @@ import asyncio
 import dataclasses
 import difflib
 import os
+import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -84,7 +85,12 @@ class VllmEngine:
             llm.shutdown()
 
     def _start(self) -> EngineInfo:
-        import vllm
+        try:
+            import vllm
+        except ImportError as error:
+            raise EngineStartError(
+                f"vLLM cannot be imported ({error}); install batchfim with its cpu or gpu extra"
+            ) from error
         from vllm.engine.arg_utils import AsyncEngineArgs
         from vllm.platforms import current_platform
         from vllm.sampling_params import RequestOutputKind, SamplingParams
@@ -120,6 +126,8 @@ class VllmEngine:
         }
         if self._config.kv_cache_gib is not None:
             arguments["kv_cache_memory_bytes"] = int(self._config.kv_cache_gib * (1 << 30))
+        if device == "cpu" and shutil.which("g++") is None:
+            arguments["enforce_eager"] = True  # nothing here can compile what vLLM would write
         return arguments | self._config.args
 
     async def _sample(self, request: Request, index: int) -> Generation:
@@ -132,6 +140,8 @@ class VllmEngine:
                 final = output
         except Exception as error:  # translated by the table below
             raise _translate(error) from error
+        if final.outputs[0].finish_reason not in ("stop", "length"):
+            raise TryAgain(f"vLLM ended the request with {final.outputs[0].finish_reason!r}")
         return _generation(final, submitted_s)
 
 
@@ -159,9 +169,9 @@ def _translate(error: Exception) -> Exception:
     from vllm.exceptions import VLLMClientError
     from vllm.v1.engine.exceptions import EngineDeadError
 
-    table: tuple[tuple[type[Exception] | tuple[type[Exception], ...], type[Exception]], ...] = (
+    table: tuple[tuple[type[Exception], type[Exception]], ...] = (
         (EngineDeadError, EngineDead),
-        ((VLLMClientError, ValueError, TypeError), RequestRefused),
+        (VLLMClientError, RequestRefused),
         (Exception, TryAgain),
     )
     ours = next(ours for theirs, ours in table if isinstance(error, theirs))
@@ -201,6 +211,7 @@ def _set_environment(shares_cores: bool) -> None:
         os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", "nobind")
     os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     os.environ.setdefault("PYTHONWARNINGS", "ignore")
     os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
     os.environ.setdefault("DO_NOT_TRACK", "1")

@@ -93,9 +93,8 @@ class Encoder:
         self._budget = None if max_prompt_tokens is None else max_prompt_tokens - self.num_sentinels
         if self._budget is not None and self._budget < 1:
             raise ConfigError(
-                f"no room for a prompt: {max_prompt_tokens} tokens are left of the context after "
-                f"sampling.max_tokens, and the {self.num_sentinels} sentinels need room too; "
-                "lower sampling.max_tokens or raise engine.max_model_len"
+                "sampling.max_tokens leaves no room in the context for a prompt with its "
+                f"{self.num_sentinels} sentinels; lower it, or raise engine.max_model_len"
             )
 
     def encode(

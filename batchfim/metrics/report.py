@@ -95,9 +95,9 @@ def timings(completions: Sequence[Completion]) -> dict[str, Histogram]:
 
 
 def errors(completions: Sequence[Completion]) -> dict[str, int]:
-    """The most frequent error texts and how often each occurred."""
-    counted = Counter(row.error for row in completions if row.error)
-    return dict(counted.most_common(_MOST_ERRORS))
+    """The most frequent reasons of errors, without the place, and how often each occurred."""
+    counted = Counter(row.reason or row.error for row in completions if row.error)
+    return {str(reason): count for reason, count in counted.most_common(_MOST_ERRORS)}
 
 
 def finish_reasons(completions: Sequence[Completion]) -> dict[str, int]:

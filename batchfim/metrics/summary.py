@@ -1,9 +1,9 @@
-"""The job's summary: the sum of its shards' reports."""
+"""The job's summary: the sum of its shards' reports, and the clock of each run."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -11,61 +11,85 @@ from pydantic import BaseModel, ConfigDict
 from batchfim.metrics.histogram import Histogram
 from batchfim.metrics.report import TIMINGS, Counts, ShardReport
 
+_PHASES = ("read_s", "encode_s", "generate_s", "write_s")
+_MOST_ERRORS = 20
+
+
+class EngineStart(BaseModel):
+    """One engine that came up."""
+
+    model_config = ConfigDict(frozen=True)
+
+    worker: str
+    name: str
+    version: str
+    device: str
+    start_s: float
+
 
 class RunClock(BaseModel):
-    """One run's wall clock in seconds, and what it worked on; earlier runs are not in it."""
+    """One run: wall clock in seconds, and what it committed.
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    total_s: float
-    engine_start_s: float
-    run_s: float
-    shards: int
-    counts: Counts
-    workers: int
-
-    @classmethod
-    def idle(cls) -> RunClock:
-        """A run that found everything done."""
-        return cls(total_s=0, engine_start_s=0, run_s=0, shards=0, counts=Counts(), workers=0)
-
-
-def summarize(
-    reports: Sequence[ShardReport], run: RunClock, versions: dict[str, str], model: dict[str, Any]
-) -> dict[str, Any]:
-    """What `_batchfim/summary.json` holds.
-
-    Args:
-        reports: every committed shard of the job, from this run and earlier ones.
-        run: the clock of this run; rates are over its own rows and its own `run_s`.
-        versions: library versions.
-        model: what was run: path, family, order, digest.
+    `engine_start_s` is until the first engine was ready, `run_s` from then to the last commit,
+    `total_s` the whole run, with what comes before and after.
     """
-    counts = Counts.sum(report.counts for report in reports)
+
+    model_config = ConfigDict(frozen=True)
+
+    total_s: float = 0.0
+    engine_start_s: float = 0.0
+    run_s: float = 0.0
+    shards: int = 0
+    records: int = 0
+    counts: Counts = Counts()
+    workers: int = 0
+    workers_lost: int = 0
+    engines: tuple[EngineStart, ...] = ()
+
+    def summary(self) -> dict[str, Any]:
+        """What `summary.json` says of a run; rates are over `run_s`."""
+
+        def rate(amount: int) -> float | None:
+            return amount / self.run_s if self.run_s > 0 else None
+
+        plain = self.model_dump(exclude={"counts"})
+        return plain | {
+            "rows": self.counts.rows,
+            "records_per_s": rate(self.records),
+            "tokens_per_s": {name: rate(num) for name, num in _tokens(self.counts).items()},
+        }
+
+
+def summarize(reports: Iterable[ShardReport]) -> dict[str, Any]:
+    """Sums and percentiles over every committed shard, from this run and earlier ones.
+
+    The reports are taken one at a time: there may be millions. `work_s` adds up what each phase
+    took in each shard; shards overlap, so it is more than a wall clock says.
+    """
+    num_shards = num_records = 0
+    counts = Counts()
+    reasons: Counter[str] = Counter()
+    errors: Counter[str] = Counter()
+    work: Counter[str] = Counter()
+    seconds = dict.fromkeys(TIMINGS, Histogram())
+    for report in reports:
+        num_shards += 1
+        num_records += report.records
+        counts = Counts.sum([counts, report.counts])
+        reasons.update(report.finish_reasons)
+        errors.update(report.errors)
+        work.update({phase.removesuffix("_s"): getattr(report, phase) for phase in _PHASES})
+        for name in TIMINGS:
+            seconds[name] = Histogram.sum([seconds[name], report.timings[name]])
     return {
-        "shards": len(reports),
-        "records": sum(report.records for report in reports),
-        "rows": {
-            key: getattr(counts, key) for key in ("rows", "ok", "rejected", "failed", "truncated")
-        },
+        "shards": num_shards,
+        "records": num_records,
+        "rows": counts.model_dump(include={"rows", "ok", "rejected", "failed", "truncated"}),
         "tokens": _tokens(counts),
-        "finish_reasons": _total(report.finish_reasons for report in reports),
-        "errors": dict(_total(report.errors for report in reports).most_common(20)),
-        "seconds": {
-            name: Histogram.sum(report.timings[name] for report in reports).summary()
-            for name in TIMINGS
-        },
-        "phases_s": {
-            "engine_start": run.engine_start_s,
-            "run": run.run_s,
-            **{
-                phase: sum(getattr(report, f"{phase}_s") for report in reports)
-                for phase in ("read", "encode", "generate", "write")
-            },
-        },
-        "this_run": _this_run(run),
-        "model": model,
-        "versions": versions,
+        "finish_reasons": dict(reasons),
+        "errors": dict(errors.most_common(_MOST_ERRORS)),
+        "seconds": {name: histogram.summary() for name, histogram in seconds.items()},
+        "work_s": dict(work),
     }
 
 
@@ -76,24 +100,3 @@ def _tokens(counts: Counts) -> dict[str, int]:
         "computed": counts.computed_tokens,
         "completion": counts.completion_tokens,
     }
-
-
-def _this_run(run: RunClock) -> dict[str, Any]:
-    def rate(amount: int) -> float | None:
-        return amount / run.run_s if run.run_s > 0 else None
-
-    return {
-        "total_s": run.total_s,
-        "workers": run.workers,
-        "shards": run.shards,
-        "rows": run.counts.rows,
-        "rows_per_s": rate(run.counts.rows),
-        "tokens_per_s": {name: rate(num) for name, num in _tokens(run.counts).items()},
-    }
-
-
-def _total(parts: Any) -> Counter[str]:
-    total: Counter[str] = Counter()
-    for part in parts:
-        total.update(part)
-    return total

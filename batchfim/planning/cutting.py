@@ -29,5 +29,5 @@ def cut_shards(files: Iterable[InputFile], shard_rows: int, fingerprint: str) ->
         for start in range(0, file.num_rows, rows):
             num_rows = min(rows, file.num_rows - start)
             shard_id = identity(file.id, start, num_rows, fingerprint)
-            shards.append(Shard(shard_id, file.id, file.path, start, num_rows))
+            shards.append(Shard(shard_id, file.id, file.content, file.path, start, num_rows))
     return shards

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from batchfim.planning.cutting import cut_shards
 from batchfim.shards import InputFile, Shard
@@ -24,23 +24,44 @@ def plan_work(
     done: Collection[str],
     shard_rows: int,
     fingerprint: str,
+    *,
+    halves: Collection[str] = (),
 ) -> WorkPlan:
     """Compare the input as it is with what was planned and done.
 
-    A file that was planned keeps its shards, whatever `shard_rows` says today. Finished work of a
-    file that is gone stays; that of a file that changed under the same path does not.
+    A file that was planned keeps its shards, whatever `shard_rows` says today, also under another
+    path. Finished work of a file that is gone stays; that of a file that changed under the same
+    path does not, nor do `halves`: ids that have a marker or a part, but not both.
     """
-    known = {shard.file for shard in planned}
-    current = {file.id for file in files}
+    where = _where_planned_files_are(files, planned)
+    new = [file for file in files if file.path not in where.values()]
+    added = cut_shards(new, shard_rows, fingerprint)
+    wanted = [replace(shard, path=where[shard.file]) for shard in planned if shard.file in where]
     paths = {file.path for file in files}
-    added = cut_shards([file for file in files if file.id not in known], shard_rows, fingerprint)
-    wanted = [shard for shard in planned if shard.file in current] + added
     return WorkPlan(
         added=added,
-        pending=[shard for shard in wanted if shard.id not in done],
+        pending=[shard for shard in wanted + added if shard.id not in done],
         superseded=[
             shard
             for shard in planned
-            if shard.id in done and shard.path in paths and shard.file not in current
+            if (shard.id in done or shard.id in halves)
+            and shard.path in paths
+            and shard.file not in where
         ],
     )
+
+
+def _where_planned_files_are(
+    files: Sequence[InputFile], planned: Sequence[Shard]
+) -> dict[str, str]:
+    """Today's path of each planned file: its own, or that of a new file with its content."""
+    contents = {shard.file: shard.content for shard in planned}
+    where = {file.id: file.path for file in files if file.id in contents}
+    unknown: dict[str, list[str]] = {}
+    for file in files:
+        if file.id not in contents:
+            unknown.setdefault(file.content, []).append(file.path)
+    for planned_file, content in contents.items():
+        if planned_file not in where and unknown.get(content):
+            where[planned_file] = unknown[content].pop(0)
+    return where

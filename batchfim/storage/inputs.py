@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
+import os
 import re
-import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -13,14 +12,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import fs
 
-from batchfim.config import Columns, Input
-from batchfim.errors import InputError
-from batchfim.records import is_context, is_text, output_schema
+from batchfim.config import Input
+from batchfim.errors import InputError, OutputError
+from batchfim.records import is_context, is_text, output_schema, plain_type
 from batchfim.shards import InputFile
-from batchfim.storage.location import Location, storage_errors
+from batchfim.storage.footer import MAGIC, read_footer
+from batchfim.storage.location import Location
 
-_MAGIC = b"PAR1"
-_TAIL_BYTES = 8  # footer length and magic
 _WILDCARD = re.compile(r"[*?]")
 _READERS = 16
 
@@ -46,7 +44,7 @@ def open_inputs(section: Input) -> InputSet:
     """
     urls = [url for path in section.paths for url in _find(path)]
     with ThreadPoolExecutor(_READERS) as readers:
-        footers = readers.map(_read_footer, dict.fromkeys(urls))
+        footers = readers.map(_open, dict.fromkeys(urls))
         opened = list({file.path: (file, schema) for file, schema in footers}.values())
     kept = [_check_columns(file.path, schema, section) for file, schema in opened]
     for (file, _), schema in zip(opened, kept, strict=True):
@@ -55,56 +53,83 @@ def open_inputs(section: Input) -> InputSet:
     return InputSet([file for file, _ in opened], kept[0])
 
 
-def columns_to_read(columns: Columns, kept: pa.Schema) -> list[str]:
-    """Names a worker reads: what rides along, and what the records are made of."""
-    return list(dict.fromkeys([*kept.names, *columns.names.values()]))
+def check_apart(section: Input, output: str) -> None:
+    """Refuse an output whose parts the next run would read as records.
+
+    Raises:
+        OutputError: the output is an input folder, lies in one, or matches a glob.
+    """
+    for path in section.paths:
+        folder, pattern = _split_glob(path)
+        below = os.path.relpath(_real(output), _real(folder))
+        # `..` is outside; elsewhere a name that starts so is not read as data
+        hidden = any(part.startswith(("_", ".")) for part in below.split("/") if part != ".")
+        part = os.path.normpath(f"{below}/part-0.parquet")
+        if not hidden and (pattern is None or pattern.fullmatch(part)):
+            raise OutputError(
+                f"output.path {output} lies in the input {path}, so the next run would read its "
+                "parts as records; choose a folder beside it"
+            )
+
+
+def _real(path: str) -> str:
+    return path if "://" in path else os.path.realpath(path)
+
+
+def _split_glob(path: str) -> tuple[str, re.Pattern[str] | None]:
+    """The folder to list and what names below it must match; None for a path without wildcards.
+
+    `*` and `?` stay within a folder, `**` does not.
+    """
+    wildcard = _WILDCARD.search(path)
+    if wildcard is None:
+        return path, None
+    folder = path[: wildcard.start()].rpartition("/")[0] or ("/" if path[0] == "/" else ".")
+    below = re.escape(path.removeprefix(folder).lstrip("/"))
+    for glob, regex in ((r"\*\*/", "(.*/)?"), (r"\*\*", ".*"), (r"\*", "[^/]*"), (r"\?", "[^/]")):
+        below = below.replace(glob, regex)
+    return folder, re.compile(below)
 
 
 def _find(path: str) -> list[str]:
-    wildcard = _WILDCARD.search(path)
-    if wildcard:
-        found = _match(path, path[: wildcard.start()].rpartition("/")[0] or ".")
-    else:
-        found = _below(path)
+    folder, pattern = _split_glob(path)
+    location = Location.of(folder)
+    info = location.info()
+    if info.type is fs.FileType.NotFound:
+        raise InputError(f"{path}: no such file or folder")
+    if info.type is fs.FileType.File and pattern is None:
+        return [path]
+    found = [
+        _url(folder, location, file.path)
+        for file in _parquet_files(location)
+        if pattern is None or pattern.fullmatch(_below(location, file))
+    ]
     if not found:
         raise InputError(f"{path}: no Parquet files here (looked for *.parquet)")
     return found
 
 
-def _below(path: str) -> list[str]:
-    location = Location.of(path)
-    info = location.info()
-    if info.type is fs.FileType.NotFound:
-        raise InputError(f"{path}: no such file or folder")
-    if info.type is fs.FileType.File:
-        return [path]
-    return [_url(path, location, info.path) for info in _parquet_files(location)]
+def _below(location: Location, info: fs.FileInfo) -> str:
+    return str(info.path).removeprefix(location.path).strip("/")
 
 
-def _match(pattern: str, folder: str) -> list[str]:
-    location = Location.of(folder)
-    below = pattern.removeprefix(folder).lstrip("/")
-    regex = re.compile(
-        re.escape(below)
-        .replace(r"\*\*/", "(.*/)?")
-        .replace(r"\*\*", ".*")
-        .replace(r"\*", "[^/]*")
-        .replace(r"\?", "[^/]")
-    )
-    return [
-        _url(folder, location, info.path)
-        for info in _parquet_files(location)
-        if regex.fullmatch(info.path.removeprefix(location.path).lstrip("/"))
-    ]
+def _parquet_files(location: Location) -> Iterator[fs.FileInfo]:
+    """Files below a folder; names that start with `_` or `.` are not data, as everywhere.
 
-
-def _parquet_files(location: Location) -> Iterable[fs.FileInfo]:
-    """Files below a folder; names that start with `_` or `.` are not data, as everywhere."""
-    for info in location.list(recursive=True):
-        parts = info.path.removeprefix(location.path).strip("/").split("/")
-        hidden = any(part.startswith(("_", ".")) for part in parts)
-        if info.type is fs.FileType.File and info.extension == "parquet" and not hidden:
+    Nor are the parts of a job whose output lies below.
+    """
+    infos = location.list(recursive=True)
+    outputs = {_below(location, info)[: -len("/_batchfim")] for info in infos if _is_ledger(info)}
+    for info in infos:
+        folder, _, name = _below(location, info).rpartition("/")
+        hidden = any(part.startswith(("_", ".")) for part in f"{folder}/{name}".split("/"))
+        is_part = folder in outputs and folder != "" and name.startswith("part-")
+        if info.type is fs.FileType.File and name.endswith(".parquet") and not hidden | is_part:
             yield info
+
+
+def _is_ledger(info: fs.FileInfo) -> bool:
+    return bool(info.base_name == "_batchfim" and info.type is fs.FileType.Directory)
 
 
 def _url(base: str, location: Location, path: str) -> str:
@@ -113,39 +138,18 @@ def _url(base: str, location: Location, path: str) -> str:
     return base.rstrip("/") + path.removeprefix(location.path.rstrip("/"))
 
 
-def _read_footer(url: str) -> tuple[InputFile, pa.Schema]:
+def _open(url: str) -> tuple[InputFile, pa.Schema]:
     location = Location.of(url)
-    with storage_errors(location), location.filesystem.open_input_file(location.path) as file:
-        size = file.size()
-        footer = _footer_bytes(file, size, url)
+    footer = read_footer(location)
     try:
-        metadata = pq.read_metadata(pa.BufferReader(_MAGIC + footer))
+        metadata = pq.read_metadata(pa.BufferReader(MAGIC + footer.data))
         schema = metadata.schema.to_arrow_schema()
     except (pa.ArrowException, OSError) as error:
         raise InputError(f"{url}: the Parquet footer is damaged: {error}") from None
     groups = [metadata.row_group(i).total_byte_size for i in range(metadata.num_row_groups)]
-    digest = hashlib.blake2b(footer, digest_size=16).hexdigest()
     row_bytes = sum(groups) / max(metadata.num_rows, 1)
-    local = location.path if location.is_local else url
-    return InputFile(local, size, metadata.num_rows, digest, row_bytes), schema
-
-
-def _footer_bytes(file: pa.NativeFile, size: int, url: str) -> bytes:
-    """The footer with its tail: enough to read the metadata, and a digest of the content.
-
-    Source: Parquet format, "File format": data, footer, 4-byte footer length, `PAR1`.
-    """
-    if size == 0:
-        raise InputError(f"{url}: the file is empty, expected Parquet")
-    file.seek(max(size - _TAIL_BYTES, 0))
-    tail = bytes(file.read(_TAIL_BYTES))
-    if tail[-4:] != _MAGIC:
-        raise InputError(f"{url}: not a Parquet file, or cut short: it does not end with PAR1")
-    start = size - _TAIL_BYTES - struct.unpack("<I", tail[:4])[0]
-    if start < len(_MAGIC):
-        raise InputError(f"{url}: the Parquet footer is damaged: it is longer than the file")
-    file.seek(start)
-    return bytes(file.read(size - start))
+    path = location.path if location.is_local else url
+    return InputFile(path, footer.content, metadata.num_rows, row_bytes), schema
 
 
 def _check_columns(path: str, schema: pa.Schema, section: Input) -> pa.Schema:
@@ -154,6 +158,9 @@ def _check_columns(path: str, schema: pa.Schema, section: Input) -> pa.Schema:
         **{f"input.columns.{key}": name for key, name in section.columns.names.items()},
         **{f"input.keep[{i}]": name for i, name in enumerate(section.keep or ())},
     }
+    for name in schema.names:
+        if schema.names.count(name) > 1:
+            raise InputError(f"{path}: two columns are called {name!r}; rename one")
     for key, name in wanted.items():
         if name not in schema.names:
             raise InputError(
@@ -168,7 +175,8 @@ def _check_columns(path: str, schema: pa.Schema, section: Input) -> pa.Schema:
                 f"{path}: column {name!r} holds {schema.field(name).type}, expected {expected}"
             )
     keep: Sequence[str] = schema.names if section.keep is None else section.keep
-    return pa.schema([schema.field(name) for name in keep])
+    fields = [schema.field(name) for name in keep]
+    return pa.schema([field.with_type(plain_type(field.type)) for field in fields])
 
 
 def _check_agreement(first_path: str, first: pa.Schema, path: str, schema: pa.Schema) -> None:

@@ -10,6 +10,7 @@ whose process no longer runs on this host.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import socket
 import threading
@@ -17,6 +18,7 @@ import time
 import uuid
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -26,6 +28,8 @@ from pyarrow import fs
 from batchfim.errors import JobHeld, StorageError
 from batchfim.storage.location import Location
 
+_log = logging.getLogger(__name__)
+
 LEASE_S = 60.0
 _RENEW_S = 15.0
 _POLL_S = 0.1
@@ -33,17 +37,22 @@ _POLL_S = 0.1
 
 @dataclass(frozen=True)
 class Claim:
-    """Who claims the job; `started_s` tells a process from a later one with the same pid."""
+    """Who claims the job.
+
+    `machine` is the booted system and its process table (containers may share a host's name, but
+    not these); `started_s` tells a process from a later one with the same pid.
+    """
 
     host: str
+    machine: str
     pid: int
     started_s: float
     held: bool
 
     @property
     def is_gone(self) -> bool:
-        """Whether its process is known to have ended; only this host's processes can be."""
-        if self.host != socket.gethostname():
+        """Whether its process is known to have ended; only this machine's processes can be."""
+        if self.machine != _machine():
             return False
         try:
             process = psutil.Process(self.pid)
@@ -60,13 +69,14 @@ class JobLease:
         self._folder = folder
         self._name = f"{uuid.uuid4().hex}.json"
         self._lost = threading.Event()
+        self._renewed_s = time.monotonic()
         self._released = threading.Event()
         self._renewer = threading.Thread(target=self._renew, daemon=True)
 
     @property
     def lost(self) -> bool:
-        """Whether the claim could not be renewed in time; the run must stop committing."""
-        return self._lost.is_set()
+        """Whether the claim was removed or not renewed in time; the run must stop committing."""
+        return self._lost.is_set() or time.monotonic() - self._renewed_s > LEASE_S
 
     def __enter__(self) -> Self:
         """Take the lease.
@@ -105,23 +115,33 @@ class JobLease:
     def _write(self, *, held: bool) -> None:
         pid = os.getpid()
         started_s = psutil.Process(pid).create_time()
-        claim = Claim(socket.gethostname(), pid, started_s, held)
+        claim = Claim(socket.gethostname(), _machine(), pid, started_s, held)
         self._mine().write(json.dumps(asdict(claim)).encode())
+        self._renewed_s = time.monotonic()
 
     def _renew(self) -> None:
-        renewed_s = time.monotonic()
-        while not self._released.wait(_RENEW_S):
-            try:
+        """Renew until released; a claim that others have removed meanwhile is lost for good."""
+        try:
+            while not self._released.wait(_RENEW_S) and not self.lost:
+                self._renew_once()
+        finally:
+            if not self._released.is_set():
+                self._lost.set()
+
+    def _renew_once(self) -> None:
+        try:
+            if not self._mine().exists():
+                self._lost.set()
+            elif not self.lost:
                 self._write(held=True)
-                renewed_s = time.monotonic()
-            except StorageError:
-                if time.monotonic() - renewed_s > LEASE_S - _RENEW_S:
-                    self._lost.set()
+        except StorageError as error:
+            _log.warning("the lease of the job could not be renewed: %s", error)
 
     def _rivals(self) -> dict[str, Claim]:
         """Live claims of other runs, by name; those held come first, dead ones are removed."""
         claims = [info for info in self._folder.list() if info.path.endswith(".json")]
-        now = next(info.mtime for info in claims if info.base_name == self._name)
+        mine = [info.mtime for info in claims if info.base_name == self._name]
+        now = mine[0] if mine else None
         rivals: dict[str, Claim] = {}
         for info in claims:
             if info.base_name == self._name:
@@ -144,6 +164,15 @@ class JobLease:
             return None  # released meanwhile
         except (ValueError, TypeError):  # no claim at all
             return None
+
+
+def _machine() -> str:
+    """This booted system and its process table; the host's name where Linux does not tell them."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return f"{boot} {os.readlink('/proc/self/ns/pid')}"
+    except OSError:
+        return socket.gethostname()
 
 
 def _age_s(now: datetime | None, then: datetime | None) -> float:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from typing import Any
@@ -30,11 +30,13 @@ from batchfim.storage.location import Location
 
 _FORMAT_VERSION = 1
 _READERS = 16
+_REPORTS_AT_ONCE = 256
 _PART = re.compile(r"part-([0-9a-f]{20})\.parquet")
 _PLAN_SCHEMA = pa.schema(
     [
         pa.field("id", pa.string()),
         pa.field("file", pa.dictionary(pa.int32(), pa.string())),
+        pa.field("content", pa.dictionary(pa.int32(), pa.string())),
         pa.field("path", pa.dictionary(pa.int32(), pa.string())),
         pa.field("start", pa.int64()),
         pa.field("num_rows", pa.int64()),
@@ -53,9 +55,15 @@ class Ledger:
         """Make the folders.
 
         Raises:
-            OutputError: the output cannot be written.
+            OutputError: the output cannot be written, or holds files of somebody else.
         """
         try:
+            foreign = [info.base_name for info in self.output.list()]
+            if foreign and "_batchfim" not in foreign:
+                raise OutputError(
+                    f"{self.output.path} holds files that no batchfim job wrote ({foreign[0]}); "
+                    "choose another output.path"
+                )
             for name in ("plan", "done", "staging", "lease"):
                 (self.root / name).make_folder()
             probe = self.root / "staging" / "probe"
@@ -80,11 +88,6 @@ class Ledger:
             if found["fingerprint"] == fingerprint:
                 return
             self._forget_plan()
-        elif self._foreign_files():
-            raise OutputError(
-                f"{self.output.path} holds files that no batchfim job wrote "
-                f"({self._foreign_files()[0]}); choose another output.path"
-            )
         content = {"version": _FORMAT_VERSION, "fingerprint": fingerprint, "fields": fields}
         job.write(_json(content | facts))
 
@@ -94,7 +97,12 @@ class Ledger:
         for info in (self.root / "plan").list():
             if info.path.endswith(".parquet"):
                 location = Location(self.root.filesystem, info.path)
-                table = pq.read_table(pa.BufferReader(location.read()), schema=_PLAN_SCHEMA)
+                try:
+                    table = pq.read_table(pa.BufferReader(location.read()), schema=_PLAN_SCHEMA)
+                except (pa.ArrowException, OSError) as error:
+                    raise StorageError(
+                        f"{info.path}: not a plan of this version: {error}"
+                    ) from None
                 shards += [Shard(**row) for row in table.to_pylist()]
         return shards
 
@@ -113,22 +121,33 @@ class Ledger:
         markers = (self.root / "done").list()
         return {info.base_name[:-5] for info in markers if info.path.endswith(".json")}
 
-    def reports(self) -> list[ShardReport]:
-        """The committed shards' reports."""
-        with ThreadPoolExecutor(_READERS) as readers:
-            return list(readers.map(self._report, sorted(self.done_ids())))
+    def part_bytes(self) -> dict[str, int]:
+        """Size in bytes of each visible part, by shard id."""
+        parts = ((_PART.fullmatch(info.base_name), info.size) for info in self.output.list())
+        return {part[1]: size for part, size in parts if part}
 
-    def staged(self, shard_id: str, attempt: int) -> Location:
-        """Where an attempt writes its part before the commit."""
-        return self.root / "staging" / f"{shard_id}-{attempt}.parquet"
+    def reports(self) -> Iterator[ShardReport]:
+        """The committed shards' reports, a few hundred in memory at a time."""
+        ids = sorted(self.done_ids())
+        with ThreadPoolExecutor(_READERS) as readers:
+            for start in range(0, len(ids), _REPORTS_AT_ONCE):
+                yield from readers.map(self._report, ids[start : start + _REPORTS_AT_ONCE])
+
+    def staged(self, run: str, shard_id: str, attempt: int) -> Location:
+        """Where an attempt writes its part before the commit.
+
+        `run` is in the name because a worker of a killed run may still be writing.
+        """
+        return self.root / "staging" / f"{shard_id}-{run}-{attempt}.parquet"
 
     def part(self, shard_id: str) -> Location:
         """Where a committed shard's results are."""
         return self.output / f"part-{shard_id}.parquet"
 
-    def commit(self, report: ShardReport) -> None:
+    def commit(self, run: str, report: ShardReport) -> None:
         """Make a staged part visible, then write its marker."""
-        self.staged(report.shard_id, report.attempt).move_to(self.part(report.shard_id))
+        staged = self.staged(run, report.shard_id, report.attempt)
+        staged.move_to(self.part(report.shard_id))
         marker = self.root / "done" / f"{report.shard_id}.json"
         marker.write(report.model_dump_json().encode())
 
@@ -141,20 +160,36 @@ class Ledger:
             if part and part[1] not in done:
                 Location(self.root.filesystem, info.path).delete()
 
+    def forget(self, shard_ids: Iterable[str]) -> None:
+        """Drop the markers of shards that are to be worked again."""
+        for shard_id in shard_ids:
+            (self.root / "done" / f"{shard_id}.json").delete()
+
     def supersede(self, shards: Iterable[Shard]) -> None:
         """Withdraw finished work of an input file that has changed since: marker, then part."""
         for shard in shards:
             (self.root / "done" / f"{shard.id}.json").delete()
             self.part(shard.id).delete()
 
-    def write_summary(self, summary: dict[str, Any], *, complete: bool) -> None:
-        """Store the summary, and `_SUCCESS` where the audit closed."""
+    def reopen(self) -> None:
+        """The job is no longer complete: there is work to do."""
+        (self.root / "_SUCCESS").delete()
+
+    def summary(self) -> dict[str, Any]:
+        """The last run's summary; empty where there is none."""
+        location = self.root / "summary.json"
+        try:
+            return dict(json.loads(location.read())) if location.exists() else {}
+        except (ValueError, TypeError):  # it is written anew at the end of every run
+            return {}
+
+    def write_summary(self, summary: dict[str, Any]) -> None:
+        """Store the summary, then `_SUCCESS` where it is of a complete job."""
+        if not summary["complete"]:
+            self.reopen()
         (self.root / "summary.json").write(_json(summary))
-        success = self.root / "_SUCCESS"
-        if complete:
-            success.write(b"")
-        else:
-            success.delete()
+        if summary["complete"]:
+            (self.root / "_SUCCESS").write(b"")
 
     def _report(self, shard_id: str) -> ShardReport:
         marker = self.root / "done" / f"{shard_id}.json"
@@ -183,9 +218,6 @@ class Ledger:
     def _forget_plan(self) -> None:
         for info in (self.root / "plan").list():
             Location(self.root.filesystem, info.path).delete()
-
-    def _foreign_files(self) -> list[str]:
-        return [info.base_name for info in self.output.list() if info.base_name != "_batchfim"]
 
     def _differences(self, theirs: dict[str, Any], ours: dict[str, Any]) -> str:
         old, new = _flatten(theirs), _flatten(json.loads(_json(ours)))

@@ -35,6 +35,8 @@ class Location:
             return cls(*fs.FileSystem.from_uri(url))
         except pa.ArrowInvalid:
             return cls._of_fsspec(url)
+        except OSError as error:
+            raise ConfigError(f"{url}: {str(error).splitlines()[0]}") from None
 
     @classmethod
     def _of_fsspec(cls, url: str) -> Location:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from batchfim.config import Model, demo_model_path
 from batchfim.errors import ModelError
 from batchfim.storage.tokenizer_files import TOKENIZER_FILES, read_tokenizer
 
+_WEIGHTS = ("*.safetensors", "*.bin", "*.pt")
+_SAMPLES, _SAMPLE_BYTES = 64, 1 << 16
 _PROMPT_FILES = ["config.json", "generation_config.json", *TOKENIZER_FILES]
 
 
@@ -25,6 +28,7 @@ class ModelFiles:
     path: Path
     config: dict[str, Any]
     tokenizer_json: str
+    revision: str | None = None  # commit of a model id
     tokenizer_config: dict[str, Any] = field(default_factory=dict)
     generation_config: dict[str, Any] = field(default_factory=dict)
 
@@ -62,12 +66,21 @@ class ModelFiles:
         return _token_text(self.tokenizer_config.get("eos_token"))
 
     def digest(self) -> str:
-        """Identity of the model: its config, its tokenizer, names and sizes of all files."""
+        """Identity of the model: the commit of a model id, else a digest of its files.
+
+        Weights are sampled: a fine-tune changes all of them, and reading hundreds of gigabytes
+        before a run would not find more.
+        """
+        if self.revision is not None:
+            return self.revision
         digest = hashlib.blake2b(digest_size=16)
         digest.update(json.dumps(self.config, sort_keys=True).encode())
         digest.update(self.tokenizer_json.encode())
-        for file in sorted(self.path.rglob("*.safetensors")):
+        weights = (file for kind in _WEIGHTS for file in self.path.glob(kind))
+        for file in sorted(weights):
             digest.update(f"{file.name} {file.stat().st_size}\n".encode())
+            for block in _sample(file):
+                digest.update(block)
         return digest.hexdigest()
 
 
@@ -85,13 +98,24 @@ def find_model(model: Model, *, weights: bool) -> ModelFiles:
     config = _read(folder, "config.json", model.path)
     if config is None:
         raise ModelError(f"model {model.path}: {folder} has no config.json")
+    is_snapshot = folder.parent.name == "snapshots"  # the hub cache's folder for one commit
     return ModelFiles(
         folder,
         config,
         read_tokenizer(folder, trust_remote_code=model.trust_remote_code),
+        folder.name if is_snapshot else None,
         _read(folder, "tokenizer_config.json", model.path) or {},
         _read(folder, "generation_config.json", model.path) or {},
     )
+
+
+def _sample(file: Path) -> Iterator[bytes]:
+    """Blocks spread evenly over a file, its start (the header) and end among them."""
+    size = file.stat().st_size
+    with file.open("rb") as stream:
+        for number in range(_SAMPLES):
+            stream.seek(max(size - _SAMPLE_BYTES, 0) * number // (_SAMPLES - 1))
+            yield stream.read(_SAMPLE_BYTES)
 
 
 def _locate(model: Model, *, weights: bool) -> Path:
@@ -120,7 +144,7 @@ def _read(folder: Path, name: str, model: str) -> dict[str, Any] | None:
     except (OSError, UnicodeDecodeError) as error:
         raise ModelError(f"model {model}: {folder / name} cannot be read: {error}") from None
     if not isinstance(tree, dict):
-        raise ModelError(f"model {model}: {name} is not a JSON object")
+        raise ModelError(f"model {model}: {name} holds no object")
     return tree
 
 

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import accumulate
 from threading import Lock
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from batchfim.config import Columns
 from batchfim.errors import InputError
+from batchfim.records import plain_type
 from batchfim.shards import Shard
+from batchfim.storage.footer import read_footer
 from batchfim.storage.location import Location
 
 _BATCH_BYTES = 4 << 20
 _BUFFER_BYTES = 1 << 20
+
+
+def columns_to_read(columns: Columns, kept: Iterable[str]) -> list[str]:
+    """What rides along, and the two texts, each once."""
+    return list(dict.fromkeys([*kept, *columns.names.values()]))
 
 
 class RowReader:
@@ -58,6 +66,8 @@ class _Cursor:
 
     def __init__(self, location: Location, shard: Shard, columns: list[str]) -> None:
         self._path = shard.path
+        if read_footer(location).content != shard.content:
+            raise InputError(f"{shard.path} has changed since it was planned; run again")
         source = location.filesystem.open_input_file(location.path)
         self._file = pq.ParquetFile(source, buffer_size=_BUFFER_BYTES, pre_buffer=False)
         metadata = self._file.metadata
@@ -88,7 +98,7 @@ class _Cursor:
         while missing:
             batches.append(self._next(missing))
             missing -= batches[-1].num_rows
-        return pa.Table.from_batches(batches)
+        return _without_views(pa.Table.from_batches(batches))
 
     def _next(self, at_most: int) -> pa.RecordBatch:
         batch = self._rest if self._rest is not None else next(self._batches, None)
@@ -101,6 +111,12 @@ class _Cursor:
 
     def _group(self, row: int) -> int:
         return min(bisect_right(self._starts, row) - 1, max(len(self._starts) - 2, 0))
+
+
+def _without_views(table: pa.Table) -> pa.Table:
+    fields = [field.with_type(plain_type(field.type)) for field in table.schema]
+    schema = pa.schema(fields)
+    return table if schema.equals(table.schema) else table.cast(schema)
 
 
 def _batch_rows(metadata: pq.FileMetaData) -> int:

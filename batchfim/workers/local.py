@@ -10,7 +10,7 @@ import time
 from concurrent.futures import Future
 from typing import Any
 
-from batchfim.errors import BatchfimError
+from batchfim.errors import BatchfimError, JobFailed
 from batchfim.shards import Lease
 from batchfim.workers.pool import (
     Event,
@@ -70,13 +70,29 @@ class _WorkerThread:
         self._run(self._work(lease))
 
     def stop(self) -> None:
-        if self._worker:
-            self._run(self._worker.stop()).result(_STOP_S)
+        with contextlib.suppress(TimeoutError):
+            self._run(self._end()).result(_STOP_S)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(_STOP_S)
 
     def _run(self, coroutine: Any) -> Future[Any]:
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+        future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+        future.add_done_callback(self._report_crash)
+        return future
+
+    def _report_crash(self, future: Future[Any]) -> None:
+        """What nothing else caught would otherwise end unseen, and the driver wait for ever."""
+        if not future.cancelled() and (error := future.exception()) is not None:
+            cause = f"worker {self._name} crashed: {type(error).__name__}: {error}"
+            self._events.put(WorkerGone(self._name, JobFailed(cause)))
+
+    async def _end(self) -> None:
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if self._worker:
+            await self._worker.stop()
 
     async def _start(self, spec: WorkerSpec) -> None:
         started_s = time.monotonic()

@@ -18,6 +18,7 @@ class WorkerSpec:
 
     config: JobConfig
     kept_columns: tuple[str, ...]
+    run: str  # names this run's staged parts
 
 
 @dataclass(frozen=True)

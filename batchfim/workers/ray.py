@@ -6,13 +6,14 @@ import contextlib
 import logging
 import os
 import signal
+import socket
 import threading
 import time
 from collections.abc import Iterator
 from typing import Any
 
 import ray
-from ray.exceptions import GetTimeoutError, RayActorError, RayTaskError
+from ray.exceptions import RayError
 
 from batchfim.config import Resources
 from batchfim.engines.engine import EngineInfo
@@ -30,6 +31,7 @@ from batchfim.workers.pool import (
 from batchfim.workers.worker import Worker
 
 _STOP_S = 20.0
+_KNOCK_S = 5.0
 
 
 class _Actor:
@@ -63,11 +65,12 @@ class RayPool:
         """Connect to Ray, or start a local one that ends with this process.
 
         Raises:
-            ConfigError: no Ray answers at the address.
+            ConfigError: no Ray answers at the address, or it can never hold one worker.
         """
         self._spec = spec
-        self._owns_ray = _connect(spec.config.resources)
         resources = spec.config.resources
+        self._owns_ray = _connect(resources)
+        _check_resources(resources.num_cpus, num_gpus)
         self._actor_class = ray.remote(
             num_cpus=resources.num_cpus,
             num_gpus=num_gpus,
@@ -113,8 +116,9 @@ class RayPool:
     def _event(self, ref: Any, worker: str, lease: Lease | None) -> Event:
         try:
             result = ray.get(ref)
-        except (RayActorError, RayTaskError, GetTimeoutError) as error:
-            return WorkerGone(worker, JobFailed(f"worker {worker} was lost: {_first_line(error)}"))
+        except RayError as error:
+            cause = getattr(error, "cause", None) or error  # of a task's error, what it raised
+            return WorkerGone(worker, JobFailed(f"the worker was lost: {_first_line(cause)}"))
         if isinstance(result, BatchfimError):
             return WorkerGone(worker, result)
         if lease is None:
@@ -130,6 +134,7 @@ def _connect(resources: Resources) -> bool:
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     address = resources.ray_address or os.environ.get("RAY_ADDRESS")
     try:
+        _knock(address)
         with _own_sigterm():
             ray.init(
                 address=address or "local",
@@ -137,9 +142,29 @@ def _connect(resources: Resources) -> bool:
                 logging_level=logging.ERROR,
                 log_to_driver=True,
             )
-    except (ConnectionError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
         raise ConfigError(f"no Ray at {address or 'this machine'}: {_first_line(error)}") from None
     return True
+
+
+def _check_resources(num_cpus: float, num_gpus: float) -> None:
+    """A local Ray never grows; on a cluster, an autoscaler may still bring what is missing."""
+    if ray.get_runtime_context().gcs_address and len(ray.nodes()) > 1:
+        return
+    have = ray.cluster_resources()
+    for name, wanted in (("CPU", num_cpus), ("GPU", num_gpus)):
+        if wanted > have.get(name, 0):
+            raise ConfigError(
+                f"a worker wants {wanted:g} {name} (resources.num_{name.lower()}s), and Ray here "
+                f"has {have.get(name, 0):g}"
+            )
+
+
+def _knock(address: str | None) -> None:
+    """Fail in seconds where nobody listens: Ray itself tries for minutes."""
+    host, _, port = (address or "").removeprefix("ray://").rpartition(":")
+    if host and port.isdigit():
+        socket.create_connection((host, int(port)), _KNOCK_S).close()
 
 
 @contextlib.contextmanager

@@ -21,7 +21,7 @@ from batchfim.shards import Lease, Shard
 from batchfim.storage.ledger import Ledger
 from batchfim.storage.location import Location
 from batchfim.storage.parts import part_table, write_part
-from batchfim.storage.rows import RowReader
+from batchfim.storage.rows import RowReader, columns_to_read
 from batchfim.workers.in_flight import InFlight
 from batchfim.workers.pool import ShardFailure, WorkerSpec
 
@@ -42,12 +42,12 @@ class Worker:
     def __init__(self, name: str, spec: WorkerSpec, infiller: Infiller, engine: Engine) -> None:
         config = spec.config
         self.name = name
+        self._run = spec.run
         self._config = config
         self._kept = list(spec.kept_columns)
         self._infiller = infiller
         self._engine = engine
-        columns = config.input.columns
-        self._reader = RowReader(list(dict.fromkeys([*self._kept, *columns.names.values()])))
+        self._reader = RowReader(columns_to_read(config.input.columns, self._kept))
         self._ledger = Ledger(Location.of(config.output.path))
         self._in_flight = InFlight(
             config.schedule.in_flight_records, config.schedule.in_flight_tokens
@@ -108,8 +108,8 @@ class Worker:
         read = read_holes(work.rows, columns.prefix, columns.suffix, columns.others)
         for row, hole in enumerate(read):
             if isinstance(hole, Fault):
-                where = f"{lease.shard.path}, row {lease.shard.start + row}"
-                work.completions[row] = self._samples(Status.REJECTED, f"{where}: {hole.reason}")
+                where = f"{lease.shard.path}, row {lease.shard.start + row}: "
+                work.completions[row] = self._samples(Status.REJECTED, hole.reason, where)
             elif lease.verdict is not None:
                 work.completions[row] = self._samples(Status.FAILED, lease.verdict)
             else:
@@ -147,7 +147,7 @@ class Worker:
             await self._in_flight.leave(len(prompt.token_ids))
 
     async def _ask_engine(self, shard: Shard, row: int, prompt: Prompt) -> list[Completion]:
-        seed = record_seed(self._config.sampling.seed, shard.file, shard.start + row)
+        seed = record_seed(self._config.sampling.seed, shard.content, shard.start + row)
         request = Request(f"{shard.id}-{row}", prompt.token_ids.tolist(), seed)
         failure = ""
         for _ in range(self._config.schedule.record_attempts):
@@ -182,9 +182,11 @@ class Worker:
             latency_s=timing.latency_s,
         )
 
-    def _samples(self, status: Status, error: str) -> list[Completion]:
-        num_samples = self._config.sampling.n
-        return [Completion(status=status, sample=i, error=error) for i in range(num_samples)]
+    def _samples(self, status: Status, reason: str, where: str = "") -> list[Completion]:
+        return [
+            Completion(status=status, sample=sample, error=where + reason, reason=reason)
+            for sample in range(self._config.sampling.n)
+        ]
 
     def _write(self, lease: Lease, work: _Work) -> ShardReport:
         started_s = time.monotonic()
@@ -197,7 +199,7 @@ class Worker:
             worker=self.name,
             attempt=lease.attempt,
         )
-        staged = self._ledger.staged(lease.shard.id, lease.attempt)
+        staged = self._ledger.staged(self._run, lease.shard.id, lease.attempt)
         checksum, size_bytes = write_part(staged, table, self._config.output.compression)
         work.phases_s["write_s"] = time.monotonic() - started_s
         flat = [sample for samples in completions for sample in samples]
@@ -216,9 +218,9 @@ class Worker:
         )
 
 
-def record_seed(job_seed: int, file_id: str, row: int) -> int:
-    """A record's seed, 32 bits: the same for every attempt, whoever makes it."""
-    text = f"{job_seed} {file_id} {row}".encode()
+def record_seed(job_seed: int, content: str, row: int) -> int:
+    """A record's seed, 32 bits: the same for every attempt, whoever makes it and wherever."""
+    text = f"{job_seed} {content} {row}".encode()
     return int.from_bytes(hashlib.blake2b(text, digest_size=4).digest())
 
 

@@ -7,7 +7,7 @@ from batchfim.shards import Lease, Shard
 
 
 def shard(name: str) -> Shard:
-    return Shard(name, "file", "/data/a.parquet", 0, 10)
+    return Shard(name, "file", "content", "/data/a.parquet", 0, 10)
 
 
 def queue_of(names: str, task_attempts: int = 3, worker_losses: int = 5) -> ShardQueue:
@@ -48,8 +48,29 @@ def test_shards_of_a_lost_worker_come_first_and_in_order() -> None:
     for worker in "vvw":
         lease(queue, worker)
     queue.lost("v", "gone")
-    names = [lease(queue).shard.id for _ in range(3)]
+    names = [lease(queue, worker).shard.id for worker in "xyz"]
     assert names == ["a", "b", "d"]
+
+
+def test_a_shard_that_lost_a_worker_is_worked_alone() -> None:
+    queue = queue_of("abcd")
+    lease(queue, "v")
+    queue.lost("v", "gone")
+    assert lease(queue, "w").shard.id == "a"
+    assert queue.lease("w") is None
+    assert lease(queue, "x").shard.id == "b"
+    queue.lost("w", "gone")
+    assert lease(queue, "x").shard.id == "c"  # not "a", which waits before it
+
+
+def test_a_verdict_that_loses_its_worker_is_abandoned() -> None:
+    queue = queue_of("a", worker_losses=0)
+    lease(queue, "v")
+    queue.lost("v", "gone")
+    assert lease(queue, "w").verdict is not None
+    queue.lost("w", "gone too")
+    assert queue.finished
+    assert queue.abandoned == {"a": "gone too"}
 
 
 def test_the_task_budget_ends_in_a_verdict_with_the_last_cause() -> None:

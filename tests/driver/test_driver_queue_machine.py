@@ -29,7 +29,7 @@ class QueueMachine(RuleBasedStateMachine):
     @initialize(num_shards=st.integers(0, 5), attempts=st.integers(1, 3), losses=st.integers(0, 2))
     def start(self, num_shards: int, attempts: int, losses: int) -> None:
         self.budgets = attempts, losses
-        shards = [Shard(f"s{i}", "file", "/a.parquet", i, 1) for i in range(num_shards)]
+        shards = [Shard(f"s{i}", "file", "content", "/a.parquet", i, 1) for i in range(num_shards)]
         self.queue = ShardQueue(shards, attempts, losses)
         self.expected = {shard.id: Expected() for shard in shards}
         self.leases: list[tuple[str, Lease]] = []
@@ -37,8 +37,11 @@ class QueueMachine(RuleBasedStateMachine):
     @rule(worker=WORKERS)
     def lease(self, worker: str) -> None:
         waiting = [s for s in self.expected.values() if not s.ended and s.holder is None]
+        held = self._held(worker)
+        alone = any(shard.losses for shard in held)
+        fitting = [s for s in waiting if not alone and not (held and s.losses)]
         lease = self.queue.lease(worker)
-        assert (lease is None) == (not waiting)
+        assert (lease is None) == (not fitting)
         if lease is not None:
             self._take(worker, lease)
 
@@ -85,10 +88,16 @@ class QueueMachine(RuleBasedStateMachine):
 
     @rule(worker=WORKERS)
     def lost(self, worker: str) -> None:
+        self._lose(worker)
+
+    def _lose(self, worker: str) -> None:
         self.queue.lost(worker, "gone")
         for shard in self._held(worker):
             shard.holder = None
-            shard.losses += 1
+            if self._is_spent(shard):
+                shard.ended.append("abandoned")
+            else:
+                shard.losses += 1
 
     @rule(worker=WORKERS)
     def give_back(self, worker: str) -> None:
@@ -114,10 +123,7 @@ class QueueMachine(RuleBasedStateMachine):
     def teardown(self) -> None:
         """Whatever happened, one good worker finishes the rest."""
         for worker in "uvw":
-            self.queue.lost(worker, "end")
-            for shard in self._held(worker):
-                shard.holder = None
-                shard.losses += 1
+            self._lose(worker)
         while (lease := self.queue.lease("w")) is not None:
             self._take("w", lease)
             assert self.queue.complete("w", lease)

@@ -50,8 +50,10 @@ def test_an_empty_file(tmp_path: Path, refused) -> None:
 
 
 def test_a_folder_without_parquet(tmp_path: Path, refused) -> None:
-    (tmp_path / "notes.txt").write_text("no records")
-    assert f"{tmp_path}: no Parquet files here" in refused(tmp_path)
+    folder = tmp_path / "notes"
+    folder.mkdir()
+    (folder / "notes.txt").write_text("no records")
+    assert f"{folder}: no Parquet files here" in refused(folder)
 
 
 def test_a_path_that_does_not_exist(tmp_path: Path, refused) -> None:
@@ -118,6 +120,12 @@ def test_an_output_with_foreign_files(tmp_path: Path, records: Path, cli: Cli) -
     assert "chapter1.tex" in cli("run", *args, *LOCAL, code=2).stderr
 
 
+@pytest.mark.parametrize("place", ["", "filled"])
+def test_an_output_among_the_inputs(records: Path, cli: Cli, place: str) -> None:
+    args = ("--input", records, "--output", records / place, "--model", "demo")
+    assert "would read its parts as records" in cli("run", *args, *LOCAL, code=2).stderr
+
+
 def test_an_output_of_another_job(tmp_path: Path, records: Path, cli: Cli) -> None:
     args = ("run", "--input", records, "--output", tmp_path / "out", "--model", "demo", *LOCAL)
     cli(*args)
@@ -171,3 +179,7 @@ def test_a_damaged_page_fails_its_shards_and_the_rest_is_complete(
     assert "the other shards are complete" in message
     done = ds.dataset(tmp_path / "out").to_table(columns=["status"])
     assert done.num_rows >= 200
+
+
+def test_a_bucket_that_cannot_be_found(refused) -> None:
+    assert "s3://no-such-bucket-of-batchfim/x: " in refused("s3://no-such-bucket-of-batchfim/x")

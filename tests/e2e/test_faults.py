@@ -54,7 +54,7 @@ def test_a_killed_driver_loses_and_doubles_nothing(
     assert finished
     assert {name: after[name] for name in finished} == {name: before[name] for name in finished}
     summary = json.loads((output / "_batchfim" / "summary.json").read_text())
-    assert summary["this_run"]["rows"] == 200 - 10 * len(finished)
+    assert summary["runs"][-1]["rows"] == 200 - 10 * len(finished)
     assert (output / "_batchfim" / "_SUCCESS").exists()
 
 

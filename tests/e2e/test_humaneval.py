@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
+import psutil
 import pyarrow.dataset as ds
 import pytest
 
-from tests.e2e.conftest import Cli, Start, parts
+from tests.e2e.conftest import Cli, Start, children_of, parts
 from tests.shared import shared_data
 
 NUM_RECORDS = 1033
@@ -140,3 +141,21 @@ def test_two_workers_killed_half_way_and_resumed_agree_with_one(
     same = sum(ours[key]["raw_middle"] == theirs[key]["raw_middle"] for key in ours)
     print(f"{same} of {NUM_RECORDS} greedy middles are equal")
     assert same >= 0.98 * NUM_RECORDS
+
+
+def test_ctrl_c_leaves_no_engine_behind(one_worker: Run, tmp_path: Path, start: Start) -> None:
+    """As a terminal does it: the signal goes to every process of the group."""
+    run = Run(one_worker.records, tmp_path / "out", one_worker.source)
+    process = start(*run_args(run))
+    while not parts(run.output):
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.1)
+    children = children_of(process)
+    names = [child.name() for child in children]
+    os.killpg(process.pid, signal.SIGINT)
+    process.wait()
+
+    assert process.returncode == 130
+    assert any("EngineCore" in name for name in names)
+    _, alive = psutil.wait_procs(children, timeout=30)
+    assert alive == []

@@ -77,7 +77,7 @@ def test_on_a_byte_level_vocabulary(
     assert len(joined) == len((prefix + suffix).encode()) + 3
 
 
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=8)
 @given(
     sizes=st.lists(
         st.tuples(*[st.sampled_from([0, 1, 1000, 131_072, 262_143, 300_000])] * 2), max_size=6

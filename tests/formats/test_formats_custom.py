@@ -66,7 +66,9 @@ def test_a_custom_format_with_bos(mistral: TextTokenizer) -> None:
 
 
 def test_bos_counts_against_the_context(mistral: TextTokenizer) -> None:
-    encoder = Encoder(Format(**CODESTRAL), None, mistral, max_prompt_tokens=10)
+    layout = {"sp": ["[SUFFIX]", "{suffix}", "[PREFIX]", "{prefix}", "[PREFIX]"]}
+    form = Format(**(CODESTRAL | {"layouts": layout}))  # with BOS, four ids are no text
+    encoder = Encoder(form, None, mistral, max_prompt_tokens=10)
     (prompt,) = encoder.encode(["p" * 50], ["s" * 50])
     assert isinstance(prompt, Prompt)
     assert len(prompt.token_ids) == 10

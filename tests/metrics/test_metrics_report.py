@@ -76,6 +76,11 @@ def test_errors_and_endings_are_counted_by_text() -> None:
     assert finish_reasons(ROWS) == {"stop": 1, "length": 1}
 
 
+def test_errors_are_counted_by_reason_where_there_is_one() -> None:
+    rows = [Completion(Status.REJECTED, error=f"row {i}: null", reason="null") for i in range(300)]
+    assert errors([*rows, *ROWS]) == {"null": 302, "died": 1}
+
+
 def test_only_the_most_frequent_errors_are_kept() -> None:
     many = [Completion(Status.FAILED, error=f"e{i}") for i in range(100)]
     kept = errors([*many, Completion(Status.FAILED, error="e77")])

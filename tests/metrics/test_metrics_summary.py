@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from batchfim.metrics.audit import audit
+from batchfim.metrics.audit import Audit
 from batchfim.metrics.report import Counts, ShardReport
 from batchfim.metrics.summary import RunClock, summarize
 from batchfim.records import Completion, Status
@@ -23,40 +23,37 @@ OK = Completion(
     latency_s=2.0,
 )
 BAD = Completion(Status.REJECTED, error="null")
-MODEL = {"path": "/m", "family": "starcoder2", "order": "psm"}
 RUN = RunClock(
-    total_s=5.0, engine_start_s=1.0, run_s=4.0, shards=1, counts=Counts.of([OK, OK]), workers=3
+    total_s=5.0,
+    engine_start_s=1.0,
+    run_s=4.0,
+    shards=1,
+    records=2,
+    workers=3,
+    counts=Counts.of([OK, OK]),
 )
 
 
 def shard(name: str, num_rows: int) -> Shard:
-    return Shard(name, "file", "/a.parquet", 0, num_rows)
+    return Shard(name, "file", "content", "/a.parquet", 0, num_rows)
 
 
 def test_a_summary_is_the_sum_of_its_reports(report: Reports) -> None:
     reports = [report("a", [OK, OK]), report("b", [OK, BAD], phase_s=0.5)]
-    summary = summarize(reports, RUN, {"batchfim": "1"}, MODEL)
+    summary = summarize(iter(reports))
     assert (summary["shards"], summary["records"]) == (2, 4)
     assert summary["rows"] == {"rows": 4, "ok": 3, "rejected": 1, "failed": 0, "truncated": 0}
     assert summary["tokens"] == {"prompt": 30, "cached": 18, "computed": 12, "completion": 15}
     assert (summary["finish_reasons"], summary["errors"]) == ({"stop": 3}, {"null": 1})
     assert summary["seconds"]["latency_s"]["max"] == 2.0
     assert summary["seconds"]["ttft_s"]["p50"] is None
-    assert summary["phases_s"] == {
-        "engine_start": 1.0,
-        "run": 4.0,
-        "read": 1.5,
-        "encode": 3.0,
-        "generate": 4.5,
-        "write": 6.0,
-    }
-    assert (summary["model"], summary["versions"]) == (MODEL, {"batchfim": "1"})
+    assert summary["work_s"] == {"read": 1.5, "encode": 3.0, "generate": 4.5, "write": 6.0}
 
 
-def test_rates_are_of_this_run_and_its_own_clock(report: Reports) -> None:
-    this_run = summarize([report("a", [OK] * 50), report("b", [OK, OK])], RUN, {}, {})["this_run"]
-    assert this_run["rows"] == 2
-    assert this_run["rows_per_s"] == pytest.approx(0.5)
+def test_rates_are_of_a_run_and_its_own_clock() -> None:
+    this_run = RUN.summary()
+    assert (this_run["records"], this_run["rows"]) == (2, 2)
+    assert this_run["records_per_s"] == pytest.approx(0.5)
     assert this_run["tokens_per_s"] == {
         "prompt": 5.0,
         "cached": 3.0,
@@ -65,18 +62,34 @@ def test_rates_are_of_this_run_and_its_own_clock(report: Reports) -> None:
     }
 
 
-def test_a_run_with_nothing_to_do_has_no_rates_and_is_json(report: Reports) -> None:
-    summary = summarize([report("a", [OK])], RunClock.idle(), {}, {})
-    assert summary["this_run"]["rows_per_s"] is None
+def test_a_run_with_nothing_done_has_no_rates_and_is_json(report: Reports) -> None:
+    summary = summarize([report("a", [OK])]) | {"runs": [RunClock().summary()]}
+    assert summary["runs"][0]["records_per_s"] is None
     assert summary["rows"]["ok"] == 1
-    assert json.loads(json.dumps(summary)) == summary
-    assert summarize([], RunClock.idle(), {}, {})["seconds"]["latency_s"]["p99"] is None
+    assert json.loads(json.dumps(summary)) == json.loads(json.dumps(summary, default=list))
+    assert summarize([])["seconds"]["latency_s"]["p99"] is None
+
+
+def audit(planned: list[Shard], reports: list[ShardReport], samples: int) -> list[str]:
+    sizes = {report.shard_id: report.size_bytes for report in reports}
+    checked = Audit(planned, sizes, samples)
+    assert list(checked.check(reports)) == reports
+    return checked.complaints
 
 
 def test_an_audit_that_closes_says_nothing(report: Reports) -> None:
     planned = [shard("a", 2), shard("b", 1), shard("not done", 7)]
     assert audit(planned, [report("a", [OK, BAD]), report("b", [OK])], samples=1) == []
     assert audit([shard("a", 1)], [report("a", [OK, OK, BAD])], samples=3) == []
+
+
+def test_a_part_that_is_gone_or_changed_is_named(report: Reports) -> None:
+    reports = [report("a", [OK]), report("b", [OK])]
+    audited = Audit([shard("a", 1), shard("b", 1)], {"b": reports[1].size_bytes + 7}, 1)
+    list(audited.check(reports))
+    gone, changed = audited.complaints
+    assert "part-a.parquet is gone" in gone
+    assert f"part-b.parquet has {reports[1].size_bytes + 7} bytes" in changed
 
 
 def test_rows_that_are_lost_or_doubled_are_named(report: Reports) -> None:

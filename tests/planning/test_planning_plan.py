@@ -11,9 +11,9 @@ from batchfim.planning.cutting import cut_shards
 from batchfim.planning.plan import WorkPlan, plan_work
 from batchfim.shards import InputFile, Shard
 
-A = InputFile("/data/a.parquet", 1000, 100, "aa", 10.0)
-B = InputFile("/data/b.parquet", 2000, 50, "bb", 10.0)
-CHANGED = replace(A, digest="cc", num_rows=60)
+A = InputFile("/data/a.parquet", "aa", 100, 10.0)
+B = InputFile("/data/b.parquet", "bb", 50, 10.0)
+CHANGED = replace(A, content="cc", num_rows=60)
 PLANNED = cut_shards([A, B], 40, "job")
 ALL_DONE = {shard.id for shard in PLANNED}
 

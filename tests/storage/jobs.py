@@ -14,7 +14,7 @@ from batchfim.storage.parts import write_part
 def stage(ledger: Ledger, shard: Shard, attempt: int = 1) -> None:
     """Write a part of the right size where an attempt writes it."""
     table = pa.table({"row": range(shard.start, shard.start + shard.num_rows)})
-    write_part(ledger.staged(shard.id, attempt), table, "zstd")
+    write_part(ledger.staged("run", shard.id, attempt), table, "zstd")
 
 
 def report(shard: Shard, attempt: int = 1) -> ShardReport:

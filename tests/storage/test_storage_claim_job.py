@@ -13,9 +13,10 @@ from batchfim.errors import OutputError
 from batchfim.planning.cutting import cut_shards
 from batchfim.shards import InputFile
 from batchfim.storage.ledger import Ledger
+from batchfim.storage.location import Location
 from tests.storage.jobs import report, stage
 
-(SHARD,) = cut_shards([InputFile("/a.parquet", 10, 5, "aa", 1.0)], 10, "job")
+(SHARD,) = cut_shards([InputFile("/a.parquet", "aa", 5, 1.0)], 10, "job")
 FACTS = {"versions": {"batchfim": "1"}}
 
 
@@ -33,7 +34,7 @@ def fields(**sampling: Any) -> dict[str, Any]:
 
 def finish(ledger: Ledger) -> None:
     stage(ledger, SHARD)
-    ledger.commit(report(SHARD))
+    ledger.commit("run", report(SHARD))
 
 
 def test_the_same_job_may_go_on(ledger: Ledger) -> None:
@@ -70,12 +71,12 @@ def test_another_job_may_start_while_nothing_is_finished(ledger: Ledger) -> None
 
 
 @pytest.mark.parametrize("name", ["notes.txt", "part-0.parquet", ".hidden"])
-def test_a_folder_with_other_files_is_refused(ledger: Ledger, name: str) -> None:
-    (ledger.output / name).write(b"mine")
+def test_a_folder_with_other_files_is_refused(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"mine")
     with pytest.raises(OutputError, match=f"no batchfim job wrote.*{name}"):
-        ledger.claim_job("f", fields(), FACTS)
-    assert (ledger.output / name).read() == b"mine"
-    assert not (ledger.root / "job.json").exists()
+        Ledger(Location.of(str(tmp_path))).prepare()
+    assert (tmp_path / name).read_bytes() == b"mine"
+    assert [file.name for file in tmp_path.iterdir()] == [name]  # no folder was made either
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,9 @@ import pytest
 
 from batchfim.config import Columns, Input
 from batchfim.errors import InputError
-from batchfim.storage.inputs import InputSet, columns_to_read, open_inputs
+from batchfim.storage.inputs import InputSet, open_inputs
+from batchfim.storage.rows import columns_to_read
+from tests.parquet import content_of
 
 Write = Callable[..., Path]
 
@@ -70,6 +72,14 @@ def test_the_same_columns_in_another_order_are_said_to_be(tmp_path: Path, write:
     assert opened(tmp_path, keep=("stars",)).num_rows == 6
 
 
+def test_two_columns_with_one_name_are_refused(tmp_path: Path) -> None:
+    columns = [pa.array(["x"])] * 3
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.Table.from_arrays(columns, ["prefix", "suffix", "prefix"]), path)
+    with pytest.raises(InputError, match=rf"{path}: two columns are called 'prefix'; rename one"):
+        opened(path)
+
+
 def test_a_column_called_like_one_of_the_outputs_is_refused(write: Write) -> None:
     path = write(middle=["m"] * 3, status=["?"] * 3, language=["py"] * 3)
     with pytest.raises(InputError, match="'middle', 'status' would be overwritten") as caught:
@@ -84,7 +94,7 @@ def test_the_text_columns_may_have_any_name_and_need_not_ride_along(write: Write
     path = write(before=["b"] * 3, after=["a"] * 3)
     columns = Columns(prefix="before", suffix="after")
     kept = opened(path, columns=columns, keep=("suffix", "before")).kept
-    assert columns_to_read(columns, kept) == ["suffix", "before", "after"]
+    assert columns_to_read(columns, kept.names) == ["suffix", "before", "after"]
 
 
 @pytest.mark.parametrize(
@@ -119,5 +129,9 @@ def test_a_file_is_known_by_its_content(write: Write) -> None:
     assert opened(path).files == [before]
     write(prefix=["p0", "p1", "pX"])
     (after,) = opened(path).files
+    assert after.content != before.content
     assert after.id != before.id
-    assert after.size_bytes == path.stat().st_size
+    moved = path.rename(path.with_name("moved.parquet"))
+    (there,) = opened(moved).files
+    assert there.content == after.content == content_of(moved)
+    assert there.id != after.id

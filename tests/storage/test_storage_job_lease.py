@@ -18,8 +18,12 @@ from batchfim.storage.location import Location
 
 
 def write_claim(folder: Location, name: str, **changes: object) -> None:
-    claim = {"host": socket.gethostname(), "pid": os.getpid(), "held": True}
-    claim["started_s"] = psutil.Process().create_time()
+    """Another run's claim; it starts as this process's own, taken from a lease of it."""
+    elsewhere = folder / "elsewhere"
+    elsewhere.make_folder()
+    with JobLease(elsewhere):
+        claim = json.loads((elsewhere / names(elsewhere)[0]).read())
+    Path(elsewhere.path).rmdir()
     (folder / name).write(json.dumps(claim | changes).encode())
 
 
@@ -45,14 +49,43 @@ def test_an_error_inside_releases_it(folder: Location) -> None:
 
 
 def test_a_process_of_another_host_is_believed_while_its_claim_is_fresh(folder: Location) -> None:
-    write_claim(folder, "other.json", host="elsewhere", pid=1)
+    write_claim(folder, "other.json", host="elsewhere", machine="another", pid=1)
     with pytest.raises(JobHeld, match="process 1 on elsewhere"):
         JobLease(folder).__enter__()
     assert names(folder) == ["other.json"]
 
 
+def gone_pid() -> int:
+    """A process number that nobody has here."""
+    return next(pid for pid in range(4_000_000, 1 << 22) if not psutil.pid_exists(pid))
+
+
+def test_a_container_that_shares_the_hosts_name_is_believed_too(folder: Location) -> None:
+    """Its processes have numbers of their own: that one is not running here says nothing."""
+    write_claim(folder, "other.json", machine="another", pid=gone_pid())
+    with pytest.raises(JobHeld, match=f"process {gone_pid()} on {socket.gethostname()}"):
+        JobLease(folder).__enter__()
+    assert names(folder) == ["other.json"]
+    write_claim(folder, "other.json", pid=gone_pid())  # of this machine: known to be dead
+    with JobLease(folder):
+        assert "other.json" not in names(folder)
+
+
+def test_a_lease_whose_claim_a_rival_removed_is_lost_for_good(folder: Location) -> None:
+    with JobLease(folder) as lease:
+        lease._renew_once()
+        assert not lease.lost
+        assert len(names(folder)) == 1
+        (folder / names(folder)[0]).delete()
+        lease._renew_once()  # what the renewing thread does every few seconds
+        assert lease.lost
+        lease._renew_once()
+        assert names(folder) == []  # it does not come back and stand beside the rival's
+        assert lease.lost
+
+
 def test_a_claim_that_was_not_renewed_is_dead(folder: Location) -> None:
-    write_claim(folder, "other.json", host="elsewhere", pid=1)
+    write_claim(folder, "other.json", host="elsewhere", machine="another", pid=1)
     past = Path(folder.path, "other.json").stat().st_mtime - 61
     os.utime(Path(folder.path, "other.json"), (past, past))
     with JobLease(folder):

@@ -14,7 +14,7 @@ from batchfim.errors import JobHeld, StorageError
 from batchfim.storage.job_lease import JobLease
 from batchfim.storage.location import Location
 
-CLAIM = {"host": "elsewhere", "pid": 7, "started_s": 0.0, "held": True}
+CLAIM = {"host": "elsewhere", "machine": "another", "pid": 7, "started_s": 0.0, "held": True}
 
 
 class Stumbling(LocalFileSystem):  # type: ignore[misc]

@@ -15,14 +15,14 @@ from batchfim.storage.ledger import Ledger
 from batchfim.storage.location import Location
 from tests.storage.jobs import report, stage
 
-FILE = InputFile("/data/a.parquet", 1000, 30, "aa", 10.0)
+FILE = InputFile("/data/a.parquet", "aa", 30, 10.0)
 SHARDS = cut_shards([FILE], 10, "job")
 ONE, TWO, THREE = SHARDS
 
 
 def commit(ledger: Ledger, shard: Shard, attempt: int = 1) -> None:
     stage(ledger, shard, attempt)
-    ledger.commit(report(shard, attempt))
+    ledger.commit("run", report(shard, attempt))
 
 
 def rows_in(ledger: Ledger) -> int:
@@ -43,11 +43,11 @@ def test_staged_work_is_not_visible_and_committed_work_is(ledger: Ledger) -> Non
     stage(ledger, ONE)
     assert rows_in(ledger) == 0
     assert ledger.done_ids() == set()
-    ledger.commit(report(ONE))
+    ledger.commit("run", report(ONE))
     assert rows_in(ledger) == ONE.num_rows
     assert ledger.done_ids() == {ONE.id}
-    assert ledger.reports() == [report(ONE)]
-    assert not ledger.staged(ONE.id, 1).exists()
+    assert list(ledger.reports()) == [report(ONE)]
+    assert not ledger.staged("run", ONE.id, 1).exists()
 
 
 def test_the_part_comes_before_the_marker(ledger: Ledger) -> None:
@@ -57,12 +57,12 @@ def test_the_part_comes_before_the_marker(ledger: Ledger) -> None:
     done.touch()  # no marker can be written into a file
     stage(ledger, ONE)
     with pytest.raises(StorageError):
-        ledger.commit(report(ONE))
+        ledger.commit("run", report(ONE))
     assert ledger.part(ONE.id).exists()
     done.unlink()
     done.mkdir()
     with pytest.raises(StorageError):
-        ledger.commit(report(TWO))  # nothing staged
+        ledger.commit("run", report(TWO))  # nothing staged
     assert ledger.done_ids() == set()
 
 
@@ -71,13 +71,13 @@ def test_a_marker_half_written_is_no_marker(ledger: Ledger) -> None:
         (ledger.root / "done" / f"{ONE.id}.json.1a2b3c4d.tmp").path
     ).close()
     assert ledger.done_ids() == set()
-    assert ledger.reports() == []
+    assert list(ledger.reports()) == []
 
 
 def test_clean_up_leaves_only_what_is_done(ledger: Ledger) -> None:
     commit(ledger, ONE)
     stage(ledger, TWO)
-    ledger.staged(TWO.id, 1).move_to(ledger.part(TWO.id))  # killed before its marker
+    ledger.staged("run", TWO.id, 1).move_to(ledger.part(TWO.id))  # killed before its marker
     stage(ledger, THREE, attempt=2)
     assert rows_in(ledger) == 20
     (ledger.output / "_notes.parquet.txt").write(b"not ours")
@@ -92,7 +92,7 @@ def test_a_part_of_a_shard_that_is_no_longer_planned_goes_too(ledger: Ledger) ->
     ledger.claim_job("f", {"a": 1}, {})
     ledger.add_to_plan(SHARDS)
     stage(ledger, ONE)
-    ledger.staged(ONE.id, 1).move_to(ledger.part(ONE.id))
+    ledger.staged("run", ONE.id, 1).move_to(ledger.part(ONE.id))
     ledger.claim_job("g", {"a": 2}, {})
     assert ledger.plan() == []
     ledger.clean_up(ledger.done_ids())
@@ -110,9 +110,9 @@ def test_superseded_work_is_withdrawn_and_its_neighbour_is_not(ledger: Ledger) -
 
 def test_success_says_that_the_last_run_was_complete(ledger: Ledger) -> None:
     success = ledger.root / "_SUCCESS"
-    ledger.write_summary({"rows": 1}, complete=True)
+    ledger.write_summary({"rows": 1, "complete": True})
     assert success.exists()
-    ledger.write_summary({"rows": 1}, complete=False)
+    ledger.write_summary({"rows": 1, "complete": False})
     assert not success.exists()
     assert b'"rows": 1' in (ledger.root / "summary.json").read()
 
@@ -130,7 +130,7 @@ def test_a_marker_of_garbage_is_named(ledger: Ledger, garbage: bytes) -> None:
     commit(ledger, ONE)
     (ledger.root / "done" / f"{ONE.id}.json").write(garbage)
     with pytest.raises(StorageError, match=rf"{ONE.id}\.json: not a marker .*delete it to redo"):
-        ledger.reports()
+        list(ledger.reports())
 
 
 def test_an_output_that_cannot_be_written_is_refused(tmp_path: Path) -> None:

@@ -118,3 +118,9 @@ def test_what_fsspec_knows_works_too() -> None:
     assert folder.info().type is fs.FileType.Directory
     assert [info.base_name for info in folder.list()] == ["a"]
     assert (folder / "a").read() == b"two"
+
+
+def test_a_url_that_cannot_be_opened_is_a_config_error() -> None:
+    """A store that answers with an error of its own: here, one whose library or host is missing."""
+    with pytest.raises(ConfigError, match=r"hdfs://nowhere\.invalid/records: "):
+        Location.of("hdfs://nowhere.invalid/records")

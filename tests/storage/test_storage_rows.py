@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from batchfim.errors import InputError
+from batchfim.errors import InputError, StorageError
 from batchfim.shards import Shard
 from batchfim.storage.rows import RowReader
+from tests.parquet import content_of
 
 COLUMNS = ["row", "prefix"]
 SCHEMA = pa.schema([("row", pa.int64()), ("prefix", pa.string()), ("unread", pa.string())])
@@ -30,9 +31,8 @@ def table(first: int, num_rows: int, width: int = 5) -> pa.Table:
     )
 
 
-def write_groups(path: Path, sizes: list[int], width: int = 5) -> Path:
+def write_groups(path: Path, sizes: list[int], width: int = 5, first: int = 0) -> Path:
     with pq.ParquetWriter(path, SCHEMA) as writer:
-        first = 0
         for size in sizes:
             writer.write_table(table(first, size, width), row_group_size=max(size, 1))
             first += size
@@ -40,7 +40,7 @@ def write_groups(path: Path, sizes: list[int], width: int = 5) -> Path:
 
 
 def shard(path: Path, start: int, num_rows: int) -> Shard:
-    return Shard(f"{start}", "file", str(path), start, num_rows)
+    return Shard(f"{start}", "file", content_of(path), str(path), start, num_rows)
 
 
 def rows(reader: RowReader, wanted: Shard) -> list[int]:
@@ -75,22 +75,23 @@ def test_every_shard_in_any_order(
 
 def test_two_files_in_turn(tmp_path: Path) -> None:
     one = write_groups(tmp_path / "a.parquet", [10])
-    other = write_groups(tmp_path / "b.parquet", [3, 3])
+    other = write_groups(tmp_path / "b.parquet", [3, 3], first=100)
     reader = RowReader(COLUMNS)
     for start in (0, 2, 4):
         assert rows(reader, shard(one, start, 2)) == [start, start + 1]
-        assert rows(reader, shard(other, start, 2)) == [start, start + 1]
+        assert rows(reader, shard(other, start, 2)) == [100 + start, 101 + start]
 
 
 def test_going_forward_reads_on_in_the_open_file(tmp_path: Path) -> None:
     path = write_groups(tmp_path / "a.parquet", [10, 10])
     reader = RowReader(COLUMNS)
-    assert rows(reader, shard(path, 0, 3)) == [0, 1, 2]
+    shards = [shard(path, *wanted) for wanted in ((0, 3), (3, 2), (8, 4), (0, 1))]
+    assert rows(reader, shards[0]) == [0, 1, 2]
     path.unlink()  # from here on, only a file that is still open can be read
-    assert rows(reader, shard(path, 3, 2)) == [3, 4]
-    assert rows(reader, shard(path, 8, 4)) == [8, 9, 10, 11]
-    with pytest.raises(InputError):
-        reader.read(shard(path, 0, 1))  # back: needs the file again
+    assert rows(reader, shards[1]) == [3, 4]
+    assert rows(reader, shards[2]) == [8, 9, 10, 11]
+    with pytest.raises(StorageError):
+        reader.read(shards[3])  # back: needs the file again
 
 
 def test_going_far_forward_skips_the_groups_between(tmp_path: Path) -> None:
@@ -126,5 +127,17 @@ def test_a_file_shorter_than_planned_is_named(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_gone_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"none\.parquet: rows 0 to 0 cannot be read"):
-        RowReader(COLUMNS).read(shard(tmp_path / "none.parquet", 0, 1))
+    path = write_groups(tmp_path / "none.parquet", [10])
+    wanted = shard(path, 0, 1)
+    path.unlink()
+    with pytest.raises(StorageError, match=r"none\.parquet: .*No such file"):
+        RowReader(COLUMNS).read(wanted)
+
+
+def test_a_file_that_changed_since_it_was_planned_is_not_read(tmp_path: Path) -> None:
+    path = write_groups(tmp_path / "a.parquet", [10])
+    wanted = shard(path, 0, 3)
+    write_groups(path, [10], first=100)
+    with pytest.raises(InputError, match=rf"{path} has changed since it was planned; run again"):
+        RowReader(COLUMNS).read(wanted)
+    assert rows(RowReader(COLUMNS), shard(path, 0, 3)) == [100, 101, 102]

@@ -18,6 +18,7 @@ from batchfim.storage.ledger import Ledger
 from batchfim.storage.location import Location
 from batchfim.workers.local import LocalPool
 from batchfim.workers.pool import ShardEnded, ShardFailure, WorkerReady, WorkerSpec
+from tests.parquet import content_of
 
 RECORDS = {
     "id": [f"r{i}" for i in range(8)],
@@ -37,7 +38,9 @@ class Desk:
     path: Path
 
     def lease(self, start: int = 0, num_rows: int = 8, attempt: int = 1, **more: Any) -> Lease:
-        shard = Shard(f"{start:020}", "file", str(self.path), start, num_rows)
+        shard = Shard(
+            f"{start:020}", "file", content_of(self.path), str(self.path), start, num_rows
+        )
         return Lease(shard, attempt, **more)
 
     def work(self, lease: Lease) -> ShardReport | ShardFailure:
@@ -51,7 +54,7 @@ class Desk:
         """What the attempt staged."""
         report = self.work(lease)
         assert isinstance(report, ShardReport), report
-        staged = self.ledger.staged(lease.shard.id, lease.attempt)
+        staged = self.ledger.staged("run", lease.shard.id, lease.attempt)
         return list(pq.read_table(staged.path).to_pylist())
 
 
@@ -65,7 +68,7 @@ def make_spec(tmp_path: Path) -> Callable[..., WorkerSpec]:
         flags = {"input.paths": [str(path)], "output.path": str(tmp_path / "out")}
         config = load_config(None, flags | {"model.path": "demo"}, (*SIMULATED, *sets))
         Ledger(Location.of(config.output.path)).prepare()
-        return WorkerSpec(config, tuple(RECORDS))
+        return WorkerSpec(config, tuple(RECORDS), "run")
 
     return make
 

@@ -136,7 +136,7 @@ def test_the_report_accounts_for_the_part(open_desk: OpenDesk) -> None:
     lease = desk.lease()
     report = desk.work(lease)
     assert isinstance(report, ShardReport)
-    content = Path(desk.ledger.staged(lease.shard.id, 1).path).read_bytes()
+    content = Path(desk.ledger.staged("run", lease.shard.id, 1).path).read_bytes()
     assert report.checksum == hashlib.blake2b(content, digest_size=16).hexdigest()
     assert report.size_bytes == len(content)
     assert (report.counts.rows, report.counts.ok, report.counts.rejected) == (8, 7, 1)
@@ -149,8 +149,9 @@ def test_the_report_accounts_for_the_part(open_desk: OpenDesk) -> None:
 def test_a_file_that_is_gone_fails_the_attempt_only(open_desk: OpenDesk) -> None:
     desk = open_desk()
     content = desk.path.read_bytes()
+    lease = desk.lease()
     desk.path.unlink()
-    outcome = desk.work(desk.lease())
+    outcome = desk.work(lease)
     assert "a.parquet" in outcome.cause
     assert not outcome.worker_lost
     desk.path.write_bytes(content)

@@ -1,0 +1,46 @@
+"""Stop on Ctrl-C and SIGTERM without losing what is in the middle of a commit."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FrameType
+
+
+@dataclass
+class StopSignal:
+    """The number of the signal that came, if one came."""
+
+    number: int | None = None
+
+
+@contextmanager
+def stop_signals() -> Iterator[StopSignal]:
+    """Note the first SIGINT or SIGTERM; a second one has its usual effect.
+
+    Signals reach the main thread only: elsewhere nothing is noted.
+    """
+    stop = StopSignal()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.getsignal(number) for number in numbers}
+
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    def note(number: int, _frame: FrameType | None) -> None:
+        stop.number = number
+        restore()
+
+    for number in numbers:
+        signal.signal(number, note)
+    try:
+        yield stop
+    finally:
+        restore()

@@ -1,0 +1,120 @@
+"""The real vLLM engine behind the Protocol, started once; its last test kills it."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Coroutine, Iterator
+from typing import Any, TypeVar
+
+import psutil
+import pytest
+
+from batchfim.config import JobConfig
+from batchfim.config_file import load_config
+from batchfim.engines.build import build_engine
+from batchfim.engines.engine import Engine, Generation, Request
+from batchfim.errors import EngineDead, EngineStartError, RequestRefused
+from batchfim.infiller import Infiller, open_infiller
+
+Result = TypeVar("Result")
+MAX_MODEL_LEN = 256
+
+
+def config(**settings: object) -> JobConfig:
+    base = {
+        "input.paths": ["unused"],
+        "output.path": "unused",
+        "model.path": "demo",
+        "engine.max_model_len": MAX_MODEL_LEN,
+        "engine.args": {"enforce_eager": True},
+        "sampling.max_tokens": 16,
+    }
+    return load_config(None, base | settings)
+
+
+class Running:
+    """An engine on an event loop of its own, as in a worker."""
+
+    def __init__(self, job: JobConfig) -> None:
+        self.infiller: Infiller = open_infiller(job, weights=True)
+        self.engine: Engine = build_engine(job, self.infiller)
+        self._loop = asyncio.new_event_loop()
+        threading.Thread(target=self._loop.run_forever, daemon=True).start()
+        self.info = self.run(self.engine.start())
+
+    def run(self, coroutine: Coroutine[Any, Any, Result]) -> Result:
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(300)
+
+    def generate(self, *requests: Request) -> list[list[Generation]]:
+        async def all_at_once() -> list[list[Generation]]:
+            return list(await asyncio.gather(*map(self.engine.generate, requests)))
+
+        return self.run(all_at_once())
+
+    def prompt(self, prefix: str, suffix: str = "\n") -> list[int]:
+        return [
+            token_id
+            for piece in self.infiller.encoder.pieces(prefix, suffix)
+            for token_id in piece.token_ids
+        ]
+
+
+@pytest.fixture(scope="module")
+def vllm() -> Iterator[Running]:
+    running = Running(config(**{"sampling.temperature": 0.9, "sampling.n": 2}))
+    yield running
+    running.run(running.engine.stop())
+
+
+def test_what_came_up(vllm: Running) -> None:
+    assert vllm.info.name == "vllm"
+    assert vllm.info.device in ("cpu", "cuda")
+
+
+def test_the_seed_decides_each_sample(vllm: Running) -> None:
+    prompt = vllm.prompt("def find(self, name):\n    return ")
+    first, again, other = vllm.generate(
+        Request("a", prompt, 7), Request("b", prompt, 7), Request("c", prompt, 99)
+    )
+    ids = [sample.token_ids for sample in first]
+    assert ids == [sample.token_ids for sample in again]
+    assert ids != [sample.token_ids for sample in other]
+    (shifted,) = vllm.generate(Request("d", prompt, 8))
+    assert shifted[0].token_ids == first[1].token_ids
+
+
+def test_accounts_of_a_generation(vllm: Running) -> None:
+    prompt = vllm.prompt("import os\nimport sys\n\n" * 12)
+    vllm.generate(Request("warm", prompt, 1))
+    for sample in vllm.generate(Request("again", prompt, 2))[0]:
+        assert sample.prompt_tokens == len(prompt)
+        assert 0 < sample.cached_tokens < len(prompt)
+        assert 0 < len(sample.token_ids) <= 16
+        assert sample.finish_reason in ("stop", "length")
+        stopped = sample.token_ids[-1] in vllm.infiller.encoder.stop_token_ids
+        assert stopped == (sample.finish_reason == "stop")
+        timing = sample.timing
+        assert 0 <= timing.queue_s <= timing.ttft_s <= timing.latency_s
+        assert (timing.tpot_s is None) == (len(sample.token_ids) == 1)
+
+
+def test_a_prompt_beyond_the_context_is_refused_and_others_go_on(vllm: Running) -> None:
+    with pytest.raises(RequestRefused, match=str(MAX_MODEL_LEN)):
+        vllm.generate(Request("long", [7] * (MAX_MODEL_LEN + 1), 0))
+    assert vllm.generate(Request("short", vllm.prompt("x = "), 0))
+
+
+def test_unknown_arguments_are_refused_before_anything_starts() -> None:
+    with pytest.raises(EngineStartError, match="did you mean 'max_num_seqs'"):
+        Running(config(**{"engine.args": {"max_num_seq": 3}}))
+
+
+def test_a_killed_core_is_a_dead_engine(vllm: Running) -> None:
+    cores = [child for child in psutil.Process().children() if "EngineCore" in child.name()]
+    assert cores
+    for core in cores:
+        core.kill()
+    requests = [Request(f"late-{number}", vllm.prompt("x = "), 0) for number in range(100)]
+    with pytest.raises(EngineDead):
+        vllm.generate(*requests)

@@ -1,0 +1,40 @@
+"""What `summary.json` tells of a job that took several runs."""
+
+from __future__ import annotations
+
+from batchfim.driver.summary_text import summary_text
+from tests.resume.conftest import Job
+
+
+def test_each_run_adds_its_own_entry(job: Job) -> None:
+    for run, records in enumerate((12, 4, 8)):
+        job.write(f"{run}.parquet", range(100 * run, 100 * run + records))
+        if run == 0:
+            (job.records / "a.parquet").unlink()
+        job.run()
+    runs = job.summary["runs"]
+    assert [run["records"] for run in runs] == [12, 4, 8]
+    assert [run["shards"] for run in runs] == [3, 1, 2]
+    assert [len(run["engines"]) for run in runs] == [1, 1, 1]
+    assert job.summary["records"] == 24
+
+
+def test_a_run_with_nothing_to_do_leaves_the_others_in_place(job: Job) -> None:
+    job.run()
+    first = job.summary
+    result = job.run()
+    assert result.idle
+    assert job.summary == first
+    assert result.summary["runs"] == first["runs"]
+    text = summary_text(result.summary, str(job.output), idle=result.idle)
+    assert "nothing was left to do" in text
+    assert "12 records in 3 shards: 12 ok" in text
+
+
+def test_a_summary_that_was_damaged_stops_no_run(job: Job) -> None:
+    job.run()
+    (job.ledger / "summary.json").write_bytes(b"\xff{")
+    job.write("b.parquet", range(12, 16))
+    job.run()
+    assert [run["records"] for run in job.summary["runs"]] == [4]
+    assert job.summary["records"] == 16

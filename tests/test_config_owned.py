@@ -1,0 +1,99 @@
+"""Engine arguments that have a setting of their own, credentials, and lists of one."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from batchfim.config import OWNED_ENGINE_ARGS, JobConfig
+from batchfim.config_file import load_config
+from batchfim.errors import ConfigError
+from batchfim.storage.location import Location
+
+FLAGS = {"input.paths": ["a"], "output.path": "b", "model.path": "demo"}
+SECRETS = ["hf_token", "token", "api_key", "client_secret", "Password", "secret_name"]
+WITH_SECRETS = [
+    "s3://AKIAKEY:hunter2@bucket/records",
+    "s3://AKIAKEY:hunter%2F2@bucket",
+    "abfss://:hunter2@account.blob.core.windows.net/container",
+]
+WITHOUT = [
+    "s3://bucket/a@b:c/records",
+    "abfss://container@account.dfs.core.windows.net/records",
+    "hdfs://user@namenode:8020/records",
+    "folder/a:b@c",
+]
+
+
+def config(*sets: str, **flags: object) -> JobConfig:
+    return load_config(None, FLAGS | flags, sets)
+
+
+@pytest.mark.parametrize(
+    ("name", "setting"),
+    [
+        ("model", "model.path"),
+        ("tokenizer", "model.path"),
+        ("revision", "model.revision"),
+        ("trust_remote_code", "model.trust_remote_code"),
+        ("max_model_len", "engine.max_model_len"),
+        ("kv_cache_memory_bytes", "engine.kv_cache_gib"),
+        ("generation_config", "section sampling"),
+        ("skip_tokenizer_init", "prompts are encoded outside"),
+        ("disable_log_stats", "timings of each record"),
+    ],
+)
+def test_an_argument_with_a_setting_of_its_own_names_it(name: str, setting: str) -> None:
+    assert name in OWNED_ENGINE_ARGS
+    with pytest.raises(ConfigError, match=rf"engine: args\.{name} is not .* here: .*{setting}"):
+        config(f"engine.args.{name}=1")
+
+
+def test_every_setting_they_name_exists() -> None:
+    known = config()
+    for instead in OWNED_ENGINE_ARGS.values():
+        if instead.startswith("use "):
+            section, key = instead.removeprefix("use ").split(".")
+            assert key in type(getattr(known, section)).model_fields
+
+
+@pytest.mark.parametrize("name", SECRETS)
+def test_a_secret_is_hidden_and_decides_no_record(name: str) -> None:
+    secret = config(f"engine.args.{name}=hunter2", "engine.args.dtype=float16")
+    shown = secret.public_dump()
+    assert "hunter2" not in json.dumps(shown)
+    assert shown["engine"]["args"] == {name: "(hidden)", "dtype": "float16"}
+    assert secret.fingerprint_fields() == config("engine.args.dtype=float16").fingerprint_fields()
+    assert secret.engine.args[name] == "hunter2"  # the engine itself gets it
+
+
+def test_what_is_no_secret_is_shown() -> None:
+    shown = config("engine.args.max_num_batched_tokens=4096").public_dump()
+    assert shown["engine"]["args"] == {"max_num_batched_tokens": 4096}
+
+
+@pytest.mark.parametrize("url", WITH_SECRETS)
+@pytest.mark.parametrize("key", ["input.paths", "output.path", "model.path"])
+def test_credentials_in_a_url_are_refused_and_not_repeated(key: str, url: str) -> None:
+    value = [url] if key == "input.paths" else url
+    with pytest.raises(ConfigError, match=rf"{key}.*give them by the environment") as caught:
+        config(**{key: value})
+    assert "hunter" not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", WITHOUT)
+def test_a_name_before_an_at_sign_is_no_secret(url: str) -> None:
+    assert config(**{"input.paths": url}).input.paths == (url,)
+
+
+def test_a_container_of_azure_can_be_meant() -> None:
+    assert Location.of(WITHOUT[1]).path == "container/records"
+
+
+def test_one_path_or_column_needs_no_list() -> None:
+    found = config("input.paths=records/*.parquet", "input.keep=id").input
+    assert (found.paths, found.keep) == (("records/*.parquet",), ("id",))
+    assert config("input.keep=id") == config("input.keep=[id]")
+    with pytest.raises(ConfigError, match=r"input\.paths: expected a list, got 7"):
+        config("input.paths=7")
