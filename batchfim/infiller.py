@@ -11,7 +11,7 @@ from batchfim.errors import ConfigError, ModelError
 from batchfim.formats.detect import Verdict, detect, family_format, model_names
 from batchfim.formats.encoder import Encoder
 from batchfim.formats.finishing import Finisher
-from batchfim.formats.format import PREFIX_ONLY, Format
+from batchfim.formats.format import FORMAT_FIELDS, PREFIX_ONLY, Format
 from batchfim.formats.prefix_only import prefix_only_format
 from batchfim.formats.tokenizer import TextTokenizer, Vocabulary
 from batchfim.storage.model_files import ModelFiles, find_model
@@ -32,7 +32,7 @@ class Infiller:
         """What of the model and the format decides a record's output."""
         return {
             "model digest": self.files.digest(),
-            "format": self.encoder.form.model_dump(exclude={"source", "evidence"}),
+            "format": self.encoder.form.model_dump(include=set(FORMAT_FIELDS)),
             "order": self.encoder.order,
             "context": self.max_model_len,
         }
@@ -148,6 +148,13 @@ def open_tokenizer(files: ModelFiles, form: Format) -> TextTokenizer:
         raise ModelError(f"{files.path}/{error}") from None
 
 
+def _vocabulary(files: ModelFiles) -> Vocabulary:
+    try:
+        return Vocabulary(files.tokenizer_json)
+    except ModelError as error:
+        raise ModelError(f"{files.path}/{error}") from None
+
+
 def find_format(files: ModelFiles, model: Model, infill: Infill) -> tuple[Format, tuple[str, ...]]:
     """The format asked for, the named family's, or the one the model itself speaks for.
 
@@ -179,12 +186,12 @@ def detect_family(files: ModelFiles, model: Model) -> Verdict:
     """
     path = str(files.path) if Path(model.path).expanduser().is_dir() else model.path
     names = model_names(path, files.config, model.revision)
-    return detect(names, files.config, Vocabulary(files.tokenizer_json))
+    return detect(names, files.config, _vocabulary(files))
 
 
 def end_tokens(files: ModelFiles) -> list[str]:
     """The model's own end tokens, by their texts."""
-    vocabulary = Vocabulary(files.tokenizer_json)
+    vocabulary = _vocabulary(files)
     texts = [vocabulary.text(token_id) for token_id in files.end_ids]
     if files.end_text in vocabulary:
         texts.append(files.end_text)

@@ -161,6 +161,10 @@ class Format(BaseModel):
         return sentinels | {*self.stops, *self.more_stops}
 
 
+# What of a format decides a record's output; what the catalog says beside it does not.
+FORMAT_FIELDS = frozenset(Format.model_fields) - {"source", "model_types"}
+
+
 def _tokens(layout: Layout) -> set[str]:
     texts = {piece for piece in layout if isinstance(piece, str)}
     return texts - set(SLOTS) - EXPANDED_SLOTS - {TOKENIZERS_OWN}

@@ -28,9 +28,9 @@ class ModelFiles:
     path: Path
     config: dict[str, Any]
     tokenizer_json: str
+    revision: str | None = None  # commit of a model id
     tokenizer_config: dict[str, Any] = field(default_factory=dict)
     generation_config: dict[str, Any] = field(default_factory=dict)
-    revision: str | None = None  # commit of a model id
 
     @property
     def context_tokens(self) -> int | None:
@@ -108,9 +108,9 @@ def find_model(model: Model, *, weights: bool) -> ModelFiles:
         folder,
         config,
         read_tokenizer(folder, trust_remote_code=model.trust_remote_code),
+        folder.name if is_snapshot else None,
         _read(folder, "tokenizer_config.json", model.path) or {},
         _read(folder, "generation_config.json", model.path) or {},
-        folder.name if is_snapshot else None,
     )
 
 

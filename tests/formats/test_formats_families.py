@@ -13,6 +13,7 @@ from batchfim.errors import ModelError
 from batchfim.families import explain_model
 from batchfim.families_text import families_markdown
 from batchfim.formats.catalog import CATALOG, OUTSIDERS
+from batchfim.formats.format import FORMAT_FIELDS
 from tests.formats.tiny import tiny_json
 
 ASKED_FOR = [
@@ -139,3 +140,9 @@ def test_the_engine_follows_the_architecture(tmp_path: Path) -> None:
     assert codegen2.engine_for(("CodeGenForCausalLM",)) == "transformers"
     assert codegen2.engine_for(("LlamaForCausalLM",)) == "vllm"  # CodeGen2.5
     assert CATALOG["starcoder2"].engine_for(()) == "vllm"
+
+
+def test_what_is_only_said_of_a_family_is_not_the_job() -> None:
+    """A job goes on after a note or a source in the catalog was mended, not after a layout was."""
+    assert FORMAT_FIELDS.isdisjoint({"notes", "evidence", "source", "model_ids", "warned"})
+    assert {"layouts", "stops", "more_stops", "bos", "leading_space", "engine"} <= FORMAT_FIELDS
