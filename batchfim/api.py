@@ -23,7 +23,6 @@ from batchfim.driver.summary_text import SLOW_ENGINE
 from batchfim.engines.build import resolve_engine
 from batchfim.errors import InputError, JobFailed
 from batchfim.formats.encoder import Encoder
-from batchfim.formats.surroundings import NOWHERE, Surroundings
 from batchfim.infiller import Infiller, find_format, open_infiller, open_tokenizer
 from batchfim.metrics.audit import Audit
 from batchfim.metrics.summary import RunClock, summarize
@@ -36,6 +35,7 @@ from batchfim.storage.job_lease import JobLease
 from batchfim.storage.ledger import Ledger
 from batchfim.storage.location import Location
 from batchfim.storage.model_files import find_model
+from batchfim.surroundings import NOWHERE, Surroundings
 from batchfim.workers.pool import Pool, WorkerSpec
 
 _log = logging.getLogger(__name__)

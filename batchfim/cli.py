@@ -87,7 +87,7 @@ def prompt(
     `batchfim prompt --model demo --prefix 'def f(' --suffix '): pass'`
     """
     from batchfim.api import show_prompt
-    from batchfim.formats.surroundings import Surroundings
+    from batchfim.surroundings import Surroundings
 
     around = Surroundings(path=path, repo=repo, language=language)
     shown = show_prompt(model, prefix, suffix, family=family, order=order, around=around)

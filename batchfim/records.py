@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from batchfim.errors import InputError
-from batchfim.formats.surroundings import NOWHERE, ContextFile, Surroundings
+from batchfim.surroundings import NOWHERE, ContextFile, Surroundings
 
 
 class Status(StrEnum):

@@ -6,7 +6,6 @@ import pyarrow as pa
 import pytest
 
 from batchfim.errors import InputError
-from batchfim.formats.surroundings import ContextFile, Surroundings
 from batchfim.records import (
     OUTPUT_COLUMNS,
     Fault,
@@ -18,6 +17,7 @@ from batchfim.records import (
     read_holes,
     read_optional,
 )
+from batchfim.surroundings import ContextFile, Surroundings
 
 TEXT_TYPES = [
     pa.string(),

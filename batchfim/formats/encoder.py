@@ -12,8 +12,8 @@ from batchfim.formats.budget import files_dropped, split_budget
 from batchfim.formats.chunking import batches
 from batchfim.formats.format import CONTEXT_SLOT, SUFFIX_SLOT, Format, Slot, Text
 from batchfim.formats.layouts import FixedText, Part, Token, compile_layout, look_up
-from batchfim.formats.surroundings import NOWHERE, ContextFile, Surroundings
 from batchfim.formats.tokenizer import Ids, TextTokenizer
+from batchfim.surroundings import NOWHERE, ContextFile, Surroundings
 
 
 @dataclass(frozen=True, slots=True)

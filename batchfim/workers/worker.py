@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import time
 from dataclasses import dataclass, field
-from functools import partial
 
 import pyarrow as pa
 
 from batchfim.engines.build import build_engine
-from batchfim.engines.engine import STOPPED, Engine, EngineInfo, Generation, Request
-from batchfim.errors import EngineDead, RequestRefused, TryAgain
+from batchfim.engines.engine import Engine, EngineInfo
+from batchfim.errors import EngineDead
 from batchfim.formats.encoder import Prompt, TooLong
-from batchfim.formats.finishing import Middle
 from batchfim.formats.languages import find_language
 from batchfim.infiller import Infiller, open_infiller
 from batchfim.metrics.report import Counts, ShardReport, endings, errors, timings
@@ -34,6 +31,7 @@ from batchfim.storage.ledger import Ledger
 from batchfim.storage.location import Location
 from batchfim.storage.parts import part_table, write_part
 from batchfim.storage.rows import RowReader, columns_to_read
+from batchfim.workers.completing import Completer
 from batchfim.workers.in_flight import InFlight
 from batchfim.workers.pool import ShardFailure, WorkerSpec
 
@@ -60,9 +58,9 @@ class Worker:
         self._kept = list(spec.kept_columns)
         self._infiller = infiller
         self._engine = engine
-        # Only `syntax` asks for the language, and only it works long enough to want a thread.
-        self._parses = "syntax" in config.infill.trim
-        self._language = spec.language_columns if self._parses else NO_LANGUAGE
+        self._completer = Completer(config, infiller, engine)
+        parses = "syntax" in config.infill.trim  # the one rule that asks for the language
+        self._language = spec.language_columns if parses else NO_LANGUAGE
         names = [*self._kept, *self._language.names]
         self._reader = RowReader(columns_to_read(config.input.columns, names))
         self._ledger = Ledger(Location.of(config.output.path))
@@ -126,9 +124,11 @@ class Worker:
         for row, hole in enumerate(read):
             if isinstance(hole, Fault):
                 where = f"{lease.shard.path}, row {lease.shard.start + row}: "
-                work.completions[row] = self._samples(Status.REJECTED, hole.reason, where)
+                work.completions[row] = self._completer.without_middle(
+                    Status.REJECTED, hole.reason, where
+                )
             elif lease.verdict is not None:
-                work.completions[row] = self._samples(Status.FAILED, lease.verdict)
+                work.completions[row] = self._completer.without_middle(Status.FAILED, lease.verdict)
             else:
                 holes[row] = hole
         work.languages = [
@@ -146,7 +146,9 @@ class Worker:
         )
         for row, prompt in zip(holes, prompts, strict=True):
             if isinstance(prompt, TooLong):
-                work.completions[row] = self._samples(Status.REJECTED, _too_long(prompt))
+                work.completions[row] = self._completer.without_middle(
+                    Status.REJECTED, _too_long(prompt)
+                )
             else:
                 work.prompts[row] = prompt
         work.phases_s["encode_s"] = time.monotonic() - started_s
@@ -167,58 +169,16 @@ class Worker:
     async def _complete(self, shard: Shard, row: int, work: _Work) -> None:
         prompt = work.prompts[row]
         try:
-            work.completions[row] = await self._ask_engine(shard, row, work)
+            work.completions[row] = await self._completer.complete(
+                shard, row, prompt, self._hole(work, row), work.languages[row]
+            )
         finally:
             await self._in_flight.leave(len(prompt.token_ids))
-
-    async def _ask_engine(self, shard: Shard, row: int, work: _Work) -> list[Completion]:
-        prompt, hole = work.prompts[row], self._hole(work, row)
-        seed = record_seed(self._config.sampling.seed, shard.content, shard.start + row)
-        new_check = self._infiller.finisher.stop_checks(hole)
-        request = Request(f"{shard.id}-{row}", prompt.token_ids.tolist(), seed, new_check)
-        failure = ""
-        for _ in range(self._config.schedule.record_attempts):
-            try:
-                generations = await self._engine.generate(request)
-            except RequestRefused as error:
-                return self._samples(Status.REJECTED, f"the engine refused the prompt: {error}")
-            except TryAgain as error:
-                failure = str(error)
-            else:
-                finish = partial(self._finish, prompt, hole, work.languages[row], generations)
-                return await asyncio.to_thread(finish) if self._parses else finish()
-        return self._samples(Status.FAILED, f"the engine failed on this record: {failure}")
 
     def _hole(self, work: _Work, row: int) -> Hole:
         """Read again from the rows: kept as Python texts, a shard's holes would double it."""
         columns = self._config.input.columns
         return read_hole(work.rows, row, columns.prefix, columns.suffix)
-
-    def _finish(
-        self, prompt: Prompt, hole: Hole, language: str | None, generations: list[Generation]
-    ) -> list[Completion]:
-        finisher = self._infiller.finisher
-        return [
-            _completion(
-                prompt,
-                sample,
-                generation,
-                finisher.finish(
-                    generation.token_ids,
-                    hole,
-                    reached_limit=generation.finish_reason == "length",
-                    by_rule=generation.finish_reason == STOPPED,
-                    language=language,
-                ),
-            )
-            for sample, generation in enumerate(generations)
-        ]
-
-    def _samples(self, status: Status, reason: str, where: str = "") -> list[Completion]:
-        return [
-            Completion(status=status, sample=sample, error=where + reason, reason=reason)
-            for sample in range(self._config.sampling.n)
-        ]
 
     def _write(self, lease: Lease, work: _Work) -> ShardReport:
         started_s = time.monotonic()
@@ -250,39 +210,8 @@ class Worker:
         )
 
 
-def record_seed(job_seed: int, content: str, row: int) -> int:
-    """A record's seed, 32 bits: the same for every attempt, whoever makes it and wherever."""
-    text = f"{job_seed} {content} {row}".encode()
-    return int.from_bytes(hashlib.blake2b(text, digest_size=4).digest())
-
-
 def _too_long(prompt: TooLong) -> str:
     return (
         f"the prompt has {prompt.prompt_tokens} tokens, the context leaves room for "
         f"{prompt.budget_tokens}, and infill.truncation.enabled is off"
-    )
-
-
-def _completion(prompt: Prompt, sample: int, generation: Generation, middle: Middle) -> Completion:
-    timing = generation.timing
-    return Completion(
-        status=Status.OK,
-        sample=sample,
-        middle=middle.text,
-        raw_middle=middle.raw,
-        finish_reason=generation.finish_reason,
-        stop_rule=middle.stop_rule,
-        trim_rule=middle.trim_rule,
-        degenerate=middle.degenerate,
-        prompt_tokens=generation.prompt_tokens,
-        cached_tokens=generation.cached_tokens,
-        completion_tokens=len(generation.token_ids),
-        kept_tokens=middle.kept_tokens,
-        truncated_prefix_tokens=prompt.truncated_prefix_tokens,
-        truncated_suffix_tokens=prompt.truncated_suffix_tokens,
-        truncated_context_tokens=prompt.truncated_context_tokens,
-        queue_s=timing.queue_s,
-        ttft_s=timing.ttft_s,
-        tpot_s=timing.tpot_s,
-        latency_s=timing.latency_s,
     )

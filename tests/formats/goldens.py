@@ -6,7 +6,7 @@ SentencePiece puts before a text is not shown; `test_formats_every_family` check
 
 from __future__ import annotations
 
-from batchfim.formats.surroundings import ContextFile, Surroundings
+from batchfim.surroundings import ContextFile, Surroundings
 
 P = "def add(a, b):\n    return "
 S = "\n\nprint(add(1, 2))\n"

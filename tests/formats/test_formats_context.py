@@ -14,8 +14,8 @@ from batchfim.errors import ConfigError
 from batchfim.formats.budget import files_dropped
 from batchfim.formats.catalog import CATALOG
 from batchfim.formats.encoder import Encoder, Prompt
-from batchfim.formats.surroundings import ContextFile, Surroundings
 from batchfim.infiller import open_infiller
+from batchfim.surroundings import ContextFile, Surroundings
 from tests.formats.tiny import tiny_for
 
 FILES = tuple(ContextFile(f"{i}.py", str(i) * 20) for i in range(4))

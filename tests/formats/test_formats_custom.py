@@ -12,8 +12,8 @@ from batchfim.errors import ConfigError, ModelError
 from batchfim.formats.catalog import CATALOG
 from batchfim.formats.encoder import Encoder, Prompt, TooLong
 from batchfim.formats.format import Format
-from batchfim.formats.surroundings import Surroundings
 from batchfim.formats.tokenizer import TextTokenizer
+from batchfim.surroundings import Surroundings
 from tests.formats.tiny import STARCODER_CONTROLS, tiny_json
 
 CODESTRAL = {

@@ -15,8 +15,8 @@ from batchfim.errors import ConfigError, ModelError
 from batchfim.formats.catalog import CATALOG
 from batchfim.formats.encoder import Encoder, Piece, Prompt, TooLong
 from batchfim.formats.finishing import Finisher
-from batchfim.formats.surroundings import NOWHERE
 from batchfim.formats.tokenizer import TextTokenizer
+from batchfim.surroundings import NOWHERE
 from tests.formats.goldens import AROUND, GOLDENS, MASKS, P, S
 from tests.formats.tiny import STARCODER_CONTROLS, tiny_for, tiny_json
 

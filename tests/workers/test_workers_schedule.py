@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from batchfim.errors import EngineStartError
+from batchfim.workers.completing import record_seed
 from batchfim.workers.local import LocalPool
 from batchfim.workers.pool import ShardEnded, WorkerGone, WorkerSpec
-from batchfim.workers.worker import record_seed
 
 OpenDesk = Callable[..., Any]
 SAMPLING = ("sampling.temperature=1", "sampling.n=3")

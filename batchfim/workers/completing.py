@@ -1,0 +1,117 @@
+"""One record through the engine: asked as often as it may take, and finished."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from functools import partial
+
+from batchfim.config import JobConfig
+from batchfim.engines.engine import STOPPED, Engine, Generation, Request
+from batchfim.errors import RequestRefused, TryAgain
+from batchfim.formats.encoder import Prompt
+from batchfim.formats.finishing import Middle
+from batchfim.infiller import Infiller
+from batchfim.records import Completion, Hole, Status
+from batchfim.shards import Shard
+
+
+class Completer:
+    """Turns prompts into finished samples; what goes wrong with one record stays in its rows."""
+
+    def __init__(self, config: JobConfig, infiller: Infiller, engine: Engine) -> None:
+        self._sampling = config.sampling
+        self._attempts = config.schedule.record_attempts
+        self._finisher = infiller.finisher
+        self._engine = engine
+        # Only `syntax` works long enough to want a thread.
+        self._parses = "syntax" in config.infill.trim
+
+    async def complete(
+        self, shard: Shard, row: int, prompt: Prompt, hole: Hole, language: str | None
+    ) -> list[Completion]:
+        """The samples of one record.
+
+        Args:
+            shard: the record's.
+            row: its place in the shard.
+            prompt: what the engine is asked.
+            hole: its texts, for stop and trim rules.
+            language: one of `formats.languages.LANGUAGES`, for the `syntax` rule.
+
+        Raises:
+            EngineDead: there is no engine any more.
+        """
+        seed = record_seed(self._sampling.seed, shard.content, shard.start + row)
+        new_check = self._finisher.stop_checks(hole)
+        request = Request(f"{shard.id}-{row}", prompt.token_ids.tolist(), seed, new_check)
+        failure = ""
+        for _ in range(self._attempts):
+            try:
+                generations = await self._engine.generate(request)
+            except RequestRefused as error:
+                reason = f"the engine refused the prompt: {error}"
+                return self.without_middle(Status.REJECTED, reason)
+            except TryAgain as error:
+                failure = str(error)
+            else:
+                finish = partial(self._finish, prompt, hole, language, generations)
+                return await asyncio.to_thread(finish) if self._parses else finish()
+        return self.without_middle(Status.FAILED, f"the engine failed on this record: {failure}")
+
+    def without_middle(self, status: Status, reason: str, where: str = "") -> list[Completion]:
+        """The rows of a record that has no middle: as many as it would have samples."""
+        return [
+            Completion(status=status, sample=sample, error=where + reason, reason=reason)
+            for sample in range(self._sampling.n)
+        ]
+
+    def _finish(
+        self, prompt: Prompt, hole: Hole, language: str | None, generations: list[Generation]
+    ) -> list[Completion]:
+        return [
+            _completion(
+                prompt,
+                sample,
+                generation,
+                self._finisher.finish(
+                    generation.token_ids,
+                    hole,
+                    reached_limit=generation.finish_reason == "length",
+                    by_rule=generation.finish_reason == STOPPED,
+                    language=language,
+                ),
+            )
+            for sample, generation in enumerate(generations)
+        ]
+
+
+def record_seed(job_seed: int, content: str, row: int) -> int:
+    """A record's seed, 32 bits: the same for every attempt, whoever makes it and wherever."""
+    text = f"{job_seed} {content} {row}".encode()
+    return int.from_bytes(hashlib.blake2b(text, digest_size=4).digest())
+
+
+def _completion(prompt: Prompt, sample: int, generation: Generation, middle: Middle) -> Completion:
+    timing = generation.timing
+    return Completion(
+        status=Status.OK,
+        sample=sample,
+        middle=middle.text,
+        raw_middle=middle.raw,
+        finish_reason=generation.finish_reason,
+        stop_rule=middle.stop_rule,
+        trim_rule=middle.trim_rule,
+        degenerate=middle.degenerate,
+        prompt_tokens=generation.prompt_tokens,
+        cached_tokens=generation.cached_tokens,
+        completion_tokens=len(generation.token_ids),
+        kept_tokens=middle.kept_tokens,
+        truncated_prefix_tokens=prompt.truncated_prefix_tokens,
+        truncated_suffix_tokens=prompt.truncated_suffix_tokens,
+        truncated_context_tokens=prompt.truncated_context_tokens,
+        queue_s=timing.queue_s,
+        ttft_s=timing.ttft_s,
+        tpot_s=timing.tpot_s,
+        latency_s=timing.latency_s,
+    )
