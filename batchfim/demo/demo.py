@@ -51,6 +51,7 @@ def run_demo(folder: Path, workers: int | None) -> int:
             "output.path": str(folder / "out"),
             "model.path": "demo",
             "engine.max_model_len": _CONTEXT_TOKENS,
+            "infill.order": "spm_v2",  # the demo model's better one, as its card says
             "sampling.max_tokens": 64,
             "schedule.workers": workers,
             "schedule.shard_rows": 32,

@@ -91,7 +91,7 @@ def _training(record: TrainingRecord) -> str:
         f"to zero over the last {recipe['decay_share']:.0%} of the time. Made with {versions}."
     )
     text = textwrap.fill(
-        " ".join([_spent(record.curve) + facts, *record.notes]),
+        " ".join([_spent(record.curve) + facts, *record.notes, *_caveat(record)]),
         width=LINE_WIDTH,
         break_on_hyphens=False,
     )
@@ -102,6 +102,13 @@ def _training(record: TrainingRecord) -> str:
 
     python -m batchfim.demo.training --minutes {recipe["minutes"]:g} --out RUN_FOLDER
 """
+
+
+def _caveat(record: TrainingRecord) -> list[str]:
+    """A run that was changed on the way is not what its command does from the start."""
+    if not record.notes:
+        return []
+    return ["The command below runs the last recipe from its start, which this run did not do."]
 
 
 def _spent(curve: Sequence[CurvePoint]) -> str:
