@@ -31,6 +31,7 @@ class Counts(BaseModel):
     rejected: int = 0
     failed: int = 0
     truncated: int = 0
+    normalized: int = 0
     prompt_tokens: int = 0
     cached_tokens: int = 0
     completion_tokens: int = 0
@@ -57,6 +58,7 @@ class Counts(BaseModel):
                 > 0
                 for row in completions
             ),
+            normalized=sum(row.normalized for row in completions),
             prompt_tokens=sum(row.prompt_tokens for row in completions),
             cached_tokens=sum(row.cached_tokens for row in completions),
             completion_tokens=sum(row.completion_tokens for row in completions),
