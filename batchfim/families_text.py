@@ -82,6 +82,7 @@ def _section(family: Family) -> str:
         ("before the layout", f"`{family.bos}`" if family.bos else "nothing"),
         ("ends a middle", _codes(family.stops)),
         ("ends it too, where the tokenizer has it", _codes(family.more_stops)),
+        ("ends it always, by rule", _codes(family.stop_rules)),
         ("leading space of SentencePiece", ", ".join(family.leading_space)),
         (
             "tokenizer",

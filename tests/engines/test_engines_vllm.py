@@ -13,12 +13,22 @@ import pytest
 from batchfim.config import JobConfig
 from batchfim.config_file import load_config
 from batchfim.engines.build import build_engine
-from batchfim.engines.engine import Engine, Generation, Request
+from batchfim.engines.engine import STOPPED, Engine, Generation, Request
 from batchfim.errors import EngineDead, EngineStartError, RequestRefused
+from batchfim.formats.finishing import Finisher
+from batchfim.formats.stopping import StopRule
 from batchfim.infiller import Infiller, open_infiller
+from batchfim.records import Hole
 
 Result = TypeVar("Result")
 MAX_MODEL_LEN = 256
+MAX_TOKENS = 48
+HOLES = [
+    Hole("def find(self, name):\n    ", "\n    return None\n"),
+    Hole("import os\n\n\ndef main():\n", "\n\nif __name__ == '__main__':\n    main()\n"),
+    Hole("class Point:\n    def __init__(self, x):\n        self.x = ", "\n        self.y = y\n"),
+    Hole("for name in names:\n    if name:\n        ", "\n    print(name)\n"),
+]
 
 
 def config(**settings: object) -> JobConfig:
@@ -28,7 +38,7 @@ def config(**settings: object) -> JobConfig:
         "model.path": "demo",
         "engine.max_model_len": MAX_MODEL_LEN,
         "engine.args": {"enforce_eager": True},
-        "sampling.max_tokens": 16,
+        "sampling.max_tokens": MAX_TOKENS,
     }
     return load_config(None, base | settings)
 
@@ -90,7 +100,7 @@ def test_accounts_of_a_generation(vllm: Running) -> None:
     for sample in vllm.generate(Request("again", prompt, 2))[0]:
         assert sample.prompt_tokens == len(prompt)
         assert 0 < sample.cached_tokens < len(prompt)
-        assert 0 < len(sample.token_ids) <= 16
+        assert 0 < len(sample.token_ids) <= MAX_TOKENS
         assert sample.finish_reason in ("stop", "length")
         stopped = sample.token_ids[-1] in vllm.infiller.encoder.stop_token_ids
         assert stopped == (sample.finish_reason == "stop")
@@ -103,6 +113,63 @@ def test_a_prompt_beyond_the_context_is_refused_and_others_go_on(vllm: Running) 
     with pytest.raises(RequestRefused, match=str(MAX_MODEL_LEN)):
         vllm.generate(Request("long", [7] * (MAX_MODEL_LEN + 1), 0))
     assert vllm.generate(Request("short", vllm.prompt("x = "), 0))
+
+
+def num_aborted() -> int:
+    """Requests that vLLM says were aborted, since the engine came up."""
+    from vllm.v1.metrics.reader import Counter, get_metrics_snapshot
+
+    return sum(
+        metric.value
+        for metric in get_metrics_snapshot()
+        if isinstance(metric, Counter)
+        and metric.name == "vllm:request_success"
+        and metric.labels["finished_reason"] == "abort"
+    )
+
+
+@pytest.mark.parametrize("rule", ["line", "block", "suffix_start"])
+def test_ending_early_gives_the_same_middles_for_fewer_tokens(
+    vllm: Running, rule: StopRule
+) -> None:
+    """Against the same generations, run to their end and cut by the same rules."""
+    finisher = Finisher(
+        vllm.infiller.tokenizer, vllm.infiller.encoder.stop_token_ids, stop=("eot", rule)
+    )
+    asked = [(hole, vllm.prompt(hole.prefix, hole.suffix)) for hole in HOLES]
+    whole = vllm.generate(*(Request(f"w{i}", ids, 10 * i) for i, (_, ids) in enumerate(asked)))
+    before = num_aborted()
+    early = vllm.generate(
+        *(
+            Request(f"e{i}", ids, 10 * i, finisher.stop_checks(hole))
+            for i, (hole, ids) in enumerate(asked)
+        )
+    )
+    stopped = 0
+    for hole, finished, cut in zip(HOLES, whole, early, strict=True):
+        for one, other in zip(finished, cut, strict=True):
+            by_rule = other.finish_reason == STOPPED
+            stopped += by_rule
+            middles = [
+                finisher.finish(
+                    sample.token_ids,
+                    hole,
+                    reached_limit=sample.finish_reason == "length",
+                    by_rule=sample.finish_reason == STOPPED,
+                )
+                for sample in (one, other)
+            ]
+            assert middles[0].text == middles[1].text
+            assert middles[0].stop_rule == middles[1].stop_rule
+            assert other.token_ids == one.token_ids[: len(other.token_ids)]
+            assert by_rule or other.token_ids == one.token_ids
+    assert stopped > 0
+    assert sum(map(num_tokens, early)) < sum(map(num_tokens, whole))
+    assert num_aborted() - before == stopped
+
+
+def num_tokens(samples: list[Generation]) -> int:
+    return sum(len(sample.token_ids) for sample in samples)
 
 
 def test_unknown_arguments_are_refused_before_anything_starts() -> None:
