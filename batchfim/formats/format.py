@@ -67,7 +67,7 @@ class Format(BaseModel):
     )
     stop_rules: tuple[StopRule, ...] = Field(
         (),
-        description="Rules that end a middle whatever `infill.stop` says, for models that write on.",
+        description="Rules that end a middle, whatever `infill.stop` says: the model writes on.",
     )
     bos: str | None = Field(
         None,

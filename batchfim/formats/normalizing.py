@@ -1,4 +1,4 @@
-"""Whether a tokenizer changes a text before it cuts it into tokens: what it drops no id brings back.
+"""Whether a tokenizer changes a text before it makes ids of it; no id brings back what it drops.
 
 Where the answer is cheap it is cheap: byte-level tokenizers without a normalizer change nothing.
 """
