@@ -23,11 +23,10 @@ from batchfim.records import Hole
 Result = TypeVar("Result")
 MAX_MODEL_LEN = 256
 MAX_TOKENS = 48
-HOLES = [
-    Hole("def find(self, name):\n    ", "\n    return None\n"),
-    Hole("import os\n\n\ndef main():\n", "\n\nif __name__ == '__main__':\n    main()\n"),
-    Hole("class Point:\n    def __init__(self, x):\n        self.x = ", "\n        self.y = y\n"),
-    Hole("for name in names:\n    if name:\n        ", "\n    print(name)\n"),
+STARTS = [
+    "class Stack:\n    def __init__(self):\n",
+    "import os\n\n\ndef main():\n",
+    "def read(path):\n    with open(path) as file:\n",
 ]
 
 
@@ -115,57 +114,60 @@ def test_a_prompt_beyond_the_context_is_refused_and_others_go_on(vllm: Running) 
     assert vllm.generate(Request("short", vllm.prompt("x = "), 0))
 
 
-def num_aborted() -> int:
-    """Requests that vLLM says were aborted, since the engine came up."""
-    from vllm.v1.metrics.reader import Counter, get_metrics_snapshot
+@pytest.fixture
+def aborted(vllm: Running, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Requests that the engine's core is told to abort."""
+    core = vllm.engine._llm.engine_core  # type: ignore[attr-defined]
+    told, send = [], core.abort_requests_async
 
-    return sum(
-        metric.value
-        for metric in get_metrics_snapshot()
-        if isinstance(metric, Counter)
-        and metric.name == "vllm:request_success"
-        and metric.labels["finished_reason"] == "abort"
-    )
+    async def tell(request_ids: list[str]) -> None:
+        told.extend(request_ids)
+        await send(request_ids)
+
+    monkeypatch.setattr(core, "abort_requests_async", tell)
+    return told
 
 
 @pytest.mark.parametrize("rule", ["line", "block", "suffix_start"])
 def test_ending_early_gives_the_same_middles_for_fewer_tokens(
-    vllm: Running, rule: StopRule
+    vllm: Running, aborted: list[str], rule: StopRule
 ) -> None:
-    """Against the same generations, run to their end and cut by the same rules."""
-    finisher = Finisher(
-        vllm.infiller.tokenizer, vllm.infiller.encoder.stop_token_ids, stop=("eot", rule)
-    )
-    asked = [(hole, vllm.prompt(hole.prefix, hole.suffix)) for hole in HOLES]
-    whole = vllm.generate(*(Request(f"w{i}", ids, 10 * i) for i, (_, ids) in enumerate(asked)))
-    before = num_aborted()
+    """Against the same generations, run to their end and cut by the same rules.
+
+    The prompts are prefixes alone: left to right, the demo model writes several lines.
+    """
+    encoder, tokenizer = vllm.infiller.encoder, vllm.infiller.tokenizer
+    finisher = Finisher(tokenizer, encoder.stop_token_ids, stop=("eot", rule))
+    prompts = [list(ids) for ids in tokenizer.encode(STARTS)]
+    whole = vllm.generate(*(Request(f"w{i}", ids, 10 * i) for i, ids in enumerate(prompts)))
+    later = [finisher.raw_middle(samples[0].token_ids).split("\n", 1)[-1] for samples in whole]
+    holes = [Hole(start, text) for start, text in zip(STARTS, later, strict=True)]
+    assert aborted == []
     early = vllm.generate(
         *(
             Request(f"e{i}", ids, 10 * i, finisher.stop_checks(hole))
-            for i, (hole, ids) in enumerate(asked)
+            for i, (hole, ids) in enumerate(zip(holes, prompts, strict=True))
         )
     )
-    stopped = 0
-    for hole, finished, cut in zip(HOLES, whole, early, strict=True):
+    for hole, finished, cut in zip(holes, whole, early, strict=True):
         for one, other in zip(finished, cut, strict=True):
-            by_rule = other.finish_reason == STOPPED
-            stopped += by_rule
-            middles = [
-                finisher.finish(
-                    sample.token_ids,
-                    hole,
-                    reached_limit=sample.finish_reason == "length",
-                    by_rule=sample.finish_reason == STOPPED,
-                )
-                for sample in (one, other)
-            ]
-            assert middles[0].text == middles[1].text
-            assert middles[0].stop_rule == middles[1].stop_rule
+            assert middle_of(finisher, other, hole) == middle_of(finisher, one, hole)
             assert other.token_ids == one.token_ids[: len(other.token_ids)]
-            assert by_rule or other.token_ids == one.token_ids
-    assert stopped > 0
+    stopped = [one for samples in early for one in samples if one.finish_reason == STOPPED]
+    assert stopped
     assert sum(map(num_tokens, early)) < sum(map(num_tokens, whole))
-    assert num_aborted() - before == stopped
+    assert len(aborted) == len(stopped)
+
+
+def middle_of(finisher: Finisher, sample: Generation, hole: Hole) -> tuple[str, str]:
+    """A sample's middle, and the rule that ended it."""
+    middle = finisher.finish(
+        sample.token_ids,
+        hole,
+        reached_limit=sample.finish_reason == "length",
+        by_rule=sample.finish_reason == STOPPED,
+    )
+    return middle.text, middle.stop_rule
 
 
 def num_tokens(samples: list[Generation]) -> int:
