@@ -104,9 +104,8 @@ def _section(family: Family) -> str:
 
 
 def _exceptions(family: Family) -> str:
-    if not family.vllm_architectures:
-        return ""
-    return f"; vLLM for {_codes(family.vllm_architectures)}"
+    others = {"vLLM": family.vllm_architectures, "Transformers": family.transformers_architectures}
+    return "".join(f"; {engine} for {_codes(names)}" for engine, names in others.items() if names)
 
 
 def _refused() -> str:

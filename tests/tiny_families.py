@@ -109,41 +109,28 @@ class TinyFamily:
 
 _LATENT_DIFFERS = "with random weights, the two part after a token or two"
 _OWN_CODE = "its model is code on the hub, which no test can reach"
-TINY_FAMILIES = (
-    TinyFamily("santacoder", "GPTBigCode"),
-    TinyFamily("starcoder", "GPTBigCode"),
-    TinyFamily("starcoder2", "Starcoder2"),
-    TinyFamily("codegen2", "CodeGen"),
-    TinyFamily("codellama", "Llama"),
-    TinyFamily("deepseek-coder", "Llama"),
+_OTHERS = (
     TinyFamily("deepseek-coder-v2", "DeepseekV2", uncompared=_LATENT_DIFFERS),
-    TinyFamily("incoder", "XGLM"),
     TinyFamily("codet5", "codet5"),
     TinyFamily("unixcoder", "unixcoder"),
     TinyFamily("codebert", "codebert", infill={"masks": 3}),
     TinyFamily("plbart", "plbart"),
-    TinyFamily("stable-code", "StableLm"),
-    TinyFamily("codeshell", "Llama", stands_in=_OWN_CODE, own_code=True),
     TinyFamily("codegeex4", "ChatGLM", uncompared="transformers has no such model"),
-    TinyFamily("qwen2.5-coder", "Qwen2"),
-    TinyFamily("codeqwen1.5", "Qwen2"),
-    TinyFamily("qwen3-coder", "Qwen3Moe"),
-    TinyFamily("codegemma", "Gemma"),
-    TinyFamily("codestral", "Mistral"),
-    TinyFamily("granite-code", "GPTBigCode"),
-    TinyFamily("granite-3.3", "Granite"),
-    TinyFamily("granite-4", "GraniteMoeHybrid"),
+    TinyFamily("codeshell", "Llama", stands_in=_OWN_CODE, own_code=True),
     TinyFamily("refact", "Llama", stands_in=_OWN_CODE, own_code=True),
-    TinyFamily("aixcoder", "Llama"),
-    TinyFamily("seed-coder", "Llama"),
-    TinyFamily("mellum", "Llama"),
-    TinyFamily("mellum2", "Mellum"),
     TinyFamily("decicoder", "Llama", stands_in=_OWN_CODE, own_code=True),
-    TinyFamily("glm-4.5", "Glm4Moe"),
-    TinyFamily("falcon-h1-tiny-coder", "FalconH1"),
-    TinyFamily("fim-neox", "GPTNeoX"),
     TinyFamily("plamo-3", "Llama", stands_in="its config is code on the hub"),
 )
+
+
+def _of_catalog(name: str) -> TinyFamily:
+    """A family on the first of its architectures that is known here."""
+    architectures = [one.removesuffix("ForCausalLM") for one in CATALOG[name].architectures]
+    return TinyFamily(name, next(one for one in architectures if one in _SIZES))
+
+
+_NAMED = {tiny.name: tiny for tiny in _OTHERS}
+TINY_FAMILIES = tuple(_NAMED.get(name) or _of_catalog(name) for name in CATALOG)
 
 
 def _add_code(folder: Path) -> None:
