@@ -99,7 +99,7 @@ class TextTokenizer:
         A text of more than a quarter million characters is encoded in chunks of lines and comes
         back packed, four bytes an id: 50 MB of code take 80 MB more and half a minute on two
         cores (`benchmarks/encoding.py`). No id differs, unless a quarter million characters have
-        no line end to cut at; then two tokens may be others at such a cut.
+        no line end to cut at (`chunking`); then two tokens may be others at such a cut.
 
         Args:
             texts: what to encode.
