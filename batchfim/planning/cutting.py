@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from batchfim.shards import InputFile, Shard, identity
 
@@ -28,6 +29,32 @@ def cut_shards(files: Iterable[InputFile], shard_rows: int, fingerprint: str) ->
         rows = max(1, min(shard_rows, int(MAX_SHARD_BYTES / max(file.row_bytes, 1.0))))
         for start in range(0, file.num_rows, rows):
             num_rows = min(rows, file.num_rows - start)
-            shard_id = identity(file.id, start, num_rows, fingerprint)
+            shard_id = _shard_id(file.id, start, num_rows, fingerprint)
             shards.append(Shard(shard_id, file.id, file.content, file.path, start, num_rows))
     return shards
+
+
+def halve(shard: Shard, fingerprint: str) -> tuple[Shard, Shard]:
+    """Two shards that are the rows of one, the first no larger than the second.
+
+    Args:
+        shard: of at least two rows.
+        fingerprint: the job's, as `cut_shards` was given it.
+
+    Raises:
+        ValueError: it is a single row.
+    """
+    if shard.num_rows < 2:
+        raise ValueError(f"shard {shard.id} is a single row")
+    half = shard.num_rows // 2
+    first = _piece(shard, shard.start, half, fingerprint)
+    return first, _piece(shard, shard.start + half, shard.num_rows - half, fingerprint)
+
+
+def _piece(shard: Shard, start: int, num_rows: int, fingerprint: str) -> Shard:
+    shard_id = _shard_id(shard.file, start, num_rows, fingerprint)
+    return replace(shard, id=shard_id, start=start, num_rows=num_rows)
+
+
+def _shard_id(file: str, start: int, num_rows: int, fingerprint: str) -> str:
+    return identity(file, start, num_rows, fingerprint)

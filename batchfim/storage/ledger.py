@@ -2,7 +2,7 @@
 
 output/part-<shard id>.parquet      results, one dataset for any Parquet reader
 output/_batchfim/job.json           config, fingerprint, model, versions
-                 plan/<n>.parquet   shards, one file for each run that added some
+                 plan/              shards; see `storage.plan_files`
                  done/<id>.json     a committed shard's report; written last
                  staging/           parts before their commit
                  lease/             who holds the job
@@ -16,32 +16,20 @@ import json
 import re
 from collections.abc import Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 from pydantic import ValidationError
 
 from batchfim.errors import OutputError, StorageError
 from batchfim.metrics.report import ShardReport
 from batchfim.shards import Shard
 from batchfim.storage.location import Location
+from batchfim.storage.plan_files import PlanFiles
 
 _FORMAT_VERSION = 1
 _READERS = 16
 _REPORTS_AT_ONCE = 256
 _PART = re.compile(r"part-([0-9a-f]{20})\.parquet")
-_PLAN_SCHEMA = pa.schema(
-    [
-        pa.field("id", pa.string()),
-        pa.field("file", pa.dictionary(pa.int32(), pa.string())),
-        pa.field("content", pa.dictionary(pa.int32(), pa.string())),
-        pa.field("path", pa.dictionary(pa.int32(), pa.string())),
-        pa.field("start", pa.int64()),
-        pa.field("num_rows", pa.int64()),
-    ]
-)
 
 
 class Ledger:
@@ -50,6 +38,7 @@ class Ledger:
     def __init__(self, output: Location) -> None:
         self.output = output
         self.root = output / "_batchfim"
+        self._plan = PlanFiles(self.root / "plan")
 
     def prepare(self) -> None:
         """Make the folders.
@@ -87,34 +76,21 @@ class Ledger:
                 raise OutputError(self._differences(found["fields"], fields))
             if found["fingerprint"] == fingerprint:
                 return
-            self._forget_plan()
+            self._plan.clear()
         content = {"version": _FORMAT_VERSION, "fingerprint": fingerprint, "fields": fields}
         job.write(_json(content | facts))
 
     def plan(self) -> list[Shard]:
         """Every planned shard, in the order it was planned."""
-        shards = []
-        for info in (self.root / "plan").list():
-            if info.path.endswith(".parquet"):
-                location = Location(self.root.filesystem, info.path)
-                try:
-                    table = pq.read_table(pa.BufferReader(location.read()), schema=_PLAN_SCHEMA)
-                except (pa.ArrowException, OSError) as error:
-                    raise StorageError(
-                        f"{info.path}: not a plan of this version: {error}"
-                    ) from None
-                shards += [Shard(**row) for row in table.to_pylist()]
-        return shards
+        return self._plan.read()
 
     def add_to_plan(self, shards: list[Shard]) -> None:
         """Store shards that no earlier run planned."""
-        if not shards:
-            return
-        table = pa.Table.from_pylist([asdict(shard) for shard in shards], _PLAN_SCHEMA)
-        sink = pa.BufferOutputStream()
-        pq.write_table(table, sink)
-        number = len((self.root / "plan").list())
-        (self.root / "plan" / f"{number:06}.parquet").write(sink.getvalue().to_pybytes())
+        self._plan.add(shards)
+
+    def split(self, parent: Shard, children: tuple[Shard, Shard]) -> None:
+        """Plan two halves (see `planning.cutting.halve`) in the place of a shard not yet done."""
+        self._plan.split(parent, children)
 
     def done_ids(self) -> set[str]:
         """Ids of the committed shards."""
@@ -214,10 +190,6 @@ class Ledger:
                 "output.path"
             ) from None
         return dict(content)
-
-    def _forget_plan(self) -> None:
-        for info in (self.root / "plan").list():
-            Location(self.root.filesystem, info.path).delete()
 
     def _differences(self, theirs: dict[str, Any], ours: dict[str, Any]) -> str:
         old, new = _flatten(theirs), _flatten(json.loads(_json(ours)))

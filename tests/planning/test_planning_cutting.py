@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from batchfim.planning.cutting import MAX_SHARD_BYTES, cut_shards, default_shard_rows
+from batchfim.planning.cutting import MAX_SHARD_BYTES, cut_shards, default_shard_rows, halve
 from batchfim.shards import InputFile
 
 FILES = st.lists(
@@ -73,3 +74,25 @@ def test_default_size_serves_the_workers_within_bounds() -> None:
     assert default_shard_rows(0, 1) == 16
     assert default_shard_rows(8 * 4 * 100, 4) == 100
     assert default_shard_rows(10**10, 4) == 2048
+
+
+@given(start=st.integers(0, 10**6), num_rows=st.integers(2, 5000))
+def test_halves_are_the_rows_of_their_whole_and_named_as_if_cut_so(
+    start: int, num_rows: int
+) -> None:
+    (whole,) = cut_shards([replace(A_FILE, num_rows=num_rows)], num_rows, "job")
+    first, second = halve(replace(whole, start=start), "job")
+    assert (first.start, first.num_rows) == (start, num_rows // 2)
+    assert (second.start, second.num_rows) == (start + first.num_rows, num_rows - num_rows // 2)
+    assert len({whole.id, first.id, second.id}) == 3
+
+
+def test_halves_have_the_names_that_cutting_gives_these_rows() -> None:
+    (whole,) = cut_shards([A_FILE], 100, "job")
+    assert list(halve(whole, "job")) == cut_shards([A_FILE], 50, "job")
+
+
+def test_a_single_row_has_no_halves() -> None:
+    (row,) = cut_shards([replace(A_FILE, num_rows=1)], 1, "job")
+    with pytest.raises(ValueError, match="single row"):
+        halve(row, "job")
