@@ -96,15 +96,15 @@ def run_job(config: JobConfig) -> JobResult:
     ledger = Ledger(Location.of(config.output.path))
     ledger.prepare()
     with JobLease(ledger.root / "lease") as lease, stop_signals() as stop:
-        planned, pending = _plan(config, inputs, infiller, ledger)
-        queue = ShardQueue(pending, config.schedule.task_attempts, config.schedule.worker_losses)
-        clock = _work(config, inputs, ledger, queue, lease, stop)
+        fingerprint, pending = _plan(config, inputs, infiller, ledger)
+        queue = ShardQueue(pending, config.schedule.task_attempts, config.schedule.node_losses)
+        clock = _work(config, inputs, ledger, fingerprint, queue, lease, stop)
         if lease.lost:
             raise JobFailed(
                 f"{config.output.path}: the lease of the job was lost; another run may have it"
             )
         total = clock and clock.model_copy(update={"total_s": time.monotonic() - started_s})
-        return _close(config, infiller, ledger, queue, planned, total, stop.number)
+        return _close(config, infiller, ledger, queue, total, stop.number)
 
 
 def show_prompt(
@@ -157,8 +157,8 @@ def _check_languages(config: JobConfig, inputs: InputSet) -> None:
 
 def _plan(
     config: JobConfig, inputs: InputSet, infiller: Infiller, ledger: Ledger
-) -> tuple[list[Shard], list[Shard]]:
-    """The job's shards, those of this run among them, with the ledger brought up to date."""
+) -> tuple[str, list[Shard]]:
+    """The job's fingerprint and the shards to be worked, with the ledger brought up to date."""
     fields = config.fingerprint_fields() | infiller.fingerprint_fields()
     fields["columns kept"] = [str(field.remove_metadata()) for field in inputs.kept]
     fingerprint = identity(json.dumps(fields, sort_keys=True, default=str))
@@ -176,13 +176,14 @@ def _plan(
     ledger.supersede(work.superseded)
     ledger.clean_up(done)
     ledger.add_to_plan(work.added)
-    return planned + work.added, work.pending
+    return fingerprint, work.pending
 
 
 def _work(
     config: JobConfig,
     inputs: InputSet,
     ledger: Ledger,
+    fingerprint: str,
     queue: ShardQueue,
     lease: JobLease,
     stop: StopSignal,
@@ -201,9 +202,10 @@ def _work(
                 pool,
                 queue,
                 ledger,
+                fingerprint,
                 config.schedule,
                 progress,
-                should_stop=lambda: stop.number is not None or lease.lost,
+                stop_grace_s=lambda: 0.0 if lease.lost else stop.grace_s(config.schedule.grace_s),
                 may_commit=lambda: not lease.lost,
             ).run()
     finally:
@@ -229,12 +231,11 @@ def _close(
     infiller: Infiller,
     ledger: Ledger,
     queue: ShardQueue,
-    planned: list[Shard],
     clock: RunClock | None,
     signal_number: int | None,
 ) -> JobResult:
     """Audit what is committed, write the summary, and say how the run ended."""
-    audit = Audit(planned, ledger.part_bytes(), config.sampling.n)
+    audit = Audit(ledger.plan(), ledger.part_bytes(), config.sampling.n)
     sums = summarize(audit.check(ledger.reports()))
     earlier = ledger.summary().get("runs", [])
     summary = sums | {
