@@ -101,3 +101,17 @@ def test_sigterm_lets_shards_in_hand_be_finished_and_takes_no_more(
     assert {file.stem for file in (output / "_batchfim" / "staging").iterdir()} == set()
     cli(*run_args(records, output, *LOCAL))
     assert len(ids(output)) == 200
+
+
+def test_what_cannot_be_finished_in_time_is_given_back(
+    records: Path, tmp_path: Path, cli: Cli, start: Start
+) -> None:
+    output = tmp_path / "out"
+    large = ("--set", "schedule.shard_rows=50", "--set", "schedule.grace_s=0.1")
+    process = start(*run_args(records, output, *LOCAL, *SLOW, *large))
+    wait_for_parts(output, process, 1)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait() == 143
+    assert len(parts(output)) < 4
+    cli(*run_args(records, output, *LOCAL))
+    assert len(ids(output)) == 200
