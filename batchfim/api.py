@@ -97,7 +97,7 @@ def run_job(config: JobConfig) -> JobResult:
     ledger.prepare()
     with JobLease(ledger.root / "lease") as lease, stop_signals() as stop:
         fingerprint, pending = _plan(config, inputs, infiller, ledger)
-        queue = ShardQueue(pending, config.schedule.task_attempts, config.schedule.node_losses)
+        queue = _queue(config, pending)
         clock = _work(config, inputs, ledger, fingerprint, queue, lease, stop)
         if lease.lost:
             raise JobFailed(
@@ -219,11 +219,21 @@ def _open_pool(config: JobConfig, spec: WorkerSpec) -> Pool:
         return LocalPool(spec)
     from batchfim.workers.ray import RayPool
 
-    num_gpus = config.resources.num_gpus
-    if num_gpus is None:
-        on_gpu = config.engine.backend != "simulated" and "vllm" in _versions()
-        num_gpus = 1.0 if on_gpu else 0.0
-    return RayPool(spec, num_gpus)
+    return RayPool(spec, _num_gpus(config))
+
+
+def _queue(config: JobConfig, pending: list[Shard]) -> ShardQueue:
+    schedule = config.schedule
+    rerun = _num_gpus(config) >= 1 if schedule.rerun is None else schedule.rerun
+    return ShardQueue(pending, schedule.task_attempts, schedule.node_losses, rerun=rerun)
+
+
+def _num_gpus(config: JobConfig) -> float:
+    """GPUs a worker asks of Ray."""
+    if config.resources.num_gpus is not None:
+        return config.resources.num_gpus
+    on_gpu = config.engine.backend != "simulated" and "vllm" in _versions()
+    return 1.0 if on_gpu else 0.0
 
 
 def _close(

@@ -263,6 +263,11 @@ class Schedule(Section):
         20, gt=0, description="Machines a shard may lose before its rows are written as failed."
     )
     record_attempts: int = Field(3, gt=0, description="Attempts of a record the engine failed on.")
+    rerun: bool | None = Field(
+        None,
+        description="Let idle workers work the last shards a second time; unset: on GPUs, where "
+        "that takes nothing from the first.",
+    )
     start_attempts: int = Field(
         3, gt=0, description="Starts in a row that may fail, once one was up."
     )

@@ -30,6 +30,7 @@ from batchfim.workers.pool import (
 
 _log = logging.getLogger(__name__)
 _WAIT_S = 0.5
+_LOOK_S = 1.0
 
 
 @dataclass
@@ -48,10 +49,14 @@ class Driver:
     progress: Progress
     stop_grace_s: Callable[[], float | None]
     may_commit: Callable[[], bool]
+    clock: Callable[[], float] = time.monotonic
+    _hungry: dict[str, None] = field(default_factory=dict)  # workers with room, in order
+    _looked_s: float = 0.0
     _setbacks: int = 0
     _first_cause: BatchfimError | None = None
+    _shards: int = 0
     _records: int = 0
-    _committed: list[Counts] = field(default_factory=list)
+    _counts: Counts = field(default_factory=Counts)
 
     def run(self) -> RunClock:
         """Work the queue.
@@ -61,9 +66,9 @@ class Driver:
             StorageError: a part could not be committed.
             JobFailed: every worker was lost and none can be had any more, or nothing succeeds.
         """
-        self._staff = Staff(self.pool, self.schedule)
+        self._staff = Staff(self.pool, self.schedule, self.clock)
         self._committer = Committer(self.ledger, self.run_id)
-        started_s = time.monotonic()
+        started_s = self.clock()
         num_workers = min(self.schedule.workers, self.queue.num_waiting)
         for _ in range(num_workers):
             self._staff.hire()
@@ -73,13 +78,14 @@ class Driver:
             self._account(self._committer.close())
         for worker in self._staff.ready:
             self.queue.give_back(worker)
-        ready_s = self._staff.first_ready_s or time.monotonic()
+        ended_s = self.clock()
+        ready_s = ended_s if self._staff.first_ready_s is None else self._staff.first_ready_s
         return RunClock(
             engine_start_s=ready_s - started_s,
-            run_s=time.monotonic() - ready_s,
-            shards=len(self._committed),
+            run_s=ended_s - ready_s,
+            shards=self._shards,
             records=self._records,
-            counts=Counts.sum(self._committed),
+            counts=self._counts,
             workers=num_workers,
             workers_lost=self._staff.num_lost,
             engines=tuple(self._staff.engines),
@@ -92,8 +98,8 @@ class Driver:
             if grace_s is None:
                 self._hand_out()
             else:
-                stop_s = stop_s if stop_s is not None else time.monotonic()
-                if not self.queue.num_leased or time.monotonic() - stop_s >= grace_s:
+                stop_s = self.clock() if stop_s is None else stop_s
+                if not self.queue.num_leased or self.clock() - stop_s >= grace_s:
                     return
             for event in self.pool.wait(_WAIT_S):
                 self._handle(event)
@@ -102,24 +108,32 @@ class Driver:
             self.progress.update(self.queue.num_leased, len(self._staff.ready))
 
     def _hand_out(self) -> None:
-        """Fill every worker's hands, one shard each in turn."""
-        for _ in range(self.schedule.shards_in_hand):
-            for worker in sorted(self._staff.ready, key=self.queue.num_held):
-                if self.queue.num_held(worker) < self.schedule.shards_in_hand:
-                    lease = self.queue.lease(worker)
-                    if lease is not None:
-                        self.pool.submit(worker, lease)
+        """Fill the hands of those that have room, one shard each in turn."""
+        hands = self.schedule.shards_in_hand
+        for _ in range(hands):
+            for worker in sorted(self._hungry, key=self.queue.num_held):
+                held = self.queue.num_held(worker)
+                lease = self.queue.lease(worker) if held < hands else None
+                if lease is not None:
+                    self.pool.submit(worker, lease)
+                elif held == 0:
+                    return  # there is nothing for the others either
+                if held + 1 >= hands:
+                    self._hungry.pop(worker, None)
 
     def _handle(self, event: Event) -> None:
         if event.worker not in self._staff:
             return  # an echo of a worker that was replaced
         if isinstance(event, WorkerReady):
             self._staff.welcome(event)
+            self._hungry[event.worker] = None
         elif isinstance(event, WorkerGone):
             self._replace(event.worker, event.error, node_lost=event.node_lost)
         elif isinstance(event.outcome, ShardReport):
+            self._hungry[event.worker] = None
             self._complete(event, event.outcome)
         else:
+            self._hungry[event.worker] = None
             self._fail(event, event.outcome)
 
     def _complete(self, event: ShardEnded, report: ShardReport) -> None:
@@ -134,7 +148,8 @@ class Driver:
 
     def _account(self, reports: list[ShardReport]) -> None:
         for report in reports:
-            self._committed.append(report.counts)
+            self._shards += 1
+            self._counts = Counts.sum((self._counts, report.counts))
             self._records += report.records
             self.progress.add(report.counts)
 
@@ -161,6 +176,7 @@ class Driver:
             for shard in self.queue.engine_lost(worker, str(error)):
                 self._cut(worker, shard)
         was_ready = worker in self._staff.ready
+        self._hungry.pop(worker, None)
         self._staff.replace(worker, error)
         if was_ready and not node_lost:
             self._note(error)
@@ -172,8 +188,12 @@ class Driver:
         self.queue.cut(shard, halves)
 
     def _replace_stalled(self) -> None:
+        now_s = self.clock()
+        if now_s - self._looked_s < _LOOK_S:
+            return
+        self._looked_s = now_s
         busy = {worker for worker in self._staff.ready if self.queue.num_held(worker)}
-        for worker, stood_s in self._staff.stalled(busy, time.monotonic()).items():
+        for worker, stood_s in self._staff.stalled(busy, now_s).items():
             self._replace(worker, JobFailed(f"the worker made no step for {stood_s:.0f} s"))
 
     def _note(self, error: BatchfimError) -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from itertools import count
 
 from batchfim.config import Schedule
@@ -16,15 +15,16 @@ from batchfim.workers.pool import Pool, WorkerReady
 class Staff:
     """Hires workers from the pool, and replaces those that are lost."""
 
-    def __init__(self, pool: Pool, schedule: Schedule) -> None:
+    def __init__(self, pool: Pool, schedule: Schedule, clock: Callable[[], float]) -> None:
         self._pool = pool
         self._schedule = schedule
+        self._clock = clock
         self._watch = StallWatch(schedule.stall_timeout_s, schedule.start_timeout_s)
         self._names = count()
         self._starting: set[str] = set()
         self._start_failures = 0
         self._first_error: BatchfimError | None = None
-        self._last_ready_s = time.monotonic()
+        self._last_ready_s = clock()
         self.ready: set[str] = set()
         self.engines: list[EngineStart] = []
         self.first_ready_s: float | None = None
@@ -44,7 +44,8 @@ class Staff:
         self._starting.discard(event.worker)
         self.ready.add(event.worker)
         self._start_failures = 0
-        self.first_ready_s = self.first_ready_s or time.monotonic()
+        if self.first_ready_s is None:
+            self.first_ready_s = self._clock()
         engine = event.engine
         start = EngineStart(
             worker=event.worker,

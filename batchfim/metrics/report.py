@@ -66,9 +66,10 @@ class Counts(BaseModel):
     @classmethod
     def sum(cls, parts: Iterable[Counts]) -> Counts:
         """The sum of several counts."""
-        totals: Counter[str] = Counter()
+        totals = dict.fromkeys(cls.model_fields, 0)
         for part in parts:
-            totals.update(part.model_dump())
+            for name, value in part:
+                totals[name] += value
         return cls(**totals)
 
 

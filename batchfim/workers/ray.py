@@ -6,11 +6,13 @@ import contextlib
 import logging
 import math
 import os
+import queue
 import signal
 import socket
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,6 +57,23 @@ class _Member:
     node: str = ""
     steps: int | None = None  # None until its process has answered once
     asked_s: float = -math.inf
+    beat: Future[int] | None = None
+
+    def hear(self) -> None:
+        """Take the answer; that the worker is gone is told by its other calls."""
+        assert self.beat is not None
+        with contextlib.suppress(RayError):
+            self.steps = self.beat.result()
+        self.beat = None
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """A call to an actor that has ended: its start, or the work on a lease."""
+
+    worker: str
+    lease: Lease | None
+    future: Future[Any]
 
 
 class _Actor:
@@ -106,42 +125,36 @@ class RayPool:
             max_concurrency=spec.config.schedule.shards_in_hand + 3,
         )(_Actor)
         self._members: dict[str, _Member] = {}
-        self._pending: dict[Any, tuple[str, Lease | None]] = {}
-        self._beats: dict[Any, str] = {}
+        self._answers: queue.Queue[_Answer] = queue.Queue()
 
     def add_worker(self, worker: str) -> None:
         actor = self._actor_class.remote()
         self._members[worker] = _Member(actor)
-        self._pending[actor.start.remote(worker, self._spec)] = (worker, None)
+        self._tell(worker, actor.start.remote(worker, self._spec))
 
     def remove_worker(self, worker: str) -> None:
         member = self._members.pop(worker, None)
-        self._pending = {ref: of for ref, of in self._pending.items() if of[0] != worker}
-        self._beats = {ref: name for ref, name in self._beats.items() if name != worker}
         if member is not None:
             ray.kill(member.actor)
 
     def submit(self, worker: str, lease: Lease) -> None:
-        self._pending[self._members[worker].actor.work.remote(lease)] = (worker, lease)
+        self._tell(worker, self._members[worker].actor.work.remote(lease), lease)
 
     def wait(self, timeout_s: float) -> list[Event]:
-        if not self._pending:
-            time.sleep(timeout_s)
-            return []
-        first, rest = ray.wait(list(self._pending), num_returns=1, timeout=timeout_s)
-        if rest:
-            more, _ = ray.wait(rest, num_returns=len(rest), timeout=0)
-            first += more
-        return [self._event(ref, *self._pending.pop(ref)) for ref in first]
+        answers: list[_Answer] = []
+        with contextlib.suppress(queue.Empty):
+            answers.append(self._answers.get(timeout=timeout_s))
+            while True:
+                answers.append(self._answers.get_nowait())
+        return [self._event(answer) for answer in answers if answer.worker in self._members]
 
     def steps(self) -> dict[str, int]:
-        self._listen()
         now_s = time.monotonic()
-        unanswered = set(self._beats.values())
-        for worker, member in self._members.items():
-            if worker not in unanswered and now_s - member.asked_s > _BEAT_S:
-                member.asked_s = now_s
-                self._beats[member.actor.steps.remote()] = worker
+        for member in self._members.values():
+            if member.beat is not None and member.beat.done():
+                member.hear()
+            if member.beat is None and now_s - member.asked_s > _BEAT_S:
+                member.asked_s, member.beat = now_s, member.actor.steps.remote().future()
         told = {worker: member.steps for worker, member in self._members.items()}
         return {worker: steps for worker, steps in told.items() if steps is not None}
 
@@ -154,19 +167,16 @@ class RayPool:
         if self._owns_ray:
             ray.shutdown()
 
-    def _listen(self) -> None:
-        """Note what workers answered; those that are gone are told of by their other calls."""
-        if not self._beats:
-            return
-        answered, _ = ray.wait(list(self._beats), num_returns=len(self._beats), timeout=0)
-        for ref in answered:
-            member = self._members[self._beats.pop(ref)]
-            with contextlib.suppress(RayError):
-                member.steps = ray.get(ref)
+    def _tell(self, worker: str, ref: Any, lease: Lease | None = None) -> None:
+        """Have `wait` told how a call ends, without asking for all of them at every turn."""
+        ref.future().add_done_callback(
+            lambda future: self._answers.put(_Answer(worker, lease, future))
+        )
 
-    def _event(self, ref: Any, worker: str, lease: Lease | None) -> Event:
+    def _event(self, answer: _Answer) -> Event:
+        worker, lease = answer.worker, answer.lease
         try:
-            result = ray.get(ref)
+            result = answer.future.result()
         except RayError as error:
             cause = getattr(error, "cause", None) or error  # of a task's error, what it raised
             lost = JobFailed(f"the worker was lost: {_first_line(cause)}")

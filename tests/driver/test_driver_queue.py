@@ -10,8 +10,10 @@ def shard(name: str) -> Shard:
     return Shard(name, "file", "content", "/data/a.parquet", 0, 10)
 
 
-def queue_of(names: str, task_attempts: int = 3, node_losses: int = 5) -> ShardQueue:
-    return ShardQueue([shard(name) for name in names], task_attempts, node_losses)
+def queue_of(
+    names: str, task_attempts: int = 3, node_losses: int = 5, *, rerun: bool = True
+) -> ShardQueue:
+    return ShardQueue([shard(name) for name in names], task_attempts, node_losses, rerun=rerun)
 
 
 def lease(queue: ShardQueue, worker: str = "w") -> Lease:
@@ -24,7 +26,7 @@ def test_shards_come_in_plan_order_until_none_waits() -> None:
     queue = queue_of("abc")
     leases = [lease(queue, worker) for worker in ("v", "w", "v")]
     assert leases == [Lease(shard(name), 1) for name in "abc"]
-    assert queue.lease("v") is None
+    assert queue.lease("v") is None  # there is no more, and it is not idle
     assert (queue.num_waiting, queue.num_leased) == (0, 3)
     assert (queue.num_held("v"), queue.num_held("w"), queue.num_held("x")) == (2, 1, 0)
     assert not queue.finished
@@ -169,3 +171,38 @@ def test_late_and_repeated_reports_are_ignored() -> None:
     assert queue.engine_lost("v", "late") == []
     assert queue.finished
     assert queue.abandoned == {}
+
+
+def test_an_idle_worker_works_again_what_will_be_finished_last() -> None:
+    queue = queue_of("abc")
+    first, second = lease(queue, "v"), lease(queue, "v")
+    third = lease(queue, "w")
+    again = lease(queue, "x")
+    assert again == Lease(shard("b"), 2)  # it waits behind "a" in v's hands
+    assert lease(queue, "y") == Lease(shard("a"), 2)
+    assert lease(queue, "z") == Lease(shard("c"), 2)
+    assert queue.lease("u") is None  # twice is enough
+    assert queue.num_leased == 3
+    assert queue.complete("x", again)
+    assert not queue.complete("v", second)
+    assert queue.complete("v", first)
+    assert queue.complete("w", third)
+    assert queue.finished
+    assert [queue.num_held(worker) for worker in "vwxyz"] == [0] * 5
+
+
+def test_nothing_is_worked_twice_unless_asked_for() -> None:
+    queue = queue_of("a", rerun=False)
+    lease(queue, "v")
+    assert queue.lease("w") is None
+
+
+def test_a_shard_that_two_workers_hold_waits_only_when_both_are_rid_of_it() -> None:
+    queue = queue_of("a", task_attempts=2)
+    first, second = lease(queue, "v"), lease(queue, "w")
+    queue.fail("v", first, "bad")
+    assert queue.num_waiting == 0
+    queue.node_lost("w", "gone")
+    assert queue.num_waiting == 1
+    queue.fail("w", second, "late")
+    assert lease(queue) == Lease(shard("a"), 3)

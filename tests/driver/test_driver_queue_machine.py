@@ -22,7 +22,7 @@ class Expected:
     """What is known of a shard from what was told to the queue."""
 
     shard: Shard
-    holder: str | None = None
+    holders: dict[str, Lease] = field(default_factory=dict)
     attempt: int = 0
     failures: int = 0
     nodes: int = 0
@@ -37,7 +37,7 @@ class QueueMachine(RuleBasedStateMachine):
         self.budgets = attempts, losses
         self.num_rows = num_shards * ROWS
         shards = [self._shard(i * ROWS, ROWS) for i in range(num_shards)]
-        self.queue = ShardQueue(shards, attempts, losses)
+        self.queue = ShardQueue(shards, attempts, losses, rerun=True)
         self.expected = {shard.id: Expected(shard) for shard in shards}
         self.leases: list[tuple[str, Lease]] = []
 
@@ -46,22 +46,27 @@ class QueueMachine(RuleBasedStateMachine):
 
     @rule(worker=WORKERS)
     def lease(self, worker: str) -> None:
-        waiting = [s for s in self.expected.values() if not s.ended and s.holder is None]
+        unfinished = [shard for shard in self.expected.values() if not shard.ended]
+        waiting = [shard for shard in unfinished if not shard.holders]
+        late = [s for s in unfinished if len(s.holders) == 1 and not s.engines]
         held = self._held(worker)
         alone = any(shard.engines for shard in held)
         fitting = [s for s in waiting if not alone and not (held and s.engines)]
+        if not held and not waiting:
+            fitting = late
         lease = self.queue.lease(worker)
         assert (lease is None) == (not fitting)
         if lease is not None:
+            assert self.expected[lease.shard.id] in fitting
             self._take(worker, lease)
 
     def _take(self, worker: str, lease: Lease) -> None:
         shard = self.expected[lease.shard.id]
-        assert shard.holder is None
+        assert worker not in shard.holders
         assert not shard.ended
         assert lease.attempt == shard.attempt + 1
         assert (lease.verdict is not None) == self._is_spent(shard)
-        shard.holder, shard.attempt = worker, lease.attempt
+        shard.holders[worker], shard.attempt = lease, lease.attempt
         self.leases.append((worker, lease))
 
     def _is_spent(self, shard: Expected) -> bool:
@@ -73,7 +78,7 @@ class QueueMachine(RuleBasedStateMachine):
         holder, lease = data.draw(st.sampled_from(self.leases))
         worker = data.draw(st.just(holder) | WORKERS)
         shard = self.expected[lease.shard.id]
-        counts = (shard.holder, shard.attempt) == (worker, lease.attempt) and not shard.ended
+        counts = shard.holders.get(worker) == lease and not shard.ended
         return worker, lease, shard if counts else None
 
     @precondition(lambda self: self.leases)
@@ -82,20 +87,18 @@ class QueueMachine(RuleBasedStateMachine):
         worker, lease, shard = self._report(data)
         assert self.queue.complete(worker, lease) == (shard is not None)
         if shard:
-            shard.holder = None
-            shard.ended.append("complete")
+            self._end(shard, "complete")
 
     @precondition(lambda self: self.leases)
     @rule(data=st.data())
     def fail(self, data: st.DataObject) -> None:
         worker, lease, shard = self._report(data)
         self.queue.fail(worker, lease, "cause")
-        if shard:
-            shard.holder = None
-            if lease.verdict is not None:
-                shard.ended.append("abandoned")
-            else:
-                shard.failures += 1
+        if shard and lease.verdict is not None:
+            self._end(shard, "abandoned")
+        elif shard:
+            del shard.holders[worker]
+            shard.failures += 1
 
     @precondition(lambda self: self.leases)
     @rule(data=st.data())
@@ -103,13 +106,17 @@ class QueueMachine(RuleBasedStateMachine):
         worker, lease, shard = self._report(data)
         self.queue.put_back(worker, lease)
         if shard:
-            shard.holder = None
+            del shard.holders[worker]
+
+    def _end(self, shard: Expected, how: str) -> None:
+        shard.holders.clear()
+        shard.ended.append(how)
 
     @rule(worker=WORKERS)
     def node_lost(self, worker: str) -> None:
         self.queue.node_lost(worker, "gone")
         for shard in self._held(worker):
-            shard.holder = None
+            del shard.holders[worker]
             shard.nodes += 1
 
     @rule(worker=WORKERS)
@@ -117,13 +124,13 @@ class QueueMachine(RuleBasedStateMachine):
         held = self._held(worker)
         guilty = {shard.id for shard in self.queue.engine_lost(worker, "died")}
         for shard in held:
-            shard.holder = None
-            if self._is_spent(shard):
-                shard.ended.append("abandoned")
+            if shard.holders.pop(worker).verdict is not None:
+                self._end(shard, "abandoned")
                 continue
             shard.engines += 1
             shard.alone += len(held) == 1
-            to_cut = len(held) == 1 and shard.shard.num_rows > 1 and shard.engines > 1
+            suspect = len(held) == 1 and shard.engines > 1 and not shard.holders
+            to_cut = suspect and shard.shard.num_rows > 1
             assert (shard.shard.id in guilty) == to_cut
             if to_cut:
                 self._cut(shard)
@@ -141,10 +148,10 @@ class QueueMachine(RuleBasedStateMachine):
     def give_back(self, worker: str) -> None:
         self.queue.give_back(worker)
         for shard in self._held(worker):
-            shard.holder = None
+            del shard.holders[worker]
 
     def _held(self, worker: str) -> list[Expected]:
-        return [shard for shard in self.expected.values() if shard.holder == worker]
+        return [shard for shard in self.expected.values() if worker in shard.holders]
 
     @invariant()
     def accounts_close(self) -> None:
@@ -153,8 +160,9 @@ class QueueMachine(RuleBasedStateMachine):
         assert self.queue.finished == (not open_ids)
         held = [len(self._held(worker)) for worker in "uvw"]
         assert [self.queue.num_held(worker) for worker in "uvw"] == held
-        assert self.queue.num_leased == sum(held)
-        assert self.queue.num_waiting == len(open_ids) - sum(held)
+        leased = [shard for shard in self.expected.values() if shard.holders]
+        assert self.queue.num_leased == len(leased)
+        assert self.queue.num_waiting == len(open_ids) - len(leased)
         abandoned = {name for name, s in self.expected.items() if s.ended == ["abandoned"]}
         assert set(self.queue.abandoned) == abandoned
 
@@ -165,8 +173,7 @@ class QueueMachine(RuleBasedStateMachine):
         while (lease := self.queue.lease("w")) is not None:
             self._take("w", lease)
             assert self.queue.complete("w", lease)
-            self.expected[lease.shard.id].holder = None
-            self.expected[lease.shard.id].ended.append("complete")
+            self._end(self.expected[lease.shard.id], "complete")
         assert self.queue.finished
         assert all(len(shard.ended) == 1 for shard in self.expected.values())
         ended = [s.shard for s in self.expected.values() if s.ended != ["cut"]]
