@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from batchfim.config import Schedule
-from batchfim.driver.committer import Committer
+from batchfim.driver.committer import Commits, Committer
 from batchfim.driver.progress import Progress
 from batchfim.driver.queue import ShardQueue
 from batchfim.driver.staff import Staff
@@ -17,7 +17,6 @@ from batchfim.metrics.report import Counts, ShardReport
 from batchfim.metrics.summary import RunClock
 from batchfim.planning.cutting import halve
 from batchfim.shards import Shard
-from batchfim.storage.ledger import Ledger
 from batchfim.workers.pool import (
     Blame,
     Event,
@@ -30,7 +29,7 @@ from batchfim.workers.pool import (
 
 _log = logging.getLogger(__name__)
 _WAIT_S = 0.5
-_LOOK_S = 1.0
+_LOOK_S = 10.0
 
 
 @dataclass
@@ -43,7 +42,7 @@ class Driver:
     run_id: str
     pool: Pool
     queue: ShardQueue
-    ledger: Ledger
+    ledger: Commits
     fingerprint: str
     schedule: Schedule
     progress: Progress
@@ -76,6 +75,7 @@ class Driver:
             self._loop()
         finally:
             self._account(self._committer.close())
+            self.progress.update(self._counts, self.queue.num_leased, len(self._staff.ready))
         for worker in self._staff.ready:
             self.queue.give_back(worker)
         ended_s = self.clock()
@@ -105,7 +105,7 @@ class Driver:
                 self._handle(event)
             self._account(self._committer.committed())
             self._replace_stalled()
-            self.progress.update(self.queue.num_leased, len(self._staff.ready))
+            self.progress.update(self._counts, self.queue.num_leased, len(self._staff.ready))
 
     def _hand_out(self) -> None:
         """Fill the hands of those that have room, one shard each in turn."""
@@ -151,7 +151,6 @@ class Driver:
             self._shards += 1
             self._counts = Counts.sum((self._counts, report.counts))
             self._records += report.records
-            self.progress.add(report.counts)
 
     def _fail(self, event: ShardEnded, failure: ShardFailure) -> None:
         shard, cause = event.lease.shard, failure.cause
@@ -189,7 +188,7 @@ class Driver:
 
     def _replace_stalled(self) -> None:
         now_s = self.clock()
-        if now_s - self._looked_s < _LOOK_S:
+        if now_s - self._looked_s < min(_LOOK_S, self.schedule.stall_timeout_s / 4):
             return
         self._looked_s = now_s
         busy = {worker for worker in self._staff.ready if self.queue.num_held(worker)}
