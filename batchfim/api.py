@@ -24,8 +24,8 @@ from batchfim.engines.build import resolve_engine
 from batchfim.errors import InputError, JobFailed
 from batchfim.formats.encoder import Encoder
 from batchfim.infiller import Infiller, find_format, open_infiller, open_tokenizer
-from batchfim.metrics.audit import Audit
-from batchfim.metrics.summary import RunClock, summarize
+from batchfim.metrics.audit import audit
+from batchfim.metrics.summary import RunClock
 from batchfim.planning.cutting import default_shard_rows
 from batchfim.planning.plan import plan_work
 from batchfim.records import is_unicode
@@ -164,7 +164,8 @@ def _plan(
     fingerprint = identity(json.dumps(fields, sort_keys=True, default=str))
     facts = {"config": config.public_dump(), "versions": _versions(), "model": infiller.facts}
     ledger.claim_job(fingerprint, fields, facts)
-    planned, marked, parts = ledger.plan(), ledger.done_ids(), ledger.part_bytes().keys()
+    ledger.compact()
+    planned, marked, parts = ledger.plan(), ledger.done_ids(), ledger.part_ids()
     done = marked & parts
     shard_rows = config.schedule.shard_rows or default_shard_rows(
         inputs.num_rows, config.schedule.workers
@@ -174,7 +175,7 @@ def _plan(
         ledger.reopen()
     ledger.forget(marked & {shard.id for shard in work.pending})
     ledger.supersede(work.superseded)
-    ledger.clean_up(done)
+    ledger.clean_up(done, parts)
     ledger.add_to_plan(work.added)
     return planned + work.added, work.pending
 
@@ -234,20 +235,20 @@ def _close(
     signal_number: int | None,
 ) -> JobResult:
     """Audit what is committed, write the summary, and say how the run ended."""
-    audit = Audit(planned, ledger.part_bytes(), config.sampling.n)
-    sums = summarize(audit.check(ledger.reports()))
+    done = ledger.done()
+    complaints = audit(planned, done.table, ledger.parts(), config.sampling.n)
     earlier = ledger.summary().get("runs", [])
-    summary = sums | {
+    summary = done.totals.summary() | {
         "runs": earlier + ([clock.summary()] if clock else []),
         "model": infiller.facts,
         "engine": {"backend": config.engine.backend},
         "versions": _versions(),
-        "complete": queue.finished and not queue.abandoned and not audit.complaints,
+        "complete": queue.finished and not queue.abandoned and not complaints,
     }
     ledger.write_summary(summary)
-    if audit.complaints:
+    if complaints:
         raise JobFailed(
-            f"{config.output.path}: the audit does not close: {'; '.join(audit.complaints[:5])}; "
+            f"{config.output.path}: the audit does not close: {'; '.join(complaints[:5])}; "
             "delete the markers of these shards under _batchfim/done to have them worked again"
         )
     if queue.abandoned:

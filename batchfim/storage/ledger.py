@@ -3,7 +3,7 @@
 output/part-<shard id>.parquet      results, one dataset for any Parquet reader
 output/_batchfim/job.json           config, fingerprint, model, versions
                  plan/              shards; see `storage.plan_files`
-                 done/<id>.json     a committed shard's report; written last
+                 done/              committed shards; see `storage.markers`
                  staging/           parts before their commit
                  lease/             who holds the job
                  summary.json
@@ -14,21 +14,22 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
-from pydantic import ValidationError
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from batchfim.errors import OutputError, StorageError
+from batchfim.metrics.done import Done
 from batchfim.metrics.report import ShardReport
 from batchfim.shards import Shard
+from batchfim.storage.listing import names_in, sizes_in
 from batchfim.storage.location import Location
+from batchfim.storage.markers import Markers
 from batchfim.storage.plan_files import PlanFiles
 
 _FORMAT_VERSION = 1
-_READERS = 16
-_REPORTS_AT_ONCE = 256
 _PART = re.compile(r"part-([0-9a-f]{20})\.parquet")
 
 
@@ -39,6 +40,7 @@ class Ledger:
         self.output = output
         self.root = output / "_batchfim"
         self._plan = PlanFiles(self.root / "plan")
+        self._markers = Markers(self.root / "done")
 
     def prepare(self) -> None:
         """Make the folders.
@@ -47,8 +49,8 @@ class Ledger:
             OutputError: the output cannot be written, or holds files of somebody else.
         """
         try:
-            foreign = [info.base_name for info in self.output.list()]
-            if foreign and "_batchfim" not in foreign:
+            foreign = [] if self.root.exists() else names_in(self.output)
+            if foreign:
                 raise OutputError(
                     f"{self.output.path} holds files that no batchfim job wrote ({foreign[0]}); "
                     "choose another output.path"
@@ -92,22 +94,41 @@ class Ledger:
         """Plan two halves (see `planning.cutting.halve`) in the place of a shard not yet done."""
         self._plan.split(parent, children)
 
+    def compact(self) -> None:
+        """Make few files of many, so that a job of a million shards is read in seconds."""
+        self._plan.compact()
+        self._markers.compact()
+
     def done_ids(self) -> set[str]:
         """Ids of the committed shards."""
-        markers = (self.root / "done").list()
-        return {info.base_name[:-5] for info in markers if info.path.endswith(".json")}
+        return self._markers.ids()
+
+    def done(self) -> Done:
+        """The committed shards in numbers; right also while another process commits."""
+        return self._markers.done()
+
+    def part_ids(self) -> set[str]:
+        """Ids of the shards that have a visible part."""
+        parts = (_PART.fullmatch(name) for name in names_in(self.output))
+        return {part[1] for part in parts if part}
 
     def part_bytes(self) -> dict[str, int]:
         """Size in bytes of each visible part, by shard id."""
-        parts = ((_PART.fullmatch(info.base_name), info.size) for info in self.output.list())
-        return {part[1]: size for part, size in parts if part}
+        parts = self.parts()
+        ids, sizes = parts["shard_id"].to_pylist(), parts["size_bytes"].to_pylist()
+        return dict(zip(ids, sizes, strict=True))
+
+    def parts(self) -> pa.Table:
+        """Each visible part: `shard_id` and `size_bytes`."""
+        files = sizes_in(self.output)
+        names = files["name"]
+        files = files.filter(pc.match_substring_regex(names, f"^{_PART.pattern}$"))
+        ids = pc.utf8_slice_codeunits(files["name"], len("part-"), len("part-") + 20)
+        return pa.table({"shard_id": ids, "size_bytes": files["size_bytes"]})
 
     def reports(self) -> Iterator[ShardReport]:
-        """The committed shards' reports, a few hundred in memory at a time."""
-        ids = sorted(self.done_ids())
-        with ThreadPoolExecutor(_READERS) as readers:
-            for start in range(0, len(ids), _REPORTS_AT_ONCE):
-                yield from readers.map(self._report, ids[start : start + _REPORTS_AT_ONCE])
+        """The committed shards' reports, a few thousand in memory at a time."""
+        return self._markers.reports()
 
     def staged(self, run: str, shard_id: str, attempt: int) -> Location:
         """Where an attempt writes its part before the commit.
@@ -121,30 +142,32 @@ class Ledger:
         return self.output / f"part-{shard_id}.parquet"
 
     def commit(self, run: str, report: ShardReport) -> None:
-        """Make a staged part visible, then write its marker."""
+        """Make a staged part visible, then write its marker. Several threads may commit."""
         staged = self.staged(run, report.shard_id, report.attempt)
         staged.move_to(self.part(report.shard_id))
-        marker = self.root / "done" / f"{report.shard_id}.json"
-        marker.write(report.model_dump_json().encode())
+        self._markers.add(report)
 
-    def clean_up(self, done: Collection[str]) -> None:
-        """Remove what attempts of earlier runs left: staged parts, and parts without a marker."""
+    def clean_up(self, done: Collection[str], parts: Collection[str]) -> None:
+        """Remove what attempts of earlier runs left: staged parts, and parts without a marker.
+
+        Args:
+            done: ids of the shards that are done.
+            parts: ids of the shards that have a part, as `part_ids` gives them.
+        """
         for info in (self.root / "staging").list():
             Location(self.root.filesystem, info.path).delete()
-        for info in self.output.list():
-            part = _PART.fullmatch(info.base_name)
-            if part and part[1] not in done:
-                Location(self.root.filesystem, info.path).delete()
+        for shard_id in parts:
+            if shard_id not in done:
+                self.part(shard_id).delete()
 
-    def forget(self, shard_ids: Iterable[str]) -> None:
+    def forget(self, shard_ids: Collection[str]) -> None:
         """Drop the markers of shards that are to be worked again."""
-        for shard_id in shard_ids:
-            (self.root / "done" / f"{shard_id}.json").delete()
+        self._markers.forget(shard_ids)
 
-    def supersede(self, shards: Iterable[Shard]) -> None:
-        """Withdraw finished work of an input file that has changed since: marker, then part."""
+    def supersede(self, shards: Sequence[Shard]) -> None:
+        """Withdraw finished work of an input file that has changed since: markers, then parts."""
+        self._markers.forget([shard.id for shard in shards])
         for shard in shards:
-            (self.root / "done" / f"{shard.id}.json").delete()
             self.part(shard.id).delete()
 
     def reopen(self) -> None:
@@ -160,23 +183,13 @@ class Ledger:
             return {}
 
     def write_summary(self, summary: dict[str, Any]) -> None:
-        """Store the summary, then `_SUCCESS` where it is of a complete job."""
-        if not summary["complete"]:
+        """Store the summary, then `_SUCCESS` where it is of a complete job and no row failed."""
+        success = summary["complete"] and not summary["rows"]["failed"]
+        if not success:
             self.reopen()
         (self.root / "summary.json").write(_json(summary))
-        if summary["complete"]:
+        if success:
             (self.root / "_SUCCESS").write(b"")
-
-    def _report(self, shard_id: str) -> ShardReport:
-        marker = self.root / "done" / f"{shard_id}.json"
-        try:
-            return ShardReport.model_validate_json(marker.read())
-        except ValidationError as error:
-            problem = error.errors()[0]["msg"]
-            raise StorageError(
-                f"{marker.path}: not a marker of this version ({problem}); delete it to redo "
-                "its shard"
-            ) from None
 
     def _read_json(self, location: Location) -> dict[str, Any]:
         try:
