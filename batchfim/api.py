@@ -96,15 +96,15 @@ def run_job(config: JobConfig) -> JobResult:
     ledger = Ledger(Location.of(config.output.path))
     ledger.prepare()
     with JobLease(ledger.root / "lease") as lease, stop_signals() as stop:
-        planned, pending = _plan(config, inputs, infiller, ledger)
-        queue = ShardQueue(pending, config.schedule.task_attempts, config.schedule.worker_losses)
-        clock = _work(config, inputs, ledger, queue, lease, stop)
+        fingerprint, pending = _plan(config, inputs, infiller, ledger)
+        queue = ShardQueue(pending, config.schedule.task_attempts, config.schedule.node_losses)
+        clock = _work(config, inputs, ledger, fingerprint, queue, lease, stop)
         if lease.lost:
             raise JobFailed(
                 f"{config.output.path}: the lease of the job was lost; another run may have it"
             )
         total = clock and clock.model_copy(update={"total_s": time.monotonic() - started_s})
-        return _close(config, infiller, ledger, queue, planned, total, stop.number)
+        return _close(config, infiller, ledger, queue, total, stop.number)
 
 
 def show_prompt(
@@ -157,8 +157,8 @@ def _check_languages(config: JobConfig, inputs: InputSet) -> None:
 
 def _plan(
     config: JobConfig, inputs: InputSet, infiller: Infiller, ledger: Ledger
-) -> tuple[list[Shard], list[Shard]]:
-    """The job's shards, those of this run among them, with the ledger brought up to date."""
+) -> tuple[str, list[Shard]]:
+    """The job's fingerprint and the shards to be worked, with the ledger brought up to date."""
     fields = config.fingerprint_fields() | infiller.fingerprint_fields()
     fields["columns kept"] = [str(field.remove_metadata()) for field in inputs.kept]
     fingerprint = identity(json.dumps(fields, sort_keys=True, default=str))
@@ -173,17 +173,18 @@ def _plan(
     work = plan_work(inputs.files, planned, done, shard_rows, fingerprint, halves=marked ^ parts)
     if work.pending or work.superseded:
         ledger.reopen()
-    ledger.forget(marked & {shard.id for shard in work.pending})
+    ledger.forget(marked - parts)
     ledger.supersede(work.superseded)
     ledger.clean_up(done, parts)
     ledger.add_to_plan(work.added)
-    return planned + work.added, work.pending
+    return fingerprint, work.pending
 
 
 def _work(
     config: JobConfig,
     inputs: InputSet,
     ledger: Ledger,
+    fingerprint: str,
     queue: ShardQueue,
     lease: JobLease,
     stop: StopSignal,
@@ -202,9 +203,10 @@ def _work(
                 pool,
                 queue,
                 ledger,
+                fingerprint,
                 config.schedule,
                 progress,
-                should_stop=lambda: stop.number is not None or lease.lost,
+                stop_grace_s=lambda: 0.0 if lease.lost else stop.grace_s(config.schedule.grace_s),
                 may_commit=lambda: not lease.lost,
             ).run()
     finally:
@@ -230,13 +232,12 @@ def _close(
     infiller: Infiller,
     ledger: Ledger,
     queue: ShardQueue,
-    planned: list[Shard],
     clock: RunClock | None,
     signal_number: int | None,
 ) -> JobResult:
     """Audit what is committed, write the summary, and say how the run ended."""
     done = ledger.done()
-    complaints = audit(planned, done.table, ledger.parts(), config.sampling.n)
+    complaints = audit(ledger.plan(), done.table, ledger.parts(), config.sampling.n)
     earlier = ledger.summary().get("runs", [])
     summary = done.totals.summary() | {
         "runs": earlier + ([clock.summary()] if clock else []),
@@ -249,7 +250,7 @@ def _close(
     if complaints:
         raise JobFailed(
             f"{config.output.path}: the audit does not close: {'; '.join(complaints[:5])}; "
-            "delete the markers of these shards under _batchfim/done to have them worked again"
+            "delete the parts of these shards to have them worked again"
         )
     if queue.abandoned:
         cause = next(iter(queue.abandoned.values()))

@@ -152,6 +152,10 @@ class Simulated(Section):
     refuse_if_contains: str | None = Field(None, description="Refuse prompts holding this text.")
     fail_if_contains: str | None = Field(None, description="Fail prompts holding this text.")
     die_if_contains: str | None = Field(None, description="Die on prompts holding this text.")
+    hang_if_contains: str | None = Field(None, description="Never answer such a prompt, nor later.")
+    kill_if_contains: str | None = Field(
+        None, description="Kill the engine's whole process on prompts holding this text."
+    )
     fail_start: bool = Field(False, description="Never come up.")
 
 
@@ -255,11 +259,29 @@ class Schedule(Section):
     in_flight_records: int = Field(512, gt=0, description="Prompts in an engine at once.")
     in_flight_tokens: int = Field(1 << 20, gt=0, description="Prompt tokens in an engine at once.")
     task_attempts: int = Field(3, gt=0, description="Attempts of a shard whose work raises.")
-    worker_losses: int = Field(5, gt=0, description="Workers a shard may lose.")
+    node_losses: int = Field(
+        20, gt=0, description="Machines a shard may lose before its rows are written as failed."
+    )
+    record_attempts: int = Field(3, gt=0, description="Attempts of a record the engine failed on.")
     start_attempts: int = Field(
         3, gt=0, description="Starts in a row that may fail, once one was up."
     )
-    record_attempts: int = Field(3, gt=0, description="Attempts of a record the engine failed on.")
+    setbacks: int = Field(
+        8,
+        gt=0,
+        description="Workers lost and attempts failed in a row, for each worker, with no shard "
+        "completed in between, after which the job stops with the first cause.",
+    )
+    start_timeout_s: float = Field(1800, gt=0, description="For an engine to come up.")
+    stall_timeout_s: float = Field(
+        900, gt=0, description="A worker that makes no step for so long is killed and replaced."
+    )
+    no_worker_timeout_s: float = Field(
+        3600, gt=0, description="To wait for a worker where there is none, as for new machines."
+    )
+    grace_s: float = Field(
+        20, ge=0, description="After SIGTERM, to finish shards in hand before they are given back."
+    )
 
 
 class Resources(Section):

@@ -16,6 +16,15 @@ class StopSignal:
 
     number: int | None = None
 
+    def grace_s(self, after_sigterm_s: float) -> float | None:
+        """How long shards in hand may still take; None while nobody asked to stop.
+
+        Who presses Ctrl-C waits; what sends SIGTERM said beforehand how long it waits.
+        """
+        if self.number is None:
+            return None
+        return after_sigterm_s if self.number == signal.SIGTERM else 0.0
+
 
 @contextmanager
 def stop_signals() -> Iterator[StopSignal]:

@@ -53,7 +53,7 @@ class _Found:
     segments: list[str]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Segment:
     """What is current in a segment; `whole` if nothing in it has become old."""
 
@@ -135,8 +135,9 @@ class Markers:
         for segment in segments:
             if not segment.whole and segment not in small:
                 write_segment(segment.location, segment.reports())
-        left = {segment.location for segment in segments if segment not in small}
-        self._remove({self._folder / name for name in found.segments} - left)
+        kept = {segment.location.path for segment in segments if segment not in small}
+        taken_in = (self._folder / name for name in found.segments)
+        self._remove(location for location in taken_in if location.path not in kept)
         self._remove(map(self._marker, found.markers))
 
     def forget(self, shard_ids: Collection[str]) -> None:

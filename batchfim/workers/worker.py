@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from batchfim.engines.build import build_engine
 from batchfim.engines.engine import Engine, EngineInfo
-from batchfim.errors import EngineDead
+from batchfim.errors import BatchfimError, EngineDead, InputError, StorageError
 from batchfim.formats.encoder import Prompt, TooLong
 from batchfim.formats.languages import find_language
 from batchfim.infiller import Infiller, open_infiller
@@ -33,7 +33,7 @@ from batchfim.storage.parts import part_table, write_part
 from batchfim.storage.rows import RowReader, columns_to_read
 from batchfim.workers.completing import Completer
 from batchfim.workers.in_flight import InFlight
-from batchfim.workers.pool import ShardFailure, WorkerSpec
+from batchfim.workers.pool import Blame, ShardFailure, WorkerSpec
 
 
 @dataclass
@@ -53,6 +53,7 @@ class Worker:
     def __init__(self, name: str, spec: WorkerSpec, infiller: Infiller, engine: Engine) -> None:
         config = spec.config
         self.name = name
+        self.num_steps = 0  # of work on any shard, so that one can see from afar whether it lives
         self._run = spec.run
         self._config = config
         self._kept = list(spec.kept_columns)
@@ -87,8 +88,8 @@ class Worker:
         """Work a lease. The shard boundary: whatever goes wrong inside is recorded, not raised."""
         try:
             return await self.run_shard(lease)
-        except EngineDead as error:
-            return ShardFailure(str(error), worker_lost=True)
+        except BatchfimError as error:
+            return ShardFailure(str(error), _blame(error))
         except Exception as error:  # one shard's failure must not take its neighbours along
             return ShardFailure(f"{type(error).__name__}: {error}")
 
@@ -101,7 +102,9 @@ class Worker:
         """
         async with self._reading:
             work = await asyncio.to_thread(self._read, lease.shard)
+        self.num_steps += 1
         await asyncio.to_thread(self._encode, lease, work)
+        self.num_steps += 1
         await self._generate(lease.shard, work)
         return await asyncio.to_thread(self._write, lease, work)
 
@@ -173,6 +176,7 @@ class Worker:
                 shard, row, prompt, self._hole(work, row), work.languages[row]
             )
         finally:
+            self.num_steps += 1
             await self._in_flight.leave(len(prompt.token_ids))
 
     def _hole(self, work: _Work, row: int) -> Hole:
@@ -208,6 +212,11 @@ class Worker:
             size_bytes=size_bytes,
             **work.phases_s,
         )
+
+
+def _blame(error: BatchfimError) -> Blame:
+    table = ((EngineDead, Blame.ENGINE), (StorageError, Blame.STORAGE), (InputError, Blame.INPUT))
+    return next((blame for kind, blame in table if isinstance(error, kind)), Blame.TASK)
 
 
 def _too_long(prompt: TooLong) -> str:
