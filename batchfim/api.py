@@ -14,6 +14,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from batchfim.accounts.status import job_status as job_status
+from batchfim.accounts.verify import verify_job as verify_job
 from batchfim.config import Infill, JobConfig, Model
 from batchfim.driver.driver import Driver
 from batchfim.driver.progress import Progress
@@ -27,7 +29,7 @@ from batchfim.infiller import Infiller, find_format, open_infiller, open_tokeniz
 from batchfim.metrics.audit import audit
 from batchfim.metrics.summary import RunClock
 from batchfim.planning.cutting import default_shard_rows
-from batchfim.planning.plan import plan_work
+from batchfim.planning.plan import absent_files, plan_work
 from batchfim.records import is_unicode
 from batchfim.shards import Shard, identity
 from batchfim.storage.inputs import InputSet, check_apart, open_inputs
@@ -173,6 +175,7 @@ def _plan(
     work = plan_work(inputs.files, planned, done, shard_rows, fingerprint, halves=marked ^ parts)
     if work.pending or work.superseded:
         ledger.reopen()
+    ledger.set_absent_files(absent_files(inputs.files, planned))
     ledger.forget(marked - parts)
     ledger.supersede(work.superseded)
     ledger.clean_up(done, parts)

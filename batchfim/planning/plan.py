@@ -54,6 +54,11 @@ def plan_work(
     )
 
 
+def absent_files(files: Sequence[InputFile], planned: Sequence[Shard]) -> set[str]:
+    """Ids of planned files whose content the input no longer has."""
+    return {shard.file for shard in planned} - _where_planned_files_are(files, planned).keys()
+
+
 def _where_planned_files_are(
     files: Sequence[InputFile], planned: Sequence[Shard]
 ) -> dict[str, str]:

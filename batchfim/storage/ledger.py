@@ -5,6 +5,7 @@ output/_batchfim/job.json           config, fingerprint, model, versions
                  plan/              shards; see `storage.plan_files`
                  done/              committed shards; see `storage.markers`
                  staging/           parts before their commit
+                 absent.json        planned files that the input no longer has
                  lease/             who holds the job
                  summary.json
                  _SUCCESS           the audit closed
@@ -13,7 +14,6 @@ output/_batchfim/job.json           config, fingerprint, model, versions
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
@@ -30,7 +30,7 @@ from batchfim.storage.markers import Markers
 from batchfim.storage.plan_files import PlanFiles
 
 _FORMAT_VERSION = 1
-_PART = re.compile(r"part-([0-9a-f]{20})\.parquet")
+_PART = r"^part-[0-9a-f]{20}\.parquet$"
 
 
 class Ledger:
@@ -82,6 +82,46 @@ class Ledger:
         content = {"version": _FORMAT_VERSION, "fingerprint": fingerprint, "fields": fields}
         job.write(_json(content | facts))
 
+    def job(self) -> dict[str, Any]:
+        """What `job.json` says.
+
+        Raises:
+            OutputError: there is no job here, or none of this version.
+        """
+        job = self.root / "job.json"
+        if not job.exists():
+            raise OutputError(
+                f"{self.output.path}: no batchfim job is here; give the output.path of one"
+            )
+        return self._read_json(job)
+
+    def absent_files(self) -> set[str]:
+        """Ids of planned files that were not in the input when the last run started."""
+        absent = self.root / "absent.json"
+        try:
+            return set(json.loads(absent.read())) if absent.exists() else set()
+        except (ValueError, TypeError):
+            raise StorageError(
+                f"{absent.path}: not a list of files; delete it, the next run writes it anew"
+            ) from None
+
+    def set_absent_files(self, files: Collection[str]) -> None:
+        """Note whose unfinished shards nobody waits for."""
+        if self.absent_files() != set(files):
+            (self.root / "absent.json").write(_json(sorted(files)))
+
+    def recent(self) -> dict[str, float]:
+        """When each of the newest markers was written, in seconds since 1970, by shard id."""
+        files = self._markers.recent()
+        return {shard_id: info.mtime.timestamp() for shard_id, info in files.items() if info.mtime}
+
+    def leftovers(self) -> list[str]:
+        """Files below the ledger that no run should leave: staged parts and temporary files."""
+        staged = (self.root / "staging").list()
+        others = [*self.root.list(), *(self.root / "done").list(), *(self.root / "plan").list()]
+        temporary = [info for info in others if info.path.endswith(".tmp")]
+        return [str(info.path) for info in [*staged, *temporary]]
+
     def plan(self) -> list[Shard]:
         """Every planned shard, in the order it was planned."""
         return self._plan.read()
@@ -109,8 +149,8 @@ class Ledger:
 
     def part_ids(self) -> set[str]:
         """Ids of the shards that have a visible part."""
-        parts = (_PART.fullmatch(name) for name in names_in(self.output))
-        return {part[1] for part in parts if part}
+        parts = pa.array(names_in(self.output), pa.string())
+        return set(_ids_of_parts(parts.filter(_are_parts(parts))).to_pylist())
 
     def part_bytes(self) -> dict[str, int]:
         """Size in bytes of each visible part, by shard id."""
@@ -121,10 +161,10 @@ class Ledger:
     def parts(self) -> pa.Table:
         """Each visible part: `shard_id` and `size_bytes`."""
         files = sizes_in(self.output)
-        names = files["name"]
-        files = files.filter(pc.match_substring_regex(names, f"^{_PART.pattern}$"))
-        ids = pc.utf8_slice_codeunits(files["name"], len("part-"), len("part-") + 20)
-        return pa.table({"shard_id": ids, "size_bytes": files["size_bytes"]})
+        files = files.filter(_are_parts(files["name"]))
+        return pa.table(
+            {"shard_id": _ids_of_parts(files["name"]), "size_bytes": files["size_bytes"]}
+        )
 
     def reports(self) -> Iterator[ShardReport]:
         """The committed shards' reports, a few thousand in memory at a time."""
@@ -217,7 +257,15 @@ class Ledger:
         )
 
 
-def _json(content: dict[str, Any]) -> bytes:
+def _are_parts(names: pa.Array) -> pa.Array:
+    return pc.match_substring_regex(names, _PART)
+
+
+def _ids_of_parts(names: pa.Array) -> pa.Array:
+    return pc.utf8_slice_codeunits(names, len("part-"), len("part-") + 20)
+
+
+def _json(content: Any) -> bytes:
     return json.dumps(content, indent=1, default=str).encode()
 
 

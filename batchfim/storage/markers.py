@@ -47,7 +47,10 @@ _SEGMENT = re.compile(r"(\d{6})-[0-9a-f]{8}\.parquet")
 
 @dataclass(frozen=True)
 class _Found:
-    """One look at the folder: markers by shard id, and the names of the segments, in order."""
+    """One look at the folder: markers by shard id, and the names of the segments, in order.
+
+    Markers become segments while another process looks: equal looks mean that none did.
+    """
 
     markers: dict[str, fs.FileInfo]
     segments: list[str]
@@ -72,6 +75,7 @@ class Markers:
         self._folder = folder
         self._lock = threading.Lock()
         self._added: list[bytes] = []
+        self._known: dict[str, Done] = {}  # segments as they were last read, by path
 
     def add(self, report: ShardReport) -> None:
         """Write a shard's marker; now and then, take many of this run into a segment."""
@@ -88,7 +92,7 @@ class Markers:
     def ids(self) -> set[str]:
         """Ids of the done shards."""
         found = self._look()
-        segments = self._parallel(lambda name: read_segment(self._folder / name), found.segments)
+        segments = self._parallel(self._segment, [self._folder / name for name in found.segments])
         return set(found.markers).union(*(segment.ids.to_pylist() for segment in segments))
 
     def done(self) -> Done:
@@ -102,8 +106,9 @@ class Markers:
             try:
                 done = self._load(found)
             except StorageError:
-                if self._look().segments == found.segments:
+                if self._look() == found:
                     raise
+                self._known.clear()
                 continue
             if self._look().segments == found.segments:
                 return done
@@ -134,7 +139,7 @@ class Markers:
             self._write_segment(reports)
         for segment in segments:
             if not segment.whole and segment not in small:
-                write_segment(segment.location, segment.reports())
+                self._rewrite(segment.location, segment.reports())
         kept = {segment.location.path for segment in segments if segment not in small}
         taken_in = (self._folder / name for name in found.segments)
         self._remove(location for location in taken_in if location.path not in kept)
@@ -166,7 +171,7 @@ class Markers:
         segments = [
             _Segment(location, done, whole=True)
             for location, done in zip(
-                locations, self._parallel(read_segment, locations), strict=True
+                locations, self._parallel(self._segment, locations), strict=True
             )
         ]
         newer = pa.array(sorted(found.markers), pa.string())
@@ -197,12 +202,22 @@ class Markers:
         gone = pa.array(sorted(shard_ids), pa.string())
         for name in names if len(gone) else ():
             location = self._folder / name
-            ids = read_segment(location).ids
+            ids = self._segment(location).ids
             left = ids.filter(pc.invert(pc.is_in(ids, gone)))
             if len(left) == 0:
                 location.delete()
             elif len(left) < len(ids):
-                write_segment(location, read_reports(location, left.combine_chunks()))
+                self._rewrite(location, read_reports(location, left.combine_chunks()))
+
+    def _segment(self, location: Location) -> Done:
+        """Read once: nobody else writes while this run holds the job."""
+        if location.path not in self._known:
+            self._known[location.path] = read_segment(location)
+        return self._known[location.path]
+
+    def _rewrite(self, location: Location, reports: Sequence[ShardReport]) -> None:
+        write_segment(location, reports)
+        self._known.pop(location.path, None)
 
     def _marker(self, shard_id: str) -> Location:
         return self._folder / f"{shard_id}.json"
