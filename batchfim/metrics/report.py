@@ -41,6 +41,11 @@ class Counts(BaseModel):
         """Prompt tokens the engine had to compute."""
         return self.prompt_tokens - self.cached_tokens
 
+    @property
+    def done(self) -> int:
+        """Rows that are finished; a failed one is not."""
+        return self.ok + self.rejected
+
     @classmethod
     def of(cls, completions: Sequence[Completion]) -> Counts:
         """Count output rows."""

@@ -8,6 +8,7 @@ plan/<n>.parquet               shards that a run added
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from typing import Any
 
 import pyarrow as pa
@@ -48,16 +49,11 @@ class PlanFiles:
             StorageError: a file is damaged, or plans a shard again; the message says what to do.
         """
         plans, splits = self._list()
-        shards = [shard for plan in plans for shard in _shards(_table(plan, _SCHEMA))]
+        tables = [_table(plan, _SCHEMA) for plan in plans]
+        self._check_distinct(tables)
+        shards: Iterable[Shard] = chain.from_iterable(map(_shards, tables))
         halves = dict(_halves(split) for split in splits)
-        if halves:
-            shards = list(_resolved(shards, halves, self._folder))
-        if len({shard.id for shard in shards}) != len(shards):
-            raise StorageError(
-                f"{self._folder.path}: some shards are planned twice, as by a copy of a plan file; "
-                "remove the copy"
-            )
-        return shards
+        return list(_resolved(shards, halves, self._folder) if halves else shards)
 
     def add(self, shards: Sequence[Shard]) -> None:
         """Store shards that no earlier run planned."""
@@ -88,6 +84,15 @@ class PlanFiles:
         plans = [location for location in found if location not in splits]
         whole = [i for i, location in enumerate(plans) if location.path.endswith("-all.parquet")]
         return plans[whole[-1] if whole else 0 :], splits
+
+    def _check_distinct(self, tables: list[pa.Table]) -> None:
+        ids = [chunk for table in tables for chunk in table["id"].chunks]
+        column = pa.chunked_array(ids, pa.string())
+        if pc.count_distinct(column).as_py() != len(column):
+            raise StorageError(
+                f"{self._folder.path}: some shards are planned twice, as by a copy of a plan file; "
+                "remove the copy"
+            )
 
     def _next_number(self) -> int:
         """Above all there are: a plan must never take another's name."""
