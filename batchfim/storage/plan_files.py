@@ -101,7 +101,7 @@ class PlanFiles:
 
     def _write(self, name: str, table: pa.Table) -> None:
         sink = pa.BufferOutputStream()
-        pq.write_table(table, sink, compression="zstd")
+        pq.write_table(table, sink, compression="zstd", write_page_checksum=True)
         (self._folder / name).write(sink.getvalue().to_pybytes())
 
     def _delete(self, files: Iterable[fs.FileInfo]) -> None:
@@ -116,7 +116,9 @@ def _columns(shards: Sequence[Shard]) -> pa.Table:
 
 def _table(location: Location, schema: pa.Schema) -> pa.Table:
     try:
-        table = pq.read_table(pa.BufferReader(location.read()), schema=schema).unify_dictionaries()
+        source = pa.BufferReader(location.read())
+        table = pq.read_table(source, schema=schema, page_checksum_verification=True)
+        table = table.unify_dictionaries()
         _check(table)
     except (pa.ArrowException, OSError, ValueError) as error:
         raise StorageError(
