@@ -126,6 +126,10 @@ class Ledger:
         """Every planned shard, in the order it was planned."""
         return self._plan.read()
 
+    def planned_rows(self) -> pa.Table:
+        """`id` and `num_rows` of every planned shard."""
+        return self._plan.row_counts()
+
     def add_to_plan(self, shards: list[Shard]) -> None:
         """Store shards that no earlier run planned."""
         self._plan.add(shards)

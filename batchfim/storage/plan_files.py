@@ -55,6 +55,13 @@ class PlanFiles:
         halves = dict(_halves(split) for split in splits)
         return list(_resolved(shards, halves, self._folder) if halves else shards)
 
+    def row_counts(self) -> pa.Table:
+        """`id` and `num_rows` of every planned shard; no objects are made where none was split."""
+        plans, splits = self._list()
+        tables = [_columns(self.read())] if splits else [_table(plan, _SCHEMA) for plan in plans]
+        columns = [table.select(["id", "num_rows"]) for table in [_columns([]), *tables]]
+        return pa.concat_tables(columns)
+
     def add(self, shards: Sequence[Shard]) -> None:
         """Store shards that no earlier run planned."""
         if shards:
