@@ -250,7 +250,7 @@ def _close(
 ) -> JobResult:
     """Audit what is committed, write the summary, and say how the run ended."""
     done = ledger.done()
-    complaints = audit(ledger.plan(), done.table, ledger.parts(), config.sampling.n)
+    complaints = audit(ledger.planned_rows(), done.table, ledger.parts(), config.sampling.n)
     earlier = ledger.summary().get("runs", [])
     summary = done.totals.summary() | {
         "runs": earlier + ([clock.summary()] if clock else []),

@@ -155,7 +155,7 @@ def _run(folder: str, num_shards: int, left: int) -> tuple[dict[str, float], int
     step("done")
     visible = ledger.parts()
     step("parts")
-    complaints = audit(ledger.plan(), finished.table, visible, 1)
+    complaints = audit(ledger.planned_rows(), finished.table, visible, 1)
     step("audit")
     finished.totals.summary()
     step("summary")

@@ -15,7 +15,7 @@ from batchfim.accounts.coverage import holes_and_overlaps
 from batchfim.accounts.part_check import check_part
 from batchfim.accounts.status import num_samples, wanted_shards
 from batchfim.errors import StorageError
-from batchfim.metrics.audit import audit
+from batchfim.metrics.audit import audit, planned_rows
 from batchfim.metrics.done import Done
 from batchfim.storage.job_lease import find_holder
 from batchfim.storage.ledger import Ledger
@@ -52,7 +52,7 @@ def verify_job(output: str) -> dict[str, Any]:
     ]
     problems += [
         f"{line}; {_WORK_AGAIN}"
-        for line in audit(wanted, done.table, parts, samples)
+        for line in audit(planned_rows(wanted), done.table, parts, samples)
         if " bytes, its marker says " not in line  # found again below, among the parts read
     ]
     problems += _read_parts(ledger, there)

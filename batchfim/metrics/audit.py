@@ -16,19 +16,25 @@ from batchfim.shards import Shard
 _MOST = 100  # complaints of each kind
 
 
-def audit(planned: Sequence[Shard], done: pa.Table, parts: pa.Table, samples: int) -> list[str]:
+def planned_rows(shards: Sequence[Shard]) -> pa.Table:
+    """Shards as `audit` wants them."""
+    ids = pa.array([shard.id for shard in shards], pa.string())
+    return pa.table({"id": ids, "num_rows": pa.array([s.num_rows for s in shards], pa.int64())})
+
+
+def audit(planned: pa.Table, done: pa.Table, parts: pa.Table, samples: int) -> list[str]:
     """What does not add up, a line each; empty where everything does.
 
     Args:
-        planned: the job's shards; those that are not done are not audited. One that was halved is
-            no longer planned, and must not be done.
+        planned: the job's shards, columns `id` and `num_rows`; those that are not done are not
+            audited. One that was halved is no longer planned, and must not be done.
         done: committed shards, columns `metrics.done.DONE_SCHEMA`.
         parts: visible parts, columns `shard_id` and `size_bytes`.
         samples: output rows per record.
     """
-    ids = pa.array([shard.id for shard in planned], pa.string())
-    num_rows = pa.array([shard.num_rows for shard in planned], pa.int64())
-    table = done.append_column("planned", _looked_up(done["shard_id"], ids, num_rows))
+    table = done.append_column(
+        "planned", _looked_up(done["shard_id"], planned["id"], planned["num_rows"])
+    )
     table = table.append_column(
         "part_bytes", _looked_up(done["shard_id"], parts["shard_id"], parts["size_bytes"])
     )

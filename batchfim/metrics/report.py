@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from batchfim.metrics.histogram import Histogram
 from batchfim.records import Completion, Status
@@ -19,6 +20,7 @@ ENDINGS = {
     "degenerate": "degenerate",
 }
 _MOST_ERRORS = 20
+Count = Annotated[int, Field(ge=0, le=2**53)]
 
 
 class Counts(BaseModel):
@@ -26,15 +28,15 @@ class Counts(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    rows: int = 0
-    ok: int = 0
-    rejected: int = 0
-    failed: int = 0
-    truncated: int = 0
-    prompt_tokens: int = 0
-    cached_tokens: int = 0
-    completion_tokens: int = 0
-    kept_tokens: int = 0
+    rows: Count = 0
+    ok: Count = 0
+    rejected: Count = 0
+    failed: Count = 0
+    truncated: Count = 0
+    prompt_tokens: Count = 0
+    cached_tokens: Count = 0
+    completion_tokens: Count = 0
+    kept_tokens: Count = 0
 
     @property
     def computed_tokens(self) -> int:
@@ -84,9 +86,9 @@ class ShardReport(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     shard_id: str
-    attempt: int
+    attempt: Annotated[int, Field(ge=0, lt=2**31)]
     worker: str
-    records: int
+    records: Count
     counts: Counts
     finish_reasons: dict[str, int]
     stop_rules: dict[str, int] = {}
@@ -95,7 +97,7 @@ class ShardReport(BaseModel):
     errors: dict[str, int]
     timings: dict[str, Histogram]
     checksum: str
-    size_bytes: int
+    size_bytes: Count
     read_s: float
     encode_s: float
     generate_s: float

@@ -126,6 +126,10 @@ class Ledger:
         """Every planned shard, in the order it was planned."""
         return self._plan.read()
 
+    def planned_rows(self) -> pa.Table:
+        """`id` and `num_rows` of every planned shard."""
+        return self._plan.row_counts()
+
     def add_to_plan(self, shards: list[Shard]) -> None:
         """Store shards that no earlier run planned."""
         self._plan.add(shards)
@@ -215,12 +219,13 @@ class Ledger:
         (self.root / "_SUCCESS").delete()
 
     def summary(self) -> dict[str, Any]:
-        """The last run's summary; empty where there is none."""
+        """The last run's summary; empty where there is none that can be read."""
         location = self.root / "summary.json"
         try:
-            return dict(json.loads(location.read())) if location.exists() else {}
+            found = dict(json.loads(location.read())) if location.exists() else {}
         except (ValueError, TypeError):  # it is written anew at the end of every run
             return {}
+        return found if isinstance(found.get("runs", []), list) else {}
 
     def write_summary(self, summary: dict[str, Any]) -> None:
         """Store the summary, then `_SUCCESS` where it is of a complete job and no row failed."""

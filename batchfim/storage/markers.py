@@ -47,13 +47,13 @@ _SEGMENT = re.compile(r"(\d{6})-[0-9a-f]{8}\.parquet")
 
 @dataclass(frozen=True)
 class _Found:
-    """One look at the folder: markers by shard id, and the names of the segments, in order.
-
-    Markers become segments while another process looks: equal looks mean that none did.
-    """
+    """One look at the folder: markers by shard id, and the names of the segments, in order."""
 
     markers: dict[str, fs.FileInfo]
     segments: list[str]
+
+    def same_files(self, other: _Found) -> bool:
+        return (self.markers.keys(), self.segments) == (other.markers.keys(), other.segments)
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,7 +106,7 @@ class Markers:
             try:
                 done = self._load(found)
             except StorageError:
-                if self._look() == found:
+                if self._look().same_files(found):
                     raise
                 self._known.clear()
                 continue

@@ -55,6 +55,13 @@ class PlanFiles:
         halves = dict(_halves(split) for split in splits)
         return list(_resolved(shards, halves, self._folder) if halves else shards)
 
+    def row_counts(self) -> pa.Table:
+        """`id` and `num_rows` of every planned shard; no objects are made where none was split."""
+        plans, splits = self._list()
+        tables = [_columns(self.read())] if splits else [_table(plan, _SCHEMA) for plan in plans]
+        columns = [table.select(["id", "num_rows"]) for table in [_columns([]), *tables]]
+        return pa.concat_tables(columns)
+
     def add(self, shards: Sequence[Shard]) -> None:
         """Store shards that no earlier run planned."""
         if shards:
@@ -101,7 +108,7 @@ class PlanFiles:
 
     def _write(self, name: str, table: pa.Table) -> None:
         sink = pa.BufferOutputStream()
-        pq.write_table(table, sink, compression="zstd")
+        pq.write_table(table, sink, compression="zstd", write_page_checksum=True)
         (self._folder / name).write(sink.getvalue().to_pybytes())
 
     def _delete(self, files: Iterable[fs.FileInfo]) -> None:
@@ -116,7 +123,9 @@ def _columns(shards: Sequence[Shard]) -> pa.Table:
 
 def _table(location: Location, schema: pa.Schema) -> pa.Table:
     try:
-        table = pq.read_table(pa.BufferReader(location.read()), schema=schema).unify_dictionaries()
+        source = pa.BufferReader(location.read())
+        table = pq.read_table(source, schema=schema, page_checksum_verification=True)
+        table = table.unify_dictionaries()
         _check(table)
     except (pa.ArrowException, OSError, ValueError) as error:
         raise StorageError(

@@ -17,9 +17,11 @@ from batchfim.errors import StorageError
 from batchfim.metrics.done import DONE_SCHEMA, Done, done_table
 from batchfim.metrics.report import ShardReport
 from batchfim.metrics.totals import Totals
+from batchfim.shards import identity
 from batchfim.storage.location import Location
 
 _TOTALS = b"batchfim.totals"
+_DIGEST = b"batchfim.totals.digest"  # Parquet's own checksums leave the metadata out
 
 
 def write_segment(location: Location, reports: Sequence[ShardReport]) -> None:
@@ -33,7 +35,8 @@ def write_segment(location: Location, reports: Sequence[ShardReport]) -> None:
 def segment_bytes(table: pa.Table, totals: Totals) -> bytes:
     """A segment's file: the table has `DONE_SCHEMA` and the column `report`."""
     sink = pa.BufferOutputStream()
-    described = table.replace_schema_metadata({_TOTALS: totals.model_dump_json()})
+    text = totals.model_dump_json()
+    described = table.replace_schema_metadata({_TOTALS: text, _DIGEST: identity(text)})
     pq.write_table(described, sink, compression="zstd", write_page_checksum=True)
     return bytes(sink.getvalue().to_pybytes())
 
@@ -46,7 +49,11 @@ def read_segment(location: Location) -> Done:
     """
     table = _read(location, DONE_SCHEMA.names)
     try:
-        totals = Totals.model_validate_json((table.schema.metadata or {})[_TOTALS])
+        metadata = table.schema.metadata or {}
+        text = metadata[_TOTALS].decode()
+        if metadata[_DIGEST].decode() != identity(text):
+            raise ValueError("another digest")
+        totals = Totals.model_validate_json(text)
         _check(table, totals)
     except (ValidationError, KeyError, ValueError):
         raise _damaged(location, "its sum is missing or is not that of its rows") from None

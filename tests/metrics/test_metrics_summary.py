@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 
 from batchfim.metrics.audit import audit as audit_tables
+from batchfim.metrics.audit import planned_rows
 from batchfim.metrics.done import done_table
 from batchfim.metrics.report import Counts, ShardReport
 from batchfim.metrics.summary import RunClock
@@ -108,7 +109,7 @@ def audit(
         sizes = {report.shard_id: report.size_bytes for report in reports}
     schema = pa.schema([("shard_id", pa.string()), ("size_bytes", pa.int64())])
     parts = pa.table({"shard_id": list(sizes), "size_bytes": list(sizes.values())}, schema=schema)
-    return audit_tables(planned, done_table(reports), parts, samples)
+    return audit_tables(planned_rows(planned), done_table(reports), parts, samples)
 
 
 def test_an_audit_that_closes_says_nothing(report: Reports) -> None:

@@ -154,3 +154,10 @@ def test_a_ledger_on_an_object_store() -> None:
     assert (ledger.plan(), ledger.done_ids()) == (SHARDS, {ONE.id})
     ledger.clean_up(ledger.done_ids(), ledger.part_ids())
     assert ledger.part(ONE.id).exists()
+    commit(ledger, TWO)
+    ledger.compact()
+    assert Ledger(ledger.output).done_ids() == {ONE.id, TWO.id}
+    ledger.supersede([ONE])
+    done = ledger.done()
+    assert (done.ids.to_pylist(), done.totals.counts.ok) == ([TWO.id], TWO.num_rows)
+    assert ledger.parts()["shard_id"].to_pylist() == [TWO.id]
