@@ -22,7 +22,11 @@ _MOST_ERRORS = 20
 
 
 class Counts(BaseModel):
-    """Rows and tokens of some output rows; counts add up."""
+    """Rows and tokens of some output rows; counts add up.
+
+    `copied` rows' prompt tokens all count as cached; `completion_tokens` and `kept_tokens` are of
+    what was generated, so copies add nothing to them.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -31,6 +35,7 @@ class Counts(BaseModel):
     rejected: int = 0
     failed: int = 0
     truncated: int = 0
+    copied: int = 0
     prompt_tokens: int = 0
     cached_tokens: int = 0
     completion_tokens: int = 0
@@ -45,6 +50,7 @@ class Counts(BaseModel):
     def of(cls, completions: Sequence[Completion]) -> Counts:
         """Count output rows."""
         by_status = Counter(row.status for row in completions)
+        generated = [row for row in completions if not row.copied]
         return cls(
             rows=len(completions),
             ok=by_status[Status.OK],
@@ -57,10 +63,11 @@ class Counts(BaseModel):
                 > 0
                 for row in completions
             ),
+            copied=len(completions) - len(generated),
             prompt_tokens=sum(row.prompt_tokens for row in completions),
             cached_tokens=sum(row.cached_tokens for row in completions),
-            completion_tokens=sum(row.completion_tokens for row in completions),
-            kept_tokens=sum(row.kept_tokens for row in completions),
+            completion_tokens=sum(row.completion_tokens for row in generated),
+            kept_tokens=sum(row.kept_tokens for row in generated),
         )
 
     @classmethod

@@ -12,6 +12,7 @@ from batchfim.metrics.histogram import Histogram
 from batchfim.metrics.report import ENDINGS, TIMINGS, Counts, ShardReport
 
 _PHASES = ("read_s", "encode_s", "generate_s", "write_s")
+_ROWS = {"rows", "ok", "rejected", "failed", "truncated", "copied"}
 _MOST_ERRORS = 20
 
 
@@ -85,7 +86,7 @@ def summarize(reports: Iterable[ShardReport]) -> dict[str, Any]:
     return {
         "shards": num_shards,
         "records": num_records,
-        "rows": counts.model_dump(include={"rows", "ok", "rejected", "failed", "truncated"}),
+        "rows": counts.model_dump(include=_ROWS),
         "tokens": _tokens(counts),
         **{name: dict(counted) for name, counted in endings.items()},
         "errors": dict(errors.most_common(_MOST_ERRORS)),
