@@ -193,6 +193,12 @@ class Truncation(Section):
     prefix_share: float = Field(
         0.75, ge=0, le=1, description="Share of the budget kept for the prefix's end."
     )
+    align: int | None = Field(
+        None,
+        gt=0,
+        description="Cut prefixes at multiples of so many tokens, so that holes of one file go on "
+        "sharing a start, at the price of up to so many tokens of context; unset: exactly.",
+    )
 
 
 class Infill(Section):

@@ -80,6 +80,7 @@ def open_infiller(config: JobConfig, *, weights: bool) -> Infiller:
         max_prompt_tokens=max_model_len and max_model_len - _tokens_beside(files, form, config),
         truncate=truncation.enabled,
         prefix_share=truncation.prefix_share,
+        align=truncation.align or 1,
         masks=config.infill.masks,
     )
     finisher = Finisher(

@@ -46,7 +46,8 @@ def test_a_summary_is_the_sum_of_its_reports(report: Reports) -> None:
     reports = [report("a", [OK, OK]), report("b", [OK, BAD], phase_s=0.5)]
     summary = summarize(iter(reports))
     assert (summary["shards"], summary["records"]) == (2, 4)
-    assert summary["rows"] == dict(rows=4, ok=3, rejected=1, failed=0, truncated=0, copied=0)
+    assert summary["rows"].pop("copied") == 0
+    assert summary["rows"] == {"rows": 4, "ok": 3, "rejected": 1, "failed": 0, "truncated": 0}
     assert summary["tokens"] == {
         "prompt": 30,
         "cached": 18,
