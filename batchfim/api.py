@@ -26,7 +26,6 @@ from batchfim.formats.encoder import Encoder
 from batchfim.infiller import Infiller, find_format, open_infiller, open_tokenizer
 from batchfim.metrics.audit import Audit
 from batchfim.metrics.summary import RunClock, summarize
-from batchfim.planning.cutting import default_shard_rows
 from batchfim.planning.plan import plan_work
 from batchfim.records import is_unicode
 from batchfim.shards import Shard, identity
@@ -166,10 +165,15 @@ def _plan(
     ledger.claim_job(fingerprint, fields, facts)
     planned, marked, parts = ledger.plan(), ledger.done_ids(), ledger.part_bytes().keys()
     done = marked & parts
-    shard_rows = config.schedule.shard_rows or default_shard_rows(
-        inputs.num_rows, config.schedule.workers
+    work = plan_work(
+        inputs.files,
+        planned,
+        done,
+        config.schedule.shard_rows,
+        fingerprint,
+        num_workers=config.schedule.workers,
+        halves=marked ^ parts,
     )
-    work = plan_work(inputs.files, planned, done, shard_rows, fingerprint, halves=marked ^ parts)
     if work.pending or work.superseded:
         ledger.reopen()
     ledger.forget(marked & {shard.id for shard in work.pending})

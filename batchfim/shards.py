@@ -14,6 +14,7 @@ class InputFile:
     content: str  # identity of what is in the file, wherever it lies
     num_rows: int
     row_bytes: float  # uncompressed, on average
+    group_starts: tuple[int, ...] = ()  # first row of each row group
 
     @property
     def id(self) -> str:

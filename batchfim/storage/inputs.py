@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import accumulate
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -155,10 +156,11 @@ def _open(url: str) -> tuple[InputFile, pa.Schema]:
         schema = metadata.schema.to_arrow_schema()
     except (pa.ArrowException, OSError) as error:
         raise InputError(f"{url}: the Parquet footer is damaged: {error}") from None
-    groups = [metadata.row_group(i).total_byte_size for i in range(metadata.num_row_groups)]
-    row_bytes = sum(groups) / max(metadata.num_rows, 1)
+    groups = [metadata.row_group(i) for i in range(metadata.num_row_groups)]
+    row_bytes = sum(group.total_byte_size for group in groups) / max(metadata.num_rows, 1)
+    starts = tuple(accumulate((group.num_rows for group in groups[:-1]), initial=0))
     path = location.path if location.is_local else url
-    return InputFile(path, footer.content, metadata.num_rows, row_bytes), schema
+    return InputFile(path, footer.content, metadata.num_rows, row_bytes, starts), schema
 
 
 def _check_columns(path: str, schema: pa.Schema, section: Input) -> pa.Schema:
