@@ -207,7 +207,8 @@ class Infill(Section):
     order: str | None = Field(
         None,
         description="Layout; unset: the family's recommended one; `prefix_only`: left to right on "
-        "the prefix alone, a baseline for any model.",
+        "the prefix alone, a baseline for any model; `auto`: for each file's records in a shard "
+        "the one that shares more of their prompts, in families trained on several alike.",
     )
     context: Literal["layout", "as_prefix"] = Field(
         "layout",

@@ -55,6 +55,8 @@ OUTPUT_COLUMNS = tuple(field.name for field in OUTPUT_FIELDS)
 class Completion:
     """One output row's added columns; the defaults are those of a row without a generation.
 
+    `order`: the layout of the prompt; of a row without one, what the job asked for.
+
     `copied`: the middle is that of a row with the same prompt, and the engine computed nothing for
     this one; its whole prompt counts as cached, its middle's tokens as its own, its durations are
     null.
@@ -77,6 +79,7 @@ class Completion:
     stop_rule: str | None = None
     trim_rule: str | None = None
     degenerate: str | None = None
+    order: str = ""
     copied: bool = False
     prompt_tokens: int = 0
     cached_tokens: int = 0

@@ -36,6 +36,7 @@ class Prompt:
     truncated_prefix_tokens: int = 0
     truncated_suffix_tokens: int = 0
     truncated_context_tokens: int = 0
+    order: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +193,7 @@ class Encoder:
             num_prefix - len(prefix),
             num_suffix - len(suffix),
             sum(sizes[:dropped]),
+            self.order,
         )
 
     def _cut(self, prefix: Ids, suffix: Ids, keep: tuple[int, int]) -> tuple[Ids, Ids]:

@@ -13,6 +13,7 @@ from batchfim.records import Completion, Status
 TIMINGS = ("queue_s", "ttft_s", "tpot_s", "latency_s")
 # Of a report and of the summary, each the values of one output column and how often each occurs.
 ENDINGS = {
+    "orders": "order",
     "finish_reasons": "finish_reason",
     "stop_rules": "stop_rule",
     "trim_rules": "trim_rule",
@@ -90,6 +91,7 @@ class ShardReport(BaseModel):
     worker: str
     records: int
     counts: Counts
+    orders: dict[str, int] = {}
     finish_reasons: dict[str, int]
     stop_rules: dict[str, int] = {}
     trim_rules: dict[str, int] = {}
@@ -121,7 +123,7 @@ def errors(completions: Sequence[Completion]) -> dict[str, int]:
 
 
 def endings(completions: Sequence[Completion]) -> dict[str, dict[str, int]]:
-    """How many middles ended, were cut and went wrong how: a count for each of `ENDINGS`."""
+    """How many rows were asked in which order, ended, were cut and went wrong how: `ENDINGS`."""
     return {
         name: dict(Counter(value for row in completions if (value := getattr(row, column))))
         for name, column in ENDINGS.items()

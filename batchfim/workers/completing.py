@@ -42,6 +42,7 @@ class Completer:
         self._sampling = config.sampling
         self._attempts = config.schedule.record_attempts
         self._finisher = infiller.finisher
+        self._order = infiller.encoder.order
         self._engine = engine
         # Only `syntax` works long enough to want a thread.
         self._parses = "syntax" in config.infill.trim
@@ -79,7 +80,9 @@ class Completer:
     def without_middle(self, status: Status, reason: str, where: str = "") -> list[Completion]:
         """The rows of a record that has no middle: as many as it would have samples."""
         return [
-            Completion(status=status, sample=sample, error=where + reason, reason=reason)
+            Completion(
+                status=status, sample=sample, error=where + reason, reason=reason, order=self._order
+            )
             for sample in range(self._sampling.n)
         ]
 
@@ -138,6 +141,7 @@ def _completion(prompt: Prompt, sample: int, generation: Generation, middle: Mid
         stop_rule=middle.stop_rule,
         trim_rule=middle.trim_rule,
         degenerate=middle.degenerate,
+        order=prompt.order,
         prompt_tokens=generation.prompt_tokens,
         cached_tokens=generation.cached_tokens,
         completion_tokens=len(generation.token_ids),

@@ -197,7 +197,6 @@ class Worker:
             work.rows.select(self._kept),
             completions,
             family=self._infiller.encoder.form.family,
-            order=self._infiller.encoder.order,
             worker=self.name,
             attempt=lease.attempt,
         )
