@@ -24,6 +24,7 @@ from batchfim.formats.format import Format
 from batchfim.formats.stopping import StopRule
 from batchfim.formats.trimming import TrimRule
 from batchfim.records import is_unicode
+from batchfim.regroup.keys import NONE
 
 # Engine arguments that change how fast records are computed, not which record is computed.
 SPEED_ONLY_ENGINE_ARGS = frozenset(
@@ -237,6 +238,18 @@ class Infill(Section):
         return self
 
 
+class Planning(Section):
+    """How the input becomes shards."""
+
+    regroup: str = Field(
+        NONE,
+        min_length=1,
+        description="Sort a copy of the input first, so that records that share text meet: by "
+        "`content` (of the prefix) or by a column's name; a row's old place is in the output's "
+        "columns source_file and source_row. `none`: records are neighbours already.",
+    )
+
+
 class Sampling(Section):
     """How the middle is drawn. Temperature 0 is greedy."""
 
@@ -320,6 +333,7 @@ class JobConfig(Section):
     engine: Engine = Engine()
     infill: Infill = Infill()
     sampling: Sampling = Sampling()
+    planning: Planning = Planning()
     schedule: Schedule = Schedule()
     resources: Resources = Resources()
     metrics: Metrics = Metrics()
@@ -328,6 +342,12 @@ class JobConfig(Section):
     def _one_source_of_format(self) -> JobConfig:
         if self.infill.format is not None and self.model.family is not None:
             raise ValueError("give model.family or infill.format, not both")
+        return self
+
+    @model_validator(mode="after")
+    def _a_sort_that_can_be_done(self) -> JobConfig:
+        if self.planning.regroup != NONE and self.schedule.pool != "ray":
+            raise ValueError("planning.regroup sorts with Ray Data: it needs schedule.pool ray")
         return self
 
     def fingerprint_fields(self) -> dict[str, Any]:
@@ -348,6 +368,7 @@ class JobConfig(Section):
             },
             "infill": self.infill.model_dump(),
             "sampling": self.sampling.model_dump(),
+            "planning": self.planning.model_dump(),
         }
 
     def public_dump(self) -> dict[str, Any]:

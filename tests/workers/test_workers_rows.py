@@ -154,7 +154,7 @@ def test_a_file_that_is_gone_fails_the_attempt_only(open_desk: OpenDesk) -> None
     desk.path.unlink()
     outcome = desk.work(lease)
     assert "a.parquet" in outcome.cause
-    assert outcome.blame is Blame.INPUT
+    assert outcome.blame is Blame.STORAGE
     desk.path.write_bytes(content)
     assert statuses(desk.rows(desk.lease(attempt=2))) == "oooooooo"
 
