@@ -20,7 +20,7 @@ from batchfim.config import Infill, JobConfig, Model
 from batchfim.driver.driver import Driver
 from batchfim.driver.progress import Progress
 from batchfim.driver.queue import ShardQueue
-from batchfim.driver.signals import StopSignal, stop_signals
+from batchfim.driver.signals import StopSignal, exit_signals, stop_signals
 from batchfim.driver.summary_text import SLOW_ENGINE
 from batchfim.engines.build import resolve_engine
 from batchfim.errors import InputError, JobFailed
@@ -28,9 +28,9 @@ from batchfim.formats.encoder import Encoder
 from batchfim.infiller import Infiller, find_format, open_infiller, open_tokenizer
 from batchfim.metrics.audit import audit
 from batchfim.metrics.summary import RunClock
-from batchfim.planning.cutting import default_shard_rows
 from batchfim.planning.plan import absent_files, plan_work
 from batchfim.records import is_unicode
+from batchfim.regroup.regroup import check_regroup, kept_columns, regrouped
 from batchfim.shards import Shard, identity
 from batchfim.storage.inputs import InputSet, check_apart, open_inputs
 from batchfim.storage.job_lease import JobLease
@@ -89,6 +89,7 @@ def run_job(config: JobConfig) -> JobResult:
     check_apart(config.input, config.output.path)
     inputs = open_inputs(config.input)
     _check_languages(config, inputs)
+    check_regroup(config, inputs)
     infiller = open_infiller(config, weights=False)
     for warning in infiller.warnings:
         _log.warning("model %s: %s", config.model.path, warning)
@@ -97,16 +98,34 @@ def run_job(config: JobConfig) -> JobResult:
         _log.warning("%s", SLOW_ENGINE)
     ledger = Ledger(Location.of(config.output.path))
     ledger.prepare()
-    with JobLease(ledger.root / "lease") as lease, stop_signals() as stop:
-        fingerprint, pending = _plan(config, inputs, infiller, ledger)
-        queue = _queue(config, pending)
-        clock = _work(config, inputs, ledger, fingerprint, queue, lease, stop)
-        if lease.lost:
-            raise JobFailed(
-                f"{config.output.path}: the lease of the job was lost; another run may have it"
-            )
-        total = clock and clock.model_copy(update={"total_s": time.monotonic() - started_s})
-        return _close(config, infiller, ledger, queue, total, stop.number)
+    with JobLease(ledger.root / "lease") as lease:
+        fingerprint = _claim(config, inputs, infiller, ledger)
+        with exit_signals():
+            copies = ledger.root / "regrouped"
+            inputs = regrouped(config, inputs, copies, may_finish=lambda: not lease.lost)
+        with stop_signals() as stop:
+            return _run(config, inputs, infiller, ledger, fingerprint, lease, stop, started_s)
+
+
+def _run(
+    config: JobConfig,
+    inputs: InputSet,
+    infiller: Infiller,
+    ledger: Ledger,
+    fingerprint: str,
+    lease: JobLease,
+    stop: StopSignal,
+    started_s: float,
+) -> JobResult:
+    pending = _plan(config, inputs, ledger, fingerprint)
+    queue = _queue(config, pending)
+    clock = _work(config, inputs, ledger, fingerprint, queue, lease, stop)
+    if lease.lost:
+        raise JobFailed(
+            f"{config.output.path}: the lease of the job was lost; another run may have it"
+        )
+    total = clock and clock.model_copy(update={"total_s": time.monotonic() - started_s})
+    return _close(config, infiller, ledger, queue, total, stop.number)
 
 
 def show_prompt(
@@ -157,22 +176,32 @@ def _check_languages(config: JobConfig, inputs: InputSet) -> None:
         )
 
 
-def _plan(
-    config: JobConfig, inputs: InputSet, infiller: Infiller, ledger: Ledger
-) -> tuple[str, list[Shard]]:
-    """The job's fingerprint and the shards to be worked, with the ledger brought up to date."""
+def _claim(config: JobConfig, inputs: InputSet, infiller: Infiller, ledger: Ledger) -> str:
+    """Make the output this job's; its fingerprint."""
     fields = config.fingerprint_fields() | infiller.fingerprint_fields()
-    fields["columns kept"] = [str(field.remove_metadata()) for field in inputs.kept]
+    fields["columns kept"] = [
+        str(field.remove_metadata()) for field in kept_columns(config, inputs)
+    ]
     fingerprint = identity(json.dumps(fields, sort_keys=True, default=str))
     facts = {"config": config.public_dump(), "versions": _versions(), "model": infiller.facts}
     ledger.claim_job(fingerprint, fields, facts)
     ledger.compact()
+    return fingerprint
+
+
+def _plan(config: JobConfig, inputs: InputSet, ledger: Ledger, fingerprint: str) -> list[Shard]:
+    """The shards to be worked, with the ledger brought up to date."""
     planned, marked, parts = ledger.plan(), ledger.done_ids(), ledger.part_ids()
     done = marked & parts
-    shard_rows = config.schedule.shard_rows or default_shard_rows(
-        inputs.num_rows, config.schedule.workers
+    work = plan_work(
+        inputs.files,
+        planned,
+        done,
+        config.schedule.shard_rows,
+        fingerprint,
+        num_workers=config.schedule.workers,
+        halves=marked ^ parts,
     )
-    work = plan_work(inputs.files, planned, done, shard_rows, fingerprint, halves=marked ^ parts)
     if work.pending or work.superseded:
         ledger.reopen()
     ledger.set_absent_files(absent_files(inputs.files, planned))
@@ -180,7 +209,7 @@ def _plan(
     ledger.supersede(work.superseded)
     ledger.clean_up(done, parts)
     ledger.add_to_plan(work.added)
-    return fingerprint, work.pending
+    return work.pending
 
 
 def _work(

@@ -24,6 +24,7 @@ from batchfim.formats.format import Format
 from batchfim.formats.stopping import StopRule
 from batchfim.formats.trimming import TrimRule
 from batchfim.records import is_unicode
+from batchfim.regroup.keys import NONE
 
 # Engine arguments that change how fast records are computed, not which record is computed.
 SPEED_ONLY_ENGINE_ARGS = frozenset(
@@ -193,6 +194,12 @@ class Truncation(Section):
     prefix_share: float = Field(
         0.75, ge=0, le=1, description="Share of the budget kept for the prefix's end."
     )
+    align: int | None = Field(
+        None,
+        gt=0,
+        description="Cut prefixes at multiples of so many tokens, so that holes of one file go on "
+        "sharing a start, at the price of up to so many tokens of context; unset: exactly.",
+    )
 
 
 class Infill(Section):
@@ -201,7 +208,8 @@ class Infill(Section):
     order: str | None = Field(
         None,
         description="Layout; unset: the family's recommended one; `prefix_only`: left to right on "
-        "the prefix alone, a baseline for any model.",
+        "the prefix alone, a baseline for any model; `auto`: for each file's records in a shard "
+        "the one that shares more of their prompts, in families trained on several alike.",
     )
     context: Literal["layout", "as_prefix"] = Field(
         "layout",
@@ -228,6 +236,18 @@ class Infill(Section):
             if len(set(rules)) < len(rules):
                 raise ValueError(f"infill.{key} names a rule twice")
         return self
+
+
+class Planning(Section):
+    """How the input becomes shards."""
+
+    regroup: str = Field(
+        NONE,
+        min_length=1,
+        description="Sort a copy of the input first, so that records that share text meet: by "
+        "`content` (of the prefix) or by a column's name; a row's old place is in the output's "
+        "columns source_file and source_row. `none`: records are neighbours already.",
+    )
 
 
 class Sampling(Section):
@@ -313,6 +333,7 @@ class JobConfig(Section):
     engine: Engine = Engine()
     infill: Infill = Infill()
     sampling: Sampling = Sampling()
+    planning: Planning = Planning()
     schedule: Schedule = Schedule()
     resources: Resources = Resources()
     metrics: Metrics = Metrics()
@@ -321,6 +342,12 @@ class JobConfig(Section):
     def _one_source_of_format(self) -> JobConfig:
         if self.infill.format is not None and self.model.family is not None:
             raise ValueError("give model.family or infill.format, not both")
+        return self
+
+    @model_validator(mode="after")
+    def _a_sort_that_can_be_done(self) -> JobConfig:
+        if self.planning.regroup != NONE and self.schedule.pool != "ray":
+            raise ValueError("planning.regroup sorts with Ray Data: it needs schedule.pool ray")
         return self
 
     def fingerprint_fields(self) -> dict[str, Any]:
@@ -341,6 +368,7 @@ class JobConfig(Section):
             },
             "infill": self.infill.model_dump(),
             "sampling": self.sampling.model_dump(),
+            "planning": self.planning.model_dump(),
         }
 
     def public_dump(self) -> dict[str, Any]:

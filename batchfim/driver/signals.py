@@ -27,6 +27,24 @@ class StopSignal:
 
 
 @contextmanager
+def exit_signals() -> Iterator[None]:
+    """Leave at once on SIGINT and SIGTERM, for work that is done again from its start."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def leave(number: int, _frame: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    before = {number: signal.signal(number, leave) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
 def stop_signals() -> Iterator[StopSignal]:
     """Note the first SIGINT or SIGTERM; a second one has its usual effect.
 

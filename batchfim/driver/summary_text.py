@@ -18,7 +18,7 @@ def summary_text(summary: dict[str, Any], output: str, *, idle: bool = False) ->
     rows, tokens = summary["rows"], summary["tokens"]
     lines = [
         f"{summary['records']:,} records in {summary['shards']:,} shards: {rows['ok']:,} ok, "
-        f"{rows['rejected']:,} rejected, {rows['failed']:,} failed",
+        f"{rows['rejected']:,} rejected, {rows['failed']:,} failed{_copied(rows['copied'])}",
         f"tokens: {tokens['prompt']:,} prompt = {tokens['cached']:,} cached + "
         f"{tokens['computed']:,} computed; {tokens['completion']:,} completion, "
         f"{tokens['kept']:,} of them kept",
@@ -33,6 +33,10 @@ def summary_text(summary: dict[str, Any], output: str, *, idle: bool = False) ->
     elif rows["failed"]:
         lines.append(f"work the failed rows: batchfim retry {output}")
     return "\n".join(lines)
+
+
+def _copied(num_rows: int) -> str:
+    return f"; {num_rows:,} rows copied from others with the same prompt" if num_rows else ""
 
 
 def _speed(run: dict[str, Any]) -> str:

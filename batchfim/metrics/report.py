@@ -14,6 +14,7 @@ from batchfim.records import Completion, Status
 TIMINGS = ("queue_s", "ttft_s", "tpot_s", "latency_s")
 # Of a report and of the summary, each the values of one output column and how often each occurs.
 ENDINGS = {
+    "orders": "order",
     "finish_reasons": "finish_reason",
     "stop_rules": "stop_rule",
     "trim_rules": "trim_rule",
@@ -24,7 +25,11 @@ Count = Annotated[int, Field(ge=0, le=2**53)]
 
 
 class Counts(BaseModel):
-    """Rows and tokens of some output rows; counts add up."""
+    """Rows and tokens of some output rows; counts add up.
+
+    `copied` rows' prompt tokens all count as cached; `completion_tokens` and `kept_tokens` are of
+    what was generated, so copies add nothing to them.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -33,6 +38,7 @@ class Counts(BaseModel):
     rejected: Count = 0
     failed: Count = 0
     truncated: Count = 0
+    copied: Count = 0
     prompt_tokens: Count = 0
     cached_tokens: Count = 0
     completion_tokens: Count = 0
@@ -52,6 +58,7 @@ class Counts(BaseModel):
     def of(cls, completions: Sequence[Completion]) -> Counts:
         """Count output rows."""
         by_status = Counter(row.status for row in completions)
+        generated = [row for row in completions if not row.copied]
         return cls(
             rows=len(completions),
             ok=by_status[Status.OK],
@@ -64,10 +71,11 @@ class Counts(BaseModel):
                 > 0
                 for row in completions
             ),
+            copied=len(completions) - len(generated),
             prompt_tokens=sum(row.prompt_tokens for row in completions),
             cached_tokens=sum(row.cached_tokens for row in completions),
-            completion_tokens=sum(row.completion_tokens for row in completions),
-            kept_tokens=sum(row.kept_tokens for row in completions),
+            completion_tokens=sum(row.completion_tokens for row in generated),
+            kept_tokens=sum(row.kept_tokens for row in generated),
         )
 
     @classmethod
@@ -90,6 +98,7 @@ class ShardReport(BaseModel):
     worker: str
     records: Count
     counts: Counts
+    orders: dict[str, int] = {}
     finish_reasons: dict[str, int]
     stop_rules: dict[str, int] = {}
     trim_rules: dict[str, int] = {}
@@ -121,7 +130,7 @@ def errors(completions: Sequence[Completion]) -> dict[str, int]:
 
 
 def endings(completions: Sequence[Completion]) -> dict[str, dict[str, int]]:
-    """How many middles ended, were cut and went wrong how: a count for each of `ENDINGS`."""
+    """How many rows were asked in which order, ended, were cut and went wrong how: `ENDINGS`."""
     return {
         name: dict(Counter(value for row in completions if (value := getattr(row, column))))
         for name, column in ENDINGS.items()

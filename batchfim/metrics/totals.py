@@ -12,6 +12,7 @@ from batchfim.metrics.histogram import Histogram
 from batchfim.metrics.report import ENDINGS, TIMINGS, Counts, ShardReport
 
 _PHASES = ("read_s", "encode_s", "generate_s", "write_s")
+_ROWS = {"rows", "ok", "rejected", "failed", "truncated", "copied"}
 _ERRORS_SHOWN = 20
 _ERRORS_KEPT = 1000
 
@@ -66,7 +67,7 @@ class Totals(BaseModel):
 
         `done` rows are `ok` or `rejected`; a `failed` row is still to be worked.
         """
-        rows = self.counts.model_dump(include={"rows", "ok", "rejected", "failed", "truncated"})
+        rows = self.counts.model_dump(include=_ROWS)
         return {
             "shards": self.shards,
             "records": self.records,

@@ -22,9 +22,10 @@ def plan_work(
     files: Sequence[InputFile],
     planned: Sequence[Shard],
     done: Collection[str],
-    shard_rows: int,
+    shard_rows: int | None,
     fingerprint: str,
     *,
+    num_workers: int = 1,
     halves: Collection[str] = (),
 ) -> WorkPlan:
     """Compare the input as it is with what was planned and done.
@@ -35,7 +36,7 @@ def plan_work(
     """
     where = _where_planned_files_are(files, planned)
     new = [file for file in files if file.path not in where.values()]
-    added = cut_shards(new, shard_rows, fingerprint)
+    added = cut_shards(new, shard_rows, fingerprint, num_workers)
     wanted = [s for s in planned if s.file in where and s.id not in done]
     paths = {file.path for file in files}
     return WorkPlan(

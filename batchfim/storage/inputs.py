@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+from array import array
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import accumulate
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -32,11 +34,12 @@ _READERS = 16
 
 @dataclass(frozen=True)
 class InputSet:
-    """The input's files, the columns that ride along from all of them, and the language's."""
+    """The input's files; the columns that ride along, the language's, and those all files have."""
 
     files: list[InputFile]
     kept: pa.Schema
     language_columns: LanguageColumns = NO_LANGUAGE
+    common_columns: tuple[str, ...] = ()
 
     @property
     def num_rows(self) -> int:
@@ -59,7 +62,9 @@ def open_inputs(section: Input) -> InputSet:
         _check_agreement(opened[0][0].path, kept[0], file.path, schema)
     output_schema(kept[0], opened[0][0].path)
     language_columns = _language_columns(section.columns, [schema for _, schema in opened])
-    return InputSet([file for file, _ in opened], kept[0], language_columns)
+    names = [schema.names for _, schema in opened]
+    common = tuple(name for name in names[0] if all(name in other for other in names))
+    return InputSet([file for file, _ in opened], kept[0], language_columns, common)
 
 
 def check_apart(section: Input, output: str) -> None:
@@ -155,10 +160,11 @@ def _open(url: str) -> tuple[InputFile, pa.Schema]:
         schema = metadata.schema.to_arrow_schema()
     except (pa.ArrowException, OSError) as error:
         raise InputError(f"{url}: the Parquet footer is damaged: {error}") from None
-    groups = [metadata.row_group(i).total_byte_size for i in range(metadata.num_row_groups)]
-    row_bytes = sum(groups) / max(metadata.num_rows, 1)
+    groups = [metadata.row_group(i) for i in range(metadata.num_row_groups)]
+    row_bytes = sum(group.total_byte_size for group in groups) / max(metadata.num_rows, 1)
+    starts = array("q", accumulate((group.num_rows for group in groups[:-1]), initial=0))
     path = location.path if location.is_local else url
-    return InputFile(path, footer.content, metadata.num_rows, row_bytes), schema
+    return InputFile(path, footer.content, metadata.num_rows, row_bytes, starts), schema
 
 
 def _check_columns(path: str, schema: pa.Schema, section: Input) -> pa.Schema:

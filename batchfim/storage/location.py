@@ -96,6 +96,11 @@ class Location:
             if self.filesystem.get_file_info(self.path).type is not fs.FileType.NotFound:
                 self.filesystem.delete_file(self.path)
 
+    def delete_folder(self) -> None:
+        """Delete a folder with all that is in it."""
+        with storage_errors(self):
+            self.filesystem.delete_dir(self.path)
+
     def _flush(self) -> None:
         if self.is_local:
             with open(self.path, "rb") as file:

@@ -19,7 +19,7 @@ def part_table(rows: pa.Table, completions: list[list[Completion]], **constant: 
     Args:
         rows: the columns that ride along, one row per record.
         completions: the samples of each row.
-        constant: output columns equal in all rows (`family`, `order`, `worker`, `attempt`).
+        constant: output columns equal in all rows (`family`, `worker`, `attempt`).
     """
     flat = [sample for samples in completions for sample in samples]
     if len(flat) != rows.num_rows:

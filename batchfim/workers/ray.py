@@ -197,6 +197,21 @@ class RayPool:
         return known or bool(getattr(error, "preempted", False))
 
 
+@contextlib.contextmanager
+def connected(resources: Resources) -> Iterator[None]:
+    """Be on the job's Ray for a while.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    owns_ray = _connect(resources)
+    try:
+        yield
+    finally:
+        if owns_ray:
+            ray.shutdown()
+
+
 def _connect(resources: Resources) -> bool:
     """Connect to Ray; whether it was started here."""
     if ray.is_initialized():

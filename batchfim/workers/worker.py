@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Hashable
 from dataclasses import dataclass, field
+from functools import partial
 
 import pyarrow as pa
 
@@ -15,7 +17,6 @@ from batchfim.formats.encoder import Prompt, TooLong
 from batchfim.formats.languages import find_language
 from batchfim.infiller import Infiller, open_infiller
 from batchfim.metrics.report import Counts, ShardReport, endings, errors, timings
-from batchfim.planning.ordering import sharing_order
 from batchfim.records import (
     NO_LANGUAGE,
     Completion,
@@ -31,9 +32,10 @@ from batchfim.storage.ledger import Ledger
 from batchfim.storage.location import Location
 from batchfim.storage.parts import part_table, write_part
 from batchfim.storage.rows import RowReader, columns_to_read
-from batchfim.workers.completing import Completer
+from batchfim.workers.completing import Asked, Completer
 from batchfim.workers.in_flight import InFlight
 from batchfim.workers.pool import Blame, ShardFailure, WorkerSpec
+from batchfim.workers.requests import requests
 
 
 @dataclass
@@ -158,26 +160,30 @@ class Worker:
 
     async def _generate(self, shard: Shard, work: _Work) -> None:
         started_s = time.monotonic()
-        rows = list(work.prompts)
-        order = sharing_order([work.prompts[row].token_ids for row in rows])
+        greedy = self._config.sampling.temperature == 0  # otherwise each row has its own seed
+        key = partial(self._stop_key, work) if greedy else None
         tasks = []
         async with self._entering:
-            for position in order:
-                prompt = work.prompts[rows[position]]
-                await self._in_flight.enter(len(prompt.token_ids))
-                tasks.append(asyncio.create_task(self._complete(shard, rows[position], work)))
+            for rows in requests(work.prompts, key):
+                await self._in_flight.enter(len(work.prompts[rows[0]].token_ids))
+                tasks.append(asyncio.create_task(self._complete(shard, rows, work)))
         await asyncio.gather(*tasks)
         work.phases_s["generate_s"] = time.monotonic() - started_s
 
-    async def _complete(self, shard: Shard, row: int, work: _Work) -> None:
-        prompt = work.prompts[row]
+    def _stop_key(self, work: _Work, row: int) -> Hashable:
+        return self._infiller.finisher.stop_key(self._hole(work, row))
+
+    async def _complete(self, shard: Shard, rows: list[int], work: _Work) -> None:
+        records = [
+            Asked(row, work.prompts[row], self._hole(work, row), work.languages[row])
+            for row in rows
+        ]
         try:
-            work.completions[row] = await self._completer.complete(
-                shard, row, prompt, self._hole(work, row), work.languages[row]
-            )
+            completions = await self._completer.complete(shard, records)
+            work.completions.update(zip(rows, completions, strict=True))
         finally:
             self.num_steps += 1
-            await self._in_flight.leave(len(prompt.token_ids))
+            await self._in_flight.leave(len(records[0].prompt.token_ids))
 
     def _hole(self, work: _Work, row: int) -> Hole:
         """Read again from the rows: kept as Python texts, a shard's holes would double it."""
@@ -191,7 +197,6 @@ class Worker:
             work.rows.select(self._kept),
             completions,
             family=self._infiller.encoder.form.family,
-            order=self._infiller.encoder.order,
             worker=self.name,
             attempt=lease.attempt,
         )
