@@ -56,6 +56,7 @@ OWNED_ENGINE_ARGS = {
     "tokenizer": "use model.path",
     "trust_remote_code": "use model.trust_remote_code",
 }
+HIDDEN = "(hidden)"  # in the place of a secret
 _SECRET = re.compile("token$|secret|password|key$", re.IGNORECASE)
 _USERINFO = re.compile("://[^/@]*:[^/@]*@")  # `abfss://container@account` holds none
 
@@ -375,7 +376,7 @@ class JobConfig(Section):
         """The config as the ledger and logs may show it."""
         dump = self.model_dump(mode="json")
         dump["engine"]["args"] = {
-            name: "(hidden)" if _SECRET.search(name) else value
+            name: HIDDEN if _SECRET.search(name) else value
             for name, value in dump["engine"]["args"].items()
         }
         return dump

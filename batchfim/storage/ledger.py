@@ -191,6 +191,20 @@ class Ledger:
         staged.move_to(self.part(report.shard_id))
         self._markers.add(report)
 
+    def replace(self, run: str, report: ShardReport) -> None:
+        """Put a staged part in the place of a committed one.
+
+        A kill in between leaves a shard that is not done: the next run works it whole.
+        """
+        self._markers.void(report.shard_id)
+        self.commit(run, report)
+        self._markers.valid(report.shard_id)
+
+    def clear_staging(self) -> None:
+        """Remove what was staged and will not be committed; no worker may be left."""
+        for info in (self.root / "staging").list():
+            Location(self.root.filesystem, info.path).delete()
+
     def clean_up(self, done: Collection[str], parts: Collection[str]) -> None:
         """Remove what attempts of earlier runs left: staged parts, and parts without a marker.
 
@@ -198,8 +212,7 @@ class Ledger:
             done: ids of the shards that are done.
             parts: ids of the shards that have a part, as `part_ids` gives them.
         """
-        for info in (self.root / "staging").list():
-            Location(self.root.filesystem, info.path).delete()
+        self.clear_staging()
         for shard_id in parts:
             if shard_id not in done:
                 self.part(shard_id).delete()

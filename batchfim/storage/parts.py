@@ -58,6 +58,19 @@ def write_part(target: Location, table: pa.Table, compression: str) -> tuple[str
     return sink.digest.hexdigest(), sink.num_bytes
 
 
+def read_part(part: Location) -> pa.Table:
+    """A committed part's rows.
+
+    Raises:
+        StorageError: it is gone, or damaged.
+    """
+    data = part.read()
+    try:
+        return pq.read_table(pa.BufferReader(data))
+    except (pa.ArrowException, OSError) as error:
+        raise StorageError(f"{part.path}: the part is damaged: {error}") from None
+
+
 class _HashingSink:
     """The least of a Python file that Arrow writes to."""
 
