@@ -23,7 +23,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import ValidationError
 
-from batchfim.errors import OutputError, StorageError
+from batchfim.errors import OutputError, StorageBusy, StorageError
 from batchfim.metrics.report import ShardReport
 from batchfim.shards import Shard
 from batchfim.storage.location import Location
@@ -69,6 +69,8 @@ class Ledger:
             probe = self.root / "staging" / "probe"
             probe.write(b"")
             probe.delete()
+        except StorageBusy:
+            raise
         except StorageError as error:
             raise OutputError(f"output.path cannot be written: {error}") from None
 
