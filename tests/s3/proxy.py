@@ -44,7 +44,7 @@ class Proxy:
     """Passes requests on to a port of this machine, from `with` to its end."""
 
     def __init__(self, target_port: int, *, seed: int = 0, late_s: float = 0.3) -> None:
-        self.num_requests = 0
+        self.requests: list[str] = []  # `METHOD /path`
         self.num_faults = 0
         self.late_s = late_s
         self._target_port = target_port
@@ -71,7 +71,7 @@ class Proxy:
     def draw(self, request: str) -> Fault | None:
         """What happens to this request."""
         with self._lock:
-            self.num_requests += 1
+            self.requests.append(request)
             plan = self._plan
             if plan is None or plan.matching not in request or self.num_faults >= plan.times:
                 return None
