@@ -52,7 +52,7 @@ def test_an_operation_outlives_more_failures_than_the_sdk_does(
     a.write(b"a")
     s3.proxy.fail(fault, times=4)
     act(a, b)
-    assert s3.proxy.num_faults >= 4 or fault is Fault.CUT  # an answer without body cannot be cut
+    assert s3.proxy.num_faults >= 3
 
 
 def test_a_move_whose_answers_were_lost_is_a_move(s3: S3, bucket: str) -> None:
