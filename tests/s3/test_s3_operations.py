@@ -77,7 +77,7 @@ def test_what_never_works_is_asked_once(
     a, b = Location.of(f"{bucket}/a"), Location.of(f"{bucket}/b")
     a.write(b"a")
     s3.proxy.fail(Fault.DENIED)
-    with pytest.raises(StorageError, match=rf"^{bucket}/.*: access denied; ") as caught:
+    with pytest.raises(StorageError, match=rf"^{bucket}.*: access denied; ") as caught:
         act(a, b)
     assert not isinstance(caught.value, StorageBusy)
     assert s3.proxy.num_faults == 1
