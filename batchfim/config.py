@@ -59,12 +59,15 @@ OWNED_ENGINE_ARGS = {
 HIDDEN = "(hidden)"  # in the place of a secret
 _SECRET = re.compile("token$|secret|password|key$", re.IGNORECASE)
 _USERINFO = re.compile("://[^/@]*:[^/@]*@")  # `abfss://container@account` holds none
+_SIGNED = re.compile(
+    r"://.*[?&][^=&]*(sig|signature|token|secret|password|credential|key)=", re.IGNORECASE
+)
 
 
 def _no_credentials(path: str) -> str:
     if not is_unicode(path):
         raise ValueError("not a UTF-8 name")
-    if _USERINFO.search(path):
+    if _USERINFO.search(path) or _SIGNED.search(path):
         raise ValueError(
             "credentials in a URL would end up in the ledger; give them by the environment"
         )

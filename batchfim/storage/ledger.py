@@ -20,7 +20,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from batchfim.errors import OutputError, StorageError
+from batchfim.errors import OutputError, StorageBusy, StorageError
 from batchfim.metrics.done import Done
 from batchfim.metrics.report import ShardReport
 from batchfim.shards import Shard
@@ -60,6 +60,8 @@ class Ledger:
             probe = self.root / "staging" / "probe"
             probe.write(b"")
             probe.delete()
+        except StorageBusy:
+            raise
         except StorageError as error:
             raise OutputError(f"output.path cannot be written: {error}") from None
 
