@@ -55,6 +55,7 @@ class Battle:
             code, said = self._start(command)
             self.ends["killed" if code == _KILLED else str(code)] += 1
             self._look_at_finished()
+            self._tell(code)
             if code == 0:
                 return
             if code == _FAILED_ROWS:
@@ -66,6 +67,11 @@ class Battle:
                 idle_ends = idle_ends + 1 if self.ground.num_parts() <= before else 0
             if idle_ends > _MOST_ENDS_WITHOUT_PROGRESS:
                 raise RuntimeError(f"the job does not get on: {self.errors[-1]}")
+
+    def _tell(self, code: int) -> None:
+        """A line for who waits."""
+        counts = f"{self.hit.total()} kills made, {len(self.kills)} to come"
+        print(f"{counts}; {self.ground.num_parts()} parts; exit {code}", file=sys.stderr)
 
     def _run_command(self) -> list[str]:
         places = ["--input", self.ground.input, "--output", self.ground.output]
