@@ -21,5 +21,5 @@ def test_one_flipped_bit_of_a_text_is_an_error_and_not_another_text(tmp_path: Pa
     pq.write_table(table, path, write_page_checksum=True, **plain)
     path.write_bytes(path.read_bytes().replace(b"hello", b"hellp", 1))
     shard = Shard("id", "file", content_of(path), str(path), 0, 1)
-    with pytest.raises(InputError, match="rows 0 to 0 cannot be read: .*CRC"):
+    with pytest.raises(InputError, match=r"rows 0 to 0 cannot be read: .*CRC"):
         RowReader(["prefix"]).read(shard)
