@@ -215,6 +215,9 @@ def _open_pool(config: JobConfig, spec: WorkerSpec) -> Pool:
         from batchfim.workers.local import LocalPool
 
         return LocalPool(spec)
+    from batchfim.workers.ray_token import keep_ray_private
+
+    keep_ray_private(config.resources)
     from batchfim.workers.ray import RayPool
 
     num_gpus = config.resources.num_gpus

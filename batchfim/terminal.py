@@ -1,4 +1,4 @@
-"""Text of others on its way to a person: a record or a file's name may hold what steers a terminal."""
+"""Text of others on its way to a person: a name or a record may hold what steers a terminal."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ def rerun(runner: Runner, job: Path, number: int, damage: Damage) -> None:
         assert outcome.summary["records"] == ROWS, damaged
 
 
-@examples(60)
+@examples(25)
 @given(st.integers(0, 50), damages())
 def test_damaged_bytes(runner: Runner, job: Path, number: int, damage: Damage) -> None:
     rerun(runner, job, number, damage)
@@ -117,7 +117,7 @@ def _odd_rows(data: bytes, steps: list[int], value: Any, change: str) -> bytes:
     return bytes(sink.getvalue().to_pybytes())
 
 
-@examples(100)
+@examples(40)
 @given(st.integers(0, 50), _odd_values())
 def test_odd_values(runner: Runner, job: Path, number: int, damage: Damage) -> None:
     rerun(runner, job, number, damage)

@@ -44,7 +44,7 @@ def plain(table: pa.Table) -> list[dict[str, Any]]:
     return sorted(table.to_pylist(), key=lambda row: int(row["row"][1:]))
 
 
-@examples(60)
+@examples(30)
 @given(tables(), layouts())
 def test_every_row_of_every_kind_of_file_comes_out_once(
     runner: Runner, table: pa.Table, layout: dict[str, Any]
@@ -62,7 +62,7 @@ def test_every_row_of_every_kind_of_file_comes_out_once(
         assert "InputError" in outcome.error
 
 
-@examples(100)
+@examples(50)
 @given(tables(), layouts(), damages())
 def test_a_damaged_file_loses_no_row_unseen(
     runner: Runner, table: pa.Table, layout: dict[str, Any], damage: Damage

@@ -17,6 +17,7 @@ CALLS = {"eval", "exec", "compile", "__import__"}
 METHODS = {"yaml.load", "yaml.unsafe_load", "yaml.full_load", "torch.load", "os.system", "os.popen"}
 # Its loader is the safe one, in C where it is there; the files are the package's own.
 KNOWN = {("formats/catalog/__init__.py", "yaml.load")}
+RESTRICTED = "weights_only=True"  # torch.load then builds tensors only
 
 
 def dangers(tree: ast.AST) -> set[str]:
@@ -28,6 +29,8 @@ def dangers(tree: ast.AST) -> set[str]:
         elif isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in IMPORTS:
             found.add(str(node.module))
         elif isinstance(node, ast.Call) and ast.unparse(node.func) in CALLS | METHODS:
+            if ast.unparse(node.func) == "torch.load" and RESTRICTED in ast.unparse(node):
+                continue
             found.add(ast.unparse(node.func))
     return found
 
@@ -40,7 +43,8 @@ def test_no_module_unpickles_evaluates_or_loads_unsafe_yaml(module: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    "text", ["import pickle", "from dill import loads", "eval('1')", "yaml.load(x)", "exec(x)"]
+    "text",
+    ["import pickle", "from dill import loads", "eval('1')", "yaml.load(x)", "torch.load(x)"],
 )
 def test_the_search_finds_each_kind(text: str) -> None:
     assert dangers(ast.parse(text))
