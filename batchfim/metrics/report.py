@@ -38,6 +38,7 @@ class Counts(BaseModel):
     rejected: Count = 0
     failed: Count = 0
     truncated: Count = 0
+    normalized: Count = 0
     copied: Count = 0
     prompt_tokens: Count = 0
     cached_tokens: Count = 0
@@ -71,6 +72,7 @@ class Counts(BaseModel):
                 > 0
                 for row in completions
             ),
+            normalized=sum(row.normalized for row in completions),
             copied=len(completions) - len(generated),
             prompt_tokens=sum(row.prompt_tokens for row in completions),
             cached_tokens=sum(row.cached_tokens for row in completions),
