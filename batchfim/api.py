@@ -14,6 +14,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from batchfim.accounts.status import job_status as job_status
+from batchfim.accounts.verify import verify_job as verify_job
 from batchfim.config import Infill, JobConfig, Model
 from batchfim.driver.driver import Driver
 from batchfim.driver.progress import Progress
@@ -24,9 +26,9 @@ from batchfim.engines.build import resolve_engine
 from batchfim.errors import InputError, JobFailed
 from batchfim.formats.encoder import Encoder
 from batchfim.infiller import Infiller, find_format, open_infiller, open_tokenizer
-from batchfim.metrics.audit import Audit
-from batchfim.metrics.summary import RunClock, summarize
-from batchfim.planning.plan import plan_work
+from batchfim.metrics.audit import audit
+from batchfim.metrics.summary import RunClock
+from batchfim.planning.plan import absent_files, plan_work
 from batchfim.records import is_unicode
 from batchfim.regroup.regroup import check_regroup, kept_columns, regrouped
 from batchfim.shards import Shard, identity
@@ -183,12 +185,13 @@ def _claim(config: JobConfig, inputs: InputSet, infiller: Infiller, ledger: Ledg
     fingerprint = identity(json.dumps(fields, sort_keys=True, default=str))
     facts = {"config": config.public_dump(), "versions": _versions(), "model": infiller.facts}
     ledger.claim_job(fingerprint, fields, facts)
+    ledger.compact()
     return fingerprint
 
 
 def _plan(config: JobConfig, inputs: InputSet, ledger: Ledger, fingerprint: str) -> list[Shard]:
     """The shards to be worked, with the ledger brought up to date."""
-    planned, marked, parts = ledger.plan(), ledger.done_ids(), ledger.part_bytes().keys()
+    planned, marked, parts = ledger.plan(), ledger.done_ids(), ledger.part_ids()
     done = marked & parts
     work = plan_work(
         inputs.files,
@@ -201,9 +204,10 @@ def _plan(config: JobConfig, inputs: InputSet, ledger: Ledger, fingerprint: str)
     )
     if work.pending or work.superseded:
         ledger.reopen()
-    ledger.forget(marked & {shard.id for shard in work.pending})
+    ledger.set_absent_files(absent_files(inputs.files, planned))
+    ledger.forget(marked - parts)
     ledger.supersede(work.superseded)
-    ledger.clean_up(done)
+    ledger.clean_up(done, parts)
     ledger.add_to_plan(work.added)
     return work.pending
 
@@ -274,21 +278,21 @@ def _close(
     signal_number: int | None,
 ) -> JobResult:
     """Audit what is committed, write the summary, and say how the run ended."""
-    audit = Audit(ledger.plan(), ledger.part_bytes(), config.sampling.n)
-    sums = summarize(audit.check(ledger.reports()))
+    done = ledger.done()
+    complaints = audit(ledger.planned_rows(), done.table, ledger.parts(), config.sampling.n)
     earlier = ledger.summary().get("runs", [])
-    summary = sums | {
+    summary = done.totals.summary() | {
         "runs": earlier + ([clock.summary()] if clock else []),
         "model": infiller.facts,
         "engine": {"backend": config.engine.backend},
         "versions": _versions(),
-        "complete": queue.finished and not queue.abandoned and not audit.complaints,
+        "complete": queue.finished and not queue.abandoned and not complaints,
     }
     ledger.write_summary(summary)
-    if audit.complaints:
+    if complaints:
         raise JobFailed(
-            f"{config.output.path}: the audit does not close: {'; '.join(audit.complaints[:5])}; "
-            "delete the markers of these shards under _batchfim/done to have them worked again"
+            f"{config.output.path}: the audit does not close: {'; '.join(complaints[:5])}; "
+            "delete the parts of these shards to have them worked again"
         )
     if queue.abandoned:
         cause = next(iter(queue.abandoned.values()))

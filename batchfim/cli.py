@@ -27,6 +27,8 @@ JobFile = Annotated[Path | None, typer.Argument(metavar="[JOB.yaml]", help="Job 
 Sets = Annotated[
     list[str], typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Override one setting.")
 ]
+OutputPath = Annotated[str, typer.Argument(metavar="OUTPUT", help="The job's output folder.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @app.command()
@@ -54,6 +56,27 @@ def run(
     result = run_job(config)
     typer.echo(summary_text(result.summary, config.output.path, idle=result.idle))
     raise typer.Exit(result.exit_code)
+
+
+@app.command()
+def status(output: OutputPath, as_json: AsJson = False) -> None:
+    """Tell how a job stands, also while it runs: `batchfim status out/`."""
+    from batchfim.accounts.status_text import status_text
+    from batchfim.api import job_status
+
+    found = job_status(output)
+    typer.echo(json.dumps(found, indent=1) if as_json else status_text(found))
+
+
+@app.command()
+def verify(output: OutputPath, as_json: AsJson = False) -> None:
+    """Check every part of a job against its ledger, and change nothing: `batchfim verify out/`."""
+    from batchfim.accounts.verify import verify_text
+    from batchfim.api import verify_job
+
+    found = verify_job(output)
+    typer.echo(json.dumps(found, indent=1) if as_json else verify_text(found))
+    raise typer.Exit(1 if found["problems"] else 0)
 
 
 @app.command()

@@ -73,7 +73,7 @@ class Progress:
             self._started_s = self._shown_s = now_s
             self._live.reset(self._task, description="filling")
             self._say("the first engine is ready")
-        self._live.update(self._task, completed=self._counts.rows, rates=self._rates())
+        self._live.update(self._task, completed=self._counts.done, rates=self._rates())
         if now_s - self._shown_s >= self._interval_s:
             self._shown_s = now_s
             self._say(f"{self._line()}, {num_ready} workers, {num_leased} shards in hand")
@@ -83,7 +83,7 @@ class Progress:
             self._console.print(line, highlight=False, soft_wrap=True)
 
     def _line(self) -> str:
-        rows = f"{self._counts.rows}/{self._total_rows} rows"
+        rows = f"{self._counts.done}/{self._total_rows} rows"
         problems = f"{self._counts.failed} failed, {self._counts.rejected} rejected"
         return ", ".join(filter(None, (rows, problems, self._rates(), self._eta())))
 

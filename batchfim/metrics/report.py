@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from batchfim.metrics.histogram import Histogram
 from batchfim.records import Completion, Status
@@ -20,6 +21,7 @@ ENDINGS = {
     "degenerate": "degenerate",
 }
 _MOST_ERRORS = 20
+Count = Annotated[int, Field(ge=0, le=2**53)]
 
 
 class Counts(BaseModel):
@@ -31,21 +33,26 @@ class Counts(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    rows: int = 0
-    ok: int = 0
-    rejected: int = 0
-    failed: int = 0
-    truncated: int = 0
-    copied: int = 0
-    prompt_tokens: int = 0
-    cached_tokens: int = 0
-    completion_tokens: int = 0
-    kept_tokens: int = 0
+    rows: Count = 0
+    ok: Count = 0
+    rejected: Count = 0
+    failed: Count = 0
+    truncated: Count = 0
+    copied: Count = 0
+    prompt_tokens: Count = 0
+    cached_tokens: Count = 0
+    completion_tokens: Count = 0
+    kept_tokens: Count = 0
 
     @property
     def computed_tokens(self) -> int:
         """Prompt tokens the engine had to compute."""
         return self.prompt_tokens - self.cached_tokens
+
+    @property
+    def done(self) -> int:
+        """Rows that are finished; a failed one is not."""
+        return self.ok + self.rejected
 
     @classmethod
     def of(cls, completions: Sequence[Completion]) -> Counts:
@@ -87,9 +94,9 @@ class ShardReport(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     shard_id: str
-    attempt: int
+    attempt: Annotated[int, Field(ge=0, lt=2**31)]
     worker: str
-    records: int
+    records: Count
     counts: Counts
     orders: dict[str, int] = {}
     finish_reasons: dict[str, int]
@@ -99,7 +106,7 @@ class ShardReport(BaseModel):
     errors: dict[str, int]
     timings: dict[str, Histogram]
     checksum: str
-    size_bytes: int
+    size_bytes: Count
     read_s: float
     encode_s: float
     generate_s: float

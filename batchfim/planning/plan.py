@@ -37,11 +37,14 @@ def plan_work(
     where = _where_planned_files_are(files, planned)
     new = [file for file in files if file.path not in where.values()]
     added = cut_shards(new, shard_rows, fingerprint, num_workers)
-    wanted = [replace(shard, path=where[shard.file]) for shard in planned if shard.file in where]
+    wanted = [s for s in planned if s.file in where and s.id not in done]
     paths = {file.path for file in files}
     return WorkPlan(
         added=added,
-        pending=[shard for shard in wanted + added if shard.id not in done],
+        pending=[
+            *(s if s.path == where[s.file] else replace(s, path=where[s.file]) for s in wanted),
+            *(shard for shard in added if shard.id not in done),
+        ],
         superseded=[
             shard
             for shard in planned
@@ -50,6 +53,11 @@ def plan_work(
             and shard.file not in where
         ],
     )
+
+
+def absent_files(files: Sequence[InputFile], planned: Sequence[Shard]) -> set[str]:
+    """Ids of planned files whose content the input no longer has."""
+    return {shard.file for shard in planned} - _where_planned_files_are(files, planned).keys()
 
 
 def _where_planned_files_are(

@@ -8,6 +8,7 @@ plan/<n>.parquet               shards that a run added
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from typing import Any
 
 import pyarrow as pa
@@ -48,16 +49,18 @@ class PlanFiles:
             StorageError: a file is damaged, or plans a shard again; the message says what to do.
         """
         plans, splits = self._list()
-        shards = [shard for plan in plans for shard in _shards(_table(plan, _SCHEMA))]
+        tables = [_table(plan, _SCHEMA) for plan in plans]
+        self._check_distinct(tables)
+        shards: Iterable[Shard] = chain.from_iterable(map(_shards, tables))
         halves = dict(_halves(split) for split in splits)
-        if halves:
-            shards = list(_resolved(shards, halves, self._folder))
-        if len({shard.id for shard in shards}) != len(shards):
-            raise StorageError(
-                f"{self._folder.path}: some shards are planned twice, as by a copy of a plan file; "
-                "remove the copy"
-            )
-        return shards
+        return list(_resolved(shards, halves, self._folder) if halves else shards)
+
+    def row_counts(self) -> pa.Table:
+        """`id` and `num_rows` of every planned shard; no objects are made where none was split."""
+        plans, splits = self._list()
+        tables = [_columns(self.read())] if splits else [_table(plan, _SCHEMA) for plan in plans]
+        columns = [table.select(["id", "num_rows"]) for table in [_columns([]), *tables]]
+        return pa.concat_tables(columns)
 
     def add(self, shards: Sequence[Shard]) -> None:
         """Store shards that no earlier run planned."""
@@ -89,6 +92,15 @@ class PlanFiles:
         whole = [i for i, location in enumerate(plans) if location.path.endswith("-all.parquet")]
         return plans[whole[-1] if whole else 0 :], splits
 
+    def _check_distinct(self, tables: list[pa.Table]) -> None:
+        ids = [chunk for table in tables for chunk in table["id"].chunks]
+        column = pa.chunked_array(ids, pa.string())
+        if pc.count_distinct(column).as_py() != len(column):
+            raise StorageError(
+                f"{self._folder.path}: some shards are planned twice, as by a copy of a plan file; "
+                "remove the copy"
+            )
+
     def _next_number(self) -> int:
         """Above all there are: a plan must never take another's name."""
         names = [info.base_name[:6] for info in self._folder.list()]
@@ -96,7 +108,7 @@ class PlanFiles:
 
     def _write(self, name: str, table: pa.Table) -> None:
         sink = pa.BufferOutputStream()
-        pq.write_table(table, sink, compression="zstd")
+        pq.write_table(table, sink, compression="zstd", write_page_checksum=True)
         (self._folder / name).write(sink.getvalue().to_pybytes())
 
     def _delete(self, files: Iterable[fs.FileInfo]) -> None:
@@ -111,7 +123,9 @@ def _columns(shards: Sequence[Shard]) -> pa.Table:
 
 def _table(location: Location, schema: pa.Schema) -> pa.Table:
     try:
-        table = pq.read_table(pa.BufferReader(location.read()), schema=schema).unify_dictionaries()
+        source = pa.BufferReader(location.read())
+        table = pq.read_table(source, schema=schema, page_checksum_verification=True)
+        table = table.unify_dictionaries()
         _check(table)
     except (pa.ArrowException, OSError, ValueError) as error:
         raise StorageError(

@@ -27,7 +27,9 @@ def plan(tmp_path: Path) -> PlanFiles:
 
 
 def test_halves_stand_in_the_place_of_their_whole(plan: PlanFiles) -> None:
+    assert plan.row_counts().num_rows == 0
     plan.add(SHARDS[:3])
+    assert plan.row_counts()["id"].to_pylist() == [ONE.id, TWO.id, THREE.id]
     halves = halve(TWO, "job")
     plan.split(TWO, halves)
     assert plan.read() == [ONE, *halves, THREE]
@@ -35,6 +37,9 @@ def test_halves_stand_in_the_place_of_their_whole(plan: PlanFiles) -> None:
     quarters = halve(halves[1], "job")
     plan.split(halves[1], quarters)
     assert plan.read() == [ONE, halves[0], *quarters, THREE]
+    assert plan.row_counts().to_pylist() == [
+        {"id": shard.id, "num_rows": shard.num_rows} for shard in plan.read()
+    ]
 
 
 def test_many_files_become_one_that_plans_the_same(plan: PlanFiles, tmp_path: Path) -> None:
