@@ -117,6 +117,7 @@ def _run(
     stop: StopSignal,
     started_s: float,
 ) -> JobResult:
+    """Plan, work what is pending, and close the books."""
     pending = _plan(config, inputs, ledger, fingerprint)
     queue = _queue(config, pending)
     clock = _work(config, inputs, ledger, fingerprint, queue, lease, stop)

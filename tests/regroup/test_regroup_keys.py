@@ -45,4 +45,4 @@ def test_row_groups_cover_all_rows_and_split_no_group_that_fits(sizes: list[int]
         if end < len(groups) and groups[end] == groups[end - 1]:
             assert end - start == 512  # a group longer than what is left of the row group
         elif end < len(groups):
-            assert end - start >= 64
+            assert end - start >= 32
