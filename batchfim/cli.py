@@ -69,6 +69,21 @@ def status(output: OutputPath, as_json: AsJson = False) -> None:
 
 
 @app.command()
+def retry(
+    output: OutputPath,
+    ray_address: Annotated[str | None, typer.Option(help="Ray cluster; unset: local.")] = None,
+    sets: Sets = [],  # noqa: B006
+) -> None:
+    """Work a job's failed rows again, each in its place: `batchfim retry out/`."""
+    from batchfim.api import retry_job
+    from batchfim.driver.summary_text import summary_text
+
+    result = retry_job(output, {"resources.ray_address": ray_address}, sets)
+    typer.echo(summary_text(result.summary, output, idle=result.idle))
+    raise typer.Exit(result.exit_code)
+
+
+@app.command()
 def verify(output: OutputPath, as_json: AsJson = False) -> None:
     """Check every part of a job against its ledger, and change nothing: `batchfim verify out/`."""
     from batchfim.accounts.verify import verify_text

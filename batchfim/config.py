@@ -56,14 +56,18 @@ OWNED_ENGINE_ARGS = {
     "tokenizer": "use model.path",
     "trust_remote_code": "use model.trust_remote_code",
 }
+HIDDEN = "(hidden)"  # in the place of a secret
 _SECRET = re.compile("token$|secret|password|key$", re.IGNORECASE)
 _USERINFO = re.compile("://[^/@]*:[^/@]*@")  # `abfss://container@account` holds none
+_SIGNED = re.compile(
+    r"://.*[?&][^=&]*(sig|signature|token|secret|password|credential|key)=", re.IGNORECASE
+)
 
 
 def _no_credentials(path: str) -> str:
     if not is_unicode(path):
         raise ValueError("not a UTF-8 name")
-    if _USERINFO.search(path):
+    if _USERINFO.search(path) or _SIGNED.search(path):
         raise ValueError(
             "credentials in a URL would end up in the ledger; give them by the environment"
         )
@@ -375,7 +379,7 @@ class JobConfig(Section):
         """The config as the ledger and logs may show it."""
         dump = self.model_dump(mode="json")
         dump["engine"]["args"] = {
-            name: "(hidden)" if _SECRET.search(name) else value
+            name: HIDDEN if _SECRET.search(name) else value
             for name, value in dump["engine"]["args"].items()
         }
         return dump

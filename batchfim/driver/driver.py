@@ -140,7 +140,8 @@ class Driver:
         if not self.may_commit() or not self.queue.complete(event.worker, event.lease):
             return
         self._committer.submit(report)
-        if event.lease.verdict is None and report.counts.failed < report.counts.rows:
+        counts = (report.retried or report).counts
+        if event.lease.verdict is None and counts.failed < counts.rows:
             self._setbacks = 0
         elif event.lease.verdict is None:
             error = next(iter(report.errors), "no row of the shard succeeded")
@@ -148,9 +149,10 @@ class Driver:
 
     def _account(self, reports: list[ShardReport]) -> None:
         for report in reports:
+            worked = report.retried or report
             self._shards += 1
-            self._counts = Counts.sum((self._counts, report.counts))
-            self._records += report.records
+            self._counts = Counts.sum((self._counts, worked.counts))
+            self._records += worked.records
 
     def _fail(self, event: ShardEnded, failure: ShardFailure) -> None:
         shard, cause = event.lease.shard, failure.cause

@@ -33,6 +33,8 @@ class ShardQueue:
     that it takes none of them down with it. If an engine dies again, the shard is to be cut in
     two, until the record is alone that kills engines.
 
+    Without `cuts`, the whole shard is condemned instead.
+
     With `rerun`, when nothing waits any more, idle workers work leased shards a second time, those
     first that have others before them in their worker's hands, then those leased longest ago. The
     first report counts.
@@ -45,6 +47,7 @@ class ShardQueue:
         node_losses: int,
         *,
         rerun: bool = False,
+        cuts: bool = True,
     ) -> None:
         self._states = {shard.id: _State(shard) for shard in shards}
         self._waiting = deque(self._states.values())
@@ -55,6 +58,7 @@ class ShardQueue:
         self._task_attempts = task_attempts
         self._node_losses = node_losses
         self._rerun = rerun
+        self._cuts = cuts
 
     @property
     def finished(self) -> bool:
@@ -184,10 +188,11 @@ class ShardQueue:
         """Note that an engine died on a shard; whether it is to be cut in two."""
         state.engines_lost += 1
         state.engines_lost_alone += alone
-        if state.shard.num_rows > 1:
+        if self._cuts and state.shard.num_rows > 1:
             return alone and state.engines_lost > 1
         if state.engines_lost_alone >= _SOLO_LOSSES:
-            state.verdict = f"engine died on this record: {cause}"
+            what = "this record" if state.shard.num_rows == 1 else "one of these records"
+            state.verdict = f"engine died on {what}: {cause}"
         return False
 
     def _wait(self, state: _State, *, first: bool) -> None:

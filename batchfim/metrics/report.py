@@ -88,6 +88,15 @@ class Counts(BaseModel):
         return cls(**totals)
 
 
+class Retried(BaseModel):
+    """What a retry worked itself, in a part whose other rows were there already."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    records: Count
+    counts: Counts
+
+
 class ShardReport(BaseModel):
     """A shard's accounts: what its part holds and how long it took, phase by phase."""
 
@@ -98,6 +107,7 @@ class ShardReport(BaseModel):
     worker: str
     records: Count
     counts: Counts
+    retried: Retried | None = None
     orders: dict[str, int] = {}
     finish_reasons: dict[str, int]
     stop_rules: dict[str, int] = {}

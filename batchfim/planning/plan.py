@@ -34,7 +34,7 @@ def plan_work(
     path. Finished work of a file that is gone stays; that of a file that changed under the same
     path does not, nor do `halves`: ids that have a marker or a part, but not both.
     """
-    where = _where_planned_files_are(files, planned)
+    where = places(files, planned)
     new = [file for file in files if file.path not in where.values()]
     added = cut_shards(new, shard_rows, fingerprint, num_workers)
     wanted = [s for s in planned if s.file in where and s.id not in done]
@@ -57,12 +57,10 @@ def plan_work(
 
 def absent_files(files: Sequence[InputFile], planned: Sequence[Shard]) -> set[str]:
     """Ids of planned files whose content the input no longer has."""
-    return {shard.file for shard in planned} - _where_planned_files_are(files, planned).keys()
+    return {shard.file for shard in planned} - places(files, planned).keys()
 
 
-def _where_planned_files_are(
-    files: Sequence[InputFile], planned: Sequence[Shard]
-) -> dict[str, str]:
+def places(files: Sequence[InputFile], planned: Sequence[Shard]) -> dict[str, str]:
     """Today's path of each planned file: its own, or that of a new file with its content."""
     contents = {shard.file: shard.content for shard in planned}
     where = {file.id: file.path for file in files if file.id in contents}

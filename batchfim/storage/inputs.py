@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from pyarrow import fs
 
 from batchfim.config import Columns, Input
-from batchfim.errors import InputError, OutputError
+from batchfim.errors import InputError, OutputError, StorageBusy, StorageError
 from batchfim.records import (
     NO_LANGUAGE,
     LanguageColumns,
@@ -27,6 +27,7 @@ from batchfim.records import (
 from batchfim.shards import InputFile
 from batchfim.storage.footer import MAGIC, read_footer
 from batchfim.storage.location import Location
+from batchfim.storage.stores import split_query
 
 _WILDCARD = re.compile(r"[*?]")
 _READERS = 16
@@ -51,12 +52,19 @@ def open_inputs(section: Input) -> InputSet:
 
     Raises:
         InputError: a path without Parquet files, an unreadable file, a missing or non-text
-            column, files whose columns disagree, a column the output adds itself.
+            column, files whose columns disagree, a column the output adds itself, a storage that
+            refuses to be read.
+        StorageBusy: it did not answer.
     """
-    urls = [url for path in section.paths for url in _find(path)]
-    with ThreadPoolExecutor(_READERS) as readers:
-        footers = readers.map(_open, dict.fromkeys(urls))
-        opened = list({file.path: (file, schema) for file, schema in footers}.values())
+    try:
+        urls = [url for path in section.paths for url in _find(path)]
+        with ThreadPoolExecutor(_READERS) as readers:
+            footers = readers.map(_open, dict.fromkeys(urls))
+            opened = list({file.path: (file, schema) for file, schema in footers}.values())
+    except StorageBusy:
+        raise
+    except StorageError as error:  # nothing was written yet: what is asked for is wrong
+        raise InputError(f"the input cannot be read: {error}") from None
     kept = [_check_columns(file.path, schema, section) for file, schema in opened]
     for (file, _), schema in zip(opened, kept, strict=True):
         _check_agreement(opened[0][0].path, kept[0], file.path, schema)
@@ -87,14 +95,15 @@ def check_apart(section: Input, output: str) -> None:
 
 
 def _real(path: str) -> str:
-    return path if "://" in path else os.path.realpath(path)
+    return split_query(path)[0] if "://" in path else os.path.realpath(path)
 
 
 def _split_glob(path: str) -> tuple[str, re.Pattern[str] | None]:
     """The folder to list and what names below it must match; None for a path without wildcards.
 
-    `*` and `?` stay within a folder, `**` does not.
+    `*` and `?` stay within a folder, `**` does not. A URL's query is no part of either.
     """
+    path, _ = split_query(path)
     wildcard = _WILDCARD.search(path)
     if wildcard is None:
         return path, None
@@ -107,14 +116,15 @@ def _split_glob(path: str) -> tuple[str, re.Pattern[str] | None]:
 
 def _find(path: str) -> list[str]:
     folder, pattern = _split_glob(path)
-    location = Location.of(folder)
+    query = split_query(path)[1]
+    location = Location.of(folder + query)
     info = location.info()
     if info.type is fs.FileType.NotFound:
-        raise InputError(f"{path}: no such file or folder")
+        raise InputError(f"{path}: no such {location.missing()}")
     if info.type is fs.FileType.File and pattern is None:
         return [path]
     found = [
-        _url(folder, location, file.path)
+        _url(folder, location, file.path) + query
         for file in _parquet_files(location)
         if pattern is None or pattern.fullmatch(_below(location, file))
     ]

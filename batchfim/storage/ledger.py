@@ -20,7 +20,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from batchfim.errors import OutputError, StorageError
+from batchfim.errors import OutputError, StorageBusy, StorageError
 from batchfim.metrics.done import Done
 from batchfim.metrics.report import ShardReport
 from batchfim.shards import Shard
@@ -60,6 +60,8 @@ class Ledger:
             probe = self.root / "staging" / "probe"
             probe.write(b"")
             probe.delete()
+        except StorageBusy:
+            raise
         except StorageError as error:
             raise OutputError(f"output.path cannot be written: {error}") from None
 
@@ -191,6 +193,20 @@ class Ledger:
         staged.move_to(self.part(report.shard_id))
         self._markers.add(report)
 
+    def replace(self, run: str, report: ShardReport) -> None:
+        """Put a staged part in the place of a committed one.
+
+        A kill in between leaves a shard that is not done: the next run works it whole.
+        """
+        self._markers.void(report.shard_id)
+        self.commit(run, report)
+        self._markers.valid(report.shard_id)
+
+    def clear_staging(self) -> None:
+        """Remove what was staged and will not be committed; no worker may be left."""
+        for info in (self.root / "staging").list():
+            Location(self.root.filesystem, info.path).delete()
+
     def clean_up(self, done: Collection[str], parts: Collection[str]) -> None:
         """Remove what attempts of earlier runs left: staged parts, and parts without a marker.
 
@@ -198,8 +214,7 @@ class Ledger:
             done: ids of the shards that are done.
             parts: ids of the shards that have a part, as `part_ids` gives them.
         """
-        for info in (self.root / "staging").list():
-            Location(self.root.filesystem, info.path).delete()
+        self.clear_staging()
         for shard_id in parts:
             if shard_id not in done:
                 self.part(shard_id).delete()

@@ -1,6 +1,7 @@
 """The markers: which shards are done. Only the run that holds the job's lease writes them.
 
 done/<shard id>.json      a shard's report, written when its part is in place
+     <shard id>.void      its part is being replaced: whatever else is here, it is not done
      <n>-<unique>.parquet a segment: the markers of some thousand shards, see `storage.segments`
 
 A shard that is in several of these is one shard: its own marker is the newest, then the segment
@@ -42,15 +43,20 @@ KEPT_APART = 128  # the newest markers: their times tell a running job's speed
 _THREADS = 16
 _LOOKS = 5
 _MARKER = re.compile(r"([0-9a-f]{20})\.json")
+_VOID = re.compile(r"([0-9a-f]{20})\.void")
 _SEGMENT = re.compile(r"(\d{6})-[0-9a-f]{8}\.parquet")
 
 
 @dataclass(frozen=True)
 class _Found:
-    """One look at the folder: markers by shard id, and the names of the segments, in order."""
+    """One look at the folder: markers by shard id, and the names of the segments, in order.
+
+    `voids` are ids of shards that are not done, whatever segments say.
+    """
 
     markers: dict[str, fs.FileInfo]
     segments: list[str]
+    voids: frozenset[str] = frozenset()
 
     def same_files(self, other: _Found) -> bool:
         return (self.markers.keys(), self.segments) == (other.markers.keys(), other.segments)
@@ -93,7 +99,8 @@ class Markers:
         """Ids of the done shards."""
         found = self._look()
         segments = self._parallel(self._segment, [self._folder / name for name in found.segments])
-        return set(found.markers).union(*(segment.ids.to_pylist() for segment in segments))
+        ids = set(found.markers).union(*(segment.ids.to_pylist() for segment in segments))
+        return ids - found.voids
 
     def done(self) -> Done:
         """All that is done; also right while another process writes.
@@ -143,7 +150,16 @@ class Markers:
         kept = {segment.location.path for segment in segments if segment not in small}
         taken_in = (self._folder / name for name in found.segments)
         self._remove(location for location in taken_in if location.path not in kept)
-        self._remove(map(self._marker, found.markers))
+        self._remove(map(self._marker, [*found.markers, *found.voids]))
+        self._remove(map(self._void, found.voids))
+
+    def void(self, shard_id: str) -> None:
+        """A shard is not done until `valid` says so again, though its old marker may be found."""
+        self._void(shard_id).write(b"")
+
+    def valid(self, shard_id: str) -> None:
+        """What is marked of a shard that was void is right again."""
+        self._void(shard_id).delete()
 
     def forget(self, shard_ids: Collection[str]) -> None:
         """These shards are no longer done."""
@@ -156,7 +172,11 @@ class Markers:
     def _look(self) -> _Found:
         infos = self._folder.list()
         markers = {match[1]: info for info in infos if (match := _MARKER.fullmatch(info.base_name))}
-        return _Found(markers, [i.base_name for i in infos if _SEGMENT.fullmatch(i.base_name)])
+        voids = {match[1] for info in infos if (match := _VOID.fullmatch(info.base_name))}
+        for shard_id in voids:
+            markers.pop(shard_id, None)
+        segments = [i.base_name for i in infos if _SEGMENT.fullmatch(i.base_name)]
+        return _Found(markers, segments, frozenset(voids))
 
     def _load(self, found: _Found) -> Done:
         segments = [segment.done for segment in self._current(found)]
@@ -174,7 +194,7 @@ class Markers:
                 locations, self._parallel(self._segment, locations), strict=True
             )
         ]
-        newer = pa.array(sorted(found.markers), pa.string())
+        newer = pa.array(sorted(found.markers.keys() | found.voids), pa.string())
         if _all_distinct([newer, *(segment.done.ids for segment in segments)]):
             return segments
         current = []
@@ -221,6 +241,9 @@ class Markers:
 
     def _marker(self, shard_id: str) -> Location:
         return self._folder / f"{shard_id}.json"
+
+    def _void(self, shard_id: str) -> Location:
+        return self._folder / f"{shard_id}.void"
 
     def _read(self, shard_ids: Sequence[str]) -> list[ShardReport]:
         return self._parallel(self._read_marker, shard_ids)

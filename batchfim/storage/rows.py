@@ -45,6 +45,7 @@ class RowReader:
 
         Raises:
             InputError: the file is damaged or shorter than planned; names file and rows.
+            StorageError: the storage failed; the next read opens the file anew.
         """
         location = Location.of(shard.path)
         try:
@@ -68,7 +69,7 @@ class _Cursor:
         self._path = shard.path
         if read_footer(location).content != shard.content:
             raise InputError(f"{shard.path} has changed since it was planned; run again")
-        source = location.filesystem.open_input_file(location.path)
+        source = pa.PythonFile(location.open(), mode="r")
         self._file = pq.ParquetFile(source, buffer_size=_BUFFER_BYTES, pre_buffer=False)
         metadata = self._file.metadata
         sizes = [metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)]

@@ -23,6 +23,7 @@ class WorkerSpec:
     kept_columns: tuple[str, ...]
     run: str  # names this run's staged parts
     language_columns: LanguageColumns = NO_LANGUAGE
+    retry: bool = False  # shards are done, and only their failed rows are worked
 
 
 class Blame(StrEnum):

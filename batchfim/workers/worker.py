@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -16,7 +16,7 @@ from batchfim.errors import BatchfimError, EngineDead, InputError, StorageError
 from batchfim.formats.encoder import Prompt, TooLong
 from batchfim.formats.languages import find_language
 from batchfim.infiller import Infiller, open_infiller
-from batchfim.metrics.report import Counts, ShardReport, endings, errors, timings
+from batchfim.metrics.report import Counts, Retried, ShardReport, endings, errors, timings
 from batchfim.records import (
     NO_LANGUAGE,
     Completion,
@@ -30,19 +30,27 @@ from batchfim.records import (
 from batchfim.shards import Lease, Shard
 from batchfim.storage.ledger import Ledger
 from batchfim.storage.location import Location
-from batchfim.storage.parts import part_table, write_part
+from batchfim.storage.parts import part_table, read_part, write_part
 from batchfim.storage.rows import RowReader, columns_to_read
 from batchfim.workers.completing import Asked, Completer
 from batchfim.workers.in_flight import InFlight
 from batchfim.workers.pool import Blame, ShardFailure, WorkerSpec
 from batchfim.workers.requests import requests
+from batchfim.workers.retrying import completions as samples_of
+from batchfim.workers.retrying import failed_records, last_attempt, merged
 
 
 @dataclass
 class _Work:
-    """A shard in hand: per row either a prompt still to complete, or its finished samples."""
+    """A shard in hand: per row either a prompt still to complete, or its finished samples.
+
+    `places` are the rows' places in the shard; of a shard that is retried, only its failed records
+    are here, and `before` is its part so far.
+    """
 
     rows: pa.Table
+    places: Sequence[int]
+    before: pa.Table | None = None
     prompts: dict[int, Prompt] = field(default_factory=dict)
     languages: list[str | None] = field(default_factory=list)
     completions: dict[int, list[Completion]] = field(default_factory=dict)
@@ -57,6 +65,7 @@ class Worker:
         self.name = name
         self.num_steps = 0  # of work on any shard, so that one can see from afar whether it lives
         self._run = spec.run
+        self._retry = spec.retry
         self._config = config
         self._kept = list(spec.kept_columns)
         self._infiller = infiller
@@ -116,7 +125,13 @@ class Worker:
 
     def _read(self, shard: Shard) -> _Work:
         started_s = time.monotonic()
-        work = _Work(self._reader.read(shard))
+        rows = self._reader.read(shard)
+        if self._retry:
+            before = read_part(self._ledger.part(shard.id))
+            places = failed_records(before, self._config.sampling.n)
+            work = _Work(rows.take(pa.array(places, pa.int64())), places, before)
+        else:
+            work = _Work(rows, range(rows.num_rows))
         work.phases_s["read_s"] = time.monotonic() - started_s
         return work
 
@@ -128,7 +143,7 @@ class Worker:
         read = read_holes(work.rows, columns.prefix, columns.suffix, columns.others)
         for row, hole in enumerate(read):
             if isinstance(hole, Fault):
-                where = f"{lease.shard.path}, row {lease.shard.start + row}: "
+                where = f"{lease.shard.path}, row {lease.shard.start + work.places[row]}: "
                 work.completions[row] = self._completer.without_middle(
                     Status.REJECTED, hole.reason, where
                 )
@@ -175,7 +190,7 @@ class Worker:
 
     async def _complete(self, shard: Shard, rows: list[int], work: _Work) -> None:
         records = [
-            Asked(row, work.prompts[row], self._hole(work, row), work.languages[row])
+            Asked(work.places[row], work.prompts[row], self._hole(work, row), work.languages[row])
             for row in rows
         ]
         try:
@@ -198,21 +213,28 @@ class Worker:
             completions,
             family=self._infiller.encoder.form.family,
             worker=self.name,
-            attempt=lease.attempt,
+            attempt=lease.attempt + (last_attempt(work.before) if work.before else 0),
         )
+        samples = [sample for row in completions for sample in row]
+        num_records, retried = work.rows.num_rows, None
+        if work.before is not None:
+            retried = Retried(records=num_records, counts=Counts.of(samples))
+            table = merged(work.before, table, work.places, self._config.sampling.n)
+            samples = samples_of(table)
+            num_records = table.num_rows // self._config.sampling.n
         staged = self._ledger.staged(self._run, lease.shard.id, lease.attempt)
         checksum, size_bytes = write_part(staged, table, self._config.output.compression)
         work.phases_s["write_s"] = time.monotonic() - started_s
-        flat = [sample for samples in completions for sample in samples]
         return ShardReport(
             shard_id=lease.shard.id,
             attempt=lease.attempt,
             worker=self.name,
-            records=work.rows.num_rows,
-            counts=Counts.of(flat),
-            **endings(flat),
-            errors=errors(flat),
-            timings=timings(flat),
+            records=num_records,
+            counts=Counts.of(samples),
+            retried=retried,
+            **endings(samples),
+            errors=errors(samples),
+            timings=timings(samples),
             checksum=checksum,
             size_bytes=size_bytes,
             **work.phases_s,

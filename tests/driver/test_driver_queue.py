@@ -206,3 +206,11 @@ def test_a_shard_that_two_workers_hold_waits_only_when_both_are_rid_of_it() -> N
     assert queue.num_waiting == 1
     queue.fail("w", second, "late")
     assert lease(queue) == Lease(shard("a"), 3)
+
+
+def test_a_queue_that_must_not_cut_condemns_the_whole_shard() -> None:
+    queue = ShardQueue([shard("a")], task_attempts=3, node_losses=5, cuts=False)
+    for _ in range(2):
+        assert lease(queue).verdict is None
+        assert queue.engine_lost("w", "boom") == []
+    assert lease(queue).verdict == "engine died on one of these records: boom"
