@@ -99,11 +99,12 @@ class Ledger:
                 location = Location(self.root.filesystem, info.path)
                 try:
                     table = pq.read_table(pa.BufferReader(location.read()), schema=_PLAN_SCHEMA)
-                except (pa.ArrowException, OSError) as error:
+                    rows = table.to_pylist()
+                except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
                     raise StorageError(
                         f"{info.path}: not a plan of this version: {error}"
                     ) from None
-                shards += [Shard(**row) for row in table.to_pylist()]
+                shards += [Shard(**row) for row in rows]
         return shards
 
     def add_to_plan(self, shards: list[Shard]) -> None:
