@@ -99,6 +99,8 @@ class Ledger:
                 location = Location(self.root.filesystem, info.path)
                 try:
                     table = pq.read_table(pa.BufferReader(location.read()), schema=_PLAN_SCHEMA)
+                    if any(column.null_count for column in table.columns):
+                        raise pa.ArrowInvalid("a value is missing")
                     rows = table.to_pylist()
                 except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
                     raise StorageError(
