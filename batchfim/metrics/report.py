@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from batchfim.metrics.histogram import Histogram
 from batchfim.records import Completion, Status
@@ -123,6 +123,13 @@ class ShardReport(BaseModel):
     encode_s: float
     generate_s: float
     write_s: float
+
+    @field_validator("timings")
+    @classmethod
+    def _has_each_timing(cls, timings: dict[str, Histogram]) -> dict[str, Histogram]:
+        if timings.keys() != set(TIMINGS):
+            raise ValueError(f"timings must be {', '.join(TIMINGS)}")
+        return timings
 
 
 def timings(completions: Sequence[Completion]) -> dict[str, Histogram]:
