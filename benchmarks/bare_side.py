@@ -20,9 +20,7 @@ class BareSide:
         """Start the engine. `LLM.generate` itself asks for final outputs only."""
         from vllm import LLM, SamplingParams
 
-        self._llm: Any = LLM(
-            **setup.engine_args, skip_tokenizer_init=True, use_tqdm_on_load=False
-        )
+        self._llm: Any = LLM(**setup.engine_args, skip_tokenizer_init=True, use_tqdm_on_load=False)
         self._params = SamplingParams(
             max_tokens=setup.max_tokens,
             temperature=0.0,
