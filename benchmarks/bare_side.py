@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from benchmarks.sides import Round, Setup
+from benchmarks.sides import Cpu, Round, Setup
 
 
 class BareSide:
@@ -32,7 +32,7 @@ class BareSide:
         """Reading the ids is not timed; sorting them is."""
         ids = pq.read_table(path, columns=["token_ids"])["token_ids"].to_pylist()
         self._llm.reset_prefix_cache()
-        started_s, cpu_s = time.perf_counter(), time.process_time()
+        cpu, started_s = Cpu.now(), time.perf_counter()
         if self.sorts:
             ids.sort()
         prompts = [{"prompt_token_ids": one} for one in ids]
@@ -43,7 +43,7 @@ class BareSide:
             prompt_tokens=sum(len(output.prompt_token_ids) for output in outputs),
             cached_tokens=sum(output.num_cached_tokens for output in outputs),
             output_tokens=sum(len(output.outputs[0].token_ids) for output in outputs),
-            front_end_cpu_s=time.process_time() - cpu_s,
+            cpu=cpu.since(),
         )
 
     def close(self) -> None:

@@ -20,7 +20,7 @@ from batchfim.storage.ledger import Ledger
 from batchfim.storage.location import Location
 from batchfim.workers.pool import ShardFailure, WorkerSpec
 from batchfim.workers.worker import Worker
-from benchmarks.sides import Round, Setup
+from benchmarks.sides import Cpu, Round, Setup
 
 ORDER = "psm"
 KEPT = ("id",)
@@ -69,7 +69,7 @@ class HouseSide:
 
     async def _work(self, path: Path) -> Round:
         await self._engine._llm.reset_prefix_cache()  # no user needs it, so it has no other door
-        started_s, cpu_s = time.perf_counter(), time.process_time()
+        cpu, started_s = Cpu.now(), time.perf_counter()
         leases = self._leases(path)
         hands = [self._hand(leases) for _ in range(self._schedule.shards_in_hand)]
         reports = [report for hand in await asyncio.gather(*hands) for report in hand]
@@ -81,7 +81,7 @@ class HouseSide:
             prompt_tokens=counts.prompt_tokens,
             cached_tokens=counts.cached_tokens,
             output_tokens=counts.completion_tokens,
-            front_end_cpu_s=time.process_time() - cpu_s,
+            cpu=cpu.since(),
         )
 
     def _leases(self, path: Path) -> deque[Lease]:

@@ -16,13 +16,14 @@ from benchmarks.sides import Round, Setup
 
 
 class RaySide:
-    """A local Ray with every core of the machine."""
+    """A Ray of its own on this machine."""
 
     def __init__(self, setup: Setup) -> None:
         """Start Ray; the engine comes with each file."""
         import ray
 
-        ray.init(address="local", include_dashboard=False, logging_level="ERROR")
+        # More than there are: each stage's actor reserves one, and none shall wait for another's.
+        ray.init(address="local", num_cpus=8, include_dashboard=False, logging_level="ERROR")
         self._ray: Any = ray
         self._setup = setup
 
@@ -53,6 +54,7 @@ class RaySide:
             engine_kwargs=arguments,
             chat_template_stage=False,
             tokenize_stage=False,
+            placement_group_config={"bundles": [{"CPU": 1}]},  # its default asks for a GPU
             **setup.ray,
         )
         sampling = {

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol
+
+import psutil
 
 BLOCK_SIZE = 32
 
@@ -49,6 +52,26 @@ class Setup:
 
 
 @dataclass(frozen=True)
+class Cpu:
+    """CPU seconds of this process, which holds the front end, and of its children: the core."""
+
+    own_s: float
+    children_s: float
+
+    @classmethod
+    def now(cls) -> Cpu:
+        """Used so far."""
+        children = psutil.Process().children(recursive=True)
+        used = [child.cpu_times() for child in children]
+        return cls(time.process_time(), sum(times.user + times.system for times in used))
+
+    def since(self) -> Cpu:
+        """Used from then to now."""
+        now = Cpu.now()
+        return Cpu(now.own_s - self.own_s, now.children_s - self.children_s)
+
+
+@dataclass(frozen=True)
 class Round:
     """One file worked by one side. None where a side does not tell."""
 
@@ -57,7 +80,7 @@ class Round:
     prompt_tokens: int
     cached_tokens: int | None
     output_tokens: int
-    front_end_cpu_s: float | None = None  # CPU time of the engine's front-end process
+    cpu: Cpu | None = None
 
     @property
     def records_per_s(self) -> float:
@@ -76,8 +99,9 @@ class Round:
             "computed_tokens": None if cached is None else self.prompt_tokens - cached,
             "output_tokens": self.output_tokens,
         }
-        if self.front_end_cpu_s is not None:
-            told["front_end_cpu_us_per_record"] = round(self.front_end_cpu_s / self.records * 1e6)
+        if self.cpu is not None:
+            told["front_end_cpu_us_per_record"] = round(self.cpu.own_s / self.records * 1e6)
+            told["engine_core_cpu_us_per_record"] = round(self.cpu.children_s / self.records * 1e6)
         return told
 
 
