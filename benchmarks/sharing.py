@@ -24,11 +24,12 @@ from benchmarks.prefix_tree import fewest_computed_tokens
 from benchmarks.records import Text, encode, multi_line, standard_library, write
 from benchmarks.setups import demo_encoder, demo_setup
 from benchmarks.sharing_limits import judge
-from benchmarks.sharing_peers import PEERS, Peer
+from benchmarks.sharing_peers import PEERS
 from benchmarks.sides import BLOCK_SIZE, InProcess, Round
 
 CACHES = {"tenth": 10, "hundredth": 100}
 ORDERS = ("file", "shuffled")
+SETS = ("standard_library", "multi_line")
 
 
 @dataclass(frozen=True)
@@ -42,30 +43,19 @@ class Files:
 
 def main() -> None:
     """Run the benchmark and keep its result."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--files", type=int, default=120, help="of the standard library")
-    parser.add_argument("--multi-line", type=int, default=None, help="only its first records")
-    parser.add_argument("--caches", nargs="+", choices=list(CACHES), default=list(CACHES))
-    parser.add_argument("--peers", nargs="+", choices=list(PEERS), default=list(PEERS))
-    parser.add_argument("--sets", nargs="+", default=["standard_library", "multi_line"])
-    parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args()
-    started, skipped, cells = machine(), {}, {}
-    sets: dict[str, list[Text] | str] = {
-        "standard_library": standard_library(options.seed, options.files),
-        "multi_line": multi_line(),
-    }
-    with tempfile.TemporaryDirectory() as folder:
-        for name in options.sets:
-            records = sets[name]
+    options = _options()
+    started = machine()
+    sets = _sets(options)
+    skipped = {name: records for name, records in sets.items() if isinstance(records, str)}
+    cells: dict[str, dict[str, Any]] = {}
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        for name, records in sets.items():
             if isinstance(records, str):
-                skipped[name] = records
                 continue
-            limit = options.multi_line if name == "multi_line" else None
-            files = _write(Path(folder), name, records[:limit], options.seed)
+            files = _write(folder, name, records, options.seed)
             for cache in options.caches:
-                peers = {peer: PEERS[peer] for peer in options.peers}
-                for key, cell in _cells(Path(folder), files, cache, peers):
+                for key, cell in _cells(folder, files, cache, options.peers):
                     cells[f"{name}, cache {cache}, {key}"] = cell
     result = {
         "limits": judge(cells),
@@ -78,6 +68,28 @@ def main() -> None:
         "a GPU",
     }
     keep("sharing", result, started=started)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--files", type=int, default=120, help="of the standard library")
+    parser.add_argument("--multi-line", type=int, default=None, help="only its first records")
+    parser.add_argument("--caches", nargs="+", choices=list(CACHES), default=list(CACHES))
+    parser.add_argument("--peers", nargs="+", choices=list(PEERS), default=list(PEERS))
+    parser.add_argument("--sets", nargs="+", choices=SETS, default=list(SETS))
+    parser.add_argument("--seed", type=int, default=0)
+    return parser.parse_args()
+
+
+def _sets(options: argparse.Namespace) -> dict[str, list[Text] | str]:
+    """The sets asked for, each with its records or why they are not there."""
+    found: dict[str, list[Text] | str] = {}
+    if "standard_library" in options.sets:
+        found["standard_library"] = standard_library(options.seed, options.files)
+    if "multi_line" in options.sets:
+        records = multi_line()
+        found["multi_line"] = records if isinstance(records, str) else records[: options.multi_line]
+    return found
 
 
 def _write(folder: Path, name: str, records: list[Text], seed: int) -> Files:
@@ -99,11 +111,12 @@ def _write(folder: Path, name: str, records: list[Text], seed: int) -> Files:
 
 
 def _cells(
-    folder: Path, files: Files, cache: str, peers: dict[str, Peer]
+    folder: Path, files: Files, cache: str, peers: list[str]
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """Each peer's two orders on one engine, one peer after the other."""
     blocks = files.prompt_tokens // CACHES[cache] // BLOCK_SIZE
-    for name, peer in peers.items():
+    for name in peers:
+        peer = PEERS[name]
         setup = demo_setup(
             folder,
             args={"num_gpu_blocks_override": blocks},
