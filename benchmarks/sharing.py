@@ -126,7 +126,7 @@ def _cells(
         with InProcess(peer.side, setup) as side:
             for order in ORDERS:
                 done = side.work(files.paths[order])
-                print(f"{cache}, {order}, {name}: {done.records_per_s:.1f}/s", flush=True)
+                print(f"{name}, {order}, {cache}:", done.figures(), flush=True)
                 yield f"{order}, {name}", _figures(done, files.bound) | {"cache_blocks": blocks}
 
 
