@@ -17,6 +17,7 @@ from batchfim.formats.encoder import Encoder, Prompt
 
 _SMALLEST, _LARGEST = 2_500, 5_500  # bytes of a file
 _NUM_FILES, _HOLES_PER_FILE, _MOST_LINES = 120, 10, 6
+_SUFFIX_CHARACTERS = 600  # no more of what follows a hole: psm shares prefixes only
 _MULTI_LINE = "data/humaneval-infilling/HumanEval-MultiLineInfilling.jsonl.gz"
 
 
@@ -93,5 +94,5 @@ def _holes(source: str, rng: random.Random) -> list[Text]:
     for _ in range(_HOLES_PER_FILE):
         start = rng.randrange(1, len(lines))
         end = start + rng.randint(1, _MOST_LINES)
-        holes.append(Text("".join(lines[:start]), "".join(lines[end:])))
+        holes.append(Text("".join(lines[:start]), "".join(lines[end:])[:_SUFFIX_CHARACTERS]))
     return holes
