@@ -6,7 +6,7 @@ prompt tokens. batchfim with its default shards, and with the whole set in one s
 `LLM.generate` on the ids as given and sorted, and Ray Data LLM with its defaults and with the best
 of a small grid. All get the same prompts, lengths and engine arguments, and every file starts with
 an empty prefix cache. Tokens computed are compared with the fewest that a cache of whole blocks
-allows (`prefix_tree`).
+allows (`batchfim.planning.sharing`).
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from batchfim.planning.sharing import tree_tokens
 from benchmarks.measuring import keep, machine
-from benchmarks.prefix_tree import fewest_computed_tokens
 from benchmarks.records import Text, encode, multi_line, standard_library, write
 from benchmarks.setups import demo_encoder, demo_setup
 from benchmarks.sharing_limits import judge
@@ -106,7 +106,7 @@ def _write(folder: Path, name: str, records: list[Text], seed: int) -> Files:
             ),
         },
         sum(map(len, prompts)),
-        fewest_computed_tokens(prompts, BLOCK_SIZE),
+        tree_tokens(prompts, BLOCK_SIZE),
     )
 
 
