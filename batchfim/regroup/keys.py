@@ -10,7 +10,7 @@ SOURCE_FILE, SOURCE_ROW = "source_file", "source_row"  # columns that tell a row
 _GROUP_BYTES = 256
 _START_BYTES = 4096
 GROUP_CHARACTERS = 16  # of a key, its group
-_FEWEST_ROWS, _MOST_ROWS = 64, 512  # in a row group
+_FEWEST_ROWS, _MOST_ROWS = 32, 512  # in a row group: half of the smallest usual shard, or more
 
 
 def sort_key(group: bytes | None, prefix: bytes | None) -> str:
@@ -28,7 +28,7 @@ def sort_key(group: bytes | None, prefix: bytes | None) -> str:
 
 
 def row_group_ends(groups: Sequence[str]) -> list[int]:
-    """Where row groups end: between groups of records, after 64 rows or more, at most 512.
+    """Where row groups end: between groups of records, after 32 rows or more, at most 512.
 
     A shard that ends with a row group then splits no group that could be kept whole.
 

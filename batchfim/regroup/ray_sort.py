@@ -63,7 +63,7 @@ def sort_files(job: SortJob, *, progress: bool) -> int:
         InputError, StorageError: rows cannot be read, or not be written.
         JobFailed: Ray could not do it.
     """
-    logging.getLogger("ray.data").setLevel(logging.WARNING)
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
     DataContext.get_current().enable_progress_bars = progress
     groups = [group for file in job.files for group in _row_groups(file)]
     num_bytes = sum(file.num_rows * file.row_bytes for file in job.files)
