@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -133,10 +134,8 @@ def _result(battle: Battle, engine: str, seed: int) -> dict[str, Any]:
 
 
 def _verify(ground: Ground) -> int:
-    from os import environ
-
     command = [sys.executable, "-m", "batchfim", "verify", ground.output]
-    done = subprocess.run(command, env=environ | ground.environment, check=False)
+    done = subprocess.run(command, env=os.environ | ground.environment, check=False)
     return done.returncode
 
 
