@@ -14,6 +14,7 @@ from batchfim.config import JobConfig
 from batchfim.config_file import load_config
 from batchfim.errors import BatchfimError, EngineStartError, JobHeld, UserError
 from batchfim.prepare.cli import prepare_app
+from batchfim.terminal import log_printable, printable
 
 app = typer.Typer(
     help="Complete the middle of code, in bulk.",
@@ -27,6 +28,8 @@ JobFile = Annotated[Path | None, typer.Argument(metavar="[JOB.yaml]", help="Job 
 Sets = Annotated[
     list[str], typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Override one setting.")
 ]
+OutputPath = Annotated[str, typer.Argument(metavar="OUTPUT", help="The job's output folder.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @app.command()
@@ -54,6 +57,42 @@ def run(
     result = run_job(config)
     typer.echo(summary_text(result.summary, config.output.path, idle=result.idle))
     raise typer.Exit(result.exit_code)
+
+
+@app.command()
+def status(output: OutputPath, as_json: AsJson = False) -> None:
+    """Tell how a job stands, also while it runs: `batchfim status out/`."""
+    from batchfim.accounts.status_text import status_text
+    from batchfim.api import job_status
+
+    found = job_status(output)
+    typer.echo(json.dumps(found, indent=1) if as_json else status_text(found))
+
+
+@app.command()
+def retry(
+    output: OutputPath,
+    ray_address: Annotated[str | None, typer.Option(help="Ray cluster; unset: local.")] = None,
+    sets: Sets = [],  # noqa: B006
+) -> None:
+    """Work a job's failed rows again, each in its place: `batchfim retry out/`."""
+    from batchfim.api import retry_job
+    from batchfim.driver.summary_text import summary_text
+
+    result = retry_job(output, {"resources.ray_address": ray_address}, sets)
+    typer.echo(summary_text(result.summary, output, idle=result.idle))
+    raise typer.Exit(result.exit_code)
+
+
+@app.command()
+def verify(output: OutputPath, as_json: AsJson = False) -> None:
+    """Check every part of a job against its ledger, and change nothing: `batchfim verify out/`."""
+    from batchfim.accounts.verify import verify_text
+    from batchfim.api import verify_job
+
+    found = verify_job(output)
+    typer.echo(json.dumps(found, indent=1) if as_json else verify_text(found))
+    raise typer.Exit(1 if found["problems"] else 0)
 
 
 @app.command()
@@ -133,6 +172,7 @@ def demo(
 
 def main() -> None:
     """Entry point: errors meant for a person become one line and an exit code."""
+    log_printable()
     try:
         app()
     except JobHeld as error:
@@ -144,7 +184,7 @@ def main() -> None:
 
 
 def _exit(error: BatchfimError, code: int) -> None:
-    print(f"error: {error}", file=sys.stderr)
+    print(f"error: {printable(str(error))}", file=sys.stderr)
     sys.exit(code)
 
 

@@ -17,6 +17,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    JsonValue,
     model_validator,
 )
 
@@ -24,6 +25,7 @@ from batchfim.formats.format import Format
 from batchfim.formats.stopping import StopRule
 from batchfim.formats.trimming import TrimRule
 from batchfim.records import is_unicode
+from batchfim.regroup.keys import NONE
 
 # Engine arguments that change how fast records are computed, not which record is computed.
 SPEED_ONLY_ENGINE_ARGS = frozenset(
@@ -55,14 +57,18 @@ OWNED_ENGINE_ARGS = {
     "tokenizer": "use model.path",
     "trust_remote_code": "use model.trust_remote_code",
 }
+HIDDEN = "(hidden)"  # in the place of a secret
 _SECRET = re.compile("token$|secret|password|key$", re.IGNORECASE)
 _USERINFO = re.compile("://[^/@]*:[^/@]*@")  # `abfss://container@account` holds none
+_SIGNED = re.compile(
+    r"://.*[?&][^=&]*(sig|signature|token|secret|password|credential|key)=", re.IGNORECASE
+)
 
 
 def _no_credentials(path: str) -> str:
-    if not is_unicode(path):
-        raise ValueError("not a UTF-8 name")
-    if _USERINFO.search(path):
+    if not is_unicode(path) or "\0" in path:
+        raise ValueError("not a UTF-8 name without NUL")
+    if _USERINFO.search(path) or _SIGNED.search(path):
         raise ValueError(
             "credentials in a URL would end up in the ledger; give them by the environment"
         )
@@ -79,7 +85,7 @@ Place = Annotated[str, Field(min_length=1), AfterValidator(_no_credentials)]
 class Section(BaseModel):
     """A frozen part of the config in which an unknown key is an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Columns(Section):
@@ -152,6 +158,10 @@ class Simulated(Section):
     refuse_if_contains: str | None = Field(None, description="Refuse prompts holding this text.")
     fail_if_contains: str | None = Field(None, description="Fail prompts holding this text.")
     die_if_contains: str | None = Field(None, description="Die on prompts holding this text.")
+    hang_if_contains: str | None = Field(None, description="Never answer such a prompt, nor later.")
+    kill_if_contains: str | None = Field(
+        None, description="Kill the engine's whole process on prompts holding this text."
+    )
     fail_start: bool = Field(False, description="Never come up.")
 
 
@@ -167,7 +177,7 @@ class Engine(Section):
     max_model_len: int | None = Field(
         None, gt=0, description="Context length in tokens; unset: the model's own."
     )
-    args: dict[str, Any] = Field(
+    args: dict[str, JsonValue] = Field(
         default_factory=dict,
         description="Any other vLLM engine argument, passed through; with Transformers: dtype, "
         "attn_implementation, max_batch_tokens, max_padding.",
@@ -189,6 +199,12 @@ class Truncation(Section):
     prefix_share: float = Field(
         0.75, ge=0, le=1, description="Share of the budget kept for the prefix's end."
     )
+    align: int | None = Field(
+        None,
+        gt=0,
+        description="Cut prefixes at multiples of so many tokens, so that holes of one file go on "
+        "sharing a start, at the price of up to so many tokens of context; unset: exactly.",
+    )
 
 
 class Infill(Section):
@@ -197,7 +213,8 @@ class Infill(Section):
     order: str | None = Field(
         None,
         description="Layout; unset: the family's recommended one; `prefix_only`: left to right on "
-        "the prefix alone, a baseline for any model.",
+        "the prefix alone, a baseline for any model; `auto`: for each file's records in a shard "
+        "the one that shares more of their prompts, in families trained on several alike.",
     )
     context: Literal["layout", "as_prefix"] = Field(
         "layout",
@@ -224,6 +241,18 @@ class Infill(Section):
             if len(set(rules)) < len(rules):
                 raise ValueError(f"infill.{key} names a rule twice")
         return self
+
+
+class Planning(Section):
+    """How the input becomes shards."""
+
+    regroup: str = Field(
+        NONE,
+        min_length=1,
+        description="Sort a copy of the input first, so that records that share text meet: by "
+        "`content` (of the prefix) or by a column's name; a row's old place is in the output's "
+        "columns source_file and source_row. `none`: records are neighbours already.",
+    )
 
 
 class Sampling(Section):
@@ -255,11 +284,34 @@ class Schedule(Section):
     in_flight_records: int = Field(512, gt=0, description="Prompts in an engine at once.")
     in_flight_tokens: int = Field(1 << 20, gt=0, description="Prompt tokens in an engine at once.")
     task_attempts: int = Field(3, gt=0, description="Attempts of a shard whose work raises.")
-    worker_losses: int = Field(5, gt=0, description="Workers a shard may lose.")
+    node_losses: int = Field(
+        20, gt=0, description="Machines a shard may lose before its rows are written as failed."
+    )
+    record_attempts: int = Field(3, gt=0, description="Attempts of a record the engine failed on.")
+    rerun: bool | None = Field(
+        None,
+        description="Let idle workers work the last shards a second time; unset: on GPUs, where "
+        "that takes nothing from the first.",
+    )
     start_attempts: int = Field(
         3, gt=0, description="Starts in a row that may fail, once one was up."
     )
-    record_attempts: int = Field(3, gt=0, description="Attempts of a record the engine failed on.")
+    setbacks: int = Field(
+        8,
+        gt=0,
+        description="Workers lost and attempts failed in a row, for each worker, with no shard "
+        "completed in between, after which the job stops with the first cause.",
+    )
+    start_timeout_s: float = Field(1800, gt=0, description="For an engine to come up.")
+    stall_timeout_s: float = Field(
+        900, gt=0, description="A worker that makes no step for so long is killed and replaced."
+    )
+    no_worker_timeout_s: float = Field(
+        3600, gt=0, description="To wait for a worker where there is none, as for new machines."
+    )
+    grace_s: float = Field(
+        20, ge=0, description="After SIGTERM, to finish shards in hand before they are given back."
+    )
 
 
 class Resources(Section):
@@ -286,6 +338,7 @@ class JobConfig(Section):
     engine: Engine = Engine()
     infill: Infill = Infill()
     sampling: Sampling = Sampling()
+    planning: Planning = Planning()
     schedule: Schedule = Schedule()
     resources: Resources = Resources()
     metrics: Metrics = Metrics()
@@ -294,6 +347,12 @@ class JobConfig(Section):
     def _one_source_of_format(self) -> JobConfig:
         if self.infill.format is not None and self.model.family is not None:
             raise ValueError("give model.family or infill.format, not both")
+        return self
+
+    @model_validator(mode="after")
+    def _a_sort_that_can_be_done(self) -> JobConfig:
+        if self.planning.regroup != NONE and self.schedule.pool != "ray":
+            raise ValueError("planning.regroup sorts with Ray Data: it needs schedule.pool ray")
         return self
 
     def fingerprint_fields(self) -> dict[str, Any]:
@@ -314,13 +373,14 @@ class JobConfig(Section):
             },
             "infill": self.infill.model_dump(),
             "sampling": self.sampling.model_dump(),
+            "planning": self.planning.model_dump(),
         }
 
     def public_dump(self) -> dict[str, Any]:
         """The config as the ledger and logs may show it."""
         dump = self.model_dump(mode="json")
         dump["engine"]["args"] = {
-            name: "(hidden)" if _SECRET.search(name) else value
+            name: HIDDEN if _SECRET.search(name) else value
             for name, value in dump["engine"]["args"].items()
         }
         return dump

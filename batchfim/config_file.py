@@ -7,11 +7,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
-from batchfim.config import JobConfig
+from batchfim.config import HIDDEN, JobConfig
 from batchfim.errors import ConfigError
+from batchfim.plain_yaml import parse_yaml
 
 _FLAGS = {
     "input": " (--input)",
@@ -45,6 +45,21 @@ def load_config(
     if path and path.suffix == ".parquet":
         raise ConfigError(f"{path} is no job file; was a glob after --input left unquoted?")
     tree = _read_yaml(path) if path else {}
+    return check_config(tree, str(path) if path else "the command line", flags, sets)
+
+
+def check_config(
+    tree: dict[str, Any],
+    where: str,
+    flags: Mapping[str, Any] | None = None,
+    sets: Iterable[str] = (),
+) -> JobConfig:
+    """Lay flags and overrides over a job's settings, and check the result; as `load_config`.
+
+    Args:
+        tree: sections and their keys; changed in place.
+        where: what to call it in errors.
+    """
     for key, value in (flags or {}).items():
         if value is not None:
             _assign(tree, key, value)
@@ -56,19 +71,29 @@ def load_config(
     try:
         return JobConfig.model_validate(tree)
     except ValidationError as error:
-        where = str(path) if path else "the command line"
         raise ConfigError(_explain(error, where)) from None
+
+
+def without_hidden(stored: dict[str, Any]) -> dict[str, Any]:
+    """Settings as a ledger has them, without the keys whose values it must not know."""
+    return {
+        key: without_hidden(value) if isinstance(value, dict) else value
+        for key, value in stored.items()
+        if value != HIDDEN
+    }
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
-        tree = yaml.safe_load(path.read_text(encoding="utf8"))
+        text = path.read_text(encoding="utf8")
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such job file") from None
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise ConfigError(f"{path}: cannot be read as a job file: {error}") from None
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: not YAML: {error}") from None
+    try:
+        tree = parse_yaml(text)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from None
     if tree is None:
         return {}
     if not isinstance(tree, dict):
@@ -78,9 +103,9 @@ def _read_yaml(path: Path) -> dict[str, Any]:
 
 def _parse_value(text: str, value: str) -> Any:
     try:
-        return yaml.safe_load(value)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"--set {text!r}: the value is not YAML: {error}") from None
+        return parse_yaml(value)
+    except ConfigError as error:
+        raise ConfigError(f"--set {text!r}: the value is {error}") from None
 
 
 def _assign(tree: dict[str, Any], dotted: str, value: Any) -> None:

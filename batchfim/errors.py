@@ -7,7 +7,8 @@ BatchfimError
 │   ├── ModelError       no tokenizer, no config, sentinel missing, family refused
 │   └── OutputError      not writable, or belongs to another job
 ├── JobHeld              another run holds the job; exit code 75
-├── StorageError         a file system failed after the checks at start had passed
+├── StorageError         a file system failed, and asking again would not help
+│   └── StorageBusy      it failed for longer than it was waited for; a later run may go on
 ├── JobFailed            the job cannot go on; carries the first cause
 └── EngineError
     ├── EngineStartError the engine never came up
@@ -48,7 +49,11 @@ class JobHeld(BatchfimError):
 
 
 class StorageError(BatchfimError):
-    """A file system failed in the middle of a run."""
+    """A file system failed; nothing but this is raised for storage trouble."""
+
+
+class StorageBusy(StorageError):
+    """It failed in a way that may pass: a time-out, a reset, a server's 5xx, throttling."""
 
 
 class JobFailed(BatchfimError):

@@ -75,6 +75,7 @@ def _section(family: Family) -> str:
             "orders",
             "; ".join(f"`{o}`: `{layout_text(family.layouts[o])}`" for o in _orders(family)),
         ),
+        ("alike, for `infill.order: auto`", _codes(family.alike)),
         (
             "one context file",
             f"`{layout_text(family.context_file)}`" if family.context_file else "",

@@ -14,6 +14,7 @@ from batchfim.formats.finishing import Finisher
 from batchfim.formats.format import FORMAT_FIELDS, PREFIX_ONLY, Format
 from batchfim.formats.prefix_only import prefix_only_format
 from batchfim.formats.tokenizer import TextTokenizer, Vocabulary
+from batchfim.planning.choosing import ChoosingEncoder
 from batchfim.storage.model_files import ModelFiles, find_model
 
 
@@ -23,7 +24,7 @@ class Infiller:
 
     files: ModelFiles
     tokenizer: TextTokenizer
-    encoder: Encoder
+    encoder: Encoder | ChoosingEncoder
     finisher: Finisher
     max_model_len: int | None
     warnings: tuple[str, ...] = ()
@@ -73,15 +74,20 @@ def open_infiller(config: JobConfig, *, weights: bool) -> Infiller:
     tokenizer = open_tokenizer(files, form)
     max_model_len = config.engine.max_model_len or context_tokens(files, form)
     truncation: Truncation = config.infill.truncation
-    encoder = Encoder(
-        form,
-        config.infill.order,
-        tokenizer,
-        max_prompt_tokens=max_model_len and max_model_len - _tokens_beside(files, form, config),
-        truncate=truncation.enabled,
-        prefix_share=truncation.prefix_share,
-        masks=config.infill.masks,
-    )
+    encoders = [
+        Encoder(
+            form,
+            order,
+            tokenizer,
+            max_prompt_tokens=max_model_len and max_model_len - _tokens_beside(files, form, config),
+            truncate=truncation.enabled,
+            prefix_share=truncation.prefix_share,
+            align=truncation.align or 1,
+            masks=config.infill.masks,
+        )
+        for order in form.orders(config.infill.order)
+    ]
+    encoder = encoders[0] if len(encoders) == 1 else ChoosingEncoder(encoders)
     stop = tuple(dict.fromkeys((*config.infill.stop, *form.stop_rules)))
     finisher = Finisher(tokenizer, encoder.stop_token_ids, stop=stop, trim=config.infill.trim)
     return Infiller(files, tokenizer, encoder, finisher, max_model_len, warnings)
@@ -118,12 +124,20 @@ def _with_context(form: Format, config: JobConfig) -> Format:
     Raises:
         ConfigError: a column the order needs is not set, or one it has no place for is.
     """
-    columns, order = config.input.columns, config.infill.order or form.order
+    orders = form.orders(config.infill.order)
     if config.infill.context == "as_prefix":
-        if columns.context is None:
+        if config.input.columns.context is None:
             raise ConfigError("infill.context as_prefix: set input.columns.context")
-        return form.with_context_as_prefix(order)
-    needed = form.fields(order)
+        for order in orders:
+            form = form.with_context_as_prefix(order)
+        return form
+    for order in orders:
+        _check_fields(form, order, config)
+    return form
+
+
+def _check_fields(form: Format, order: str, config: JobConfig) -> None:
+    columns, needed = config.input.columns, form.fields(order)
     missing = [f"input.columns.{name}" for name in sorted(needed) if name not in columns.names]
     if missing and config.infill.order:
         raise ConfigError(f"infill.order {order!r} needs {', '.join(missing)}")
@@ -134,7 +148,6 @@ def _with_context(form: Format, config: JobConfig) -> Format:
             f"input.columns.context is set, but order {order!r} of family {form.family} has no "
             f"place for it; {way_out}set infill.context to as_prefix"
         )
-    return form
 
 
 def open_tokenizer(files: ModelFiles, form: Format) -> TextTokenizer:

@@ -33,6 +33,7 @@ OUTPUT_FIELDS: tuple[pa.Field, ...] = (
     pa.field("sample", pa.int32(), nullable=False),
     pa.field("family", pa.string(), nullable=False),
     pa.field("order", pa.string(), nullable=False),
+    pa.field("copied", pa.bool_(), nullable=False),
     pa.field("prompt_tokens", pa.int32(), nullable=False),
     pa.field("cached_tokens", pa.int32(), nullable=False),
     pa.field("completion_tokens", pa.int32(), nullable=False),
@@ -55,6 +56,12 @@ OUTPUT_COLUMNS = tuple(field.name for field in OUTPUT_FIELDS)
 class Completion:
     """One output row's added columns; the defaults are those of a row without a generation.
 
+    `order`: the layout of the prompt; of a row without one, what the job asked for.
+
+    `copied`: the middle is that of a row with the same prompt, and the engine computed nothing for
+    this one; its whole prompt counts as cached, its middle's tokens as its own, its durations are
+    null.
+
     Token counts are per sample: `prompt_tokens - cached_tokens` is what the engine computed for
     it; `kept_tokens` is how many of the generated `completion_tokens` the middle needs after stop
     and trim. What `stop_rule`, `trim_rule` and `degenerate` say: `formats.finishing.Middle`.
@@ -73,6 +80,8 @@ class Completion:
     stop_rule: str | None = None
     trim_rule: str | None = None
     degenerate: str | None = None
+    order: str = ""
+    copied: bool = False
     prompt_tokens: int = 0
     cached_tokens: int = 0
     completion_tokens: int = 0

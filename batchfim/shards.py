@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,6 +15,8 @@ class InputFile:
     content: str  # identity of what is in the file, wherever it lies
     num_rows: int
     row_bytes: float  # uncompressed, on average
+    # First row of each row group; there may be many.
+    group_starts: Sequence[int] = field(default=(), compare=False)
 
     @property
     def id(self) -> str:

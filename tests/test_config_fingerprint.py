@@ -62,6 +62,7 @@ def test_speed_and_place_are_not_the_job(change: str) -> None:
         "infill.order=spm_v2",
         "infill.truncation.enabled=false",
         "infill.truncation.prefix_share=0.5",
+        "infill.truncation.align=256",
         "infill.stop=[eot,line]",
         "infill.trim=[syntax]",
         "input.columns.language=lang",

@@ -6,141 +6,205 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from itertools import count
 
 from batchfim.config import Schedule
+from batchfim.driver.committer import Commits, Committer
 from batchfim.driver.progress import Progress
 from batchfim.driver.queue import ShardQueue
-from batchfim.errors import BatchfimError, JobFailed
+from batchfim.driver.staff import Staff
+from batchfim.errors import BatchfimError, JobFailed, StorageError
 from batchfim.metrics.report import Counts, ShardReport
-from batchfim.metrics.summary import EngineStart, RunClock
-from batchfim.storage.ledger import Ledger
-from batchfim.workers.pool import Event, Pool, ShardEnded, WorkerGone, WorkerReady
+from batchfim.metrics.summary import RunClock
+from batchfim.planning.cutting import halve
+from batchfim.shards import Shard
+from batchfim.workers.pool import (
+    Blame,
+    Event,
+    Pool,
+    ShardEnded,
+    ShardFailure,
+    WorkerGone,
+    WorkerReady,
+)
 
 _log = logging.getLogger(__name__)
 _WAIT_S = 0.5
+_LOOK_S = 10.0
 
 
 @dataclass
 class Driver:
-    """One run: `run` returns when every shard is committed or given up, or a stop is asked for."""
+    """One run: `run` returns when every shard is committed or given up, or a stop is asked for.
+
+    `stop_grace_s` tells how long shards in hand may still take, or None while the run goes on.
+    """
 
     run_id: str
     pool: Pool
     queue: ShardQueue
-    ledger: Ledger
+    ledger: Commits
+    fingerprint: str
     schedule: Schedule
     progress: Progress
-    should_stop: Callable[[], bool]
+    stop_grace_s: Callable[[], float | None]
     may_commit: Callable[[], bool]
-    _starting: set[str] = field(default_factory=set)
-    _ready: set[str] = field(default_factory=set)
-    _engines: list[EngineStart] = field(default_factory=list)
-    _start_failures: int = 0
-    _first_error: BatchfimError | None = None
-    _workers_lost: int = 0
+    clock: Callable[[], float] = time.monotonic
+    _hungry: dict[str, None] = field(default_factory=dict)  # workers with room, in order
+    _looked_s: float = 0.0
+    _setbacks: int = 0
+    _first_cause: BatchfimError | None = None
+    _shards: int = 0
     _records: int = 0
-    _committed: list[Counts] = field(default_factory=list)
-    _names: count[int] = field(default_factory=count)
+    _counts: Counts = field(default_factory=Counts)
 
     def run(self) -> RunClock:
         """Work the queue.
 
         Raises:
             BatchfimError: no worker came up; what the first one said.
-            JobFailed: every worker was lost, and none can be had any more.
+            StorageError: a part could not be committed.
+            JobFailed: every worker was lost and none can be had any more, or nothing succeeds.
         """
-        started_s = time.monotonic()
-        first_ready_s = None
+        self._staff = Staff(self.pool, self.schedule, self.clock)
+        self._committer = Committer(self.ledger, self.run_id)
+        started_s = self.clock()
         num_workers = min(self.schedule.workers, self.queue.num_waiting)
         for _ in range(num_workers):
-            self._add_worker()
-        while not self.queue.finished and not self.should_stop():
-            self._hand_out()
-            for event in self.pool.wait(_WAIT_S):
-                self._handle(event)
-            if self._ready and first_ready_s is None:
-                first_ready_s = time.monotonic()
-            self.progress.update(self.queue.num_leased, len(self._ready))
-        for worker in self._ready:
+            self._staff.hire()
+        try:
+            self._loop()
+        finally:
+            self._account(self._committer.close())
+            self.progress.update(self._counts, self.queue.num_leased, len(self._staff.ready))
+        for worker in self._staff.ready:
             self.queue.give_back(worker)
-        ready_s = first_ready_s or time.monotonic()
+        ended_s = self.clock()
+        ready_s = ended_s if self._staff.first_ready_s is None else self._staff.first_ready_s
         return RunClock(
             engine_start_s=ready_s - started_s,
-            run_s=time.monotonic() - ready_s,
-            shards=len(self._committed),
+            run_s=ended_s - ready_s,
+            shards=self._shards,
             records=self._records,
-            counts=Counts.sum(self._committed),
+            counts=self._counts,
             workers=num_workers,
-            workers_lost=self._workers_lost,
-            engines=tuple(self._engines),
+            workers_lost=self._staff.num_lost,
+            engines=tuple(self._staff.engines),
         )
+
+    def _loop(self) -> None:
+        stop_s: float | None = None
+        while not self.queue.finished:
+            grace_s = self.stop_grace_s()
+            if grace_s is None:
+                self._hand_out()
+            else:
+                stop_s = self.clock() if stop_s is None else stop_s
+                if not self.queue.num_leased or self.clock() - stop_s >= grace_s:
+                    return
+            for event in self.pool.wait(_WAIT_S):
+                self._handle(event)
+            self._account(self._committer.committed())
+            self._replace_stalled()
+            self.progress.update(self._counts, self.queue.num_leased, len(self._staff.ready))
 
     def _hand_out(self) -> None:
-        """Fill every worker's hands, one shard each in turn."""
-        for _ in range(self.schedule.shards_in_hand):
-            for worker in sorted(self._ready, key=self.queue.num_held):
-                if self.queue.num_held(worker) < self.schedule.shards_in_hand:
-                    lease = self.queue.lease(worker)
-                    if lease is not None:
-                        self.pool.submit(worker, lease)
+        """Fill the hands of those that have room, one shard each in turn."""
+        hands = self.schedule.shards_in_hand
+        for _ in range(hands):
+            for worker in sorted(self._hungry, key=self.queue.num_held):
+                held = self.queue.num_held(worker)
+                lease = self.queue.lease(worker) if held < hands else None
+                if lease is not None:
+                    self.pool.submit(worker, lease)
+                elif held == 0:
+                    return  # there is nothing for the others either
+                if held + 1 >= hands:
+                    self._hungry.pop(worker, None)
 
     def _handle(self, event: Event) -> None:
-        if event.worker not in self._starting | self._ready:
+        if event.worker not in self._staff:
             return  # an echo of a worker that was replaced
         if isinstance(event, WorkerReady):
-            self._welcome(event)
+            self._staff.welcome(event)
+            self._hungry[event.worker] = None
         elif isinstance(event, WorkerGone):
-            self._replace(event.worker, event.error)
+            self._replace(event.worker, event.error, node_lost=event.node_lost)
         elif isinstance(event.outcome, ShardReport):
-            self._commit(event, event.outcome)
-        elif event.outcome.worker_lost:
-            self._replace(event.worker, JobFailed(event.outcome.cause))
+            self._hungry[event.worker] = None
+            self._complete(event, event.outcome)
         else:
-            _log.warning("shard %s: %s", event.lease.shard.id, event.outcome.cause)
-            self.queue.fail(event.worker, event.lease, event.outcome.cause)
+            self._hungry[event.worker] = None
+            self._fail(event, event.outcome)
 
-    def _welcome(self, event: WorkerReady) -> None:
-        self._starting.discard(event.worker)
-        self._ready.add(event.worker)
-        self._start_failures = 0
-        engine = event.engine
-        start = EngineStart(
-            worker=event.worker,
-            name=engine.name,
-            version=engine.version,
-            device=engine.device,
-            start_s=event.start_s,
-        )
-        self._engines.append(start)
+    def _complete(self, event: ShardEnded, report: ShardReport) -> None:
+        if not self.may_commit() or not self.queue.complete(event.worker, event.lease):
+            return
+        self._committer.submit(report)
+        counts = (report.retried or report).counts
+        if event.lease.verdict is None and counts.failed < counts.rows:
+            self._setbacks = 0
+        elif event.lease.verdict is None:
+            error = next(iter(report.errors), "no row of the shard succeeded")
+            self._note(JobFailed(f"shard {event.lease.shard.id}: {error}"))
 
-    def _commit(self, event: ShardEnded, report: ShardReport) -> None:
-        if self.may_commit() and self.queue.complete(event.worker, event.lease):
-            self.ledger.commit(self.run_id, report)
-            self._committed.append(report.counts)
-            self._records += report.records
-            self.progress.add(report.counts)
+    def _account(self, reports: list[ShardReport]) -> None:
+        for report in reports:
+            worked = report.retried or report
+            self._shards += 1
+            self._counts = Counts.sum((self._counts, worked.counts))
+            self._records += worked.records
 
-    def _replace(self, worker: str, error: BatchfimError) -> None:
-        """Start another worker, unless none has ever come up, or none does any more."""
-        _log.warning("%s: %s", worker, error)
-        self._first_error = self._first_error or error
-        if worker in self._ready:
-            self._workers_lost += 1
+    def _fail(self, event: ShardEnded, failure: ShardFailure) -> None:
+        shard, cause = event.lease.shard, failure.cause
+        if failure.blame is Blame.ENGINE:
+            self._replace(event.worker, JobFailed(cause))
+            return
+        _log.warning("shard %s: %s", shard.id, cause)
+        if failure.blame is Blame.STORAGE:
+            self.queue.put_back(event.worker, event.lease)
+            self._note(StorageError(cause))
         else:
-            self._start_failures += 1
-        self._ready.discard(worker)
-        self._starting.discard(worker)
-        self.queue.lost(worker, str(error))
-        self.pool.remove_worker(worker)
-        if self._engines and self._start_failures < self.schedule.start_attempts:
-            self._add_worker()
-        elif not self._ready and not self._starting:
-            raise (
-                JobFailed(f"all workers are lost: {error}") if self._engines else self._first_error
+            self.queue.fail(event.worker, event.lease, cause)
+            if failure.blame is Blame.TASK:
+                self._note(JobFailed(f"shard {shard.id}: {cause}"))
+
+    def _replace(self, worker: str, error: BatchfimError, *, node_lost: bool = False) -> None:
+        """Let a worker go, look at what it held, and start another."""
+        _log.warning("%s%s: %s", worker, " with its node" if node_lost else "", error)
+        if node_lost:
+            self.queue.node_lost(worker, str(error))
+        else:
+            for shard in self.queue.engine_lost(worker, str(error)):
+                self._cut(worker, shard)
+        was_ready = worker in self._staff.ready
+        self._hungry.pop(worker, None)
+        self._staff.replace(worker, error)
+        if was_ready and not node_lost:
+            self._note(error)
+
+    def _cut(self, worker: str, shard: Shard) -> None:
+        halves = halve(shard, self.fingerprint)
+        _log.warning("%s died again on shard %s, which is cut in two", worker, shard.id)
+        self.ledger.split(shard, halves)
+        self.queue.cut(shard, halves)
+
+    def _replace_stalled(self) -> None:
+        now_s = self.clock()
+        if now_s - self._looked_s < min(_LOOK_S, self.schedule.stall_timeout_s / 4):
+            return
+        self._looked_s = now_s
+        busy = {worker for worker in self._staff.ready if self.queue.num_held(worker)}
+        for worker, stood_s in self._staff.stalled(busy, now_s).items():
+            self._replace(worker, JobFailed(f"the worker made no step for {stood_s:.0f} s"))
+
+    def _note(self, error: BatchfimError) -> None:
+        """Something went wrong; when nothing but that happens any more, the job stops."""
+        if self._setbacks == 0:
+            self._first_cause = error
+        self._setbacks += 1
+        if self._setbacks >= self.schedule.setbacks * self.schedule.workers:
+            kind = StorageError if isinstance(self._first_cause, StorageError) else JobFailed
+            raise kind(
+                f"stopped after {self._setbacks} failures with nothing completed in between, the "
+                f"first: {self._first_cause}; what is finished stays finished, run again to go on"
             )
-
-    def _add_worker(self) -> None:
-        name = f"worker-{next(self._names)}"
-        self._starting.add(name)
-        self.pool.add_worker(name)

@@ -14,6 +14,7 @@ from batchfim.config import Metrics
 from batchfim.metrics.report import Counts
 
 Mode = Literal["live", "lines", "none"]
+_LOOK_S = 0.2
 
 
 def progress_mode(metrics: Metrics) -> Mode:
@@ -33,6 +34,7 @@ class Progress:
         self._counts = Counts()
         self._started_s: float | None = None
         self._shown_s = time.monotonic()
+        self._looked_s = 0.0
         self._console = Console(stderr=True)
         self._live = RichProgress(
             TextColumn("[bold]{task.description}"),
@@ -54,18 +56,24 @@ class Progress:
         self._live.stop()
         self._say(self._line())
 
-    def add(self, counts: Counts) -> None:
-        """A part was committed."""
-        self._counts = Counts.sum([self._counts, counts])
+    def update(self, counts: Counts, num_leased: int, num_ready: int) -> None:
+        """Show the state of things; called once a turn of the driver's loop.
 
-    def update(self, num_leased: int, num_ready: int) -> None:
-        """Show the state of things; called once a turn of the driver's loop."""
+        Args:
+            counts: of what this run has committed.
+            num_leased: shards in workers' hands.
+            num_ready: workers whose engine is up.
+        """
         now_s = time.monotonic()
+        self._counts = counts
+        if now_s - self._looked_s < _LOOK_S:
+            return
+        self._looked_s = now_s
         if num_ready and self._started_s is None:
             self._started_s = self._shown_s = now_s
             self._live.reset(self._task, description="filling")
             self._say("the first engine is ready")
-        self._live.update(self._task, completed=self._counts.rows, rates=self._rates())
+        self._live.update(self._task, completed=self._counts.done, rates=self._rates())
         if now_s - self._shown_s >= self._interval_s:
             self._shown_s = now_s
             self._say(f"{self._line()}, {num_ready} workers, {num_leased} shards in hand")
@@ -75,7 +83,7 @@ class Progress:
             self._console.print(line, highlight=False, soft_wrap=True)
 
     def _line(self) -> str:
-        rows = f"{self._counts.rows}/{self._total_rows} rows"
+        rows = f"{self._counts.done}/{self._total_rows} rows"
         problems = f"{self._counts.failed} failed, {self._counts.rejected} rejected"
         return ", ".join(filter(None, (rows, problems, self._rates(), self._eta())))
 

@@ -4,35 +4,61 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from batchfim.shards import Lease, Shard
 
+_SOLO_LOSSES = 2  # a record is condemned when it was alone with so many engines that died
 
-@dataclass(eq=False)
+
+@dataclass(eq=False, slots=True)
 class _State:
     shard: Shard
     attempts: int = 0
     task_failures: int = 0
-    worker_losses: int = 0
+    nodes_lost: int = 0
+    engines_lost: int = 0
+    engines_lost_alone: int = 0
     verdict: str | None = None
-    holder: str | None = None
+    holders: dict[str, Lease] = field(default_factory=dict)  # by worker
 
 
 class ShardQueue:
-    """Leases, attempts and two budgets, so that lost machines do not use up a shard's own tries.
+    """Leases, attempts and budgets, so that lost machines do not use up a shard's own tries.
 
-    A report counts only if it is of the current attempt of the worker that holds the lease:
-    anything late or repeated is recognised by that and ignored.
+    A report counts only if it is of an attempt that its worker still holds: anything late or
+    repeated is recognised by that and ignored.
+
+    A shard that lost an engine is a suspect: it waits behind all others and is worked alone, so
+    that it takes none of them down with it. If an engine dies again, the shard is to be cut in
+    two, until the record is alone that kills engines.
+
+    Without `cuts`, the whole shard is condemned instead.
+
+    With `rerun`, when nothing waits any more, idle workers work leased shards a second time, those
+    first that have others before them in their worker's hands, then those leased longest ago. The
+    first report counts.
     """
 
-    def __init__(self, shards: Iterable[Shard], task_attempts: int, worker_losses: int) -> None:
+    def __init__(
+        self,
+        shards: Iterable[Shard],
+        task_attempts: int,
+        node_losses: int,
+        *,
+        rerun: bool = False,
+        cuts: bool = True,
+    ) -> None:
         self._states = {shard.id: _State(shard) for shard in shards}
         self._waiting = deque(self._states.values())
+        self._suspects: deque[_State] = deque()
         self._held: dict[str, dict[str, _State]] = {}
+        self._leased: dict[str, _State] = {}  # in the order of their first holder's lease
         self.abandoned: dict[str, str] = {}
         self._task_attempts = task_attempts
-        self._worker_losses = worker_losses
+        self._node_losses = node_losses
+        self._rerun = rerun
+        self._cuts = cuts
 
     @property
     def finished(self) -> bool:
@@ -46,11 +72,11 @@ class ShardQueue:
 
     @property
     def num_waiting(self) -> int:
-        return len(self._waiting)
+        return len(self._waiting) + len(self._suspects)
 
     @property
     def num_leased(self) -> int:
-        return len(self._states) - len(self._waiting)
+        return len(self._leased)
 
     def num_held(self, worker: str) -> int:
         """Leases a worker has in hand."""
@@ -58,19 +84,34 @@ class ShardQueue:
 
     def lease(self, worker: str) -> Lease | None:
         """The next shard for a worker, in plan order, or None where none fits."""
-        state = self._next(self._held.get(worker, {}))
-        if state is None:
+        held = self._held.setdefault(worker, {})
+        if any(state.engines_lost for state in held.values()):
             return None
-        self._waiting.remove(state)
+        if self._waiting:
+            state = self._waiting.popleft()
+        elif held:
+            return None
+        elif self._suspects:
+            state = self._suspects.popleft()
+        elif self._rerun and (late := self._late()) is not None:
+            state = late
+        else:
+            return None
         state.attempts += 1
-        state.holder = worker
-        self._held.setdefault(worker, {})[state.shard.id] = state
-        return Lease(state.shard, state.attempts, state.verdict)
+        lease = Lease(state.shard, state.attempts, state.verdict)
+        state.holders[worker] = lease
+        held[state.shard.id] = state
+        self._leased.setdefault(state.shard.id, state)
+        return lease
 
     def complete(self, worker: str, lease: Lease) -> bool:
         """Whether this report is the one that counts; the shard is done with it."""
-        if self._release(worker, lease) is None:
+        state = self._release(worker, lease)
+        if state is None:
             return False
+        for other in state.holders:
+            del self._held[other][lease.shard.id]
+        self._leased.pop(lease.shard.id, None)
         del self._states[lease.shard.id]
         return True
 
@@ -79,48 +120,108 @@ class ShardQueue:
         state = self._release(worker, lease)
         if state is None:
             return
-        if state.verdict is not None:  # not even its failure could be written
-            del self._states[lease.shard.id]
-            self.abandoned[lease.shard.id] = cause
+        if lease.verdict is not None:  # not even its failure could be written
+            self._abandon(state, cause)
             return
         state.task_failures += 1
         if state.task_failures >= self._task_attempts:
             state.verdict = f"{state.task_failures} attempts failed, the last with: {cause}"
-        self._waiting.append(state)
+        self._wait(state, first=False)
 
-    def lost(self, worker: str, cause: str) -> None:
-        """A worker is gone; its shards wait again, before the others, or are given up."""
-        for state in reversed(self._held.pop(worker, {}).values()):
-            state.holder = None
-            if state.verdict is not None:  # reading it is enough to lose a worker
-                del self._states[state.shard.id]
-                self.abandoned[state.shard.id] = cause
+    def put_back(self, worker: str, lease: Lease) -> None:
+        """The attempt could not be made, through no fault of the shard; no budget is touched."""
+        state = self._release(worker, lease)
+        if state is not None:
+            self._wait(state, first=False)
+
+    def node_lost(self, worker: str, cause: str) -> None:
+        """A worker is gone with its machine; its shards come first again, or are given up."""
+        for state, _ in self._take_all(worker):
+            state.nodes_lost += 1
+            if state.nodes_lost > self._node_losses and state.verdict is None:
+                state.verdict = f"{state.nodes_lost} nodes were lost, the last with: {cause}"
+            self._wait(state, first=True)
+
+    def engine_lost(self, worker: str, cause: str) -> list[Shard]:
+        """A worker is gone, perhaps because of what it held; its shards are suspects now.
+
+        Returns:
+            the shard to be cut in two with `cut`, where one is found to kill engines.
+        """
+        taken = self._take_all(worker)
+        guilty = []
+        for state, lease in taken:
+            if lease.verdict is not None:  # no engine was asked: reading it is enough
+                self._abandon(state, cause)
                 continue
-            state.worker_losses += 1
-            if state.worker_losses > self._worker_losses:
-                state.verdict = f"{state.worker_losses} workers were lost, the last with: {cause}"
-            self._waiting.appendleft(state)
+            if self._blame(state, cause, alone=len(taken) == 1) and not state.holders:
+                guilty.append(state.shard)
+            self._wait(state, first=True)
+        return guilty
+
+    def cut(self, shard: Shard, halves: Iterable[Shard]) -> None:
+        """Two shards take the place of a suspect that waits; both are suspects."""
+        parent = self._states.pop(shard.id)
+        self._suspects.remove(parent)
+        for half in halves:
+            state = _State(half, engines_lost=parent.engines_lost)
+            self._states[half.id] = state
+            self._suspects.append(state)
 
     def give_back(self, worker: str) -> None:
         """A worker returns its leases unworked; no budget is touched."""
-        for state in reversed(self._held.pop(worker, {}).values()):
-            state.holder = None
+        for state, _ in self._take_all(worker):
+            self._wait(state, first=True)
+
+    def _late(self) -> _State | None:
+        """The leased shard that another worker had better work too."""
+        alone = [s for s in self._leased.values() if len(s.holders) == 1 and not s.engines_lost]
+        queued = [state for state in alone if self._is_queued(state)]
+        return next(iter(queued or alone), None)
+
+    def _is_queued(self, state: _State) -> bool:
+        """Whether its holder has another shard in hand that it got before."""
+        (worker,) = state.holders
+        return next(iter(self._held[worker].values())) is not state
+
+    def _blame(self, state: _State, cause: str, *, alone: bool) -> bool:
+        """Note that an engine died on a shard; whether it is to be cut in two."""
+        state.engines_lost += 1
+        state.engines_lost_alone += alone
+        if self._cuts and state.shard.num_rows > 1:
+            return alone and state.engines_lost > 1
+        if state.engines_lost_alone >= _SOLO_LOSSES:
+            what = "this record" if state.shard.num_rows == 1 else "one of these records"
+            state.verdict = f"engine died on {what}: {cause}"
+        return False
+
+    def _wait(self, state: _State, *, first: bool) -> None:
+        if state.holders:  # another worker has it too
+            return
+        self._leased.pop(state.shard.id, None)
+        if state.engines_lost:
+            self._suspects.append(state)
+        elif first:
             self._waiting.appendleft(state)
+        else:
+            self._waiting.append(state)
 
-    def _next(self, held: dict[str, _State]) -> _State | None:
-        """The first shard that may join those held.
+    def _abandon(self, state: _State, cause: str) -> None:
+        for other in state.holders:
+            del self._held[other][state.shard.id]
+        self._leased.pop(state.shard.id, None)
+        del self._states[state.shard.id]
+        self.abandoned[state.shard.id] = cause
 
-        One that lost a worker is worked alone, so that it takes no others down with it.
-        """
-        if any(state.worker_losses for state in held.values()):
-            return None
-        fitting = (state for state in self._waiting if not (held and state.worker_losses))
-        return next(fitting, None)
+    def _take_all(self, worker: str) -> list[tuple[_State, Lease]]:
+        """What a worker held, the last leased first."""
+        states = reversed(self._held.pop(worker, {}).values())
+        return [(state, state.holders.pop(worker)) for state in states]
 
     def _release(self, worker: str, lease: Lease) -> _State | None:
         state = self._states.get(lease.shard.id)
-        if state is None or state.holder != worker or state.attempts != lease.attempt:
+        if state is None or state.holders.get(worker) != lease:
             return None
-        state.holder = None
+        del state.holders[worker]
         del self._held[worker][lease.shard.id]
         return state

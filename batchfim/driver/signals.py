@@ -16,6 +16,33 @@ class StopSignal:
 
     number: int | None = None
 
+    def grace_s(self, after_sigterm_s: float) -> float | None:
+        """How long shards in hand may still take; None while nobody asked to stop.
+
+        Who presses Ctrl-C waits; what sends SIGTERM said beforehand how long it waits.
+        """
+        if self.number is None:
+            return None
+        return after_sigterm_s if self.number == signal.SIGTERM else 0.0
+
+
+@contextmanager
+def exit_signals() -> Iterator[None]:
+    """Leave at once on SIGINT and SIGTERM, for work that is done again from its start."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def leave(number: int, _frame: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    before = {number: signal.signal(number, leave) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
 
 @contextmanager
 def stop_signals() -> Iterator[StopSignal]:

@@ -12,6 +12,7 @@ from batchfim.errors import ConfigError, ModelError
 from batchfim.formats.encoder import Encoder
 from batchfim.formats.format import Format
 from batchfim.infiller import Infiller
+from batchfim.planning.choosing import ChoosingEncoder
 
 
 def resolve_engine(config: JobConfig, form: Format) -> JobConfig:
@@ -70,7 +71,7 @@ def build_engine(config: JobConfig, infiller: Infiller) -> Engine:
     )
 
 
-def _task(encoder: Encoder) -> Task:
+def _task(encoder: Encoder | ChoosingEncoder) -> Task:
     form, mask_id = encoder.form, _mask_id(encoder)
     if form.task == "masked" and mask_id is None:
         raise ModelError(
@@ -80,7 +81,7 @@ def _task(encoder: Encoder) -> Task:
     return Task(form.task, encoder.stop_token_ids, mask_id)
 
 
-def _mask_id(encoder: Encoder) -> int | None:
+def _mask_id(encoder: Encoder | ChoosingEncoder) -> int | None:
     """The token that alone, perhaps repeated, stands where the middle belongs."""
     pieces = encoder.pieces("prefix", "suffix")
     kinds = [piece.kind for piece in pieces]

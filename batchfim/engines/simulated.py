@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
+import signal
 import time
 from collections.abc import Callable, Sequence
 
@@ -29,6 +31,7 @@ class SimulatedEngine:
         self._decode = decode
         self._slots = asyncio.Semaphore(config.max_num_seqs)
         self._dead = False
+        self._hangs = False
 
     async def start(self) -> EngineInfo:
         """Wait the modelled start."""
@@ -48,7 +51,7 @@ class SimulatedEngine:
         submitted_s = time.monotonic()
         async with self._slots:
             scheduled_s = time.monotonic()
-            self._fail_on_demand(request)
+            await self._fail_on_demand(request)
             middle, stopped = take(self._middle(request, index), request.stop_check())
             await asyncio.sleep(len(request.token_ids) / self._config.prefill_tokens_per_s)
             first_s = time.monotonic()
@@ -79,15 +82,24 @@ class SimulatedEngine:
     def _finish_reason(self, middle: list[int]) -> str:
         return "stop" if middle[-1] == self._stop else "length"
 
-    def _fail_on_demand(self, request: Request) -> None:
+    async def _fail_on_demand(self, request: Request) -> None:
         if self._dead:
             raise EngineDead("the simulated engine is dead")
         config = self._config
         text = self._decode(request.token_ids)
-        if config.die_if_contains and config.die_if_contains in text:
+
+        def asked(mark: str | None) -> bool:
+            return mark is not None and mark in text
+
+        if asked(config.die_if_contains):
             self._dead = True
             raise EngineDead("the simulated engine died on demand")
-        if config.refuse_if_contains and config.refuse_if_contains in text:
+        if asked(config.kill_if_contains):
+            os.kill(os.getpid(), signal.SIGKILL)
+        self._hangs = self._hangs or asked(config.hang_if_contains)
+        if self._hangs:
+            await asyncio.Event().wait()
+        if asked(config.refuse_if_contains):
             raise RequestRefused("refused on demand")
-        if config.fail_if_contains and config.fail_if_contains in text:
+        if asked(config.fail_if_contains):
             raise TryAgain("failed on demand")

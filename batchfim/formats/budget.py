@@ -5,16 +5,27 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 
-def split_budget(prefix: int, suffix: int, budget: int, prefix_share: float) -> tuple[int, int]:
+def split_budget(
+    prefix: int, suffix: int, budget: int, prefix_share: float, align: int = 1
+) -> tuple[int, int]:
     """Tokens to keep of prefix and suffix so that both fit into `budget`.
 
     The prefix gets `prefix_share` of the budget, the suffix the rest; what one side does not need
-    goes to the other.
+    goes to the other. What is dropped of the prefix is a multiple of `align`, or all of it: cut on
+    such a grid, holes of one file begin at the same tokens and go on sharing them.
     """
     if prefix + suffix <= budget:
         return prefix, suffix
     keep_prefix = min(prefix, max(int(budget * prefix_share), budget - suffix))
-    return keep_prefix, budget - keep_prefix
+    dropped = -(-(prefix - keep_prefix) // align) * align
+    keep_prefix = max(prefix - dropped, 0)
+    return keep_prefix, min(suffix, budget - keep_prefix)
+
+
+def align_price(prefix: int, suffix: int, budget: int, prefix_share: float, align: int) -> int:
+    """Tokens of context, of both sides, that a record loses to the grid of `split_budget`."""
+    exact = split_budget(prefix, suffix, budget, prefix_share)
+    return sum(exact) - sum(split_budget(prefix, suffix, budget, prefix_share, align))
 
 
 def files_dropped(sizes: Sequence[int], room: int) -> int:

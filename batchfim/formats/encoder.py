@@ -40,6 +40,7 @@ class Prompt:
     truncated_prefix_tokens: int = 0
     truncated_suffix_tokens: int = 0
     truncated_context_tokens: int = 0
+    order: str = ""
     normalized: bool = False
 
 
@@ -63,6 +64,7 @@ class Encoder:
         max_prompt_tokens: int | None = None,
         truncate: bool = True,
         prefix_share: float = 0.75,
+        align: int = 1,
         masks: int | None = None,
     ) -> None:
         """Look every sentinel up once.
@@ -74,6 +76,7 @@ class Encoder:
             max_prompt_tokens: context less the tokens to generate; None: no limit.
             truncate: cut long records; otherwise they come back as `TooLong`.
             prefix_share: share of the budget that goes to the prefix, 0 to 1.
+            align: cut prefixes at multiples of so many tokens.
             masks: how many masks a record's hole becomes, for families that fill masks.
 
         Raises:
@@ -94,6 +97,7 @@ class Encoder:
         self._texts = tuple(part for part in self._parts if isinstance(part, Text))
         self._truncate = truncate
         self._prefix_share = prefix_share
+        self._align = align
         self.num_sentinels = sum(len(_fixed(part)) for part in self._parts)
         self._budget = None if max_prompt_tokens is None else max_prompt_tokens - self.num_sentinels
         if self._budget is not None and self._budget < 1:
@@ -195,7 +199,7 @@ class Encoder:
                     own = self.num_sentinels
                     return TooLong(wanted + own + sum(map(len, texts)), self._budget + own)
                 dropped = files_dropped(sizes, budget - num_prefix - num_suffix)
-                keep = split_budget(num_prefix, num_suffix, budget, self._prefix_share)
+                keep = split_budget(num_prefix, num_suffix, budget, self._prefix_share, self._align)
                 prefix, suffix = self._cut(prefix, suffix, keep)
         slots = {"prefix": [prefix], "suffix": [suffix], "context": files[dropped:]}
         return Prompt(
@@ -203,6 +207,7 @@ class Encoder:
             num_prefix - len(prefix),
             num_suffix - len(suffix),
             sum(sizes[:dropped]),
+            self.order,
             normalized or any(map(self._is_piece_changed, chain(filled, *in_files))),
         )
 

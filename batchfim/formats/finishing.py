@@ -108,6 +108,10 @@ class Finisher:
         borders = Borders.of(hole)
         return lambda: StopCheck(self._stop, borders, self._tokenizer.decode, self._has_newline)
 
+    def stop_key(self, hole: Hole) -> Borders | None:
+        """Equal for holes whose stop checks end the same text at the same place."""
+        return Borders.of(hole) if self._stop else None
+
     def _has_newline(self, token_id: int) -> bool:
         if token_id not in self._newlines:
             self._newlines[token_id] = "\n" in self._tokenizer.decode([token_id])

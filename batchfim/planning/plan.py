@@ -22,9 +22,10 @@ def plan_work(
     files: Sequence[InputFile],
     planned: Sequence[Shard],
     done: Collection[str],
-    shard_rows: int,
+    shard_rows: int | None,
     fingerprint: str,
     *,
+    num_workers: int = 1,
     halves: Collection[str] = (),
 ) -> WorkPlan:
     """Compare the input as it is with what was planned and done.
@@ -33,14 +34,17 @@ def plan_work(
     path. Finished work of a file that is gone stays; that of a file that changed under the same
     path does not, nor do `halves`: ids that have a marker or a part, but not both.
     """
-    where = _where_planned_files_are(files, planned)
+    where = places(files, planned)
     new = [file for file in files if file.path not in where.values()]
-    added = cut_shards(new, shard_rows, fingerprint)
-    wanted = [replace(shard, path=where[shard.file]) for shard in planned if shard.file in where]
+    added = cut_shards(new, shard_rows, fingerprint, num_workers)
+    wanted = [s for s in planned if s.file in where and s.id not in done]
     paths = {file.path for file in files}
     return WorkPlan(
         added=added,
-        pending=[shard for shard in wanted + added if shard.id not in done],
+        pending=[
+            *(s if s.path == where[s.file] else replace(s, path=where[s.file]) for s in wanted),
+            *(shard for shard in added if shard.id not in done),
+        ],
         superseded=[
             shard
             for shard in planned
@@ -51,9 +55,12 @@ def plan_work(
     )
 
 
-def _where_planned_files_are(
-    files: Sequence[InputFile], planned: Sequence[Shard]
-) -> dict[str, str]:
+def absent_files(files: Sequence[InputFile], planned: Sequence[Shard]) -> set[str]:
+    """Ids of planned files whose content the input no longer has."""
+    return {shard.file for shard in planned} - places(files, planned).keys()
+
+
+def places(files: Sequence[InputFile], planned: Sequence[Shard]) -> dict[str, str]:
     """Today's path of each planned file: its own, or that of a new file with its content."""
     contents = {shard.file: shard.content for shard in planned}
     where = {file.id: file.path for file in files if file.id in contents}

@@ -6,11 +6,10 @@ import hashlib
 import struct
 from dataclasses import dataclass
 
-import pyarrow as pa
-
 from batchfim.errors import InputError
 from batchfim.shards import identity
-from batchfim.storage.location import Location, storage_errors
+from batchfim.storage.location import Location
+from batchfim.storage.steady_file import SteadyFile
 
 MAGIC = b"PAR1"
 _TAIL_BYTES = 8  # footer length and magic
@@ -35,21 +34,21 @@ def read_footer(location: Location) -> Footer:
     Raises:
         InputError: the file is empty, cut short, or not Parquet.
     """
-    with storage_errors(location), location.filesystem.open_input_file(location.path) as file:
-        size = file.size()
-        return Footer(_footer_bytes(file, size, location.path), size)
+    with location.open() as file:
+        return Footer(_footer_bytes(file, location.url), file.size_bytes)
 
 
-def _footer_bytes(file: pa.NativeFile, size: int, path: str) -> bytes:
+def _footer_bytes(file: SteadyFile, path: str) -> bytes:
     """Source: Parquet format, "File format": data, footer, 4-byte footer length, `PAR1`."""
+    size = file.size_bytes
     if size == 0:
         raise InputError(f"{path}: the file is empty, expected Parquet")
     file.seek(max(size - _TAIL_BYTES, 0))
-    tail = bytes(file.read(_TAIL_BYTES))
+    tail = file.read(_TAIL_BYTES)
     if tail[-4:] != MAGIC:
         raise InputError(f"{path}: not a Parquet file, or cut short: it does not end with PAR1")
     start = size - _TAIL_BYTES - struct.unpack("<I", tail[:4])[0]
     if start < len(MAGIC):
         raise InputError(f"{path}: the Parquet footer is damaged: it is longer than the file")
     file.seek(start)
-    return bytes(file.read(size - start))
+    return file.read(size - start)

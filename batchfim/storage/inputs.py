@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import os
 import re
+from array import array
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import accumulate
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import fs
 
 from batchfim.config import Columns, Input
-from batchfim.errors import InputError, OutputError
+from batchfim.errors import InputError, OutputError, StorageBusy, StorageError
 from batchfim.records import (
     NO_LANGUAGE,
     LanguageColumns,
@@ -25,6 +27,7 @@ from batchfim.records import (
 from batchfim.shards import InputFile
 from batchfim.storage.footer import MAGIC, read_footer
 from batchfim.storage.location import Location
+from batchfim.storage.stores import split_query
 
 _WILDCARD = re.compile(r"[*?]")
 _READERS = 16
@@ -32,11 +35,12 @@ _READERS = 16
 
 @dataclass(frozen=True)
 class InputSet:
-    """The input's files, the columns that ride along from all of them, and the language's."""
+    """The input's files; the columns that ride along, the language's, and those all files have."""
 
     files: list[InputFile]
     kept: pa.Schema
     language_columns: LanguageColumns = NO_LANGUAGE
+    common_columns: tuple[str, ...] = ()
 
     @property
     def num_rows(self) -> int:
@@ -48,18 +52,27 @@ def open_inputs(section: Input) -> InputSet:
 
     Raises:
         InputError: a path without Parquet files, an unreadable file, a missing or non-text
-            column, files whose columns disagree, a column the output adds itself.
+            column, files whose columns disagree, a column the output adds itself, a storage that
+            refuses to be read.
+        StorageBusy: it did not answer.
     """
-    urls = [url for path in section.paths for url in _find(path)]
-    with ThreadPoolExecutor(_READERS) as readers:
-        footers = readers.map(_open, dict.fromkeys(urls))
-        opened = list({file.path: (file, schema) for file, schema in footers}.values())
+    try:
+        urls = [url for path in section.paths for url in _find(path)]
+        with ThreadPoolExecutor(_READERS) as readers:
+            footers = readers.map(_open, dict.fromkeys(urls))
+            opened = list({file.path: (file, schema) for file, schema in footers}.values())
+    except StorageBusy:
+        raise
+    except StorageError as error:  # nothing was written yet: what is asked for is wrong
+        raise InputError(f"the input cannot be read: {error}") from None
     kept = [_check_columns(file.path, schema, section) for file, schema in opened]
     for (file, _), schema in zip(opened, kept, strict=True):
         _check_agreement(opened[0][0].path, kept[0], file.path, schema)
     output_schema(kept[0], opened[0][0].path)
     language_columns = _language_columns(section.columns, [schema for _, schema in opened])
-    return InputSet([file for file, _ in opened], kept[0], language_columns)
+    names = [schema.names for _, schema in opened]
+    common = tuple(name for name in names[0] if all(name in other for other in names))
+    return InputSet([file for file, _ in opened], kept[0], language_columns, common)
 
 
 def check_apart(section: Input, output: str) -> None:
@@ -82,14 +95,15 @@ def check_apart(section: Input, output: str) -> None:
 
 
 def _real(path: str) -> str:
-    return path if "://" in path else os.path.realpath(path)
+    return split_query(path)[0] if "://" in path else os.path.realpath(path)
 
 
 def _split_glob(path: str) -> tuple[str, re.Pattern[str] | None]:
     """The folder to list and what names below it must match; None for a path without wildcards.
 
-    `*` and `?` stay within a folder, `**` does not.
+    `*` and `?` stay within a folder, `**` does not. A URL's query is no part of either.
     """
+    path, _ = split_query(path)
     wildcard = _WILDCARD.search(path)
     if wildcard is None:
         return path, None
@@ -102,14 +116,15 @@ def _split_glob(path: str) -> tuple[str, re.Pattern[str] | None]:
 
 def _find(path: str) -> list[str]:
     folder, pattern = _split_glob(path)
-    location = Location.of(folder)
+    query = split_query(path)[1]
+    location = Location.of(folder + query)
     info = location.info()
     if info.type is fs.FileType.NotFound:
-        raise InputError(f"{path}: no such file or folder")
+        raise InputError(f"{path}: no such {location.missing()}")
     if info.type is fs.FileType.File and pattern is None:
         return [path]
     found = [
-        _url(folder, location, file.path)
+        _url(folder, location, file.path) + query
         for file in _parquet_files(location)
         if pattern is None or pattern.fullmatch(_below(location, file))
     ]
@@ -153,12 +168,18 @@ def _open(url: str) -> tuple[InputFile, pa.Schema]:
     try:
         metadata = pq.read_metadata(pa.BufferReader(MAGIC + footer.data))
         schema = metadata.schema.to_arrow_schema()
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise InputError(f"{url}: the Parquet footer is damaged: {error}") from None
-    groups = [metadata.row_group(i).total_byte_size for i in range(metadata.num_row_groups)]
-    row_bytes = sum(groups) / max(metadata.num_rows, 1)
+    groups = [metadata.row_group(i) for i in range(metadata.num_row_groups)]
+    if sum(group.num_rows for group in groups) != metadata.num_rows:
+        raise InputError(
+            f"{url}: the Parquet footer is damaged: it says {metadata.num_rows} rows, and its row "
+            "groups say otherwise"
+        )
+    row_bytes = sum(group.total_byte_size for group in groups) / max(metadata.num_rows, 1)
+    starts = array("q", accumulate((group.num_rows for group in groups[:-1]), initial=0))
     path = location.path if location.is_local else url
-    return InputFile(path, footer.content, metadata.num_rows, row_bytes), schema
+    return InputFile(path, footer.content, metadata.num_rows, row_bytes, starts), schema
 
 
 def _check_columns(path: str, schema: pa.Schema, section: Input) -> pa.Schema:

@@ -17,7 +17,7 @@ import threading
 import time
 import uuid
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -30,7 +30,7 @@ from batchfim.storage.location import Location
 
 _log = logging.getLogger(__name__)
 
-LEASE_S = 60.0
+LEASE_S = 180.0  # longer than a storage that fails is asked again (`storage.retrying`)
 _RENEW_S = 15.0
 _POLL_S = 0.1
 
@@ -60,6 +60,31 @@ class Claim:
             return another or bool(process.status() == psutil.STATUS_ZOMBIE)
         except psutil.NoSuchProcess:
             return True
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Who holds a job, and how long ago that was last said; None on a store that tells no times."""
+
+    host: str
+    pid: int
+    renewed_s_ago: float | None
+
+
+def find_holder(folder: Location) -> Holder | None:
+    """Who holds the job, by a look alone: nothing is written.
+
+    Ages are by this machine's clock, as a store tells its own only to who writes.
+    """
+    now = datetime.now(UTC)
+    for info in folder.list():
+        claim = _read_claim(folder, info) if info.path.endswith(".json") else None
+        if claim is None or not claim.held or claim.is_gone:
+            continue
+        age_s = _age_s(now, info.mtime) if info.mtime else None
+        if age_s is None or age_s <= LEASE_S:
+            return Holder(claim.host, claim.pid, age_s)
+    return None
 
 
 class JobLease:
@@ -146,7 +171,7 @@ class JobLease:
         for info in claims:
             if info.base_name == self._name:
                 continue
-            claim = self._read(info)
+            claim = _read_claim(self._folder, info)
             if claim is None or claim.is_gone or _age_s(now, info.mtime) > LEASE_S:
                 Location(self._folder.filesystem, info.path).delete()
             else:
@@ -154,16 +179,17 @@ class JobLease:
         held = {name: claim for name, claim in rivals.items() if claim.held}
         return held or rivals
 
-    def _read(self, info: fs.FileInfo) -> Claim | None:
-        location = Location(self._folder.filesystem, info.path)
-        try:
-            return Claim(**json.loads(location.read()))
-        except StorageError:
-            if location.exists():  # a claim that cannot be read may well be held
-                raise
-            return None  # released meanwhile
-        except (ValueError, TypeError):  # no claim at all
-            return None
+
+def _read_claim(folder: Location, info: fs.FileInfo) -> Claim | None:
+    location = Location(folder.filesystem, info.path)
+    try:
+        return Claim(**json.loads(location.read()))
+    except StorageError:
+        if location.exists():  # a claim that cannot be read may well be held
+            raise
+        return None  # released meanwhile
+    except (ValueError, TypeError):  # no claim at all
+        return None
 
 
 def _machine() -> str:

@@ -2,9 +2,10 @@
 
 output/part-<shard id>.parquet      results, one dataset for any Parquet reader
 output/_batchfim/job.json           config, fingerprint, model, versions
-                 plan/<n>.parquet   shards, one file for each run that added some
-                 done/<id>.json     a committed shard's report; written last
+                 plan/              shards; see `storage.plan_files`
+                 done/              committed shards; see `storage.markers`
                  staging/           parts before their commit
+                 absent.json        planned files that the input no longer has
                  lease/             who holds the job
                  summary.json
                  _SUCCESS           the audit closed
@@ -13,35 +14,23 @@ output/_batchfim/job.json           config, fingerprint, model, versions
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Collection, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
-from pydantic import ValidationError
+import pyarrow.compute as pc
 
-from batchfim.errors import OutputError, StorageError
+from batchfim.errors import OutputError, StorageBusy, StorageError
+from batchfim.metrics.done import Done
 from batchfim.metrics.report import ShardReport
 from batchfim.shards import Shard
+from batchfim.storage.listing import names_in, sizes_in
 from batchfim.storage.location import Location
+from batchfim.storage.markers import Markers
+from batchfim.storage.plan_files import PlanFiles
 
 _FORMAT_VERSION = 1
-_READERS = 16
-_REPORTS_AT_ONCE = 256
-_PART = re.compile(r"part-([0-9a-f]{20})\.parquet")
-_PLAN_SCHEMA = pa.schema(
-    [
-        pa.field("id", pa.string()),
-        pa.field("file", pa.dictionary(pa.int32(), pa.string())),
-        pa.field("content", pa.dictionary(pa.int32(), pa.string())),
-        pa.field("path", pa.dictionary(pa.int32(), pa.string())),
-        pa.field("start", pa.int64()),
-        pa.field("num_rows", pa.int64()),
-    ]
-)
+_PART = r"^part-[0-9a-f]{20}\.parquet$"
 
 
 class Ledger:
@@ -50,6 +39,8 @@ class Ledger:
     def __init__(self, output: Location) -> None:
         self.output = output
         self.root = output / "_batchfim"
+        self._plan = PlanFiles(self.root / "plan")
+        self._markers = Markers(self.root / "done")
 
     def prepare(self) -> None:
         """Make the folders.
@@ -58,8 +49,8 @@ class Ledger:
             OutputError: the output cannot be written, or holds files of somebody else.
         """
         try:
-            foreign = [info.base_name for info in self.output.list()]
-            if foreign and "_batchfim" not in foreign:
+            foreign = [] if self.root.exists() else names_in(self.output)
+            if foreign:
                 raise OutputError(
                     f"{self.output.path} holds files that no batchfim job wrote ({foreign[0]}); "
                     "choose another output.path"
@@ -69,6 +60,8 @@ class Ledger:
             probe = self.root / "staging" / "probe"
             probe.write(b"")
             probe.delete()
+        except StorageBusy:
+            raise
         except StorageError as error:
             raise OutputError(f"output.path cannot be written: {error}") from None
 
@@ -87,51 +80,101 @@ class Ledger:
                 raise OutputError(self._differences(found["fields"], fields))
             if found["fingerprint"] == fingerprint:
                 return
-            self._forget_plan()
+            self._plan.clear()
         content = {"version": _FORMAT_VERSION, "fingerprint": fingerprint, "fields": fields}
         job.write(_json(content | facts))
 
+    def job(self) -> dict[str, Any]:
+        """What `job.json` says.
+
+        Raises:
+            OutputError: there is no job here, or none of this version.
+        """
+        job = self.root / "job.json"
+        if not job.exists():
+            raise OutputError(
+                f"{self.output.path}: no batchfim job is here; give the output.path of one"
+            )
+        return self._read_json(job)
+
+    def absent_files(self) -> set[str]:
+        """Ids of planned files that were not in the input when the last run started."""
+        absent = self.root / "absent.json"
+        try:
+            return set(json.loads(absent.read())) if absent.exists() else set()
+        except (ValueError, TypeError):
+            raise StorageError(
+                f"{absent.path}: not a list of files; delete it, the next run writes it anew"
+            ) from None
+
+    def set_absent_files(self, files: Collection[str]) -> None:
+        """Note whose unfinished shards nobody waits for."""
+        if self.absent_files() != set(files):
+            (self.root / "absent.json").write(_json(sorted(files)))
+
+    def recent(self) -> dict[str, float]:
+        """When each of the newest markers was written, in seconds since 1970, by shard id."""
+        files = self._markers.recent()
+        return {shard_id: info.mtime.timestamp() for shard_id, info in files.items() if info.mtime}
+
+    def leftovers(self) -> list[str]:
+        """Files below the ledger that no run should leave: staged parts and temporary files."""
+        staged = (self.root / "staging").list()
+        others = [*self.root.list(), *(self.root / "done").list(), *(self.root / "plan").list()]
+        temporary = [info for info in others if info.path.endswith(".tmp")]
+        return [str(info.path) for info in [*staged, *temporary]]
+
     def plan(self) -> list[Shard]:
         """Every planned shard, in the order it was planned."""
-        shards = []
-        for info in (self.root / "plan").list():
-            if info.path.endswith(".parquet"):
-                location = Location(self.root.filesystem, info.path)
-                try:
-                    table = pq.read_table(pa.BufferReader(location.read()), schema=_PLAN_SCHEMA)
-                except (pa.ArrowException, OSError) as error:
-                    raise StorageError(
-                        f"{info.path}: not a plan of this version: {error}"
-                    ) from None
-                shards += [Shard(**row) for row in table.to_pylist()]
-        return shards
+        return self._plan.read()
+
+    def planned_rows(self) -> pa.Table:
+        """`id` and `num_rows` of every planned shard."""
+        return self._plan.row_counts()
 
     def add_to_plan(self, shards: list[Shard]) -> None:
         """Store shards that no earlier run planned."""
-        if not shards:
-            return
-        table = pa.Table.from_pylist([asdict(shard) for shard in shards], _PLAN_SCHEMA)
-        sink = pa.BufferOutputStream()
-        pq.write_table(table, sink)
-        number = len((self.root / "plan").list())
-        (self.root / "plan" / f"{number:06}.parquet").write(sink.getvalue().to_pybytes())
+        self._plan.add(shards)
+
+    def split(self, parent: Shard, children: tuple[Shard, Shard]) -> None:
+        """Plan two halves (see `planning.cutting.halve`) in the place of a shard not yet done."""
+        self._plan.split(parent, children)
+
+    def compact(self) -> None:
+        """Make few files of many, so that a job of a million shards is read in seconds."""
+        self._plan.compact()
+        self._markers.compact()
 
     def done_ids(self) -> set[str]:
         """Ids of the committed shards."""
-        markers = (self.root / "done").list()
-        return {info.base_name[:-5] for info in markers if info.path.endswith(".json")}
+        return self._markers.ids()
+
+    def done(self) -> Done:
+        """The committed shards in numbers; right also while another process commits."""
+        return self._markers.done()
+
+    def part_ids(self) -> set[str]:
+        """Ids of the shards that have a visible part."""
+        parts = pa.array(names_in(self.output), pa.string())
+        return set(_ids_of_parts(parts.filter(_are_parts(parts))).to_pylist())
 
     def part_bytes(self) -> dict[str, int]:
         """Size in bytes of each visible part, by shard id."""
-        parts = ((_PART.fullmatch(info.base_name), info.size) for info in self.output.list())
-        return {part[1]: size for part, size in parts if part}
+        parts = self.parts()
+        ids, sizes = parts["shard_id"].to_pylist(), parts["size_bytes"].to_pylist()
+        return dict(zip(ids, sizes, strict=True))
+
+    def parts(self) -> pa.Table:
+        """Each visible part: `shard_id` and `size_bytes`."""
+        files = sizes_in(self.output)
+        files = files.filter(_are_parts(files["name"]))
+        return pa.table(
+            {"shard_id": _ids_of_parts(files["name"]), "size_bytes": files["size_bytes"]}
+        )
 
     def reports(self) -> Iterator[ShardReport]:
-        """The committed shards' reports, a few hundred in memory at a time."""
-        ids = sorted(self.done_ids())
-        with ThreadPoolExecutor(_READERS) as readers:
-            for start in range(0, len(ids), _REPORTS_AT_ONCE):
-                yield from readers.map(self._report, ids[start : start + _REPORTS_AT_ONCE])
+        """The committed shards' reports, a few thousand in memory at a time."""
+        return self._markers.reports()
 
     def staged(self, run: str, shard_id: str, attempt: int) -> Location:
         """Where an attempt writes its part before the commit.
@@ -145,30 +188,45 @@ class Ledger:
         return self.output / f"part-{shard_id}.parquet"
 
     def commit(self, run: str, report: ShardReport) -> None:
-        """Make a staged part visible, then write its marker."""
+        """Make a staged part visible, then write its marker. Several threads may commit."""
         staged = self.staged(run, report.shard_id, report.attempt)
         staged.move_to(self.part(report.shard_id))
-        marker = self.root / "done" / f"{report.shard_id}.json"
-        marker.write(report.model_dump_json().encode())
+        self._markers.add(report)
 
-    def clean_up(self, done: Collection[str]) -> None:
-        """Remove what attempts of earlier runs left: staged parts, and parts without a marker."""
+    def replace(self, run: str, report: ShardReport) -> None:
+        """Put a staged part in the place of a committed one.
+
+        A kill in between leaves a shard that is not done: the next run works it whole.
+        """
+        self._markers.void(report.shard_id)
+        self.commit(run, report)
+        self._markers.valid(report.shard_id)
+
+    def clear_staging(self) -> None:
+        """Remove what was staged and will not be committed; no worker may be left."""
         for info in (self.root / "staging").list():
             Location(self.root.filesystem, info.path).delete()
-        for info in self.output.list():
-            part = _PART.fullmatch(info.base_name)
-            if part and part[1] not in done:
-                Location(self.root.filesystem, info.path).delete()
 
-    def forget(self, shard_ids: Iterable[str]) -> None:
+    def clean_up(self, done: Collection[str], parts: Collection[str]) -> None:
+        """Remove what attempts of earlier runs left: staged parts, and parts without a marker.
+
+        Args:
+            done: ids of the shards that are done.
+            parts: ids of the shards that have a part, as `part_ids` gives them.
+        """
+        self.clear_staging()
+        for shard_id in parts:
+            if shard_id not in done:
+                self.part(shard_id).delete()
+
+    def forget(self, shard_ids: Collection[str]) -> None:
         """Drop the markers of shards that are to be worked again."""
-        for shard_id in shard_ids:
-            (self.root / "done" / f"{shard_id}.json").delete()
+        self._markers.forget(shard_ids)
 
-    def supersede(self, shards: Iterable[Shard]) -> None:
-        """Withdraw finished work of an input file that has changed since: marker, then part."""
+    def supersede(self, shards: Sequence[Shard]) -> None:
+        """Withdraw finished work of an input file that has changed since: markers, then parts."""
+        self._markers.forget([shard.id for shard in shards])
         for shard in shards:
-            (self.root / "done" / f"{shard.id}.json").delete()
             self.part(shard.id).delete()
 
     def reopen(self) -> None:
@@ -176,31 +234,22 @@ class Ledger:
         (self.root / "_SUCCESS").delete()
 
     def summary(self) -> dict[str, Any]:
-        """The last run's summary; empty where there is none."""
+        """The last run's summary; empty where there is none that can be read."""
         location = self.root / "summary.json"
         try:
-            return dict(json.loads(location.read())) if location.exists() else {}
+            found = dict(json.loads(location.read())) if location.exists() else {}
         except (ValueError, TypeError):  # it is written anew at the end of every run
             return {}
+        return found if isinstance(found.get("runs", []), list) else {}
 
     def write_summary(self, summary: dict[str, Any]) -> None:
-        """Store the summary, then `_SUCCESS` where it is of a complete job."""
-        if not summary["complete"]:
+        """Store the summary, then `_SUCCESS` where it is of a complete job and no row failed."""
+        success = summary["complete"] and not summary["rows"]["failed"]
+        if not success:
             self.reopen()
         (self.root / "summary.json").write(_json(summary))
-        if summary["complete"]:
+        if success:
             (self.root / "_SUCCESS").write(b"")
-
-    def _report(self, shard_id: str) -> ShardReport:
-        marker = self.root / "done" / f"{shard_id}.json"
-        try:
-            return ShardReport.model_validate_json(marker.read())
-        except ValidationError as error:
-            problem = error.errors()[0]["msg"]
-            raise StorageError(
-                f"{marker.path}: not a marker of this version ({problem}); delete it to redo "
-                "its shard"
-            ) from None
 
     def _read_json(self, location: Location) -> dict[str, Any]:
         try:
@@ -215,10 +264,6 @@ class Ledger:
             ) from None
         return dict(content)
 
-    def _forget_plan(self) -> None:
-        for info in (self.root / "plan").list():
-            Location(self.root.filesystem, info.path).delete()
-
     def _differences(self, theirs: dict[str, Any], ours: dict[str, Any]) -> str:
         old, new = _flatten(theirs), _flatten(json.loads(_json(ours)))
         changed = [
@@ -232,7 +277,15 @@ class Ledger:
         )
 
 
-def _json(content: dict[str, Any]) -> bytes:
+def _are_parts(names: pa.Array) -> pa.Array:
+    return pc.match_substring_regex(names, _PART)
+
+
+def _ids_of_parts(names: pa.Array) -> pa.Array:
+    return pc.utf8_slice_codeunits(names, len("part-"), len("part-") + 20)
+
+
+def _json(content: Any) -> bytes:
     return json.dumps(content, indent=1, default=str).encode()
 
 

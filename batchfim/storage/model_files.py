@@ -14,6 +14,7 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntry
 
 from batchfim.config import Model, demo_model_path
 from batchfim.errors import ModelError
+from batchfim.storage.model_copies import copy_model
 from batchfim.storage.tokenizer_files import TOKENIZER_FILES, read_tokenizer
 
 _WEIGHTS = ("*.safetensors", "*.bin", "*.pt")
@@ -28,7 +29,7 @@ class ModelFiles:
     path: Path
     config: dict[str, Any]
     tokenizer_json: str
-    revision: str | None = None  # commit of a model id
+    revision: str | None = None  # commit of a model id, or listing of a URL
     tokenizer_config: dict[str, Any] = field(default_factory=dict)
     generation_config: dict[str, Any] = field(default_factory=dict)
 
@@ -71,7 +72,7 @@ class ModelFiles:
         return _token_text(self.tokenizer_config.get("eos_token"))
 
     def digest(self) -> str:
-        """Identity of the model: the commit of a model id, else a digest of its files.
+        """Identity of the model: its revision, else a digest of its files.
 
         Weights are sampled: a fine-tune changes all of them, and reading hundreds of gigabytes
         before a run would not find more.
@@ -90,7 +91,8 @@ class ModelFiles:
 
 
 def find_model(model: Model, *, weights: bool) -> ModelFiles:
-    """Locate a model: `demo`, a folder, or a model id fetched through the hub's cache.
+    """Locate a model: `demo`, a folder, a URL copied here once, or a model id fetched through the
+    hub's cache.
 
     Args:
         model: the config's section.
@@ -98,17 +100,24 @@ def find_model(model: Model, *, weights: bool) -> ModelFiles:
 
     Raises:
         ModelError: no such model, or its config or tokenizer is missing.
+        StorageError: a URL's storage failed.
     """
-    folder = _locate(model, weights=weights)
+    if "://" in model.path:
+        folder, revision = copy_model(
+            model.path, None if weights else _PROMPT_FILES, model.revision
+        )
+    else:
+        folder = _locate(model, weights=weights)
+        is_snapshot = folder.parent.name == "snapshots"  # the hub cache's folder for one commit
+        revision = folder.name if is_snapshot else None
     config = _read(folder, "config.json", model.path)
     if config is None:
         raise ModelError(f"model {model.path}: {folder} has no config.json")
-    is_snapshot = folder.parent.name == "snapshots"  # the hub cache's folder for one commit
     return ModelFiles(
         folder,
         config,
         read_tokenizer(folder, trust_remote_code=model.trust_remote_code),
-        folder.name if is_snapshot else None,
+        revision,
         _read(folder, "tokenizer_config.json", model.path) or {},
         _read(folder, "generation_config.json", model.path) or {},
     )

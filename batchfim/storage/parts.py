@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any, cast
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from batchfim.errors import StorageError
+from batchfim.errors import InputError, StorageError
 from batchfim.records import OUTPUT_FIELDS, Completion
-from batchfim.storage.location import Location, storage_errors
+from batchfim.storage.footer import MAGIC, read_footer
+from batchfim.storage.location import Location
 
 
 def part_table(rows: pa.Table, completions: list[list[Completion]], **constant: Any) -> pa.Table:
@@ -19,7 +20,7 @@ def part_table(rows: pa.Table, completions: list[list[Completion]], **constant: 
     Args:
         rows: the columns that ride along, one row per record.
         completions: the samples of each row.
-        constant: output columns equal in all rows (`family`, `order`, `worker`, `attempt`).
+        constant: output columns equal in all rows (`family`, `worker`, `attempt`).
     """
     flat = [sample for samples in completions for sample in samples]
     if len(flat) != rows.num_rows:
@@ -45,40 +46,40 @@ def write_part(target: Location, table: pa.Table, compression: str) -> tuple[str
         blake2b of the file's bytes (hex, 32 characters) and its size in bytes.
 
     Raises:
-        StorageError: it could not be written, or does not read back with the same rows.
+        StorageError: it could not be written, or does not read back with the same rows; nothing
+            of it is left.
     """
-    with storage_errors(target):
-        with target.filesystem.open_output_stream(target.path) as stream:
-            sink = _HashingSink(stream)
-            pq.write_table(table, pa.PythonFile(sink, mode="w"), compression=compression)
-        with target.filesystem.open_input_file(target.path) as file:
-            written_rows = pq.read_metadata(file).num_rows
-    if written_rows != table.num_rows:
-        raise StorageError(f"{target.path}: wrote {table.num_rows} rows, found {written_rows}")
-    return sink.digest.hexdigest(), sink.num_bytes
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression=compression)
+    data = sink.getvalue()
+    target.write(data)
+    try:
+        _check(target, data.size, table.num_rows)
+    except (InputError, pa.ArrowException, OSError) as error:
+        raise StorageError(
+            f"{target.url}: it does not read back as it was written: {error}"
+        ) from None
+    return hashlib.blake2b(data, digest_size=16).hexdigest(), data.size
 
 
-class _HashingSink:
-    """The least of a Python file that Arrow writes to."""
+def read_part(part: Location) -> pa.Table:
+    """A committed part's rows.
 
-    closed = False
+    Raises:
+        StorageError: it is gone, or damaged.
+    """
+    data = part.read()
+    try:
+        return pq.read_table(pa.BufferReader(data))
+    except (pa.ArrowException, OSError) as error:
+        raise StorageError(f"{part.url}: the part is damaged: {error}") from None
 
-    def __init__(self, stream: pa.NativeFile) -> None:
-        self._stream = stream
-        self.digest = hashlib.blake2b(digest_size=16)
-        self.num_bytes = 0
 
-    def write(self, data: bytes) -> int:
-        self._stream.write(data)
-        self.digest.update(cast(bytes, memoryview(data)))
-        self.num_bytes += len(memoryview(data))
-        return len(memoryview(data))
-
-    def tell(self) -> int:
-        return self.num_bytes
-
-    def flush(self) -> None:
-        self._stream.flush()
-
-    def close(self) -> None:
-        self.closed = True
+def _check(part: Location, size_bytes: int, num_rows: int) -> None:
+    footer = read_footer(part)
+    written = pq.read_metadata(pa.BufferReader(MAGIC + footer.data)).num_rows
+    if (footer.size_bytes, written) != (size_bytes, num_rows):
+        raise StorageError(
+            f"{part.url}: wrote {num_rows} rows in {size_bytes} bytes, found {written} in "
+            f"{footer.size_bytes}"
+        )

@@ -45,6 +45,7 @@ class RowReader:
 
         Raises:
             InputError: the file is damaged or shorter than planned; names file and rows.
+            StorageError: the storage failed; the next read opens the file anew.
         """
         location = Location.of(shard.path)
         try:
@@ -68,18 +69,24 @@ class _Cursor:
         self._path = shard.path
         if read_footer(location).content != shard.content:
             raise InputError(f"{shard.path} has changed since it was planned; run again")
-        source = location.filesystem.open_input_file(location.path)
-        self._file = pq.ParquetFile(source, buffer_size=_BUFFER_BYTES, pre_buffer=False)
+        source = pa.PythonFile(location.open(), mode="r")
+        self._file = pq.ParquetFile(
+            source,
+            buffer_size=_BUFFER_BYTES,
+            pre_buffer=False,
+            page_checksum_verification=True,  # where a page has one
+        )
         metadata = self._file.metadata
         sizes = [metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)]
         self._starts = [0, *accumulate(sizes)]
         group = self._group(shard.start)
         self._row = self._starts[group]
         self._rest: pa.RecordBatch | None = None
+        batch_rows = _batch_rows(metadata)
         self._batches: Iterator[pa.RecordBatch] = (
             batch  # of one group: a damaged group must not spoil the rows before it
             for number in range(group, metadata.num_row_groups)
-            for batch in self._file.iter_batches(_batch_rows(metadata), [number], columns)
+            for batch in self._file.iter_batches(batch_rows, [number], columns)
         )
 
     def reaches(self, shard: Shard) -> bool:

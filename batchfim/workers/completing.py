@@ -1,9 +1,11 @@
-"""One record through the engine: asked as often as it may take, and finished."""
+"""One request to the engine: made as often as it may take, and finished for each of its records."""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 
 from batchfim.config import JobConfig
@@ -16,6 +18,23 @@ from batchfim.records import Completion, Hole, Status
 from batchfim.shards import Shard
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A record on its way through the engine.
+
+    Attributes:
+        row: its place in the shard.
+        prompt: what the engine is asked.
+        hole: its texts, for stop and trim rules.
+        language: one of `formats.languages.LANGUAGES`, for the `syntax` rule.
+    """
+
+    row: int
+    prompt: Prompt
+    hole: Hole
+    language: str | None
+
+
 class Completer:
     """Turns prompts into finished samples; what goes wrong with one record stays in its rows."""
 
@@ -23,63 +42,69 @@ class Completer:
         self._sampling = config.sampling
         self._attempts = config.schedule.record_attempts
         self._finisher = infiller.finisher
+        self._order = infiller.encoder.order
         self._engine = engine
         # Only `syntax` works long enough to want a thread.
         self._parses = "syntax" in config.infill.trim
 
-    async def complete(
-        self, shard: Shard, row: int, prompt: Prompt, hole: Hole, language: str | None
-    ) -> list[Completion]:
-        """The samples of one record.
+    async def complete(self, shard: Shard, records: Sequence[Asked]) -> list[list[Completion]]:
+        """The samples of records that one request answers: the first's, and copies of it.
 
         Args:
-            shard: the record's.
-            row: its place in the shard.
-            prompt: what the engine is asked.
-            hole: its texts, for stop and trim rules.
-            language: one of `formats.languages.LANGUAGES`, for the `syntax` rule.
+            shard: the records'.
+            records: with one prompt, and rules that would stop it at one place.
 
         Raises:
             EngineDead: there is no engine any more.
         """
-        seed = record_seed(self._sampling.seed, shard.content, shard.start + row)
-        new_check = self._finisher.stop_checks(hole)
-        request = Request(f"{shard.id}-{row}", prompt.token_ids.tolist(), seed, new_check)
+        first = records[0]
+        seed = record_seed(self._sampling.seed, shard.content, shard.start + first.row)
+        new_check = self._finisher.stop_checks(first.hole)
+        token_ids = first.prompt.token_ids.tolist()
+        request = Request(f"{shard.id}-{first.row}", token_ids, seed, new_check)
         failure = ""
         for _ in range(self._attempts):
             try:
                 generations = await self._engine.generate(request)
             except RequestRefused as error:
                 reason = f"the engine refused the prompt: {error}"
-                return self.without_middle(Status.REJECTED, reason)
+                return [self.without_middle(Status.REJECTED, reason) for _ in records]
             except TryAgain as error:
                 failure = str(error)
             else:
-                finish = partial(self._finish, prompt, hole, language, generations)
+                finish = partial(self._finish_all, records, generations)
                 return await asyncio.to_thread(finish) if self._parses else finish()
-        return self.without_middle(Status.FAILED, f"the engine failed on this record: {failure}")
+        reason = f"the engine failed on this record: {failure}"
+        return [self.without_middle(Status.FAILED, reason) for _ in records]
 
     def without_middle(self, status: Status, reason: str, where: str = "") -> list[Completion]:
         """The rows of a record that has no middle: as many as it would have samples."""
         return [
-            Completion(status=status, sample=sample, error=where + reason, reason=reason)
+            Completion(
+                status=status, sample=sample, error=where + reason, reason=reason, order=self._order
+            )
             for sample in range(self._sampling.n)
         ]
 
-    def _finish(
-        self, prompt: Prompt, hole: Hole, language: str | None, generations: list[Generation]
-    ) -> list[Completion]:
+    def _finish_all(
+        self, records: Sequence[Asked], generations: list[Generation]
+    ) -> list[list[Completion]]:
+        """Each by its own texts: prompts cut to one may have been of different records."""
+        first, *others = [self._finish(record, generations) for record in records]
+        return [first, *([_copied(sample) for sample in samples] for samples in others)]
+
+    def _finish(self, record: Asked, generations: list[Generation]) -> list[Completion]:
         return [
             _completion(
-                prompt,
+                record.prompt,
                 sample,
                 generation,
                 self._finisher.finish(
                     generation.token_ids,
-                    hole,
+                    record.hole,
                     reached_limit=generation.finish_reason == "length",
                     by_rule=generation.finish_reason == STOPPED,
-                    language=language,
+                    language=record.language,
                 ),
             )
             for sample, generation in enumerate(generations)
@@ -90,6 +115,19 @@ def record_seed(job_seed: int, content: str, row: int) -> int:
     """A record's seed, 32 bits: the same for every attempt, whoever makes it and wherever."""
     text = f"{job_seed} {content} {row}".encode()
     return int.from_bytes(hashlib.blake2b(text, digest_size=4).digest())
+
+
+def _copied(sample: Completion) -> Completion:
+    """The row of a record the engine computed nothing for."""
+    return replace(
+        sample,
+        copied=True,
+        cached_tokens=sample.prompt_tokens,
+        queue_s=None,
+        ttft_s=None,
+        tpot_s=None,
+        latency_s=None,
+    )
 
 
 def _completion(prompt: Prompt, sample: int, generation: Generation, middle: Middle) -> Completion:
@@ -103,6 +141,7 @@ def _completion(prompt: Prompt, sample: int, generation: Generation, middle: Mid
         stop_rule=middle.stop_rule,
         trim_rule=middle.trim_rule,
         degenerate=middle.degenerate,
+        order=prompt.order,
         prompt_tokens=generation.prompt_tokens,
         cached_tokens=generation.cached_tokens,
         completion_tokens=len(generation.token_ids),

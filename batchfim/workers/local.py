@@ -51,6 +51,9 @@ class LocalPool:
                 events.append(self._events.get_nowait())
         return [event for event in events if event.worker in self._threads]
 
+    def steps(self) -> dict[str, int]:
+        return {worker: thread.num_steps for worker, thread in self._threads.items()}
+
     def close(self) -> None:
         for worker in list(self._threads):
             self.remove_worker(worker)
@@ -65,6 +68,10 @@ class _WorkerThread:
         self._thread = threading.Thread(target=self._loop.run_forever, name=name, daemon=True)
         self._thread.start()
         self._run(self._start(spec))
+
+    @property
+    def num_steps(self) -> int:
+        return self._worker.num_steps if self._worker else 0
 
     def submit(self, lease: Lease) -> None:
         self._run(self._work(lease))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Protocol
 
 from batchfim.config import JobConfig
@@ -21,14 +23,24 @@ class WorkerSpec:
     kept_columns: tuple[str, ...]
     run: str  # names this run's staged parts
     language_columns: LanguageColumns = NO_LANGUAGE
+    retry: bool = False  # shards are done, and only their failed rows are worked
+
+
+class Blame(StrEnum):
+    """What an attempt failed on, which decides who pays for it."""
+
+    TASK = "task"  # the work on it raised: one of the shard's own attempts
+    INPUT = "input"  # its rows cannot be read: likewise, and nobody else is concerned
+    STORAGE = "storage"  # no fault of the shard's
+    ENGINE = "engine"  # the engine died: its worker must be replaced
 
 
 @dataclass(frozen=True)
 class ShardFailure:
-    """An attempt that raised. `worker_lost`: the engine died, and its worker must be replaced."""
+    """An attempt that raised."""
 
     cause: str
-    worker_lost: bool = False
+    blame: Blame = Blame.TASK
 
 
 @dataclass(frozen=True)
@@ -42,10 +54,14 @@ class WorkerReady:
 
 @dataclass(frozen=True)
 class WorkerGone:
-    """A worker ended: it did not come up (`error` says why), or it was lost later."""
+    """A worker ended: it did not come up (`error` says why), or it was lost later.
+
+    `node_lost`: together with its machine, so that nothing it worked on is to blame.
+    """
 
     worker: str
     error: BatchfimError
+    node_lost: bool = False
 
 
 @dataclass(frozen=True)
@@ -74,6 +90,9 @@ class Pool(Protocol):
 
     def wait(self, timeout_s: float) -> list[Event]:
         """What happened; returns at the first event, or empty after the time-out."""
+
+    def steps(self) -> Mapping[str, int]:
+        """Steps of work each worker has made, as last heard; without those not there yet."""
 
     def close(self) -> None:
         """End all workers and leave no process behind."""

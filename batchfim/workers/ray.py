@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import os
+import queue
 import signal
 import socket
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass
 from typing import Any
 
 import ray
@@ -32,6 +36,44 @@ from batchfim.workers.worker import Worker
 
 _STOP_S = 20.0
 _KNOCK_S = 5.0
+_BEAT_S = 5.0
+_LISTENS_S = 0.5
+
+
+@dataclass(frozen=True)
+class _Started:
+    """What an actor says when its engine is up."""
+
+    engine: EngineInfo
+    start_s: float
+    node: str
+
+
+@dataclass
+class _Member:
+    """An actor, and what was last heard of it."""
+
+    actor: Any
+    node: str = ""
+    steps: int | None = None  # None until its process has answered once
+    asked_s: float = -math.inf
+    beat: Future[int] | None = None
+
+    def hear(self) -> None:
+        """Take the answer; that the worker is gone is told by its other calls."""
+        assert self.beat is not None
+        with contextlib.suppress(RayError):
+            self.steps = self.beat.result()
+        self.beat = None
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """A call to an actor that has ended: its start, or the work on a lease."""
+
+    worker: str
+    lease: Lease | None
+    future: Future[Any]
 
 
 class _Actor:
@@ -40,14 +82,19 @@ class _Actor:
     def __init__(self) -> None:
         self._worker: Worker | None = None
 
-    async def start(self, name: str, spec: WorkerSpec) -> tuple[EngineInfo, float] | BatchfimError:
+    async def start(self, name: str, spec: WorkerSpec) -> _Started | BatchfimError:
         """Bring the worker up; what prevents it is returned, as Ray would wrap what is raised."""
         started_s = time.monotonic()
         try:
             self._worker, engine = await Worker.start(name, spec)
         except BatchfimError as error:
             return error
-        return engine, time.monotonic() - started_s
+        node = ray.get_runtime_context().get_node_id()
+        return _Started(engine, time.monotonic() - started_s, node)
+
+    async def steps(self) -> int:
+        """How many steps of work were made; no answer means that the process hangs."""
+        return self._worker.num_steps if self._worker else 0
 
     async def work(self, lease: Lease) -> ShardReport | ShardFailure:
         assert self._worker is not None
@@ -75,55 +122,94 @@ class RayPool:
             num_cpus=resources.num_cpus,
             num_gpus=num_gpus,
             max_restarts=0,  # a lost worker is replaced by the driver, which has to know
-            max_concurrency=spec.config.schedule.shards_in_hand + 2,
+            max_concurrency=spec.config.schedule.shards_in_hand + 3,
         )(_Actor)
-        self._actors: dict[str, Any] = {}
-        self._pending: dict[Any, tuple[str, Lease | None]] = {}
+        self._members: dict[str, _Member] = {}
+        self._answers: queue.Queue[_Answer] = queue.Queue()
 
     def add_worker(self, worker: str) -> None:
         actor = self._actor_class.remote()
-        self._actors[worker] = actor
-        self._pending[actor.start.remote(worker, self._spec)] = (worker, None)
+        self._members[worker] = _Member(actor)
+        self._tell(worker, actor.start.remote(worker, self._spec))
 
     def remove_worker(self, worker: str) -> None:
-        actor = self._actors.pop(worker, None)
-        self._pending = {ref: of for ref, of in self._pending.items() if of[0] != worker}
-        if actor is not None:
-            ray.kill(actor)
+        member = self._members.pop(worker, None)
+        if member is not None:
+            ray.kill(member.actor)
 
     def submit(self, worker: str, lease: Lease) -> None:
-        self._pending[self._actors[worker].work.remote(lease)] = (worker, lease)
+        self._tell(worker, self._members[worker].actor.work.remote(lease), lease)
 
     def wait(self, timeout_s: float) -> list[Event]:
-        if not self._pending:
-            time.sleep(timeout_s)
-            return []
-        first, rest = ray.wait(list(self._pending), num_returns=1, timeout=timeout_s)
-        if rest:
-            more, _ = ray.wait(rest, num_returns=len(rest), timeout=0)
-            first += more
-        return [self._event(ref, *self._pending.pop(ref)) for ref in first]
+        answers: list[_Answer] = []
+        with contextlib.suppress(queue.Empty):
+            answers.append(self._answers.get(timeout=timeout_s))
+            while True:
+                answers.append(self._answers.get_nowait())
+        return [self._event(answer) for answer in answers if answer.worker in self._members]
+
+    def steps(self) -> dict[str, int]:
+        now_s = time.monotonic()
+        for member in self._members.values():
+            if member.beat is not None and member.beat.done():
+                member.hear()
+            if member.beat is None and now_s - member.asked_s > _BEAT_S:
+                member.asked_s, member.beat = now_s, member.actor.steps.remote().future()
+        told = {worker: member.steps for worker, member in self._members.items()}
+        return {worker: steps for worker, steps in told.items() if steps is not None}
 
     def close(self) -> None:
-        stopping = [actor.stop.remote() for actor in self._actors.values()]
+        stopping = [member.actor.stop.remote() for member in self._members.values()]
         if stopping:
             ray.wait(stopping, num_returns=len(stopping), timeout=_STOP_S)
-        for worker in list(self._actors):
+        for worker in list(self._members):
             self.remove_worker(worker)
         if self._owns_ray:
             ray.shutdown()
 
-    def _event(self, ref: Any, worker: str, lease: Lease | None) -> Event:
+    def _tell(self, worker: str, ref: Any, lease: Lease | None = None) -> None:
+        """Have `wait` told how a call ends, without asking for all of them at every turn."""
+        ref.future().add_done_callback(
+            lambda future: self._answers.put(_Answer(worker, lease, future))
+        )
+
+    def _event(self, answer: _Answer) -> Event:
+        worker, lease = answer.worker, answer.lease
         try:
-            result = ray.get(ref)
+            result = answer.future.result()
         except RayError as error:
             cause = getattr(error, "cause", None) or error  # of a task's error, what it raised
-            return WorkerGone(worker, JobFailed(f"the worker was lost: {_first_line(cause)}"))
+            lost = JobFailed(f"the worker was lost: {_first_line(cause)}")
+            return WorkerGone(worker, lost, node_lost=self._lost_node(worker, error))
         if isinstance(result, BatchfimError):
             return WorkerGone(worker, result)
-        if lease is None:
-            return WorkerReady(worker, *result)
+        if isinstance(result, _Started):
+            self._members[worker].node = result.node
+            return WorkerReady(worker, result.engine, result.start_s)
+        assert lease is not None
         return ShardEnded(worker, lease, result)
+
+    def _lost_node(self, worker: str, error: RayError) -> bool:
+        """Whether a worker went with its machine, which Ray itself may learn a bit later."""
+        nodes = {node["NodeID"]: node for node in ray.nodes()}
+        node = nodes.get(self._members[worker].node)
+        known = node is not None and not (node["Alive"] and _listens(node))
+        return known or bool(getattr(error, "preempted", False))
+
+
+@contextlib.contextmanager
+def connected(resources: Resources) -> Iterator[None]:
+    """Be on the job's Ray for a while.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    owns_ray = _connect(resources)
+    try:
+        yield
+    finally:
+        if owns_ray:
+            ray.shutdown()
 
 
 def _connect(resources: Resources) -> bool:
@@ -167,12 +253,27 @@ def _knock(address: str | None) -> None:
         socket.create_connection((host, int(port)), _KNOCK_S).close()
 
 
+def _listens(node: dict[str, Any]) -> bool:
+    """Whether something is at a raylet's port; only a refusal says that nothing is."""
+    try:
+        socket.create_connection(
+            (node["NodeManagerAddress"], node["NodeManagerPort"]), _LISTENS_S
+        ).close()
+    except ConnectionRefusedError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
 @contextlib.contextmanager
 def _own_sigterm() -> Iterator[None]:
     """Keep this process's SIGTERM handler: `ray.init` puts one there that exits at once."""
     handler = signal.getsignal(signal.SIGTERM)
     try:
         yield
+    except SystemExit:  # that one: it exits with the signal's bare number
+        raise SystemExit(128 + signal.SIGTERM) from None
     finally:
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, handler)

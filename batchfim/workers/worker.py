@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import pyarrow as pa
 
 from batchfim.engines.build import build_engine
 from batchfim.engines.engine import Engine, EngineInfo
-from batchfim.errors import EngineDead
+from batchfim.errors import BatchfimError, EngineDead, InputError, StorageError
 from batchfim.formats.encoder import Prompt, TooLong
 from batchfim.formats.languages import find_language
 from batchfim.infiller import Infiller, open_infiller
-from batchfim.metrics.report import Counts, ShardReport, endings, errors, timings
-from batchfim.planning.ordering import sharing_order
+from batchfim.metrics.report import Counts, Retried, ShardReport, endings, errors, timings
 from batchfim.records import (
     NO_LANGUAGE,
     Completion,
@@ -29,18 +30,27 @@ from batchfim.records import (
 from batchfim.shards import Lease, Shard
 from batchfim.storage.ledger import Ledger
 from batchfim.storage.location import Location
-from batchfim.storage.parts import part_table, write_part
+from batchfim.storage.parts import part_table, read_part, write_part
 from batchfim.storage.rows import RowReader, columns_to_read
-from batchfim.workers.completing import Completer
+from batchfim.workers.completing import Asked, Completer
 from batchfim.workers.in_flight import InFlight
-from batchfim.workers.pool import ShardFailure, WorkerSpec
+from batchfim.workers.pool import Blame, ShardFailure, WorkerSpec
+from batchfim.workers.requests import requests
+from batchfim.workers.retrying import completions as samples_of
+from batchfim.workers.retrying import failed_records, last_attempt, merged
 
 
 @dataclass
 class _Work:
-    """A shard in hand: per row either a prompt still to complete, or its finished samples."""
+    """A shard in hand: per row either a prompt still to complete, or its finished samples.
+
+    `places` are the rows' places in the shard; of a shard that is retried, only its failed records
+    are here, and `before` is its part so far.
+    """
 
     rows: pa.Table
+    places: Sequence[int]
+    before: pa.Table | None = None
     prompts: dict[int, Prompt] = field(default_factory=dict)
     languages: list[str | None] = field(default_factory=list)
     completions: dict[int, list[Completion]] = field(default_factory=dict)
@@ -53,7 +63,9 @@ class Worker:
     def __init__(self, name: str, spec: WorkerSpec, infiller: Infiller, engine: Engine) -> None:
         config = spec.config
         self.name = name
+        self.num_steps = 0  # of work on any shard, so that one can see from afar whether it lives
         self._run = spec.run
+        self._retry = spec.retry
         self._config = config
         self._kept = list(spec.kept_columns)
         self._infiller = infiller
@@ -87,8 +99,8 @@ class Worker:
         """Work a lease. The shard boundary: whatever goes wrong inside is recorded, not raised."""
         try:
             return await self.run_shard(lease)
-        except EngineDead as error:
-            return ShardFailure(str(error), worker_lost=True)
+        except BatchfimError as error:
+            return ShardFailure(str(error), _blame(error))
         except Exception as error:  # one shard's failure must not take its neighbours along
             return ShardFailure(f"{type(error).__name__}: {error}")
 
@@ -101,7 +113,9 @@ class Worker:
         """
         async with self._reading:
             work = await asyncio.to_thread(self._read, lease.shard)
+        self.num_steps += 1
         await asyncio.to_thread(self._encode, lease, work)
+        self.num_steps += 1
         await self._generate(lease.shard, work)
         return await asyncio.to_thread(self._write, lease, work)
 
@@ -111,7 +125,13 @@ class Worker:
 
     def _read(self, shard: Shard) -> _Work:
         started_s = time.monotonic()
-        work = _Work(self._reader.read(shard))
+        rows = self._reader.read(shard)
+        if self._retry:
+            before = read_part(self._ledger.part(shard.id))
+            places = failed_records(before, self._config.sampling.n)
+            work = _Work(rows.take(pa.array(places, pa.int64())), places, before)
+        else:
+            work = _Work(rows, range(rows.num_rows))
         work.phases_s["read_s"] = time.monotonic() - started_s
         return work
 
@@ -123,7 +143,7 @@ class Worker:
         read = read_holes(work.rows, columns.prefix, columns.suffix, columns.others)
         for row, hole in enumerate(read):
             if isinstance(hole, Fault):
-                where = f"{lease.shard.path}, row {lease.shard.start + row}: "
+                where = f"{lease.shard.path}, row {lease.shard.start + work.places[row]}: "
                 work.completions[row] = self._completer.without_middle(
                     Status.REJECTED, hole.reason, where
                 )
@@ -155,25 +175,30 @@ class Worker:
 
     async def _generate(self, shard: Shard, work: _Work) -> None:
         started_s = time.monotonic()
-        rows = list(work.prompts)
-        order = sharing_order([work.prompts[row].token_ids for row in rows])
+        greedy = self._config.sampling.temperature == 0  # otherwise each row has its own seed
+        key = partial(self._stop_key, work) if greedy else None
         tasks = []
         async with self._entering:
-            for position in order:
-                prompt = work.prompts[rows[position]]
-                await self._in_flight.enter(len(prompt.token_ids))
-                tasks.append(asyncio.create_task(self._complete(shard, rows[position], work)))
+            for rows in requests(work.prompts, key):
+                await self._in_flight.enter(len(work.prompts[rows[0]].token_ids))
+                tasks.append(asyncio.create_task(self._complete(shard, rows, work)))
         await asyncio.gather(*tasks)
         work.phases_s["generate_s"] = time.monotonic() - started_s
 
-    async def _complete(self, shard: Shard, row: int, work: _Work) -> None:
-        prompt = work.prompts[row]
+    def _stop_key(self, work: _Work, row: int) -> Hashable:
+        return self._infiller.finisher.stop_key(self._hole(work, row))
+
+    async def _complete(self, shard: Shard, rows: list[int], work: _Work) -> None:
+        records = [
+            Asked(work.places[row], work.prompts[row], self._hole(work, row), work.languages[row])
+            for row in rows
+        ]
         try:
-            work.completions[row] = await self._completer.complete(
-                shard, row, prompt, self._hole(work, row), work.languages[row]
-            )
+            completions = await self._completer.complete(shard, records)
+            work.completions.update(zip(rows, completions, strict=True))
         finally:
-            await self._in_flight.leave(len(prompt.token_ids))
+            self.num_steps += 1
+            await self._in_flight.leave(len(records[0].prompt.token_ids))
 
     def _hole(self, work: _Work, row: int) -> Hole:
         """Read again from the rows: kept as Python texts, a shard's holes would double it."""
@@ -187,27 +212,38 @@ class Worker:
             work.rows.select(self._kept),
             completions,
             family=self._infiller.encoder.form.family,
-            order=self._infiller.encoder.order,
             worker=self.name,
-            attempt=lease.attempt,
+            attempt=lease.attempt + (last_attempt(work.before) if work.before else 0),
         )
+        samples = [sample for row in completions for sample in row]
+        num_records, retried = work.rows.num_rows, None
+        if work.before is not None:
+            retried = Retried(records=num_records, counts=Counts.of(samples))
+            table = merged(work.before, table, work.places, self._config.sampling.n)
+            samples = samples_of(table)
+            num_records = table.num_rows // self._config.sampling.n
         staged = self._ledger.staged(self._run, lease.shard.id, lease.attempt)
         checksum, size_bytes = write_part(staged, table, self._config.output.compression)
         work.phases_s["write_s"] = time.monotonic() - started_s
-        flat = [sample for samples in completions for sample in samples]
         return ShardReport(
             shard_id=lease.shard.id,
             attempt=lease.attempt,
             worker=self.name,
-            records=work.rows.num_rows,
-            counts=Counts.of(flat),
-            **endings(flat),
-            errors=errors(flat),
-            timings=timings(flat),
+            records=num_records,
+            counts=Counts.of(samples),
+            retried=retried,
+            **endings(samples),
+            errors=errors(samples),
+            timings=timings(samples),
             checksum=checksum,
             size_bytes=size_bytes,
             **work.phases_s,
         )
+
+
+def _blame(error: BatchfimError) -> Blame:
+    table = ((EngineDead, Blame.ENGINE), (StorageError, Blame.STORAGE), (InputError, Blame.INPUT))
+    return next((blame for kind, blame in table if isinstance(error, kind)), Blame.TASK)
 
 
 def _too_long(prompt: TooLong) -> str:

@@ -58,6 +58,9 @@ class ScriptedPool:
         assert self.events, "the driver waits for what will not come"
         return [self.events.pop(0)]
 
+    def steps(self) -> dict[str, int]:
+        return {}
+
     def close(self) -> None:
         pass
 
@@ -97,12 +100,14 @@ def open_ledger(folder: Path) -> Ledger:
 def drive(
     pool: ScriptedPool,
     *,
-    should_stop: Callable[[], bool] = lambda: False,
+    stop_grace_s: Callable[[], float | None] = lambda: None,
     may_commit: Callable[[], bool] = lambda: True,
-    **schedule: int,
+    **schedule: float,
 ) -> Driver:
     """A driver of four shards over such a pool, not run yet."""
     settings = Schedule(**schedule)
-    queue = ShardQueue(SHARDS, settings.task_attempts, settings.worker_losses)
+    queue = ShardQueue(SHARDS, settings.task_attempts, settings.node_losses)
     progress = Progress(Metrics(progress="none"), 40)
-    return Driver(RUN, pool, queue, pool.ledger, settings, progress, should_stop, may_commit)
+    return Driver(
+        RUN, pool, queue, pool.ledger, "print", settings, progress, stop_grace_s, may_commit
+    )

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from batchfim.errors import EngineStartError, JobFailed
+from batchfim.errors import EngineStartError, JobFailed, StorageError
 from batchfim.shards import Lease
-from batchfim.workers.pool import Event, ShardEnded, ShardFailure
-from tests.driver.pools import SHARDS, ScriptedPool, drive, lose, open_ledger
+from batchfim.workers.pool import Blame, Event, ShardEnded, ShardFailure, WorkerGone
+from tests.driver.pools import RUN, SHARDS, ScriptedPool, drive, lose, open_ledger
 
 ALL = {shard.id for shard in SHARDS}
 
@@ -97,7 +97,7 @@ def test_an_echo_of_a_replaced_worker_is_ignored(tmp_path: Path) -> None:
         return pool.finish(worker, lease)
 
     pool.script = lose_and_report_late
-    clock = drive(pool, workers=1, shards_in_hand=1, task_attempts=1, worker_losses=1).run()
+    clock = drive(pool, workers=1, shards_in_hand=1, task_attempts=1).run()
     assert echoes
     assert (clock.workers_lost, pool.added) == (1, ["worker-0", "worker-1"])
     assert {report.worker for report in pool.ledger.reports()} == {"worker-1"}
@@ -109,10 +109,96 @@ def test_a_failure_that_took_the_engine_along_replaces_the_worker(tmp_path: Path
     pool = ScriptedPool(open_ledger(tmp_path), starts=[True, True])
 
     def die_first(worker: str, lease: Lease) -> list[Event]:
-        dead = ShardEnded(worker, lease, ShardFailure("the engine died", worker_lost=True))
+        dead = ShardEnded(worker, lease, ShardFailure("the engine died", Blame.ENGINE))
         return [dead] if worker == "worker-0" else pool.finish(worker, lease)
 
     pool.script = die_first
     assert drive(pool, workers=1).run().workers_lost == 1
     assert pool.removed == ["worker-0"]
     assert pool.ledger.done_ids() == ALL
+
+
+def test_a_record_that_kills_engines_is_found_by_halving_and_fails_alone(tmp_path: Path) -> None:
+    pool = ScriptedPool(open_ledger(tmp_path), starts=[True] * 40)
+    pool.ledger.add_to_plan(SHARDS)
+    poisoned = 13
+
+    def die_on_it(worker: str, lease: Lease) -> list[Event]:
+        rows = range(lease.shard.start, lease.shard.start + lease.shard.num_rows)
+        if poisoned in rows and lease.verdict is None:
+            return [ShardEnded(worker, lease, ShardFailure("CUDA error", Blame.ENGINE))]
+        return pool.finish(worker, lease)
+
+    pool.script = die_on_it
+    clock = drive(pool, workers=1).run()
+    assert clock.records == 40
+    verdicts = [lease for _, lease in pool.submitted if lease.verdict is not None]
+    assert [(one.shard.start, one.shard.num_rows) for one in verdicts] == [(poisoned, 1)]
+    assert verdicts[0].verdict == "engine died on this record: CUDA error"
+    assert clock.workers_lost <= 1 + 1 + 4 + 2  # with a neighbour, alone, log2(10) cuts, twice
+    planned = pool.ledger.plan()
+    assert sum(shard.num_rows for shard in planned) == 40
+    assert {shard.id for shard in planned} == pool.ledger.done_ids()
+
+
+def test_lost_nodes_are_no_reason_to_suspect_a_shard(tmp_path: Path) -> None:
+    pool = ScriptedPool(open_ledger(tmp_path), starts=[True] * 9)
+    gone: list[str] = []
+
+    def lose_three_nodes(worker: str, lease: Lease) -> list[Event]:
+        if len(gone) < 3 and worker not in gone:
+            gone.append(worker)
+            return [WorkerGone(worker, JobFailed("preempted"), node_lost=True)]
+        return pool.finish(worker, lease)
+
+    pool.script = lose_three_nodes
+    clock = drive(pool, workers=1, shards_in_hand=1, setbacks=1).run()
+    assert clock.workers_lost == 3
+    assert pool.ledger.done_ids() == ALL
+
+
+@pytest.mark.parametrize("blame", [Blame.ENGINE, Blame.TASK, Blame.STORAGE])
+def test_a_job_in_which_nothing_succeeds_stops_with_the_first_cause(
+    tmp_path: Path, blame: Blame
+) -> None:
+    pool = ScriptedPool(open_ledger(tmp_path), starts=[True] * 99)
+    causes = iter(range(99))
+
+    def fail(worker: str, lease: Lease) -> list[Event]:
+        return [ShardEnded(worker, lease, ShardFailure(f"cause {next(causes)}", blame))]
+
+    pool.script = fail
+    expected = StorageError if blame is Blame.STORAGE else JobFailed
+    with pytest.raises(expected, match=r"after 4 failures with nothing completed .*: cause 0;"):
+        drive(pool, workers=1, shards_in_hand=1, setbacks=4).run()
+    assert len(pool.submitted) == 4
+    assert pool.ledger.done_ids() == set()
+
+
+def test_storage_that_fails_uses_up_no_attempt_of_a_shard(tmp_path: Path) -> None:
+    pool = ScriptedPool(open_ledger(tmp_path), starts=[True])
+    trouble = iter([True] * 5)
+
+    def fail_five_times(worker: str, lease: Lease) -> list[Event]:
+        if next(trouble, False):
+            return [ShardEnded(worker, lease, ShardFailure("503", Blame.STORAGE))]
+        return pool.finish(worker, lease)
+
+    pool.script = fail_five_times
+    drive(pool, workers=1, shards_in_hand=1, task_attempts=1).run()
+    assert pool.ledger.done_ids() == ALL
+    assert all(lease.verdict is None for _, lease in pool.submitted)
+
+
+def test_a_part_that_cannot_be_committed_ends_the_run_with_the_cause(tmp_path: Path) -> None:
+    pool = ScriptedPool(open_ledger(tmp_path), starts=[True])
+
+    def lose_the_staged_part(worker: str, lease: Lease) -> list[Event]:
+        events = pool.finish(worker, lease)
+        pool.ledger.staged(RUN, lease.shard.id, lease.attempt).delete()
+        return events
+
+    pool.script = lose_the_staged_part
+    with pytest.raises(StorageError, match="part-0000"):
+        drive(pool, workers=1).run()
+    assert pool.ledger.done_ids() == set()

@@ -10,8 +10,10 @@ def shard(name: str) -> Shard:
     return Shard(name, "file", "content", "/data/a.parquet", 0, 10)
 
 
-def queue_of(names: str, task_attempts: int = 3, worker_losses: int = 5) -> ShardQueue:
-    return ShardQueue([shard(name) for name in names], task_attempts, worker_losses)
+def queue_of(
+    names: str, task_attempts: int = 3, node_losses: int = 5, *, rerun: bool = True
+) -> ShardQueue:
+    return ShardQueue([shard(name) for name in names], task_attempts, node_losses, rerun=rerun)
 
 
 def lease(queue: ShardQueue, worker: str = "w") -> Lease:
@@ -24,7 +26,7 @@ def test_shards_come_in_plan_order_until_none_waits() -> None:
     queue = queue_of("abc")
     leases = [lease(queue, worker) for worker in ("v", "w", "v")]
     assert leases == [Lease(shard(name), 1) for name in "abc"]
-    assert queue.lease("v") is None
+    assert queue.lease("v") is None  # there is no more, and it is not idle
     assert (queue.num_waiting, queue.num_leased) == (0, 3)
     assert (queue.num_held("v"), queue.num_held("w"), queue.num_held("x")) == (2, 1, 0)
     assert not queue.finished
@@ -43,34 +45,70 @@ def test_a_failed_shard_waits_behind_the_others() -> None:
     assert [lease(queue), lease(queue)] == [Lease(shard("b"), 1), Lease(shard("a"), 2)]
 
 
-def test_shards_of_a_lost_worker_come_first_and_in_order() -> None:
+def test_shards_of_a_lost_node_come_first_and_in_order() -> None:
     queue = queue_of("abcd")
     for worker in "vvw":
         lease(queue, worker)
-    queue.lost("v", "gone")
-    names = [lease(queue, worker).shard.id for worker in "xyz"]
-    assert names == ["a", "b", "d"]
+    queue.node_lost("v", "gone")
+    names = [lease(queue, worker).shard.id for worker in "vvx"]
+    assert names == ["a", "b", "d"]  # and none of them is a suspect
 
 
-def test_a_shard_that_lost_a_worker_is_worked_alone() -> None:
+def test_shards_that_lost_an_engine_come_last_and_alone() -> None:
     queue = queue_of("abcd")
     lease(queue, "v")
-    queue.lost("v", "gone")
-    assert lease(queue, "w").shard.id == "a"
-    assert queue.lease("w") is None
+    lease(queue, "v")
+    assert queue.engine_lost("v", "died") == []  # either may be to blame
+    assert [lease(queue, "w").shard.id, lease(queue, "w").shard.id] == ["c", "d"]
+    assert queue.lease("w") is None  # it holds others
     assert lease(queue, "x").shard.id == "b"
-    queue.lost("w", "gone")
-    assert lease(queue, "x").shard.id == "c"  # not "a", which waits before it
+    assert queue.lease("x") is None  # it holds a suspect
+    assert lease(queue, "y").shard.id == "a"
+    assert queue.num_waiting == 0
+
+
+def test_a_suspect_that_loses_another_engine_is_to_be_cut() -> None:
+    queue = queue_of("a")
+    lease(queue, "v")
+    assert queue.engine_lost("v", "died") == []  # once may be chance
+    lease(queue, "v")
+    assert queue.engine_lost("v", "died") == [shard("a")]
+    queue.cut(shard("a"), [shard("b"), shard("c")])
+    assert queue.shards == [shard("b"), shard("c")]
+    first = lease(queue, "w")
+    assert first == Lease(shard("b"), 1)
+    assert queue.lease("w") is None  # both halves are suspects
+    assert queue.complete("w", first)
+    assert lease(queue, "w").shard.id == "c"
+
+
+def test_a_record_that_was_alone_with_two_engines_that_died_is_condemned() -> None:
+    record = Shard("r", "file", "content", "/data/a.parquet", 7, 1)
+    queue = ShardQueue([record], task_attempts=3, node_losses=5)
+    for _ in range(2):
+        assert lease(queue).verdict is None
+        assert queue.engine_lost("w", "boom") == []
+    last = lease(queue)
+    assert last.verdict == "engine died on this record: boom"
+    assert queue.complete("w", last)
+    assert queue.finished
 
 
 def test_a_verdict_that_loses_its_worker_is_abandoned() -> None:
-    queue = queue_of("a", worker_losses=0)
-    lease(queue, "v")
-    queue.lost("v", "gone")
+    queue = queue_of("a", task_attempts=1)
+    queue.fail("w", lease(queue), "bad rows")
     assert lease(queue, "w").verdict is not None
-    queue.lost("w", "gone too")
+    assert queue.engine_lost("w", "gone too") == []
     assert queue.finished
     assert queue.abandoned == {"a": "gone too"}
+
+
+def test_what_could_not_be_attempted_waits_again_and_pays_nothing() -> None:
+    queue = queue_of("ab", task_attempts=1)
+    first = lease(queue)
+    queue.put_back("w", first)
+    queue.put_back("w", first)  # a late one
+    assert [lease(queue), lease(queue)] == [Lease(shard("b"), 1), Lease(shard("a"), 2)]
 
 
 def test_the_task_budget_ends_in_a_verdict_with_the_last_cause() -> None:
@@ -86,18 +124,18 @@ def test_the_task_budget_ends_in_a_verdict_with_the_last_cause() -> None:
 
 
 def test_the_budgets_are_apart() -> None:
-    queue = queue_of("a", task_attempts=2, worker_losses=2)
+    queue = queue_of("a", task_attempts=2, node_losses=2)
     queue.fail("w", lease(queue), "task")
     for _ in range(2):
         assert lease(queue).verdict is None
-        queue.lost("w", "machine")
+        queue.node_lost("w", "machine")
     assert lease(queue).verdict is None  # one failure of two, two losses of two
-    queue.lost("w", "machine")
-    assert lease(queue).verdict == "3 workers were lost, the last with: machine"
+    queue.node_lost("w", "machine")
+    assert lease(queue).verdict == "3 nodes were lost, the last with: machine"
 
 
 def test_giving_back_uses_up_nothing() -> None:
-    queue = queue_of("ab", task_attempts=1, worker_losses=1)
+    queue = queue_of("ab", task_attempts=1, node_losses=1)
     for attempt in range(1, 8):
         assert [lease(queue), lease(queue)] == [
             Lease(shard("a"), attempt),
@@ -118,7 +156,7 @@ def test_a_verdict_that_cannot_be_written_abandons_the_shard_only() -> None:
 
 
 def test_late_and_repeated_reports_are_ignored() -> None:
-    queue = queue_of("a", task_attempts=2, worker_losses=0)
+    queue = queue_of("a", task_attempts=2, node_losses=0)
     first = lease(queue, "v")
     assert not queue.complete("w", first)  # another worker's
     queue.give_back("v")
@@ -129,6 +167,50 @@ def test_late_and_repeated_reports_are_ignored() -> None:
     assert queue.complete("v", second)
     assert not queue.complete("v", second)
     queue.fail("v", second, "repeated")
-    queue.lost("v", "late")
+    queue.node_lost("v", "late")
+    assert queue.engine_lost("v", "late") == []
     assert queue.finished
     assert queue.abandoned == {}
+
+
+def test_an_idle_worker_works_again_what_will_be_finished_last() -> None:
+    queue = queue_of("abc")
+    first, second = lease(queue, "v"), lease(queue, "v")
+    third = lease(queue, "w")
+    again = lease(queue, "x")
+    assert again == Lease(shard("b"), 2)  # it waits behind "a" in v's hands
+    assert lease(queue, "y") == Lease(shard("a"), 2)
+    assert lease(queue, "z") == Lease(shard("c"), 2)
+    assert queue.lease("u") is None  # twice is enough
+    assert queue.num_leased == 3
+    assert queue.complete("x", again)
+    assert not queue.complete("v", second)
+    assert queue.complete("v", first)
+    assert queue.complete("w", third)
+    assert queue.finished
+    assert [queue.num_held(worker) for worker in "vwxyz"] == [0] * 5
+
+
+def test_nothing_is_worked_twice_unless_asked_for() -> None:
+    queue = queue_of("a", rerun=False)
+    lease(queue, "v")
+    assert queue.lease("w") is None
+
+
+def test_a_shard_that_two_workers_hold_waits_only_when_both_are_rid_of_it() -> None:
+    queue = queue_of("a", task_attempts=2)
+    first, second = lease(queue, "v"), lease(queue, "w")
+    queue.fail("v", first, "bad")
+    assert queue.num_waiting == 0
+    queue.node_lost("w", "gone")
+    assert queue.num_waiting == 1
+    queue.fail("w", second, "late")
+    assert lease(queue) == Lease(shard("a"), 3)
+
+
+def test_a_queue_that_must_not_cut_condemns_the_whole_shard() -> None:
+    queue = ShardQueue([shard("a")], task_attempts=3, node_losses=5, cuts=False)
+    for _ in range(2):
+        assert lease(queue).verdict is None
+        assert queue.engine_lost("w", "boom") == []
+    assert lease(queue).verdict == "engine died on one of these records: boom"

@@ -1,4 +1,4 @@
-"""Whatever workers report, and however often: every shard ends exactly once."""
+"""Whatever workers report, and however often: every row ends exactly once."""
 
 from __future__ import annotations
 
@@ -14,14 +14,20 @@ from batchfim.shards import Lease, Shard
 WORKERS = st.sampled_from("uvw")
 
 
+ROWS = 6
+
+
 @dataclass
 class Expected:
     """What is known of a shard from what was told to the queue."""
 
-    holder: str | None = None
+    shard: Shard
+    holders: dict[str, Lease] = field(default_factory=dict)
     attempt: int = 0
     failures: int = 0
-    losses: int = 0
+    nodes: int = 0
+    engines: int = 0
+    alone: int = 0
     ended: list[str] = field(default_factory=list)
 
 
@@ -29,40 +35,50 @@ class QueueMachine(RuleBasedStateMachine):
     @initialize(num_shards=st.integers(0, 5), attempts=st.integers(1, 3), losses=st.integers(0, 2))
     def start(self, num_shards: int, attempts: int, losses: int) -> None:
         self.budgets = attempts, losses
-        shards = [Shard(f"s{i}", "file", "content", "/a.parquet", i, 1) for i in range(num_shards)]
-        self.queue = ShardQueue(shards, attempts, losses)
-        self.expected = {shard.id: Expected() for shard in shards}
+        self.num_rows = num_shards * ROWS
+        shards = [self._shard(i * ROWS, ROWS) for i in range(num_shards)]
+        self.queue = ShardQueue(shards, attempts, losses, rerun=True)
+        self.expected = {shard.id: Expected(shard) for shard in shards}
         self.leases: list[tuple[str, Lease]] = []
+
+    def _shard(self, start: int, num_rows: int) -> Shard:
+        return Shard(f"{start}+{num_rows}", "file", "content", "/a.parquet", start, num_rows)
 
     @rule(worker=WORKERS)
     def lease(self, worker: str) -> None:
-        waiting = [s for s in self.expected.values() if not s.ended and s.holder is None]
+        unfinished = [shard for shard in self.expected.values() if not shard.ended]
+        waiting = [shard for shard in unfinished if not shard.holders]
+        late = [s for s in unfinished if len(s.holders) == 1 and not s.engines]
         held = self._held(worker)
-        alone = any(shard.losses for shard in held)
-        fitting = [s for s in waiting if not alone and not (held and s.losses)]
+        alone = any(shard.engines for shard in held)
+        fitting = [s for s in waiting if not alone and not (held and s.engines)]
+        if not held and not waiting:
+            fitting = late
         lease = self.queue.lease(worker)
         assert (lease is None) == (not fitting)
         if lease is not None:
+            assert self.expected[lease.shard.id] in fitting
             self._take(worker, lease)
 
     def _take(self, worker: str, lease: Lease) -> None:
         shard = self.expected[lease.shard.id]
-        assert shard.holder is None
+        assert worker not in shard.holders
         assert not shard.ended
         assert lease.attempt == shard.attempt + 1
         assert (lease.verdict is not None) == self._is_spent(shard)
-        shard.holder, shard.attempt = worker, lease.attempt
+        shard.holders[worker], shard.attempt = lease, lease.attempt
         self.leases.append((worker, lease))
 
     def _is_spent(self, shard: Expected) -> bool:
-        return shard.failures >= self.budgets[0] or shard.losses > self.budgets[1]
+        budgets = shard.failures >= self.budgets[0] or shard.nodes > self.budgets[1]
+        return budgets or (shard.shard.num_rows == 1 and shard.alone >= 2)
 
     def _report(self, data: st.DataObject) -> tuple[str, Lease, Expected | None]:
         """A report on some lease ever given: of its worker or another, on time, late, repeated."""
         holder, lease = data.draw(st.sampled_from(self.leases))
         worker = data.draw(st.just(holder) | WORKERS)
         shard = self.expected[lease.shard.id]
-        counts = (shard.holder, shard.attempt) == (worker, lease.attempt) and not shard.ended
+        counts = shard.holders.get(worker) == lease and not shard.ended
         return worker, lease, shard if counts else None
 
     @precondition(lambda self: self.leases)
@@ -71,42 +87,71 @@ class QueueMachine(RuleBasedStateMachine):
         worker, lease, shard = self._report(data)
         assert self.queue.complete(worker, lease) == (shard is not None)
         if shard:
-            shard.holder = None
-            shard.ended.append("complete")
+            self._end(shard, "complete")
 
     @precondition(lambda self: self.leases)
     @rule(data=st.data())
     def fail(self, data: st.DataObject) -> None:
         worker, lease, shard = self._report(data)
         self.queue.fail(worker, lease, "cause")
+        if shard and lease.verdict is not None:
+            self._end(shard, "abandoned")
+        elif shard:
+            del shard.holders[worker]
+            shard.failures += 1
+
+    @precondition(lambda self: self.leases)
+    @rule(data=st.data())
+    def put_back(self, data: st.DataObject) -> None:
+        worker, lease, shard = self._report(data)
+        self.queue.put_back(worker, lease)
         if shard:
-            shard.holder = None
-            if lease.verdict is not None:
-                shard.ended.append("abandoned")
-            else:
-                shard.failures += 1
+            del shard.holders[worker]
+
+    def _end(self, shard: Expected, how: str) -> None:
+        shard.holders.clear()
+        shard.ended.append(how)
 
     @rule(worker=WORKERS)
-    def lost(self, worker: str) -> None:
-        self._lose(worker)
-
-    def _lose(self, worker: str) -> None:
-        self.queue.lost(worker, "gone")
+    def node_lost(self, worker: str) -> None:
+        self.queue.node_lost(worker, "gone")
         for shard in self._held(worker):
-            shard.holder = None
-            if self._is_spent(shard):
-                shard.ended.append("abandoned")
-            else:
-                shard.losses += 1
+            del shard.holders[worker]
+            shard.nodes += 1
+
+    @rule(worker=WORKERS)
+    def engine_lost(self, worker: str) -> None:
+        held = self._held(worker)
+        guilty = {shard.id for shard in self.queue.engine_lost(worker, "died")}
+        for shard in held:
+            if shard.holders.pop(worker).verdict is not None:
+                self._end(shard, "abandoned")
+                continue
+            shard.engines += 1
+            shard.alone += len(held) == 1
+            suspect = len(held) == 1 and shard.engines > 1 and not shard.holders
+            to_cut = suspect and shard.shard.num_rows > 1
+            assert (shard.shard.id in guilty) == to_cut
+            if to_cut:
+                self._cut(shard)
+
+    def _cut(self, parent: Expected) -> None:
+        start, rows = parent.shard.start, parent.shard.num_rows
+        middle = rows // 2
+        halves = [self._shard(start, middle), self._shard(start + middle, rows - middle)]
+        self.queue.cut(parent.shard, halves)
+        parent.ended.append("cut")
+        for half in halves:
+            self.expected[half.id] = Expected(half, engines=parent.engines)
 
     @rule(worker=WORKERS)
     def give_back(self, worker: str) -> None:
         self.queue.give_back(worker)
         for shard in self._held(worker):
-            shard.holder = None
+            del shard.holders[worker]
 
     def _held(self, worker: str) -> list[Expected]:
-        return [shard for shard in self.expected.values() if shard.holder == worker]
+        return [shard for shard in self.expected.values() if worker in shard.holders]
 
     @invariant()
     def accounts_close(self) -> None:
@@ -115,21 +160,24 @@ class QueueMachine(RuleBasedStateMachine):
         assert self.queue.finished == (not open_ids)
         held = [len(self._held(worker)) for worker in "uvw"]
         assert [self.queue.num_held(worker) for worker in "uvw"] == held
-        assert self.queue.num_leased == sum(held)
-        assert self.queue.num_waiting == len(open_ids) - sum(held)
+        leased = [shard for shard in self.expected.values() if shard.holders]
+        assert self.queue.num_leased == len(leased)
+        assert self.queue.num_waiting == len(open_ids) - len(leased)
         abandoned = {name for name, s in self.expected.items() if s.ended == ["abandoned"]}
         assert set(self.queue.abandoned) == abandoned
 
     def teardown(self) -> None:
         """Whatever happened, one good worker finishes the rest."""
         for worker in "uvw":
-            self._lose(worker)
+            self.give_back(worker)
         while (lease := self.queue.lease("w")) is not None:
             self._take("w", lease)
             assert self.queue.complete("w", lease)
-            self.expected[lease.shard.id].ended.append("complete")
+            self._end(self.expected[lease.shard.id], "complete")
         assert self.queue.finished
         assert all(len(shard.ended) == 1 for shard in self.expected.values())
+        ended = [s.shard for s in self.expected.values() if s.ended != ["cut"]]
+        assert sum(shard.num_rows for shard in ended) == self.num_rows
 
 
 QueueMachine.TestCase.settings = settings(deadline=None, max_examples=150, stateful_step_count=40)

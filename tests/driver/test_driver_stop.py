@@ -12,7 +12,7 @@ def test_a_run_that_may_not_commit_commits_nothing(tmp_path: Path) -> None:
     driver = drive(
         pool,
         workers=1,
-        should_stop=lambda: len(pool.submitted) == 2 and not pool.events,
+        stop_grace_s=lambda: 0.0 if len(pool.submitted) == 2 and not pool.events else None,
         may_commit=lambda: False,
     )
     clock = driver.run()
@@ -25,7 +25,8 @@ def test_a_run_that_may_not_commit_commits_nothing(tmp_path: Path) -> None:
 
 def test_on_a_stop_the_leases_are_given_back(tmp_path: Path) -> None:
     pool = ScriptedPool(open_ledger(tmp_path), starts=[True, True], script=lambda *_: [])
-    driver = drive(pool, workers=2, shards_in_hand=2, should_stop=lambda: len(pool.submitted) == 2)
+    stop_grace_s = lambda: 0.0 if len(pool.submitted) == 2 else None  # noqa: E731
+    driver = drive(pool, workers=2, shards_in_hand=2, stop_grace_s=stop_grace_s)
     driver.run()
     assert len(pool.submitted) == 2
     assert (driver.queue.num_leased, driver.queue.num_waiting) == (0, 4)
@@ -39,10 +40,22 @@ def test_on_a_stop_the_leases_are_given_back(tmp_path: Path) -> None:
 def test_what_was_committed_before_the_stop_stays(tmp_path: Path) -> None:
     pool = ScriptedPool(open_ledger(tmp_path), starts=[True])
     driver = drive(
-        pool, workers=1, shards_in_hand=1, should_stop=lambda: len(pool.ledger.done_ids()) == 2
+        pool,
+        workers=1,
+        shards_in_hand=1,
+        stop_grace_s=lambda: 0.0 if len(pool.submitted) == 2 and not pool.events else None,
     )
     clock = driver.run()
     assert pool.ledger.done_ids() == {shard.id for shard in SHARDS[:2]}
     assert clock.records == 20
     assert not driver.queue.finished
+    assert driver.queue.shards == SHARDS[2:]
+
+
+def test_shards_in_hand_are_finished_where_there_is_time(tmp_path: Path) -> None:
+    pool = ScriptedPool(open_ledger(tmp_path), starts=[True])
+    driver = drive(pool, workers=1, stop_grace_s=lambda: 60.0 if pool.submitted else None)
+    clock = driver.run()
+    assert len(pool.submitted) == 2
+    assert clock.records == 20
     assert driver.queue.shards == SHARDS[2:]

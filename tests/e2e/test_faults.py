@@ -110,24 +110,6 @@ def test_a_worker_that_dies_is_replaced(records: Path, tmp_path: Path, start: St
     assert ids(output) == sorted(f"r{row}" for row in range(200))
 
 
-def test_a_shard_whose_worker_always_dies_is_written_as_failed(
-    records: Path, tmp_path: Path, cli: Cli
-) -> None:
-    output = tmp_path / "out"
-    poison = ("--set", "engine.simulated.die_if_contains=f7(", "--set", "schedule.shard_rows=10")
-    budget = ("--set", "schedule.worker_losses=1", "--set", "schedule.shards_in_hand=1")
-
-    done = cli(*run_args(records, output, *LOCAL, *poison, *budget), code=3)
-
-    table = ds.dataset(output).to_table().to_pylist()
-    failed = [row for row in table if row["status"] == "failed"]
-    assert len(table) == 200
-    assert "r7" in {row["id"] for row in failed}
-    assert len(failed) == 10
-    assert "2 workers were lost" in failed[0]["error"]
-    assert "10 failed" in done.stdout
-
-
 def test_a_record_the_engine_refuses_or_fails_on_does_not_stop_its_neighbours(
     records: Path, tmp_path: Path, cli: Cli
 ) -> None:

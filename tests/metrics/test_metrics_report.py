@@ -12,6 +12,7 @@ from batchfim.records import Completion, Status
 ROWS = [
     Completion(
         Status.OK,
+        order="psm",
         prompt_tokens=10,
         cached_tokens=4,
         completion_tokens=3,
@@ -49,6 +50,7 @@ def test_counts_of_rows() -> None:
         "rejected": 2,
         "failed": 1,
         "truncated": 1,
+        "copied": 0,
         "normalized": 0,
         "prompt_tokens": 16,
         "cached_tokens": 4,
@@ -85,6 +87,7 @@ def test_timings_count_only_rows_that_have_them() -> None:
 def test_errors_and_endings_are_counted_by_text() -> None:
     assert errors(ROWS) == {"null": 2, "died": 1}
     assert endings(ROWS) == {
+        "orders": {"psm": 1},
         "finish_reasons": {"stop": 1, "length": 1},
         "stop_rules": {"line": 1, "length": 1},
         "trim_rules": {"suffix_overlap,syntax": 1},

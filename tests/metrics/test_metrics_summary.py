@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import Any
 
+import pyarrow as pa
 import pytest
 
-from batchfim.metrics.audit import Audit
+from batchfim.metrics.audit import audit as audit_tables
+from batchfim.metrics.audit import planned_rows
+from batchfim.metrics.done import done_table
 from batchfim.metrics.report import Counts, ShardReport
-from batchfim.metrics.summary import RunClock, summarize
+from batchfim.metrics.summary import RunClock
+from batchfim.metrics.totals import Totals
 from batchfim.records import Completion, Status
 from batchfim.shards import Shard
 
@@ -42,6 +47,10 @@ def shard(name: str, num_rows: int) -> Shard:
     return Shard(name, "file", "content", "/a.parquet", 0, num_rows)
 
 
+def summarize(reports: Iterable[ShardReport]) -> dict[str, Any]:
+    return Totals.sum(map(Totals.of, reports)).summary()
+
+
 def test_a_summary_is_the_sum_of_its_reports(report: Reports) -> None:
     reports = [report("a", [OK, OK]), report("b", [OK, BAD], phase_s=0.5)]
     summary = summarize(iter(reports))
@@ -53,6 +62,8 @@ def test_a_summary_is_the_sum_of_its_reports(report: Reports) -> None:
         "failed": 0,
         "truncated": 0,
         "normalized": 0,
+        "copied": 0,
+        "done": 4,
     }
     assert summary["tokens"] == {
         "prompt": 30,
@@ -90,11 +101,17 @@ def test_a_run_with_nothing_done_has_no_rates_and_is_json(report: Reports) -> No
     assert summarize([])["seconds"]["latency_s"]["p99"] is None
 
 
-def audit(planned: list[Shard], reports: list[ShardReport], samples: int) -> list[str]:
-    sizes = {report.shard_id: report.size_bytes for report in reports}
-    checked = Audit(planned, sizes, samples)
-    assert list(checked.check(reports)) == reports
-    return checked.complaints
+def audit(
+    planned: list[Shard],
+    reports: list[ShardReport],
+    samples: int,
+    sizes: dict[str, int] | None = None,
+) -> list[str]:
+    if sizes is None:
+        sizes = {report.shard_id: report.size_bytes for report in reports}
+    schema = pa.schema([("shard_id", pa.string()), ("size_bytes", pa.int64())])
+    parts = pa.table({"shard_id": list(sizes), "size_bytes": list(sizes.values())}, schema=schema)
+    return audit_tables(planned_rows(planned), done_table(reports), parts, samples)
 
 
 def test_an_audit_that_closes_says_nothing(report: Reports) -> None:
@@ -105,9 +122,8 @@ def test_an_audit_that_closes_says_nothing(report: Reports) -> None:
 
 def test_a_part_that_is_gone_or_changed_is_named(report: Reports) -> None:
     reports = [report("a", [OK]), report("b", [OK])]
-    audited = Audit([shard("a", 1), shard("b", 1)], {"b": reports[1].size_bytes + 7}, 1)
-    list(audited.check(reports))
-    gone, changed = audited.complaints
+    sizes = {"b": reports[1].size_bytes + 7}
+    gone, changed = audit([shard("a", 1), shard("b", 1)], reports, 1, sizes)
     assert "part-a.parquet is gone" in gone
     assert f"part-b.parquet has {reports[1].size_bytes + 7} bytes" in changed
 
@@ -129,3 +145,16 @@ def test_statuses_that_do_not_add_up_are_named(report: Reports) -> None:
     wrong = report("a", [OK, OK]).model_copy(update={"counts": Counts(rows=2, ok=1)})
     (complaint,) = audit([shard("a", 2)], [wrong], samples=1)
     assert complaint == "shard a: ok, rejected and failed do not add up to its rows"
+
+
+def test_nothing_done_is_nothing_wrong() -> None:
+    assert audit([shard("a", 1)], [], samples=1, sizes={"orphan": 3}) == []
+    assert audit([], [], samples=1) == []
+
+
+def test_totals_of_totals_lose_nothing(report: Reports) -> None:
+    reports = [report(str(i), [OK] * i + [BAD]) for i in range(6)]
+    halves = [Totals.sum(map(Totals.of, part)) for part in (reports[:2], reports[2:])]
+    whole = Totals.sum(map(Totals.of, reports))
+    assert Totals.sum(halves) == whole
+    assert Totals.model_validate_json(whole.model_dump_json()) == whole

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import accumulate
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from batchfim.planning.cutting import MAX_SHARD_BYTES, cut_shards, default_shard_rows
+from batchfim.planning.cutting import MAX_SHARD_BYTES, cut_shards, halve
 from batchfim.shards import InputFile
 
 FILES = st.lists(
@@ -69,7 +71,41 @@ def test_a_name_follows_content_rows_and_job() -> None:
     assert base.isdisjoint(shard.id for shard in cut_shards([A_FILE], 40, "job"))
 
 
-def test_default_size_serves_the_workers_within_bounds() -> None:
-    assert default_shard_rows(0, 1) == 16
-    assert default_shard_rows(8 * 4 * 100, 4) == 100
-    assert default_shard_rows(10**10, 4) == 2048
+@settings(deadline=None)
+@given(
+    sizes=st.lists(st.integers(1, 500), min_size=1, max_size=30), shard_rows=st.integers(1, 2000)
+)
+def test_a_shard_ends_at_a_row_group_where_that_costs_less_than_half_of_it(
+    sizes: list[int], shard_rows: int
+) -> None:
+    starts = tuple(accumulate(sizes[:-1], initial=0))
+    file = replace(A_FILE, num_rows=sum(sizes), group_starts=starts)
+    shards = cut_shards([file], shard_rows, "job")
+    assert sum(shard.num_rows for shard in shards) == file.num_rows
+    for shard in shards[:-1]:
+        end = shard.start + shard.num_rows
+        if end not in starts:
+            assert shard.num_rows == shard_rows
+            assert not any(shard.start + shard_rows // 2 < start <= end for start in starts)
+
+
+@given(start=st.integers(0, 10**6), num_rows=st.integers(2, 5000))
+def test_halves_are_the_rows_of_their_whole_and_named_as_if_cut_so(
+    start: int, num_rows: int
+) -> None:
+    (whole,) = cut_shards([replace(A_FILE, num_rows=num_rows)], num_rows, "job")
+    first, second = halve(replace(whole, start=start), "job")
+    assert (first.start, first.num_rows) == (start, num_rows // 2)
+    assert (second.start, second.num_rows) == (start + first.num_rows, num_rows - num_rows // 2)
+    assert len({whole.id, first.id, second.id}) == 3
+
+
+def test_halves_have_the_names_that_cutting_gives_these_rows() -> None:
+    (whole,) = cut_shards([A_FILE], 100, "job")
+    assert list(halve(whole, "job")) == cut_shards([A_FILE], 50, "job")
+
+
+def test_a_single_row_has_no_halves() -> None:
+    (row,) = cut_shards([replace(A_FILE, num_rows=1)], 1, "job")
+    with pytest.raises(ValueError, match="single row"):
+        halve(row, "job")

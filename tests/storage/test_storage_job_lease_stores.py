@@ -41,7 +41,10 @@ def test_a_store_without_times_of_its_own() -> None:
         assert len(folder.list()) == 1
 
 
-def test_a_claim_that_cannot_be_read_is_not_taken_for_dead(tmp_path: Path) -> None:
+def test_a_claim_that_cannot_be_read_is_not_taken_for_dead(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BATCHFIM_STORAGE_RETRY_S", "0")
     (tmp_path / "other.json").write_text(json.dumps(CLAIM))
     folder = Location(fs.PyFileSystem(fs.FSSpecHandler(Stumbling())), str(tmp_path))
     with pytest.raises(StorageError, match=r"other\.json: please reduce your request rate"):

@@ -81,7 +81,7 @@ def test_clean_up_leaves_only_what_is_done(ledger: Ledger) -> None:
     stage(ledger, THREE, attempt=2)
     assert rows_in(ledger) == 20
     (ledger.output / "_notes.parquet.txt").write(b"not ours")
-    ledger.clean_up({ONE.id})
+    ledger.clean_up({ONE.id}, ledger.part_ids())
     assert rows_in(ledger) == 10
     assert ledger.done_ids() == {ONE.id}
     assert (ledger.root / "staging").list() == []
@@ -95,7 +95,7 @@ def test_a_part_of_a_shard_that_is_no_longer_planned_goes_too(ledger: Ledger) ->
     ledger.staged("run", ONE.id, 1).move_to(ledger.part(ONE.id))
     ledger.claim_job("g", {"a": 2}, {})
     assert ledger.plan() == []
-    ledger.clean_up(ledger.done_ids())
+    ledger.clean_up(ledger.done_ids(), ledger.part_ids())
     assert rows_in(ledger) == 0
 
 
@@ -110,11 +110,17 @@ def test_superseded_work_is_withdrawn_and_its_neighbour_is_not(ledger: Ledger) -
 
 def test_success_says_that_the_last_run_was_complete(ledger: Ledger) -> None:
     success = ledger.root / "_SUCCESS"
-    ledger.write_summary({"rows": 1, "complete": True})
+    ledger.write_summary({"rows": {"failed": 0}, "complete": True})
     assert success.exists()
-    ledger.write_summary({"rows": 1, "complete": False})
+    ledger.write_summary({"rows": {"failed": 0}, "complete": False})
     assert not success.exists()
-    assert b'"rows": 1' in (ledger.root / "summary.json").read()
+    assert b'"complete": false' in (ledger.root / "summary.json").read()
+
+
+def test_a_failed_row_is_no_success(ledger: Ledger) -> None:
+    ledger.write_summary({"rows": {"failed": 0}, "complete": True})
+    ledger.write_summary({"rows": {"failed": 1}, "complete": True})
+    assert not (ledger.root / "_SUCCESS").exists()
 
 
 def test_a_second_commit_of_a_shard_replaces_the_first(ledger: Ledger) -> None:
@@ -146,5 +152,12 @@ def test_a_ledger_on_an_object_store() -> None:
     ledger.add_to_plan(SHARDS)
     commit(ledger, ONE)
     assert (ledger.plan(), ledger.done_ids()) == (SHARDS, {ONE.id})
-    ledger.clean_up(ledger.done_ids())
+    ledger.clean_up(ledger.done_ids(), ledger.part_ids())
     assert ledger.part(ONE.id).exists()
+    commit(ledger, TWO)
+    ledger.compact()
+    assert Ledger(ledger.output).done_ids() == {ONE.id, TWO.id}
+    ledger.supersede([ONE])
+    done = ledger.done()
+    assert (done.ids.to_pylist(), done.totals.counts.ok) == ([TWO.id], TWO.num_rows)
+    assert ledger.parts()["shard_id"].to_pylist() == [TWO.id]

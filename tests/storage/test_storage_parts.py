@@ -22,7 +22,7 @@ from batchfim.storage.rows import RowReader, columns_to_read
 from tests.parquet import content_of
 
 Write = Callable[..., Path]
-CONSTANT = {"family": "starcoder2", "order": "psm", "worker": "w", "attempt": 2}
+CONSTANT = {"family": "starcoder2", "worker": "w", "attempt": 2}
 STRUCT = pa.struct([("stars", pa.int64()), ("owner.name", pa.string())])
 ODD = {
     "meta": pa.array([{"stars": 1, "owner.name": "a"}, None, {"stars": None}], STRUCT),

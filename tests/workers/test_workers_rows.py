@@ -11,6 +11,7 @@ import pyarrow as pa
 import pytest
 
 from batchfim.metrics.report import ShardReport
+from batchfim.workers.pool import Blame
 
 OpenDesk = Callable[..., Any]
 CONTEXT = pa.list_(pa.struct({"path": pa.string(), "text": pa.string()}))
@@ -67,7 +68,7 @@ def test_the_engine_refuses_one_and_fails_on_another(open_desk: OpenDesk) -> Non
 def test_a_dead_engine_loses_the_worker_and_stages_nothing(open_desk: OpenDesk) -> None:
     desk = open_desk("engine.simulated.die_if_contains=f3(x)")
     outcome = desk.work(desk.lease())
-    assert outcome.worker_lost
+    assert outcome.blame is Blame.ENGINE
     assert "died on demand" in outcome.cause
     assert (desk.ledger.root / "staging").list() == []
 
@@ -153,6 +154,17 @@ def test_a_file_that_is_gone_fails_the_attempt_only(open_desk: OpenDesk) -> None
     desk.path.unlink()
     outcome = desk.work(lease)
     assert "a.parquet" in outcome.cause
-    assert not outcome.worker_lost
+    assert outcome.blame is Blame.STORAGE
     desk.path.write_bytes(content)
     assert statuses(desk.rows(desk.lease(attempt=2))) == "oooooooo"
+
+
+def test_with_auto_each_row_names_the_order_its_file_shares_more_in(open_desk: OpenDesk) -> None:
+    text = "".join(f"value_{number} = compute({number})\n" for number in range(20))
+    prefix = [None, *(text[: 100 + 20 * i] for i in range(3)), *(f"{i}" for i in range(4))]
+    suffix = ["s", *[text[300:]] * 3, *["s"] * 4]
+    desk = open_desk("infill.order=auto", prefix=prefix, suffix=suffix)
+    lease = desk.lease()
+    rows = desk.rows(lease)
+    assert [row["order"] for row in rows] == ["auto", *["spm_v2"] * 3, *["psm"] * 4]
+    assert desk.work(lease).orders == {"auto": 1, "spm_v2": 3, "psm": 4}

@@ -1,0 +1,28 @@
+"""Whether the planned shards are every row of each file once. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+
+from batchfim.shards import Shard
+
+
+def holes_and_overlaps(planned: Iterable[Shard]) -> Iterator[str]:
+    """Row ranges of a file that no shard or more than one has, as far as the plan knows.
+
+    The plan does not know how long a file is: rows after the last shard are not missed.
+    """
+    by_file = sorted(planned, key=lambda shard: (shard.file, shard.start))
+    for _, shards in groupby(by_file, key=lambda shard: shard.file):
+        end = 0
+        for shard in shards:
+            if shard.start > end:
+                yield f"{shard.path}: rows {end} to {shard.start - 1} are in no planned shard"
+            if shard.start < end:
+                last = min(end, shard.start + shard.num_rows) - 1
+                yield (
+                    f"{shard.path}: rows {shard.start} to {last} are in more than one shard, "
+                    f"the later {shard.id}"
+                )
+            end = max(end, shard.start + shard.num_rows)

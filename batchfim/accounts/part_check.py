@@ -1,0 +1,52 @@
+"""Whether one part is what its marker says: bytes, rows, statuses."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from batchfim.storage.location import Location
+
+_STATUSES = ("ok", "rejected", "failed")
+
+
+def check_part(part: Location, marker: Mapping[str, Any]) -> list[str]:
+    """What is wrong with a part, in words; its file is read whole.
+
+    Args:
+        part: the file.
+        marker: its shard's row of `metrics.done.DONE_SCHEMA`.
+    """
+    data = part.read()
+    if len(data) != marker["size_bytes"]:
+        return [f"has {len(data)} bytes, its marker says {marker['size_bytes']}"]
+    if hashlib.blake2b(data, digest_size=16).hexdigest() != marker["checksum"]:
+        return ["its bytes are not those that were written (another checksum)"]
+    try:
+        return list(_rows_that_differ(data, marker))
+    except (pa.ArrowException, OSError) as error:
+        return [f"cannot be read as Parquet ({error})"]
+
+
+def _rows_that_differ(data: bytes, marker: Mapping[str, Any]) -> Iterator[str]:
+    file = pq.ParquetFile(pa.BufferReader(data))
+    if file.metadata.num_rows != marker["rows"]:
+        yield f"has {file.metadata.num_rows} rows, its marker says {marker['rows']}"
+        return
+    if "status" not in file.schema_arrow.names:
+        yield "has no column 'status'"
+        return
+    counted = pc.value_counts(file.read(["status"])["status"]).to_pylist()
+    found = {entry["values"]: entry["counts"] for entry in counted}
+    expected = {name: marker[name] for name in _STATUSES if marker[name]}
+    if found != expected:
+        yield f"has rows {_told(found)}, its marker says {_told(expected)}"
+
+
+def _told(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {status}" for status, count in sorted(counts.items())) or "none"

@@ -1,0 +1,90 @@
+"""How a job stands, from its ledger alone: no input, no model, nothing written."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import pyarrow.compute as pc
+
+from batchfim.metrics.done import Done
+from batchfim.shards import Shard
+from batchfim.storage.job_lease import Holder, find_holder
+from batchfim.storage.ledger import Ledger
+from batchfim.storage.location import Location
+
+_RECENT_S = 600.0
+
+
+def job_status(output: str) -> dict[str, Any]:
+    """How the job at a path or URL stands, also while another process or machine works it.
+
+    Returns:
+        `state`: `running`, `stopped`, `complete` or `complete with failed rows`; `holder`;
+        `shards` and `rows`, planned, done and more; `rows_per_s` and `left_s` while it runs; the
+        other keys of `summary.json`.
+
+    Raises:
+        OutputError: there is no job.
+        StorageError: a file of the ledger is damaged.
+    """
+    ledger = Ledger(Location.of(output))
+    samples = num_samples(ledger)
+    holder = find_holder(ledger.root / "lease")
+    recent, done, last = ledger.recent(), ledger.done(), ledger.summary()
+    wanted = wanted_shards(ledger, done)
+    num_rows = sum(shard.num_rows for shard in wanted) * samples
+    sums = done.totals.summary()
+    speed = _rows_per_s(done, recent, time.time()) if holder else None
+    left = max(num_rows - sums["rows"]["rows"], 0)
+    complete = len(wanted) <= sums["shards"] and bool(last.get("complete"))
+    return sums | {
+        "output": output,
+        "state": _state(holder, complete=complete, failed=sums["rows"]["failed"]),
+        "holder": holder and asdict(holder),
+        "shards": {"planned": len(wanted), "done": sums["shards"]},
+        "rows": {"planned": num_rows} | sums["rows"],
+        "rows_per_s": speed,
+        "left_s": left / speed if speed else None,
+        "runs": last.get("runs", []),
+    }
+
+
+def num_samples(ledger: Ledger) -> int:
+    """Output rows per record, as the job's settings say."""
+    sampling = ledger.job()["fields"].get("sampling") or {}
+    return int(sampling.get("n", 1))
+
+
+def wanted_shards(ledger: Ledger, done: Done) -> list[Shard]:
+    """Planned shards but for unfinished ones of files that the input no longer has."""
+    planned, absent = ledger.plan(), ledger.absent_files()
+    if not absent:
+        return planned
+    finished = set(done.ids.to_pylist())
+    return [shard for shard in planned if shard.file not in absent or shard.id in finished]
+
+
+def _rows_per_s(done: Done, recent: Mapping[str, float], now: float) -> float | None:
+    """Over the newest markers; the first only starts the clock. Falls while nothing is committed.
+
+    Args:
+        done: all that is done.
+        recent: when markers were written, by shard id.
+        now: seconds since 1970, like `recent`.
+    """
+    times = sorted((at, shard_id) for shard_id, at in recent.items() if now - at < _RECENT_S)
+    if len(times) < 2:
+        return None
+    rows = pc.sum(done.of([shard_id for _, shard_id in times[1:]])["rows"]).as_py() or 0
+    return float(rows / max(now - times[0][0], 1e-3))
+
+
+def _state(holder: Holder | None, *, complete: bool, failed: int) -> str:
+    if holder is not None:
+        return "running"
+    if not complete:
+        return "stopped"
+    return "complete with failed rows" if failed else "complete"

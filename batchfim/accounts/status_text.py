@@ -1,0 +1,57 @@
+"""A job's status as a person reads it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+
+def status_text(status: dict[str, Any]) -> str:
+    """The state, then counts in columns, then what went wrong and what to do."""
+    lines = [f"{status['output']}: {status['state']}{_holder(status['holder'])}"]
+    lines += [_counts(status), _pace(status)]
+    lines += [f"{count:,} rows: {error}" for error, count in status["errors"].items()]
+    lines += [_next_step(status)]
+    return "\n".join(filter(None, lines))
+
+
+def _holder(holder: dict[str, Any] | None) -> str:
+    if holder is None:
+        return ""
+    age_s = holder["renewed_s_ago"]
+    fresh = "" if age_s is None else f", seen {age_s:.0f} s ago"
+    return f", by process {holder['pid']} on {holder['host']}{fresh}"
+
+
+def _counts(status: dict[str, Any]) -> str:
+    rows, shards, tokens = status["rows"], status["shards"], status["tokens"]
+    table = Table("", "planned", "done", "ok", "rejected", "failed", box=None, pad_edge=False)
+    table.add_row("shards", *_numbers(shards, "planned", "done"))
+    table.add_row("rows", *_numbers(rows, "planned", "done", "ok", "rejected", "failed"))
+    console = Console(width=100, color_system=None)
+    with console.capture() as capture:
+        console.print(table)
+    lines = [line.rstrip() for line in capture.get().rstrip().splitlines()]
+    told = ", ".join(f"{tokens[name]:,} {name}" for name in tokens)
+    return "\n".join([*lines, f"tokens: {told}", f"runs: {len(status['runs'])}"])
+
+
+def _numbers(counts: dict[str, int], *names: str) -> list[str]:
+    return [f"{counts[name]:,}" for name in names]
+
+
+def _pace(status: dict[str, Any]) -> str:
+    if status["rows_per_s"] is None:
+        return ""
+    left_s = status["left_s"]
+    left = "" if left_s is None else f", {left_s:,.0f} s left"
+    return f"{status['rows_per_s']:,.1f} rows/s lately{left}"
+
+
+def _next_step(status: dict[str, Any]) -> str:
+    return {
+        "stopped": "run the same command again to go on",
+        "complete with failed rows": f"work the failed rows: batchfim retry {status['output']}",
+    }.get(status["state"], "")

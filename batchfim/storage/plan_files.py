@@ -1,0 +1,203 @@
+"""The plan on storage: which shards there are, as a few Parquet files.
+
+plan/<n>.parquet               shards that a run added
+     split-<shard id>.parquet  the two halves that stand in a shard's place
+     <n>-all.parquet           the whole plan up to here; the files before it are void
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import chain
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from pyarrow import fs
+
+from batchfim.errors import StorageError
+from batchfim.shards import Shard
+from batchfim.storage.location import Location
+
+_MOST_FILES = 8
+_ID = "^[0-9a-f]{20}$"
+_NAMES = pa.dictionary(pa.int32(), pa.string())
+_SCHEMA = pa.schema(
+    [
+        pa.field("id", pa.string()),
+        pa.field("file", _NAMES),
+        pa.field("content", _NAMES),
+        pa.field("path", _NAMES),
+        pa.field("start", pa.int64()),
+        pa.field("num_rows", pa.int64()),
+    ]
+)
+_SPLIT_SCHEMA = _SCHEMA.append(pa.field("parent", pa.string()))
+
+
+class PlanFiles:
+    """Reads and writes the plan; only the run that holds the job's lease writes."""
+
+    def __init__(self, folder: Location) -> None:
+        self._folder = folder
+
+    def read(self) -> list[Shard]:
+        """Every planned shard in the order it was planned, halves in the place of their whole.
+
+        Raises:
+            StorageError: a file is damaged, or plans a shard again; the message says what to do.
+        """
+        plans, splits = self._list()
+        tables = [_table(plan, _SCHEMA) for plan in plans]
+        self._check_distinct(tables)
+        halves = dict(_halves(split) for split in splits)
+        with _no_collections():
+            shards: Iterable[Shard] = chain.from_iterable(map(_shards, tables))
+            return list(_resolved(shards, halves, self._folder) if halves else shards)
+
+    def row_counts(self) -> pa.Table:
+        """`id` and `num_rows` of every planned shard; no objects are made where none was split."""
+        plans, splits = self._list()
+        tables = [_columns(self.read())] if splits else [_table(plan, _SCHEMA) for plan in plans]
+        columns = [table.select(["id", "num_rows"]) for table in [_columns([]), *tables]]
+        return pa.concat_tables(columns)
+
+    def add(self, shards: Sequence[Shard]) -> None:
+        """Store shards that no earlier run planned."""
+        if shards:
+            self._write(f"{self._next_number():06}.parquet", _columns(shards))
+
+    def split(self, parent: Shard, children: tuple[Shard, Shard]) -> None:
+        """Put two halves in a shard's place; harmless where that was done before."""
+        table = _columns(children).append_column("parent", pa.array([parent.id] * 2, pa.string()))
+        self._write(f"split-{parent.id}.parquet", table)
+
+    def compact(self) -> None:
+        """Write many files as one; a kill in between changes nothing of what is planned."""
+        before = self._folder.list()
+        if len(before) > _MOST_FILES:
+            self._write(f"{self._next_number():06}-all.parquet", _columns(self.read()))
+            self._delete(before)
+
+    def clear(self) -> None:
+        """Drop the plan."""
+        self._delete(self._folder.list())
+
+    def _list(self) -> tuple[list[Location], list[Location]]:
+        """Files of shards that count, in order, and files of splits."""
+        found = [Location(self._folder.filesystem, info.path) for info in self._folder.list()]
+        found = [location for location in found if location.path.endswith(".parquet")]
+        splits = [location for location in found if "/split-" in location.path]
+        plans = [location for location in found if location not in splits]
+        whole = [i for i, location in enumerate(plans) if location.path.endswith("-all.parquet")]
+        return plans[whole[-1] if whole else 0 :], splits
+
+    def _check_distinct(self, tables: list[pa.Table]) -> None:
+        ids = [chunk for table in tables for chunk in table["id"].chunks]
+        column = pa.chunked_array(ids, pa.string())
+        if pc.count_distinct(column).as_py() != len(column):
+            raise StorageError(
+                f"{self._folder.path}: some shards are planned twice, as by a copy of a plan file; "
+                "remove the copy"
+            )
+
+    def _next_number(self) -> int:
+        """Above all there are: a plan must never take another's name."""
+        names = [info.base_name[:6] for info in self._folder.list()]
+        return max((int(name) + 1 for name in names if name.isdigit()), default=0)
+
+    def _write(self, name: str, table: pa.Table) -> None:
+        sink = pa.BufferOutputStream()
+        pq.write_table(table, sink, compression="zstd", write_page_checksum=True)
+        (self._folder / name).write(sink.getvalue().to_pybytes())
+
+    def _delete(self, files: Iterable[fs.FileInfo]) -> None:
+        for info in files:
+            Location(self._folder.filesystem, info.path).delete()
+
+
+@contextmanager
+def _no_collections() -> Iterator[None]:
+    """A third of the time to make a million objects goes into looking for cycles among them."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+def _columns(shards: Sequence[Shard]) -> pa.Table:
+    columns = {name: [getattr(shard, name) for shard in shards] for name in _SCHEMA.names}
+    return pa.table(columns, schema=_SCHEMA)
+
+
+def _table(location: Location, schema: pa.Schema) -> pa.Table:
+    try:
+        source = pa.BufferReader(location.read())
+        table = pq.read_table(source, schema=schema, page_checksum_verification=True)
+        table = table.unify_dictionaries()
+        _check(table)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise StorageError(
+            f"{location.path}: not a plan of this version ({error}); restore this file, or choose "
+            "another output.path"
+        ) from None
+    return table
+
+
+def _check(table: pa.Table) -> None:
+    for name in table.column_names:
+        if table[name].null_count:
+            raise ValueError(f"column {name!r} is missing or has nulls")
+    ids_fit = pc.all(pc.match_substring_regex(table["id"], _ID)).as_py()
+    rows_fit = table.num_rows == 0 or (
+        pc.min(table["start"]).as_py() >= 0 and pc.min(table["num_rows"]).as_py() > 0
+    )
+    if not (ids_fit is not False and rows_fit):
+        raise ValueError("an id or a row range is none")
+
+
+def _shards(table: pa.Table) -> Iterator[Shard]:
+    """Equal texts are one object: a million shards are to fit in the driver."""
+    columns = (_plain(table[name].combine_chunks()) for name in _SCHEMA.names)
+    return map(Shard, *columns)
+
+
+def _plain(column: pa.Array) -> Iterable[Any]:
+    if not pa.types.is_dictionary(column.type):
+        return column.to_pylist()  # type: ignore[no-any-return]
+    texts = column.dictionary.to_pylist()
+    return (texts[index] for index in column.indices.to_pylist())
+
+
+def _halves(split: Location) -> tuple[str, list[Shard]]:
+    table = _table(split, _SPLIT_SCHEMA)
+    return table["parent"][0].as_py(), list(_shards(table))
+
+
+def _resolved(
+    shards: Iterable[Shard], halves: dict[str, list[Shard]], folder: Location
+) -> Iterator[Shard]:
+    """Halves of a shard that is not planned are of before the plan was compacted: nothing."""
+    for shard in shards:
+        if shard.id not in halves:
+            yield shard
+            continue
+        _check_halves(shard, halves[shard.id], folder)
+        yield from _resolved(halves[shard.id], halves, folder)
+
+
+def _check_halves(parent: Shard, children: list[Shard], folder: Location) -> None:
+    ranges = [(child.file, child.start, child.num_rows) for child in children]
+    cut = children[0].num_rows
+    rest = (parent.file, parent.start + cut, parent.num_rows - cut)
+    if ranges != [(parent.file, parent.start, cut), rest]:
+        raise StorageError(
+            f"{folder.path}/split-{parent.id}.parquet: not the halves of its shard; restore this "
+            "file, or choose another output.path"
+        )

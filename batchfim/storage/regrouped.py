@@ -1,0 +1,117 @@
+"""Regrouped copies of input files, beside the ledger.
+
+_batchfim/regrouped/<id>/          the rows of some input files, in another order
+                    <id>.json      of which files, and how; written last
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from pyarrow import fs
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from batchfim.errors import InputError, StorageError
+from batchfim.shards import InputFile, identity
+from batchfim.storage.location import Location
+
+
+class Source(BaseModel):
+    """An input file whose rows are in a copy."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str
+    path: str
+    content: str
+
+
+class CopyMarker(BaseModel):
+    """What a finished copy holds; `recipe` names all that decides how it was made."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    recipe: str
+    num_rows: int
+    sources: tuple[Source, ...]
+
+
+class RegroupedCopies:
+    """The copies of one job. Only the run that holds the job's lease writes them."""
+
+    def __init__(self, root: Location, recipe: str) -> None:
+        self._root = root
+        self._recipe = recipe
+
+    def folder(self, copy_id: str) -> Location:
+        """Where a copy's files are."""
+        return self._root / copy_id
+
+    def new_id(self, files: Iterable[InputFile]) -> str:
+        """Name of a copy of these files."""
+        return identity(self._recipe, *sorted(file.id for file in files))
+
+    def finished(self) -> dict[str, CopyMarker]:
+        """Markers of this job's finished copies, by id.
+
+        Raises:
+            StorageError: a marker is damaged.
+        """
+        paths = [info.path for info in self._root.list() if info.path.endswith(".json")]
+        markers = {path[:-5].rpartition("/")[2]: self._read(path) for path in paths}
+        return {name: marker for name, marker in markers.items() if marker.recipe == self._recipe}
+
+    def clear_rest(self) -> None:
+        """Remove what another recipe made or a killed run left."""
+        kept = self.finished()
+        for info in self._root.list():
+            if info.base_name.removesuffix(".json") not in kept:
+                location = Location(self._root.filesystem, info.path)
+                is_folder = info.type is fs.FileType.Directory
+                location.delete_folder() if is_folder else location.delete()
+
+    def finish(self, copy_id: str, files: Sequence[InputFile]) -> None:
+        """Declare a copy whole."""
+        marker = CopyMarker(
+            recipe=self._recipe,
+            num_rows=sum(file.num_rows for file in files),
+            sources=tuple(Source(id=f.id, path=f.path, content=f.content) for f in files),
+        )
+        (self._root / f"{copy_id}.json").write(marker.model_dump_json().encode())
+
+    def _read(self, path: str) -> CopyMarker:
+        try:
+            return CopyMarker.model_validate_json(Location(self._root.filesystem, path).read())
+        except ValidationError as error:
+            raise StorageError(
+                f"{path}: not a marker of this version ({error.errors()[0]['msg']}); restore it, "
+                "or choose another output.path"
+            ) from None
+
+
+def not_copied(files: Iterable[InputFile], copies: Iterable[CopyMarker]) -> list[InputFile]:
+    """Input files that no copy holds; one that lies elsewhere today is the file it was.
+
+    Raises:
+        InputError: a file has changed since it was copied.
+    """
+    files = list(files)
+    copied = [source for copy in copies for source in copy.sources]
+    known, here = {source.id for source in copied}, {file.id for file in files}
+    missing = [source for source in copied if source.id not in here]
+    moved = Counter(source.content for source in missing)
+    new = []
+    for file in files:
+        if file.id not in known:
+            moved[file.content] -= 1
+            if moved[file.content] < 0:
+                new.append(file)
+    lost = {source.path for source in missing if moved[source.content] > 0}
+    for file in new:
+        if file.path in lost:
+            raise InputError(
+                f"{file.path} has changed since its rows were regrouped, and they are among those "
+                "of other files now; restore it, or choose another output.path"
+            )
+    return new

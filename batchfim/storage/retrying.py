@@ -1,0 +1,86 @@
+"""Ask a storage again that fails for a while."""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+from batchfim.errors import ConfigError, StorageBusy, StorageError
+from batchfim.storage.failures import translate
+
+T = TypeVar("T")
+
+RETRY_ENV = "BATCHFIM_STORAGE_RETRY_S"
+_RETRY_S = 120.0
+_FIRST_S, _LONGEST_S = 0.1, 10.0
+
+# When the storage of a kind (`s3`) began to fail. An outage is waited for once: what is still
+# asked after that (give back the lease, write the summary) must not wait as long each.
+_failing_since_s: dict[str, float] = {}
+
+
+def retried(action: Callable[[], T], where: str, kind: str) -> T:
+    """Do it until it works; it must be safe to repeat.
+
+    Waits twice as long after each failure, by a random share of it, so that a thousand workers
+    do not come back at once.
+
+    Args:
+        action: one operation on a file system.
+        where: the file or folder it is about, as errors shall name it.
+        kind: of storage; operations on one kind share its outages.
+
+    Raises:
+        StorageBusy: it failed for as long as `BATCHFIM_STORAGE_RETRY_S` allows.
+        StorageError: it failed in a way that does not pass.
+    """
+    started_s, retry_s = time.monotonic(), retry_limit_s()
+    for wait_s in waits():
+        try:
+            done = action()
+        except StorageError:
+            raise
+        except Exception as error:  # every file system raises what it likes
+            failure = translate(where, error)
+            if not isinstance(failure, StorageBusy):
+                raise failure from error
+            now_s = time.monotonic()
+            since_s = min(_failing_since_s.setdefault(kind, now_s), started_s)
+            if now_s + wait_s > since_s + retry_s:
+                raise _given_up(failure, now_s - since_s) from error
+        else:
+            _failing_since_s.pop(kind, None)
+            return done
+        time.sleep(wait_s)
+    raise AssertionError("waits never end")
+
+
+def waits() -> Iterator[float]:
+    """Seconds to wait after each failure: a random share of 0.1, 0.2, 0.4 … 10, 10 …"""
+    longest_s = _FIRST_S
+    while True:
+        yield random.uniform(0, longest_s)
+        longest_s = min(2 * longest_s, _LONGEST_S)
+
+
+def retry_limit_s() -> float:
+    """How long a storage may fail; a setting of the machine, as the AWS SDK's are.
+
+    Raises:
+        ConfigError: the environment variable holds no number.
+    """
+    text = os.environ.get(RETRY_ENV, "")
+    try:
+        return float(text) if text else _RETRY_S
+    except ValueError:
+        raise ConfigError(f"{RETRY_ENV}: {text!r} is no number of seconds") from None
+
+
+def _given_up(failure: StorageBusy, tried_s: float) -> StorageBusy:
+    return StorageBusy(
+        f"{failure} (tried for {tried_s:.0f} s); once the storage answers, run the same command "
+        "again to go on"
+    )

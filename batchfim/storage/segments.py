@@ -1,0 +1,106 @@
+"""A segment: the markers of some thousand shards in one Parquet file.
+
+It has the columns the audit needs, each shard's report as JSON, and, in the file's metadata, the
+sum of these reports, so that a summary need not read them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from pydantic import ValidationError
+
+from batchfim.errors import StorageError
+from batchfim.metrics.done import DONE_SCHEMA, Done, done_table
+from batchfim.metrics.report import ShardReport
+from batchfim.metrics.totals import Totals
+from batchfim.shards import identity
+from batchfim.storage.location import Location
+
+_TOTALS = b"batchfim.totals"
+_DIGEST = b"batchfim.totals.digest"  # Parquet's own checksums leave the metadata out
+
+
+def write_segment(location: Location, reports: Sequence[ShardReport]) -> None:
+    """Write the segment of some shards; a reader sees it whole, or the one before it."""
+    texts = [report.model_dump_json() for report in reports]
+    table = done_table(reports).append_column("report", pa.array(texts, pa.string()))
+    totals = Totals.sum(map(Totals.of, reports))
+    location.write(segment_bytes(table, totals))
+
+
+def segment_bytes(table: pa.Table, totals: Totals) -> bytes:
+    """A segment's file: the table has `DONE_SCHEMA` and the column `report`."""
+    sink = pa.BufferOutputStream()
+    text = totals.model_dump_json()
+    described = table.replace_schema_metadata({_TOTALS: text, _DIGEST: identity(text)})
+    pq.write_table(described, sink, compression="zstd", write_page_checksum=True)
+    return bytes(sink.getvalue().to_pybytes())
+
+
+def read_segment(location: Location) -> Done:
+    """What is done, without the reports.
+
+    Raises:
+        StorageError: the file is damaged, or its sum is not that of its rows.
+    """
+    table = _read(location, DONE_SCHEMA.names)
+    try:
+        metadata = table.schema.metadata or {}
+        text = metadata[_TOTALS].decode()
+        if metadata[_DIGEST].decode() != identity(text):
+            raise ValueError("another digest")
+        totals = Totals.model_validate_json(text)
+        _check(table, totals)
+    except (ValidationError, KeyError, ValueError):
+        raise _damaged(location, "its sum is missing or is not that of its rows") from None
+    return Done(table.replace_schema_metadata(None), totals)
+
+
+def read_reports(location: Location, shard_ids: pa.Array | None = None) -> list[ShardReport]:
+    """The reports of a segment's shards, of all or of some."""
+    table = _read(location, ["shard_id", "report"])
+    if shard_ids is not None:
+        table = table.filter(pc.is_in(table["shard_id"], shard_ids))
+    try:
+        return [ShardReport.model_validate_json(text) for text in table["report"].to_pylist()]
+    except ValidationError as error:
+        raise _damaged(location, error.errors()[0]["msg"]) from None
+
+
+def _read(location: Location, columns: Iterable[str]) -> pa.Table:
+    names = list(columns)
+    try:
+        with pa.PythonFile(location.open(), mode="r") as file:
+            segment = pq.ParquetFile(file, page_checksum_verification=True)
+            table = segment.read(names)
+    except (pa.ArrowException, OSError) as error:
+        raise _damaged(location, str(error)) from None
+    if table.column_names != names or any(column.null_count for column in table.columns):
+        raise _damaged(location, "a column is missing or has nulls")
+    return table
+
+
+def _check(table: pa.Table, totals: Totals) -> None:
+    if not table.schema.equals(DONE_SCHEMA):
+        raise ValueError("other columns")
+    sums = [pc.sum(table[name]).as_py() or 0 for name in ("rows", "ok", "rejected", "failed")]
+    counts = totals.counts
+    if [table.num_rows, *sums] != [
+        totals.shards,
+        counts.rows,
+        counts.ok,
+        counts.rejected,
+        counts.failed,
+    ]:
+        raise ValueError("another sum")
+
+
+def _damaged(location: Location, problem: str) -> StorageError:
+    return StorageError(
+        f"{location.path}: cannot be read as finished shards of this version ({problem}); restore "
+        "it, or delete it to have its shards worked again"
+    )

@@ -1,0 +1,120 @@
+"""The file system behind a URL."""
+
+from __future__ import annotations
+
+import os
+import re
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import pyarrow as pa
+from pyarrow import fs
+
+from batchfim.errors import ConfigError, StorageBusy
+from batchfim.storage.failures import scrub
+from batchfim.storage.retrying import retried
+
+# The SDK's own attempts are for the odd lost packet; `retried` is for outages.
+_S3_ATTEMPTS = 3
+_CONNECT_S, _REQUEST_S = 10.0, 30.0
+_GCS_RETRY_S = 30
+_S3_QUERY = {"region", "endpoint_override", "scheme"}
+# A URL's query, and not the wildcard `?` of a glob.
+_QUERY = re.compile(r"\?(?=\w+=)")
+
+
+def split_query(url: str) -> tuple[str, str]:
+    """A URL without its query, and the query from its `?` on."""
+    found = _QUERY.search(url) if "://" in url else None
+    return (url[: found.start()], url[found.start() :]) if found else (url, "")
+
+
+def open_store(url: str) -> tuple[fs.FileSystem, str]:
+    """File system and path of a local path or URL.
+
+    Raises:
+        ConfigError: no file system answers to the URL.
+        StorageError: a bucket's region cannot be told.
+    """
+    if "://" not in url:
+        return fs.LocalFileSystem(), str(Path(url).expanduser().resolve())
+    base, query = split_query(url)
+    if base.startswith(("s3://", "s3a://")):
+        return _open_s3(base, query)
+    if base.startswith(("gs://", "gcs://")) and "retry_limit_seconds" not in query:
+        url += f"{'&' if query else '?'}retry_limit_seconds={_GCS_RETRY_S}"
+    try:
+        return fs.FileSystem.from_uri(url)  # type: ignore[no-any-return]
+    except pa.ArrowInvalid:
+        return _open_fsspec(url)
+    except OSError as error:
+        raise ConfigError(f"{base}: {scrub(str(error))}") from None
+
+
+def _open_s3(base: str, query: str) -> tuple[fs.FileSystem, str]:
+    parts = urlsplit(base)
+    options = dict(parse_qsl(query[1:]))
+    if unknown := sorted(options.keys() - _S3_QUERY):
+        raise ConfigError(f"{base}: unknown option {unknown[0]!r}; known: {sorted(_S3_QUERY)}")
+    if not parts.hostname:
+        raise ConfigError(f"{base}: expected s3://bucket/path")
+    user, _, bucket = parts.netloc.rpartition("@")
+    endpoint = (
+        options.get("endpoint_override")
+        or os.environ.get("AWS_ENDPOINT_URL_S3")
+        or os.environ.get("AWS_ENDPOINT_URL")
+    )
+    region = (
+        options.get("region")
+        or os.environ.get("AWS_REGION")
+        or os.environ.get("AWS_DEFAULT_REGION")
+        or ("us-east-1" if endpoint else _region(bucket))
+    )
+    more = {"scheme": options["scheme"]} if "scheme" in options else {}
+    store = _s3(endpoint, region, user == "anonymous", **more)
+    return store, f"{bucket}{parts.path}".rstrip("/")
+
+
+@lru_cache(maxsize=16)
+def _s3(endpoint: str | None, region: str, anonymous: bool, **more: str) -> fs.FileSystem:
+    """One client for all files, as it holds the connections and the credentials."""
+    return fs.S3FileSystem(
+        endpoint_override=endpoint,
+        region=region,
+        anonymous=anonymous,
+        connect_timeout=_CONNECT_S,
+        request_timeout=_REQUEST_S,
+        retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=_S3_ATTEMPTS),
+        allow_delayed_open=True,  # a small file is one request instead of three
+        **more,
+    )
+
+
+@lru_cache(maxsize=64)
+def _region(bucket: str) -> str:
+    """Where the bucket is."""
+    try:
+        return str(retried(lambda: fs.resolve_s3_region(bucket), f"s3://{bucket}", "s3"))
+    except StorageBusy as error:
+        raise StorageBusy(f"{error}; or set AWS_REGION or AWS_ENDPOINT_URL_S3") from None
+
+
+def _open_fsspec(url: str) -> tuple[fs.FileSystem, str]:
+    import fsspec
+
+    try:
+        filesystem, path = fsspec.core.url_to_fs(url)
+    except (ValueError, ImportError) as error:
+        raise ConfigError(f"{split_query(url)[0]}: {scrub(str(error))}") from None
+    return fs.PyFileSystem(fs.FSSpecHandler(filesystem)), path
+
+
+def name_of(filesystem: fs.FileSystem, path: str) -> str:
+    """A file's URL for a person, without anything that might be a secret."""
+    kind = str(filesystem.type_name)
+    if kind in ("local", "subtree", "mock"):
+        return path
+    scheme: Any = {"gcs": "gs", "abfs": "abfss"}.get(kind) or kind.rpartition("+")[2]
+    return scrub(path) if "://" in path else f"{scheme}://{path}"

@@ -1,0 +1,170 @@
+"""What a run does around its work when a million shards are planned: `python -m benchmarks.ledger`.
+
+Writes a ledger of which all shards but a thousand are done, with an (empty) file for each part in
+one folder. Then, in a process of its own, does what a run does before its first lease and after
+its last commit: compact, load the plan and the finished ids, list the parts, plan the work; load
+what is done, list the parts again, audit, sum up.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import platform
+import resource
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from batchfim.metrics.audit import audit
+from batchfim.metrics.done import DONE_SCHEMA
+from batchfim.metrics.histogram import Histogram
+from batchfim.metrics.report import TIMINGS, Counts, ShardReport
+from batchfim.metrics.totals import Totals
+from batchfim.planning.cutting import cut_shards
+from batchfim.planning.plan import plan_work
+from batchfim.shards import InputFile
+from batchfim.storage.ledger import Ledger
+from batchfim.storage.location import Location
+from batchfim.storage.markers import SEGMENT_SHARDS
+from batchfim.storage.segments import segment_bytes
+
+LIMIT_S, LIMIT_MB = 10.0, 1000
+_SHARD_ROWS = 2048
+_FILE_SHARDS = 500
+_RESULT = Path(__file__).parent / "results" / "ledger.json"
+
+
+def main() -> None:
+    """Run the benchmark and keep its result."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--shards", type=int, default=1_000_000)
+    parser.add_argument("--left", type=int, default=1_000)
+    parser.add_argument("--folder", type=Path, default=None, help="where the ledger is written")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(dir=options.folder) as folder:
+        _in_process(_build, folder, options.shards, options.left)
+        steps, cpu_s, peak_mb = _in_process(_run, folder, options.shards, options.left)
+    total_s = sum(steps.values())
+    result = {
+        "shards_planned": options.shards,
+        "shards_done": options.shards - options.left,
+        "seconds": {name: round(seconds, 2) for name, seconds in steps.items()},
+        "total_s": round(total_s, 2),
+        "cpu_s": round(cpu_s, 2),
+        "limit_s": LIMIT_S,
+        "peak_rss_mb": peak_mb,
+        "limit_mb": LIMIT_MB,
+        "ratio_to_limit": round(max(total_s / LIMIT_S, peak_mb / LIMIT_MB), 3),
+        "python": platform.python_version(),
+        "pyarrow": pa.__version__,
+        "not_measured": "an object store; the model's and the input files' checks",
+    }
+    _RESULT.write_text(json.dumps(result, indent=1) + "\n")
+    print(json.dumps(result, indent=1))
+
+
+def _in_process(function: Any, *args: Any) -> Any:
+    """Each step in a process of its own, so that one's memory is not another's."""
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(function, args)
+
+
+def _files(num_shards: int) -> list[InputFile]:
+    rows = _FILE_SHARDS * _SHARD_ROWS
+    num_files = -(-num_shards // _FILE_SHARDS)
+    return [InputFile(f"/data/{i:06}.parquet", f"{i:020x}", rows, 1000.0) for i in range(num_files)]
+
+
+def _build(folder: str, num_shards: int, left: int) -> None:
+    """A job that is done but for its last shards."""
+    shards = cut_shards(_files(num_shards), _SHARD_ROWS, "benchmark")
+    ledger = Ledger(Location.of(folder))
+    ledger.prepare()
+    ledger.add_to_plan(shards)
+    ids = [shard.id for shard in shards[: len(shards) - left]]
+    for shard_id in ids:
+        Path(ledger.part(shard_id).path).touch()
+    report = _report()
+    for number, start in enumerate(range(0, len(ids), SEGMENT_SHARDS)):
+        segment = _segment(report, ids[start : start + SEGMENT_SHARDS])
+        (ledger.root / "done" / f"{number:06}-00000000.parquet").write(segment)
+
+
+def _report() -> ShardReport:
+    """Each timing in some hundred buckets, as in a real shard."""
+    seconds = Histogram.of(0.01 * 1.002**i for i in range(_SHARD_ROWS))
+    return ShardReport(
+        shard_id="0" * 20,
+        attempt=1,
+        worker="worker-0",
+        records=_SHARD_ROWS,
+        counts=Counts(rows=_SHARD_ROWS, ok=_SHARD_ROWS, prompt_tokens=10**6),
+        finish_reasons={"stop": _SHARD_ROWS},
+        errors={},
+        timings=dict.fromkeys(TIMINGS, seconds),
+        checksum="0" * 32,
+        size_bytes=0,
+        read_s=0.1,
+        encode_s=0.2,
+        generate_s=0.3,
+        write_s=0.4,
+    )
+
+
+def _segment(report: ShardReport, ids: list[str]) -> bytes:
+    text, counts = report.model_dump_json(), report.counts
+    fields = report.model_dump() | counts.model_dump()
+    columns = {name: [fields[name]] * len(ids) for name in DONE_SCHEMA.names} | {"shard_id": ids}
+    texts = [text.replace(report.shard_id, shard_id) for shard_id in ids]
+    table = pa.table(columns, schema=DONE_SCHEMA).append_column("report", pa.array(texts))
+    return segment_bytes(table, Totals.sum([Totals.of(report)] * len(ids)))
+
+
+def _run(folder: str, num_shards: int, left: int) -> tuple[dict[str, float], float, int]:
+    """Seconds of each step, processor seconds of all, and peak resident memory in MB."""
+    ledger, files = Ledger(Location.of(folder)), _files(num_shards)
+    steps: dict[str, float] = {}
+    last_s, cpu_s = time.monotonic(), time.process_time()
+
+    def step(name: str) -> None:
+        nonlocal last_s
+        now_s = time.monotonic()
+        steps[name], last_s = now_s - last_s, now_s
+
+    ledger.prepare()
+    ledger.compact()
+    step("compact")
+    planned = ledger.plan()
+    step("plan")
+    marked = ledger.done_ids()
+    step("done_ids")
+    parts = ledger.part_ids()
+    step("part_ids")
+    done = marked & parts
+    work = plan_work(files, planned, done, _SHARD_ROWS, "benchmark", halves=marked ^ parts)
+    ledger.clean_up(done, parts)
+    step("plan_work")
+    assert len(work.pending) == left
+    del planned, marked, parts, done
+    finished = ledger.done()
+    step("done")
+    visible = ledger.parts()
+    step("parts")
+    complaints = audit(ledger.planned_rows(), finished.table, visible, 1)
+    step("audit")
+    finished.totals.summary()
+    step("summary")
+    assert not complaints
+    assert pc.sum(finished.table["rows"]).as_py() == (num_shards - left) * _SHARD_ROWS
+    cpu_s = time.process_time() - cpu_s
+    return steps, cpu_s, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1000
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,123 @@
+"""The driver with up to 1,000 workers and a million shards: `python -m benchmarks.scaling`.
+
+Driver, queue, staff and budgets are the real ones; workers and storage are modelled on a virtual
+clock. A shard is 100 records with heavy-tailed work (log-normal, sigma 1.5), one worker in twenty
+runs at a third of the speed, and workers die at random, half of them with their machine; another
+takes their place after an engine's start. The ideal is the work divided by the speed of all
+workers, plus one engine start.
+Not measured: storage (see `benchmarks.ledger`), Ray's own calls, and the engines.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import platform
+import random
+import resource
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from batchfim.config import Metrics, Schedule
+from batchfim.driver.driver import Driver
+from batchfim.driver.progress import Progress
+from batchfim.driver.queue import ShardQueue
+from batchfim.shards import Shard
+from benchmarks.virtual_pool import NoStorage, VirtualPool
+
+MAKESPAN_LIMIT, DECISION_LIMIT_US, MEMORY_LIMIT_MB = 1.03, 50.0, 1000
+_RESULT = Path(__file__).parent / "results" / "scaling.json"
+_MEAN_S = 60.0  # of a shard on a worker of full speed
+_START_S = 60.0
+_RECORDS, _SIGMA = 100, 1.5
+_SLOW_SHARE, _SLOW_SPEED = 0.05, 1 / 3
+
+
+def main() -> None:
+    """Run the series and keep its result."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--workers", type=int, nargs="+", default=[1, 4, 16, 64, 256, 1000])
+    parser.add_argument("--shards-per-worker", type=int, default=1000)
+    parser.add_argument("--mean-life-s", type=float, default=4 * 3600)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    logging.getLogger("batchfim").setLevel(logging.ERROR)  # losses are what this is about
+    rows = []
+    for workers in options.workers:
+        num_shards = workers * options.shards_per_worker
+        rows.append(_simulate(workers, num_shards, options.mean_life_s, options.seed))
+        print(json.dumps(rows[-1]))
+    result = {
+        "runs": rows,
+        "limits": {
+            "makespan_ratio": MAKESPAN_LIMIT,
+            "driver_cpu_us_per_shard": DECISION_LIMIT_US,
+            "peak_memory_mb": MEMORY_LIMIT_MB,
+        },
+        "mean_shard_s": _MEAN_S,
+        "mean_worker_life_s": options.mean_life_s,
+        "slow_workers": f"{_SLOW_SHARE:.0%} at {_SLOW_SPEED:.2f} of the speed",
+        "seed": options.seed,
+        "python": platform.python_version(),
+        "not_measured": "storage, Ray's calls, engines",
+    }
+    _RESULT.write_text(json.dumps(result, indent=1) + "\n")
+
+
+def _simulate(num_workers: int, num_shards: int, mean_life_s: float, seed: int) -> dict[str, Any]:
+    rng = random.Random(seed)
+    shards = [Shard(f"{i:020x}", "f", "c", "/a.parquet", i * 100, 100) for i in range(num_shards)]
+    pool = VirtualPool(
+        _work_s(num_shards, seed),
+        rng,
+        start_s=_START_S,
+        mean_life_s=mean_life_s,
+        slow_share=_SLOW_SHARE,
+        slow_speed=_SLOW_SPEED,
+    )
+    schedule = Schedule(workers=num_workers)
+    queue = ShardQueue(shards, schedule.task_attempts, schedule.node_losses, rerun=True)
+    progress = Progress(Metrics(progress="none"), num_shards * 100)
+    driver = Driver(
+        "run",
+        pool,
+        queue,
+        NoStorage(),
+        "fingerprint",
+        schedule,
+        progress,
+        stop_grace_s=lambda: None,
+        may_commit=lambda: True,
+        clock=lambda: pool.now_s,
+    )
+    started_s = time.process_time()
+    clock = driver.run()
+    driver_s = time.process_time() - started_s - pool.own_cpu_s
+    speed = sum(pool.speed(number) for number in range(num_workers))
+    ideal_s = _START_S + _MEAN_S * num_shards / speed
+    return {
+        "workers": num_workers,
+        "shards": clock.shards,
+        "workers_lost": clock.workers_lost,
+        "shards_worked_twice": pool.num_submitted - clock.shards,
+        "makespan_ratio": round((clock.engine_start_s + clock.run_s) / ideal_s, 4),
+        "driver_cpu_us_per_shard": round(driver_s / num_shards * 1e6, 1),
+        "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1000,
+    }
+
+
+def _work_s(num_shards: int, seed: int) -> list[float]:
+    """Seconds each shard takes a worker of full speed: the sum of its records'."""
+    draws = np.random.default_rng(seed)
+    chunks = [min(10_000, num_shards - start) for start in range(0, num_shards, 10_000)]
+    sums = [draws.lognormal(0, _SIGMA, (chunk, _RECORDS)).sum(axis=1) for chunk in chunks]
+    work = np.concatenate(sums)
+    return list((work * (_MEAN_S / work.mean())).tolist())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,119 @@
+"""Workers and storage that exist on a virtual clock only, for `benchmarks.scaling`."""
+
+from __future__ import annotations
+
+import heapq
+import random
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import count
+
+from batchfim.engines.engine import EngineInfo
+from batchfim.errors import JobFailed
+from batchfim.metrics.histogram import Histogram
+from batchfim.metrics.report import TIMINGS, Counts, ShardReport
+from batchfim.shards import Lease, Shard
+from batchfim.workers.pool import Event, ShardEnded, WorkerGone, WorkerReady
+
+_ROWS = 100
+_ENGINE = EngineInfo("virtual", "1", "none")
+_REPORT = ShardReport(
+    shard_id="0" * 20,
+    attempt=1,
+    worker="worker-0",
+    records=_ROWS,
+    counts=Counts(rows=_ROWS, ok=_ROWS, prompt_tokens=100 * _ROWS, completion_tokens=20 * _ROWS),
+    finish_reasons={},
+    errors={},
+    timings={name: Histogram() for name in TIMINGS},
+    checksum="",
+    size_bytes=1,
+    **dict.fromkeys(("read_s", "encode_s", "generate_s", "write_s"), 0.1),
+)
+
+
+@dataclass
+class _Member:
+    speed: float
+    free_s: float
+    steps: int = 0
+
+
+@dataclass
+class VirtualPool:
+    """Workers that take the time they are told to; the time passes while the driver waits."""
+
+    work_s: Sequence[float]
+    rng: random.Random
+    start_s: float
+    mean_life_s: float
+    slow_share: float
+    slow_speed: float
+    now_s: float = 0.0
+    own_cpu_s: float = 0.0
+    num_submitted: int = 0
+    _members: dict[str, _Member] = field(default_factory=dict)
+    _events: list[tuple[float, int, Event]] = field(default_factory=list)
+    _numbers: count[int] = field(default_factory=count)
+
+    def add_worker(self, worker: str) -> None:
+        speed = self.speed(int(worker.removeprefix("worker-")))
+        ready_s = self.now_s + self.start_s
+        self._members[worker] = _Member(speed, ready_s)
+        self._at(ready_s, WorkerReady(worker, _ENGINE, self.start_s))
+        dies_s = ready_s + self.rng.expovariate(1 / self.mean_life_s)
+        gone = WorkerGone(worker, JobFailed("gone"), node_lost=self.rng.random() < 0.5)
+        self._at(dies_s, gone)
+
+    def speed(self, number: int) -> float:
+        """Of the n-th worker: one in every `1 / slow_share` is slow."""
+        return self.slow_speed if number % round(1 / self.slow_share) == 1 else 1.0
+
+    def remove_worker(self, worker: str) -> None:
+        self._members.pop(worker, None)
+
+    def submit(self, worker: str, lease: Lease) -> None:
+        began_s = time.process_time()
+        self.num_submitted += 1
+        member = self._members[worker]
+        work_s = self.work_s[lease.shard.start // _ROWS]
+        member.free_s = max(member.free_s, self.now_s) + work_s / member.speed
+        self._at(member.free_s, ShardEnded(worker, lease, _REPORT))
+        self.own_cpu_s += time.process_time() - began_s
+
+    def wait(self, timeout_s: float) -> list[Event]:
+        began_s = time.process_time()
+        until_s, events = self.now_s + timeout_s, []
+        while not events and self._events and self._events[0][0] <= until_s:
+            self.now_s, _, event = heapq.heappop(self._events)
+            if event.worker in self._members:
+                events.append(event)
+        if not events:
+            self.now_s = until_s
+        self.own_cpu_s += time.process_time() - began_s
+        return events
+
+    def steps(self) -> dict[str, int]:
+        began_s = time.process_time()
+        for member in self._members.values():
+            member.steps += 1
+        told = {worker: member.steps for worker, member in self._members.items()}
+        self.own_cpu_s += time.process_time() - began_s
+        return told
+
+    def close(self) -> None:
+        pass
+
+    def _at(self, when_s: float, event: Event) -> None:
+        heapq.heappush(self._events, (when_s, next(self._numbers), event))
+
+
+class NoStorage:
+    """A ledger that keeps nothing."""
+
+    def commit(self, run: str, report: ShardReport) -> None:
+        pass
+
+    def split(self, parent: Shard, children: tuple[Shard, Shard]) -> None:
+        pass

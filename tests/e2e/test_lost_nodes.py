@@ -1,0 +1,53 @@
+"""Machines that come and go in the middle of a job: real raylets of one Ray cluster."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from ray.cluster_utils import Cluster
+
+from tests.e2e.conftest import SIMULATED, Start
+from tests.e2e.test_faults import ids, run_args, wait_for_parts
+
+LONG = (
+    *("--set", "engine.simulated.decode_tokens_per_s=20", "--set", "schedule.workers=2"),
+    *("--set", "engine.simulated.max_num_seqs=4", "--set", "schedule.shard_rows=5"),
+)
+
+
+@pytest.fixture
+def cluster() -> Iterator[Cluster]:
+    """A head without room for a worker; each node added holds one."""
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
+    yield cluster
+    cluster.shutdown()
+
+
+def last_run(output: Path) -> dict[str, object]:
+    run: dict[str, object] = json.loads((output / "_batchfim" / "summary.json").read_text())["runs"]
+    return run[-1]  # type: ignore[index]
+
+
+def test_a_lost_node_costs_its_shards_and_a_new_one_is_taken_into_use(
+    records: Path, tmp_path: Path, start: Start, cluster: Cluster
+) -> None:
+    output = tmp_path / "out"
+    lost = cluster.add_node(num_cpus=1)
+    address = ("--ray-address", cluster.address)
+    process = start(*run_args(records, output, *address, *SIMULATED, *LONG))
+    wait_for_parts(output, process, 2)  # the second worker waits for a machine, the first works
+    cluster.remove_node(lost, allow_graceful=False)
+    cluster.add_node(num_cpus=1)
+    wait_for_parts(output, process, 6)
+    cluster.add_node(num_cpus=1)
+
+    _, said = process.communicate()
+    assert process.returncode == 0, said
+    assert " with its node: the worker was lost" in said
+    assert ids(output) == sorted(f"r{row}" for row in range(200))
+    run = last_run(output)
+    assert run["workers_lost"] == 1
+    assert len(run["engines"]) == 3  # type: ignore[arg-type]

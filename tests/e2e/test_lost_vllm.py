@@ -1,0 +1,38 @@
+"""The core process of a real vLLM engine is killed inside a live actor."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import psutil
+
+from tests.e2e.conftest import Start, children_of
+from tests.e2e.test_faults import ids, run_args, wait_for_parts
+from tests.e2e.test_humaneval import FAST_START
+
+# About ten thousand tokens in a row: time to be hit in the middle.
+SMALL = ("--set", "engine.args.max_num_seqs=4", "--set", "schedule.shard_rows=10")
+
+
+def cores(processes: list[psutil.Process]) -> list[psutil.Process]:
+    return [process for process in processes if "EngineCore" in process.name()]
+
+
+def test_a_dead_core_ends_its_actor_and_another_does_the_work(
+    records: Path, tmp_path: Path, start: Start
+) -> None:
+    output = tmp_path / "out"
+    process = start(*run_args(records, output, *FAST_START, *SMALL))
+    wait_for_parts(output, process, 2)
+    core = cores(children_of(process))
+    actors = [core[0].parent()]
+    assert len(core) == 1
+    core[0].kill()
+
+    assert process.wait() == 0, process.communicate()
+    assert ids(output) == sorted(f"r{row}" for row in range(200))
+    run = json.loads((output / "_batchfim" / "summary.json").read_text())["runs"][-1]
+    assert (run["workers_lost"], len(run["engines"])) == (1, 2)
+    _, alive = psutil.wait_procs([one for one in (*core, *actors) if one], timeout=30)
+    assert alive == []

@@ -1,0 +1,63 @@
+"""An input file whose content changed after its work was done: withdrawn, done anew, not mixed."""
+
+from __future__ import annotations
+
+import pytest
+
+from batchfim.accounts.verify import verify_job
+from batchfim.driver.summary_text import summary_text
+from batchfim.storage.ledger import Ledger
+from batchfim.storage.location import Location
+from tests.resume.conftest import Job, names
+
+
+@pytest.fixture(params=[False, True], ids=["markers", "segments"])
+def done(job: Job, request: pytest.FixtureRequest) -> Job:
+    """Two files, done; the markers apart or in a segment."""
+    job.write("b.parquet", range(12, 16))
+    job.run()
+    if request.param:
+        Ledger(Location.of(str(job.output))).compact()
+    return job
+
+
+def test_only_the_changed_file_is_worked_and_its_old_rows_are_gone(done: Job) -> None:
+    kept = {name for name in done.parts() if len(done.rows()) == 16}
+    before = done.parts()
+    done.write("a.parquet", range(100, 110))
+    result = done.run()
+    assert result.summary["runs"][-1]["records"] == 10
+    assert done.ids() == [f"r{row}" for row in [*range(12, 16), *range(100, 110)]]
+    same = {name for name, at in done.parts().items() if before.get(name) == at}
+    assert (len(same), same <= kept) == (1, True)
+    assert done.summary["rows"]["done"] == 14
+    assert done.complete
+    assert verify_job(str(done.output))["problems"] == []
+
+
+def test_only_new_files_are_worked(done: Job) -> None:
+    before = done.parts()
+    done.write("c.parquet", range(16, 20))
+    result = done.run()
+    assert result.summary["runs"][-1]["records"] == 4
+    assert before.items() <= done.parts().items()
+    assert done.ids() == names(20)
+
+
+def test_a_file_that_comes_back_is_worked_whole(done: Job) -> None:
+    """First half of its work done, then away, then back: nothing is missed."""
+    min(done.output.glob("part-*.parquet")).unlink()
+    away = (done.records / "a.parquet").rename(done.records.with_name("a.away"))
+    done.run()
+    away.rename(done.records / "a.parquet")
+    done.run()
+    assert done.ids() == names(16)
+    assert verify_job(str(done.output))["problems"] == []
+
+
+def test_failed_rows_are_told_with_what_to_do_and_are_no_success(job: Job) -> None:
+    result = job.run("engine.simulated.fail_if_contains=def f7(")
+    assert (result.exit_code, job.complete, result.summary["complete"]) == (3, False, True)
+    assert "work the failed rows: batchfim retry out/" in summary_text(result.summary, "out/")
+    again = job.run("engine.simulated.fail_if_contains=def f7(")
+    assert (again.idle, again.exit_code, job.complete) == (True, 3, False)

@@ -1,0 +1,144 @@
+"""Failed rows worked again, each in its place."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from batchfim.api import JobResult, retry_job, verify_job
+from batchfim.errors import InputError, OutputError
+from batchfim.storage.ledger import Ledger
+from batchfim.storage.location import Location
+from tests.resume.conftest import Job, names
+
+FAIL = ("engine.simulated.fail_if_contains=f5(", "engine.simulated.refuse_if_contains=f2(")
+WELL = "engine.simulated.fail_if_contains=null"
+
+
+def retry(job: Job, *sets: str) -> JobResult:
+    return retry_job(str(job.output), None, sets)
+
+
+def in_order(job: Job) -> list[dict[str, Any]]:
+    """All rows by part, in the order they have there."""
+    return [
+        row for part in sorted(job.parts()) for row in pq.read_table(job.output / part).to_pylist()
+    ]
+
+
+def test_only_failed_rows_change_and_each_in_its_place(job: Job) -> None:
+    assert job.run(*FAIL).exit_code == 3
+    before, parts = in_order(job), job.parts()
+    assert not job.complete
+
+    result = retry(job, WELL)
+
+    assert result.exit_code == 0
+    after = in_order(job)
+    assert [row["id"] for row in after] == [row["id"] for row in before]
+    changed = [new for old, new in zip(before, after, strict=True) if old != new]
+    assert [(row["id"], row["status"], row["attempt"]) for row in changed] == [("r5", "ok", 2)]
+    touched = {name for name, time_ns in job.parts().items() if time_ns != parts[name]}
+    assert len(touched) == 1
+    assert {row["id"]: row["status"] for row in after}["r2"] == "rejected"
+    assert job.complete
+
+
+def test_the_summary_is_of_the_parts_as_they_are_now(job: Job) -> None:
+    job.run(*FAIL)
+    retry(job, WELL)
+    rows = job.summary["rows"]
+    assert (rows["ok"], rows["rejected"], rows["failed"]) == (11, 1, 0)
+    assert job.summary["seconds"]["latency_s"]["max"] == max(
+        row["latency_s"] for row in job.rows() if row["latency_s"] is not None
+    )
+    assert job.summary["errors"] == {"the engine refused the prompt: refused on demand": 1}
+    assert (job.summary["runs"][-1]["records"], job.summary["runs"][-1]["rows"]) == (1, 1)
+    assert verify_job(str(job.output))["problems"] == []
+
+
+def test_the_middle_is_what_it_would_have_been(job: Job) -> None:
+    job.run(*FAIL)
+    retry(job, WELL)
+    other = Job(job.records, job.output.with_name("other"))
+    other.run(FAIL[1])
+    assert {r["id"]: r["middle"] for r in job.rows()} == {
+        r["id"]: r["middle"] for r in other.rows()
+    }
+
+
+def test_of_several_samples_each_keeps_its_place_and_seed(job: Job) -> None:
+    samples = ("sampling.n=3", "sampling.temperature=1")
+    job.run(*FAIL, *samples)
+    before = in_order(job)
+    retry(job, WELL)
+    after = in_order(job)
+    other = Job(job.records, job.output.with_name("other"))
+    other.run(FAIL[1], *samples)
+    expected = {(row["id"], row["sample"]): row["middle"] for row in other.rows()}
+    assert len(after) == 36
+    assert [(row["id"], row["sample"]) for row in after] == [
+        (row["id"], row["sample"]) for row in before
+    ]
+    assert {(row["id"], row["sample"]): row["middle"] for row in after} == expected
+
+
+def test_rows_that_fail_again_stay_failed(job: Job) -> None:
+    job.run(*FAIL)
+    result = retry(job)
+    assert result.exit_code == 3
+    assert [row["id"] for row in job.rows() if row["status"] == "failed"] == ["r5"]
+    assert not job.complete
+
+
+def test_without_failed_rows_nothing_is_done(job: Job) -> None:
+    job.run()
+    before = job.parts()
+    result = retry(job)
+    assert result.idle
+    assert result.exit_code == 0
+    assert job.parts() == before
+
+
+def test_a_run_does_not_retry_by_itself(job: Job) -> None:
+    job.run(*FAIL)
+    result = job.run()
+    assert result.idle
+    assert result.exit_code == 3
+
+
+def test_a_file_that_changed_is_named_and_nothing_is_touched(job: Job) -> None:
+    job.run(*FAIL)
+    before = job.parts()
+    job.write("a.parquet", range(1, 13))
+    with pytest.raises(InputError, match=r"a\.parquet: gone or changed since rows of it failed"):
+        retry(job, WELL)
+    assert job.parts() == before
+
+
+def test_other_settings_than_the_jobs_are_refused(job: Job) -> None:
+    job.run(*FAIL)
+    with pytest.raises(OutputError, match=r"sampling\.max_tokens"):
+        retry(job, "sampling.max_tokens=5")
+
+
+def test_where_no_job_is_there_is_nothing_to_retry(job: Job) -> None:
+    with pytest.raises(OutputError, match="no batchfim job"):
+        retry(job)
+
+
+def test_a_kill_while_a_part_is_replaced_costs_its_shard(job: Job) -> None:
+    job.run(*FAIL)
+    ledger = Ledger(Location.of(str(job.output)))
+    failed = next(report for report in ledger.reports() if report.counts.failed)
+    ledger._markers.void(failed.shard_id)
+    assert failed.shard_id not in ledger.done_ids()
+
+    result = job.run()
+
+    assert result.summary["runs"][-1]["records"] == 4
+    assert job.ids() == names(12)
+    assert job.summary["rows"]["failed"] == 0
+    assert verify_job(str(job.output))["problems"] == []

@@ -1,0 +1,96 @@
+"""Whole jobs on a real S3 server that fails: every row once, or a clear end and a later run."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from batchfim.config import demo_model_path
+from tests.e2e.conftest import LOCAL, Cli, cli  # noqa: F401 - a fixture
+from tests.s3.proxy import Fault
+from tests.s3.server import S3
+
+NUM_ROWS = 120
+Job = Callable[..., str]
+
+
+@pytest.fixture
+def job(s3: S3, bucket: str, tmp_path: Path, cli: Cli) -> Job:  # noqa: F811
+    """Run a job from bucket to bucket to an exit code; returns what it said on stderr."""
+    folder = tmp_path / "records"
+    folder.mkdir()
+    for start in range(0, NUM_ROWS, 60):
+        rows = range(start, start + 60)
+        texts = [f"def f{row}():" for row in rows]
+        table = pa.table({"id": list(rows), "prefix": texts, "suffix": ["\n"] * 60})
+        pq.write_table(table, folder / f"{start}.parquet", row_group_size=20)
+    s3.upload(folder, f"{bucket}/in")
+
+    def run(*more: object, code: int = 0, model: str = "demo") -> str:
+        places = ("--input", f"{bucket}/in", "--output", f"{bucket}/out", "--model", model)
+        done = cli("run", *places, *LOCAL, "--set", "schedule.shard_rows=20", *more, code=code)
+        assert "Traceback" not in done.stderr
+        assert s3.environment["AWS_SECRET_ACCESS_KEY"] not in done.stderr + done.stdout
+        return done.stderr
+
+    return run
+
+
+def ids(s3: S3, bucket: str) -> list[int]:
+    table = s3.table(f"{bucket}/out")
+    assert set(table["status"].to_pylist()) == {"ok"}
+    return sorted(table["id"].to_pylist())
+
+
+@pytest.mark.parametrize(
+    "fault", [Fault.BUSY, Fault.ERROR, Fault.RESET, Fault.LOST, Fault.CUT, Fault.LATE]
+)
+def test_every_row_is_there_once_where_a_tenth_of_the_requests_fails(
+    s3: S3, bucket: str, job: Job, fault: Fault
+) -> None:
+    s3.proxy.fail(fault, share=0.1)
+    job()
+    assert s3.proxy.num_faults > 5
+    assert ids(s3, bucket) == list(range(NUM_ROWS))
+    names = s3.names(f"{bucket}/out")
+    assert "_batchfim/_SUCCESS" in names
+    assert not [name for name in names if name.endswith(".tmp") or "/staging/" in name]
+
+
+def test_a_storage_that_is_gone_for_good_ends_the_run_and_the_next_completes_it(
+    s3: S3, bucket: str, job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BATCHFIM_STORAGE_RETRY_S", "2")
+    s3.proxy.fail(Fault.RESET, matching=f"PUT /{bucket[5:]}/out/part-")
+    said = job(code=1)
+    assert re.search(rf"{bucket}/out/part-\w+\.parquet: .*run the same command again", said), said
+    s3.proxy.heal()
+    monkeypatch.delenv("BATCHFIM_STORAGE_RETRY_S")
+    job()
+    assert ids(s3, bucket) == list(range(NUM_ROWS))
+
+
+def test_a_model_at_a_url_is_copied_once(
+    s3: S3, bucket: str, job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    s3.upload(demo_model_path(), f"{bucket}/starcoder2-demo")
+    for _ in range(2):
+        job("--set", "schedule.workers=2", model=f"{bucket}/starcoder2-demo/")
+    assert ids(s3, bucket) == list(range(NUM_ROWS))
+    weights = f"/{bucket[5:]}/starcoder2-demo/model.safetensors"
+    assert len([request for request in s3.proxy.requests if request == f"GET {weights}"]) == 1
+
+
+def test_secrets_of_the_environment_are_not_in_the_ledger(s3: S3, bucket: str, job: Job) -> None:
+    job()
+    for name in s3.names(f"{bucket}/out/_batchfim"):
+        with s3.direct.open_input_file(f"{bucket[5:]}/out/_batchfim/{name}") as file:
+            content = file.read()
+        assert s3.environment["AWS_SECRET_ACCESS_KEY"].encode() not in content
+        assert s3.environment["AWS_ACCESS_KEY_ID"].encode() not in content
