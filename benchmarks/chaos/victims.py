@@ -17,7 +17,7 @@ _SIGNALS = {
     "engine": signal.SIGKILL,
     "hang": signal.SIGSTOP,  # until `schedule.stall_timeout_s` finds it
 }
-_END_S, _LOOK_S = 30.0, 0.5
+_END_S, _LOOK_S = 90.0, 0.5
 
 
 class Victims:
