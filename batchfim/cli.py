@@ -14,6 +14,7 @@ from batchfim.config import JobConfig
 from batchfim.config_file import load_config
 from batchfim.errors import BatchfimError, EngineStartError, JobHeld, UserError
 from batchfim.prepare.cli import prepare_app
+from batchfim.terminal import log_printable, printable
 
 app = typer.Typer(
     help="Complete the middle of code, in bulk.",
@@ -171,6 +172,7 @@ def demo(
 
 def main() -> None:
     """Entry point: errors meant for a person become one line and an exit code."""
+    log_printable()
     try:
         app()
     except JobHeld as error:
@@ -182,7 +184,7 @@ def main() -> None:
 
 
 def _exit(error: BatchfimError, code: int) -> None:
-    print(f"error: {error}", file=sys.stderr)
+    print(f"error: {printable(str(error))}", file=sys.stderr)
     sys.exit(code)
 
 

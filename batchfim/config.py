@@ -17,6 +17,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    JsonValue,
     model_validator,
 )
 
@@ -65,8 +66,8 @@ _SIGNED = re.compile(
 
 
 def _no_credentials(path: str) -> str:
-    if not is_unicode(path):
-        raise ValueError("not a UTF-8 name")
+    if not is_unicode(path) or "\0" in path:
+        raise ValueError("not a UTF-8 name without NUL")
     if _USERINFO.search(path) or _SIGNED.search(path):
         raise ValueError(
             "credentials in a URL would end up in the ledger; give them by the environment"
@@ -84,7 +85,7 @@ Place = Annotated[str, Field(min_length=1), AfterValidator(_no_credentials)]
 class Section(BaseModel):
     """A frozen part of the config in which an unknown key is an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Columns(Section):
@@ -176,7 +177,7 @@ class Engine(Section):
     max_model_len: int | None = Field(
         None, gt=0, description="Context length in tokens; unset: the model's own."
     )
-    args: dict[str, Any] = Field(
+    args: dict[str, JsonValue] = Field(
         default_factory=dict,
         description="Any other vLLM engine argument, passed through; with Transformers: dtype, "
         "attn_implementation, max_batch_tokens, max_padding.",

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
 from batchfim.config import HIDDEN, JobConfig
 from batchfim.errors import ConfigError
+from batchfim.plain_yaml import parse_yaml
 
 _FLAGS = {
     "input": " (--input)",
@@ -85,13 +85,15 @@ def without_hidden(stored: dict[str, Any]) -> dict[str, Any]:
 
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
-        tree = yaml.safe_load(path.read_text(encoding="utf8"))
+        text = path.read_text(encoding="utf8")
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such job file") from None
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise ConfigError(f"{path}: cannot be read as a job file: {error}") from None
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: not YAML: {error}") from None
+    try:
+        tree = parse_yaml(text)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from None
     if tree is None:
         return {}
     if not isinstance(tree, dict):
@@ -101,9 +103,9 @@ def _read_yaml(path: Path) -> dict[str, Any]:
 
 def _parse_value(text: str, value: str) -> Any:
     try:
-        return yaml.safe_load(value)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"--set {text!r}: the value is not YAML: {error}") from None
+        return parse_yaml(value)
+    except ConfigError as error:
+        raise ConfigError(f"--set {text!r}: the value is {error}") from None
 
 
 def _assign(tree: dict[str, Any], dotted: str, value: Any) -> None:

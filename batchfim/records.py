@@ -41,6 +41,7 @@ OUTPUT_FIELDS: tuple[pa.Field, ...] = (
     pa.field("truncated_prefix_tokens", pa.int32(), nullable=False),
     pa.field("truncated_suffix_tokens", pa.int32(), nullable=False),
     pa.field("truncated_context_tokens", pa.int32(), nullable=False),
+    pa.field("normalized", pa.bool_(), nullable=False),
     pa.field("queue_s", pa.float64()),
     pa.field("ttft_s", pa.float64()),
     pa.field("tpot_s", pa.float64()),
@@ -88,6 +89,7 @@ class Completion:
     truncated_prefix_tokens: int = 0
     truncated_suffix_tokens: int = 0
     truncated_context_tokens: int = 0
+    normalized: bool = False
     queue_s: float | None = None
     ttft_s: float | None = None
     tpot_s: float | None = None

@@ -233,6 +233,9 @@ def _open_pool(config: JobConfig, spec: WorkerSpec) -> Pool:
         from batchfim.workers.local import LocalPool
 
         return LocalPool(spec)
+    from batchfim.workers.ray_token import keep_ray_private
+
+    keep_ray_private(config.resources)
     from batchfim.workers.ray import RayPool
 
     return RayPool(spec, num_gpus(config))

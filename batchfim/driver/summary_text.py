@@ -7,6 +7,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from batchfim.terminal import printable
+
 SLOW_ENGINE = (
     "engine: Transformers, slower than vLLM: nothing is shared between prompts, and a batch takes "
     "no new one before it ends"
@@ -25,8 +27,9 @@ def summary_text(summary: dict[str, Any], output: str, *, idle: bool = False) ->
         "nothing was left to do" if idle else _speed(summary["runs"][-1]),
         _latencies(summary["seconds"]),
         *([SLOW_ENGINE] if summary["engine"]["backend"] == "transformers" else []),
-        *(f"{count:,} rows: {error}" for error, count in summary["errors"].items()),
-        f"results: {output} (part-*.parquet); numbers: {output.rstrip('/')}/_batchfim/summary.json",
+        *(f"{count:,} rows: {printable(error)}" for error, count in summary["errors"].items()),
+        f"results: {printable(output)} (part-*.parquet); numbers: "
+        f"{printable(output.rstrip('/'))}/_batchfim/summary.json",
     ]
     if not summary["complete"]:
         lines.append("stopped before the end: run the same command again to go on")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import difflib
+import json
 import os
 import shutil
 import time
@@ -137,6 +138,8 @@ class VllmEngine:
             **_DEFAULTS,
             **(_CPU_DEFAULTS if device == "cpu" else {}),
         }
+        if device == "cpu" and _has_mamba_layers(self._model):
+            arguments["enable_prefix_caching"] = False  # with it, vLLM 0.32's core dies there
         if self._config.kv_cache_gib is not None:
             arguments["kv_cache_memory_bytes"] = int(self._config.kv_cache_gib * (1 << 30))
         if device == "cpu" and shutil.which("g++") is None:
@@ -231,6 +234,12 @@ def _check_names(arguments: dict[str, Any], known: set[str]) -> None:
             close = difflib.get_close_matches(name, sorted(known), n=1)
             hint = f"; did you mean {close[0]!r}?" if close else ""
             raise EngineStartError(f"engine.args.{name}: this vLLM has no such argument{hint}")
+
+
+def _has_mamba_layers(model: Path) -> bool:
+    """Whether the model is of Mamba layers, some or all (Granite 4, Falcon-H1)."""
+    config: dict[str, Any] = json.loads((model / "config.json").read_text(encoding="utf8"))
+    return any(key.startswith("mamba_") for key in config)
 
 
 def _check_memory(kv_cache_bytes: int) -> None:

@@ -168,9 +168,14 @@ def _open(url: str) -> tuple[InputFile, pa.Schema]:
     try:
         metadata = pq.read_metadata(pa.BufferReader(MAGIC + footer.data))
         schema = metadata.schema.to_arrow_schema()
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise InputError(f"{url}: the Parquet footer is damaged: {error}") from None
     groups = [metadata.row_group(i) for i in range(metadata.num_row_groups)]
+    if sum(group.num_rows for group in groups) != metadata.num_rows:
+        raise InputError(
+            f"{url}: the Parquet footer is damaged: it says {metadata.num_rows} rows, and its row "
+            "groups say otherwise"
+        )
     row_bytes = sum(group.total_byte_size for group in groups) / max(metadata.num_rows, 1)
     starts = array("q", accumulate((group.num_rows for group in groups[:-1]), initial=0))
     path = location.path if location.is_local else url

@@ -30,7 +30,7 @@ from batchfim.storage.location import Location
 
 _log = logging.getLogger(__name__)
 
-LEASE_S = 60.0
+LEASE_S = 180.0  # longer than a storage that fails is asked again (`storage.retrying`)
 _RENEW_S = 15.0
 _POLL_S = 0.1
 

@@ -70,17 +70,23 @@ class _Cursor:
         if read_footer(location).content != shard.content:
             raise InputError(f"{shard.path} has changed since it was planned; run again")
         source = pa.PythonFile(location.open(), mode="r")
-        self._file = pq.ParquetFile(source, buffer_size=_BUFFER_BYTES, pre_buffer=False)
+        self._file = pq.ParquetFile(
+            source,
+            buffer_size=_BUFFER_BYTES,
+            pre_buffer=False,
+            page_checksum_verification=True,  # where a page has one
+        )
         metadata = self._file.metadata
         sizes = [metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)]
         self._starts = [0, *accumulate(sizes)]
         group = self._group(shard.start)
         self._row = self._starts[group]
         self._rest: pa.RecordBatch | None = None
+        batch_rows = _batch_rows(metadata)
         self._batches: Iterator[pa.RecordBatch] = (
             batch  # of one group: a damaged group must not spoil the rows before it
             for number in range(group, metadata.num_row_groups)
-            for batch in self._file.iter_batches(_batch_rows(metadata), [number], columns)
+            for batch in self._file.iter_batches(batch_rows, [number], columns)
         )
 
     def reaches(self, shard: Shard) -> bool:

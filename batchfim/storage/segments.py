@@ -74,11 +74,9 @@ def read_reports(location: Location, shard_ids: pa.Array | None = None) -> list[
 def _read(location: Location, columns: Iterable[str]) -> pa.Table:
     names = list(columns)
     try:
-        with location.filesystem.open_input_file(location.path) as file:
+        with pa.PythonFile(location.open(), mode="r") as file:
             segment = pq.ParquetFile(file, page_checksum_verification=True)
             table = segment.read(names)
-    except FileNotFoundError as error:
-        raise StorageError(f"{location.path}: {error}") from None
     except (pa.ArrowException, OSError) as error:
         raise _damaged(location, str(error)) from None
     if table.column_names != names or any(column.null_count for column in table.columns):

@@ -149,6 +149,7 @@ def _completion(prompt: Prompt, sample: int, generation: Generation, middle: Mid
         truncated_prefix_tokens=prompt.truncated_prefix_tokens,
         truncated_suffix_tokens=prompt.truncated_suffix_tokens,
         truncated_context_tokens=prompt.truncated_context_tokens,
+        normalized=prompt.normalized,
         queue_s=timing.queue_s,
         ttft_s=timing.ttft_s,
         tpot_s=timing.tpot_s,

@@ -179,7 +179,3 @@ def test_a_damaged_page_fails_its_shards_and_the_rest_is_complete(
     assert "the other shards are complete" in message
     done = ds.dataset(tmp_path / "out").to_table(columns=["status"])
     assert done.num_rows >= 200
-
-
-def test_a_bucket_that_cannot_be_found(refused) -> None:
-    assert "s3://no-such-bucket-of-batchfim/x: " in refused("s3://no-such-bucket-of-batchfim/x")

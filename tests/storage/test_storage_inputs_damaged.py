@@ -55,3 +55,20 @@ def test_a_footer_of_garbage_is_noticed(write: Write) -> None:
     path.write_bytes(content)
     with pytest.raises(InputError, match=rf"{path}: the Parquet footer is damaged"):
         opened(path)
+
+
+def test_a_column_name_that_is_no_text_is_noticed(write: Write) -> None:
+    path = write(name_to_break=["x"] * 3)
+    path.write_bytes(path.read_bytes().replace(b"name_to_break", b"\xe5ame_to_break"))
+    with pytest.raises(InputError, match=rf"{path}: the Parquet footer is damaged: 'utf-8'"):
+        opened(path)
+
+
+def test_a_footer_whose_rows_do_not_add_up_is_noticed(write: Write) -> None:
+    path = write(num_rows=33)
+    content = path.read_bytes()
+    length = int.from_bytes(content[-8:-4], "little")
+    num_rows = content.index(b"\x16\x42", len(content) - 8 - length)  # zigzag of 33, as an i64
+    path.write_bytes(content[: num_rows + 1] + b"\x40" + content[num_rows + 2 :])
+    with pytest.raises(InputError, match="it says 32 rows, and its row groups say otherwise"):
+        opened(path)

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from batchfim.errors import JobHeld
-from batchfim.storage.job_lease import JobLease
+from batchfim.storage.job_lease import LEASE_S, JobLease
 from batchfim.storage.location import Location
 
 
@@ -86,7 +86,7 @@ def test_a_lease_whose_claim_a_rival_removed_is_lost_for_good(folder: Location) 
 
 def test_a_claim_that_was_not_renewed_is_dead(folder: Location) -> None:
     write_claim(folder, "other.json", host="elsewhere", machine="another", pid=1)
-    past = Path(folder.path, "other.json").stat().st_mtime - 61
+    past = Path(folder.path, "other.json").stat().st_mtime - (LEASE_S + 1)
     os.utime(Path(folder.path, "other.json"), (past, past))
     with JobLease(folder):
         assert "other.json" not in names(folder)

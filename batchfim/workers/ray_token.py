@@ -1,0 +1,25 @@
+"""A Ray of one's own answers only to those who know its token.
+
+Ray's ports listen on every network of the machine, and whoever reaches them may run code.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+
+from batchfim.config import Resources
+
+
+def keep_ray_private(resources: Resources) -> None:
+    """Make a token for a Ray that is to be started here; to be called before Ray is imported.
+
+    Ray reads it at its import, so a process that imported Ray already keeps its own settings; a
+    cluster that is there already has its own, too.
+    """
+    given = resources.ray_address or os.environ.get("RAY_ADDRESS")
+    if given or "ray" in sys.modules or "RAY_AUTH_MODE" in os.environ:
+        return
+    os.environ["RAY_AUTH_MODE"] = "token"
+    os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)

@@ -1,0 +1,51 @@
+"""The Ray of a run: strangers get no answer, and nobody is told."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+STRANGER = """
+import sys
+from ray._raylet import GcsClient
+try:
+    GcsClient(address=sys.argv[1])
+except Exception as error:
+    print("refused", type(error).__name__)
+else:
+    print("let in")
+"""
+RUN = """
+import json, os, subprocess, sys
+from batchfim.config import Resources
+from batchfim.workers.ray_token import keep_ray_private
+keep_ray_private(Resources())
+import ray
+from batchfim.workers.ray import _connect
+_connect(Resources())
+
+@ray.remote(num_cpus=0)
+def environment():
+    import batchfim
+    return dict(os.environ)
+
+hidden = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+address = ray.get_runtime_context().gcs_address
+known = subprocess.run([sys.executable, "-c", sys.argv[1], address], capture_output=True, text=True)
+stranger = subprocess.run(
+    [sys.executable, "-c", sys.argv[1], address], capture_output=True, text=True, env=hidden
+)
+names = ["RAY_USAGE_STATS_ENABLED", "VLLM_NO_USAGE_STATS", "DO_NOT_TRACK",
+         "HF_HUB_DISABLE_TELEMETRY"]
+seen = ray.get(environment.remote())
+print(json.dumps([known.stdout, stranger.stdout, [seen[name] for name in names]]))
+"""
+
+
+def test_a_local_ray_refuses_who_lacks_its_token_and_reports_to_nobody() -> None:
+    own = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    done = subprocess.run(
+        [sys.executable, "-c", RUN, STRANGER], capture_output=True, text=True, check=True, env=own
+    )
+    assert '"let in\\n", "refused AuthenticationError\\n", ["0", "1", "1", "1"]' in done.stdout
