@@ -39,6 +39,8 @@ _COMMON = (
     f"schedule.shard_rows={SHARD_ROWS}",
     f"schedule.shards_in_hand={IN_HAND}",
     "schedule.stall_timeout_s=8",
+    "schedule.start_timeout_s=60",
+    "schedule.no_worker_timeout_s=120",
     "metrics.progress=none",
 )
 _SETS = {
