@@ -281,7 +281,11 @@ class Schedule(Section):
         None, gt=0, description="Rows in a shard; unset: by size and number of workers."
     )
     shards_in_hand: int = Field(2, gt=0, description="Shards leased to a worker at once.")
-    in_flight_records: int = Field(512, gt=0, description="Prompts in an engine at once.")
+    in_flight_records: int | None = Field(
+        None,
+        gt=0,
+        description="Prompts in an engine at once; unset: twice its `max_num_seqs`.",
+    )
     in_flight_tokens: int = Field(1 << 20, gt=0, description="Prompt tokens in an engine at once.")
     task_attempts: int = Field(3, gt=0, description="Attempts of a shard whose work raises.")
     node_losses: int = Field(

@@ -55,11 +55,12 @@ class Generation:
 
 @dataclass(frozen=True, slots=True)
 class EngineInfo:
-    """What came up, for the ledger and the summary."""
+    """What came up, for the ledger and the summary; `max_num_seqs` are worked at the same time."""
 
     name: str
     version: str
     device: str
+    max_num_seqs: int = 256
 
 
 def take(token_ids: Iterable[int], check: StopCheck | None) -> tuple[list[int], bool]:

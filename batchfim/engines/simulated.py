@@ -38,7 +38,7 @@ class SimulatedEngine:
         await asyncio.sleep(self._config.start_s)
         if self._config.fail_start:
             raise EngineStartError("the simulated engine was told not to start")
-        return EngineInfo("simulated", "1", "none")
+        return EngineInfo("simulated", "1", "none", self._config.max_num_seqs)
 
     async def generate(self, request: Request) -> list[Generation]:
         """Answer after the prompt's prefill and the middle's decode time."""

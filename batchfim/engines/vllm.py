@@ -139,7 +139,8 @@ class VllmEngine:
         )
         self._step_params = self._params.clone()
         self._step_params.output_kind = RequestOutputKind.DELTA
-        return EngineInfo("vllm", vllm.__version__, device)
+        max_num_seqs = int(self._llm.vllm_config.scheduler_config.max_num_seqs)
+        return EngineInfo("vllm", vllm.__version__, device, max_num_seqs)
 
     def _arguments(self, device: str) -> dict[str, Any]:
         arguments: dict[str, Any] = {
