@@ -51,7 +51,7 @@ class Battle:
         """Until the job is complete, or does not get on any more."""
         command, idle_ends = self._run_command(), 0
         while True:
-            before = self.ground.num_parts()
+            before = self.ground.num_parts(), len(self.kills)
             code, said = self._start(command)
             self.ends["killed" if code == _KILLED else str(code)] += 1
             self._look_at_finished()
@@ -64,7 +64,8 @@ class Battle:
             elif code != _KILLED:
                 self.errors.append(_last_line(said))
                 self.tracebacks += "Traceback" in said
-                idle_ends = idle_ends + 1 if self.ground.num_parts() <= before else 0
+                now = self.ground.num_parts(), len(self.kills)
+                idle_ends = idle_ends + 1 if now == before else 0
             if idle_ends > _MOST_ENDS_WITHOUT_PROGRESS:
                 raise RuntimeError(f"the job does not get on: {self.errors[-1]}")
 
