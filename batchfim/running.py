@@ -155,7 +155,7 @@ class Run:
             cause = next(iter(queue.abandoned.values()))
             raise JobFailed(
                 f"{len(queue.abandoned)} shards could be neither worked nor written as failed, the "
-                f"first because of: {cause}; the others are complete, run again to retry these"
+                f"first because of: {cause}; the other shards are complete, run again to work these"
             )
         return JobResult(summary, idle=clock is None, signal=self.stop.number)
 

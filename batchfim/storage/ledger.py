@@ -49,6 +49,8 @@ class Ledger:
             OutputError: the output cannot be written, or holds files of somebody else.
         """
         try:
+            if self.output.info().is_file:
+                raise StorageError(f"{self.output.url}: Not a directory")
             foreign = [] if self.root.exists() else names_in(self.output)
             if foreign:
                 raise OutputError(
