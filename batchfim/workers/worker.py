@@ -215,6 +215,7 @@ class Worker:
 
     def _write(self, lease: Lease, work: _Work) -> ShardReport:
         started_s = time.monotonic()
+        work.prompts.clear()  # as large as the part that is made now
         completions = [work.completions[row] for row in range(work.rows.num_rows)]
         table = part_table(
             work.rows.select(self._kept),
