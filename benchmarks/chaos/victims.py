@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import signal
 import subprocess
+import time
 
 import psutil
 
@@ -16,7 +17,7 @@ _SIGNALS = {
     "engine": signal.SIGKILL,
     "hang": signal.SIGSTOP,  # until `schedule.stall_timeout_s` finds it
 }
-_END_S = 30.0
+_END_S, _LOOK_S = 30.0, 0.5
 
 
 class Victims:
@@ -46,7 +47,9 @@ class Victims:
 
     def left_behind(self) -> int:
         """How many outlive their driver for long; they are ended."""
-        _, alive = psutil.wait_procs(self._seen, _END_S)
+        end_s = time.monotonic() + _END_S
+        while (alive := [one for one in self._seen if _lives(one)]) and time.monotonic() < end_s:
+            time.sleep(_LOOK_S)
         for process in alive:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
@@ -62,6 +65,13 @@ class Victims:
             return [psutil.Process(driver.pid)]
         matching = [process for process in children if _is(process, target)]
         return sorted(matching, key=lambda process: process.pid)
+
+
+def _lives(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _is(process: psutil.Process, target: str) -> bool:
