@@ -32,7 +32,7 @@ SPEED_ONLY_ENGINE_ARGS = frozenset(
 # Engine arguments with a setting of their own, or on which the engine's adapter relies.
 OWNED_ENGINE_ARGS = {
     "disable_log_stats": "the timings of each record come with the statistics",
-    "enable_lora": "use model.lora or model.loras",
+    "enable_lora": "use model.lora",
     "generation_config": "sampling is what the section sampling says",
     "kv_cache_memory_bytes": "use engine.kv_cache_gib",
     "max_model_len": "use engine.max_model_len",
