@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 TORCH_INDEX := https://download.pytorch.org/whl/cpu
 
-.PHONY: demo test check fuzz families train-demo clean
+.PHONY: demo test check fuzz chaos families train-demo clean
 
 demo: $(READY)
 	$(BIN)/batchfim demo
@@ -17,11 +17,17 @@ check: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/python requirements/audit.py
 
 # New examples each time, this many times those of `make test`.
 fuzz: export BATCHFIM_FUZZ ?= 50
 fuzz: $(READY)
 	$(BIN)/python -m pytest tests/fuzz --timeout=0
+
+# 200 kills with the simulated engine, then 20 with vLLM: under an hour on two cores.
+chaos: $(READY)
+	$(BIN)/python -m benchmarks.chaos --kills 200
+	$(BIN)/python -m benchmarks.chaos --kills 20 --engine vllm
 
 families: $(READY)
 	$(BIN)/batchfim families --markdown > FAMILIES.md

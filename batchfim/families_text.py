@@ -83,6 +83,7 @@ def _section(family: Family) -> str:
         ("before the layout", f"`{family.bos}`" if family.bos else "nothing"),
         ("ends a middle", _codes(family.stops)),
         ("ends it too, where the tokenizer has it", _codes(family.more_stops)),
+        ("ends it always, by rule", _codes(family.stop_rules)),
         ("leading space of SentencePiece", ", ".join(family.leading_space)),
         (
             "tokenizer",
@@ -104,9 +105,8 @@ def _section(family: Family) -> str:
 
 
 def _exceptions(family: Family) -> str:
-    if not family.vllm_architectures:
-        return ""
-    return f"; vLLM for {_codes(family.vllm_architectures)}"
+    others = {"vLLM": family.vllm_architectures, "Transformers": family.transformers_architectures}
+    return "".join(f"; {engine} for {_codes(names)}" for engine, names in others.items() if names)
 
 
 def _refused() -> str:

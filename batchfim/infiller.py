@@ -95,9 +95,8 @@ def open_infiller(config: JobConfig, *, weights: bool) -> Infiller:
         for order in form.orders(config.infill.order)
     ]
     encoder = encoders[0] if len(encoders) == 1 else ChoosingEncoder(encoders)
-    finisher = Finisher(
-        tokenizer, encoder.stop_token_ids, stop=config.infill.stop, trim=config.infill.trim
-    )
+    stop = tuple(dict.fromkeys((*config.infill.stop, *form.stop_rules)))
+    finisher = Finisher(tokenizer, encoder.stop_token_ids, stop=stop, trim=config.infill.trim)
     adapters = find_adapters(config.model.adapters)
     return Infiller(files, tokenizer, encoder, finisher, max_model_len, warnings, adapters)
 

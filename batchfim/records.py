@@ -45,6 +45,7 @@ OUTPUT_FIELDS: tuple[pa.Field, ...] = (
     pa.field("logprob_sum", pa.float64()),
     pa.field("logprob_mean", pa.float64()),
     pa.field("logprobs", pa.list_(pa.float32())),
+    pa.field("normalized", pa.bool_(), nullable=False),
     pa.field("queue_s", pa.float64()),
     pa.field("ttft_s", pa.float64()),
     pa.field("tpot_s", pa.float64()),
@@ -99,6 +100,7 @@ class Completion:
     logprob_sum: float | None = None
     logprob_mean: float | None = None
     logprobs: list[float] | None = None
+    normalized: bool = False
     queue_s: float | None = None
     ttft_s: float | None = None
     tpot_s: float | None = None

@@ -10,9 +10,7 @@ MB, with the process's peak memory above what it was before.
 from __future__ import annotations
 
 import argparse
-import json
 import multiprocessing
-import platform
 import random
 import resource
 import sysconfig
@@ -21,16 +19,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import tokenizers
 from tokenizers import Tokenizer
 
 from batchfim.config import demo_model_path
 from batchfim.formats.catalog import CATALOG
 from batchfim.formats.encoder import Encoder
 from batchfim.formats.tokenizer import TextTokenizer
+from benchmarks.measuring import keep, machine
 
 LIMIT = 0.9
-_RESULT = Path(__file__).parent / "results" / "encoding.json"
 _HUGE_CHARACTERS = 50_000_000
 
 
@@ -42,6 +39,7 @@ def main() -> None:
     parser.add_argument("--records", type=int, default=2000)
     parser.add_argument("--rounds", type=int, default=7)
     options = parser.parse_args()
+    started = machine()
     context = multiprocessing.get_context("spawn")
     with context.Pool(1) as pool:
         speed = pool.apply(
@@ -55,11 +53,8 @@ def main() -> None:
         **speed,
         "limit": LIMIT,
         "one_record_of_50_mb": huge,
-        "python": platform.python_version(),
-        "tokenizers": tokenizers.__version__,
     }
-    _RESULT.write_text(json.dumps(result, indent=1) + "\n")
-    print(json.dumps(result, indent=1))
+    keep("encoding", result, started=started)
 
 
 def _speed(path: Path, family: str, num_records: int, rounds: int) -> dict[str, Any]:

@@ -11,9 +11,7 @@ row group from its start once.
 from __future__ import annotations
 
 import argparse
-import json
 import multiprocessing
-import platform
 import random
 import tempfile
 import threading
@@ -29,12 +27,12 @@ from batchfim.config import Input
 from batchfim.planning.cutting import cut_shards
 from batchfim.storage.inputs import open_inputs
 from batchfim.storage.rows import RowReader
+from benchmarks.measuring import keep, machine
 
 LIMIT_MB = 500
 _ROW_BYTES = 8_500
 _CHUNK_ROWS = 2_000
 _SAMPLE_S = 0.05
-_RESULT = Path(__file__).parent / "results" / "memory.json"
 
 
 def main() -> None:
@@ -44,6 +42,7 @@ def main() -> None:
     parser.add_argument("--text-gigabytes", type=float, default=0.2)
     parser.add_argument("--folder", type=Path, default=None, help="where the files are written")
     options = parser.parse_args()
+    started = machine()
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         riding = _measure(Path(folder) / "riding", options.gigabytes, text_bytes=500)
         riding["times_decoded_from_start_per_reader"] = _in_process(
@@ -56,12 +55,9 @@ def main() -> None:
         "all_text": text,
         "limit_mb": LIMIT_MB,
         "ratio_to_limit": round(peak_mb / LIMIT_MB, 3),
-        "python": platform.python_version(),
-        "pyarrow": pa.__version__,
         "not_measured": "the engine's own memory; a remote file system",
     }
-    _RESULT.write_text(json.dumps(result, indent=1) + "\n")
-    print(json.dumps(result, indent=1))
+    keep("memory", result, started=started)
 
 
 def _measure(name: Path, gigabytes: float, text_bytes: int) -> dict[str, Any]:

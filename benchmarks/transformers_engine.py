@@ -12,8 +12,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
-import platform
 import random
 import time
 from pathlib import Path
@@ -24,8 +22,7 @@ from batchfim.engines.engine import Request
 from batchfim.engines.transformers import Task, TransformersEngine
 from batchfim.engines.transformers_args import read_args
 from batchfim.formats.tokenizer import TextTokenizer
-
-_RESULT = Path(__file__).parent / "results" / "transformers_engine.json"
+from benchmarks.measuring import keep, machine
 
 
 def main() -> None:
@@ -35,6 +32,7 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, default=32)
     parser.add_argument("--longest", type=int, default=384, help="tokens of the longest prompt")
     options = parser.parse_args()
+    started = machine()
     prompts = _prompts(options.prompts, options.longest)
     batched, one_by_one = (
         _engine_tokens_per_s(prompts, options.tokens, args)
@@ -53,17 +51,17 @@ def main() -> None:
         "batched_over_one_by_one": round(batched / one_by_one, 2),
         "one_by_one_over_model_generate": round(one_by_one / generate, 2),
         "model": "demo",
-        **_versions(),
+        **_device(),
     }
-    print(json.dumps(result, indent=1))
-    _RESULT.write_text(json.dumps(result, indent=1) + "\n", encoding="utf8")
+    keep("transformers_engine", result, started=started)
 
 
 def _prompts(number: int, longest: int) -> list[list[int]]:
     folder = demo_model_path()
     tokenizer = TextTokenizer((folder / "tokenizer.json").read_text(encoding="utf8"))
     sources = sorted(Path(__file__).parents[1].glob("batchfim/**/*.py"))
-    (token_ids,) = tokenizer.encode(["".join(path.read_text("utf8") for path in sources)])
+    (ids,) = tokenizer.encode(["".join(path.read_text("utf8") for path in sources)])
+    token_ids = list(ids)
     chance = random.Random(0)
     starts = [chance.randrange(len(token_ids) - longest) for _ in range(number)]
     return [token_ids[start : start + chance.randint(16, longest)] for start in starts]
@@ -107,17 +105,11 @@ def _generate_tokens_per_s(prompts: list[list[int]], tokens: int) -> float:
     return tokens * len(prompts) / (time.perf_counter() - started_s)
 
 
-def _versions() -> dict[str, Any]:
+def _device() -> dict[str, Any]:
     import torch
-    import transformers
 
-    return {
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "transformers": transformers.__version__,
-        "cores": torch.get_num_threads(),
-        "device": "cuda" if torch.cuda.is_available() else "cpu",
-    }
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    return {"threads": torch.get_num_threads(), "device": device}
 
 
 if __name__ == "__main__":

@@ -130,7 +130,7 @@ def sections(model: BaseModel) -> list[BaseModel]:
 
 def test_every_section_is_frozen_and_refuses_unknown_keys(job: Path) -> None:
     found = sections(load_config(job))
-    assert len(found) == 13
+    assert len(found) == 14
     for section in found:
         name = next(iter(type(section).model_fields))
         with pytest.raises(ValidationError, match="frozen"):

@@ -6,7 +6,7 @@ A model's folder holds what a real one's does: `config.json`, `model.safetensors
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
 CONTEXT = 160
 NUM_MASKS = 12
-_WIDTH, _HEADS, _LAYERS = 32, 4, 2
+_WIDTH, _HEADS, _LAYERS = 64, 2, 2  # heads of 32: vLLM's attention on CPU has no smaller
 _STARCODER = ("<|endoftext|>", "<fim_prefix>", "<fim_middle>", "<fim_suffix>")
 _ROBERTA = ("<s>", "<pad>", "</s>", "<mask>", "<encoder-decoder>", "<mask0>")
 _T5 = ("<pad>", "</s>", "<extra_id_0>", "<extra_id_1>")
@@ -26,7 +26,7 @@ _INCODER = ("<|endoftext|>", "<|mask:0|>", "<|mask:1|>", "<|endofmask|>")
 _CODEGEN = ("<|endoftext|>", "<mask_1>", "<sep>", "<eom>")
 
 _PSM = ("<fim_prefix>", "{prefix}", "<fim_suffix>", "{suffix}", "<fim_middle>")
-_LLAMA_SIZES = {
+LLAMA_SIZES = {
     "hidden_size": _WIDTH,
     "intermediate_size": 2 * _WIDTH,
     "num_hidden_layers": _LAYERS,
@@ -34,7 +34,7 @@ _LLAMA_SIZES = {
     "num_key_value_heads": 2,
     "max_position_embeddings": CONTEXT,
 }
-_GPT_SIZES = {"n_embd": _WIDTH, "n_layer": _LAYERS, "n_head": _HEADS, "n_positions": CONTEXT}
+GPT_SIZES = {"n_embd": _WIDTH, "n_layer": _LAYERS, "n_head": _HEADS, "n_positions": CONTEXT}
 _BART_SIZES = {
     "d_model": _WIDTH,
     "encoder_layers": _LAYERS,
@@ -46,7 +46,7 @@ _BART_SIZES = {
     "max_position_embeddings": CONTEXT,
 }
 _ROBERTA_SIZES = {
-    **{key: value for key, value in _LLAMA_SIZES.items() if key != "num_key_value_heads"},
+    **{key: value for key, value in LLAMA_SIZES.items() if key != "num_key_value_heads"},
     "max_position_embeddings": CONTEXT + 2,
     "pad_token_id": 1,
     "type_vocab_size": 1,
@@ -82,6 +82,10 @@ class TinyModel:
     def stop_ids(self) -> tuple[int, ...]:
         return (self.controls.index(self.stop),)
 
+    @property
+    def mask_id(self) -> int | None:
+        return self.controls.index("<mask>") if "<mask>" in self.layout else None
+
     def prompt(self, prefix: Sequence[int], suffix: Sequence[int]) -> list[int]:
         """Token ids of a prompt, from the two texts' ids."""
         slots = {"{prefix}": list(prefix), "{suffix}": list(suffix)}
@@ -95,59 +99,70 @@ class TinyModel:
         """Write the model's files; the same every time."""
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "tokenizer.json").write_text(byte_tokenizer(self.controls), encoding="utf8")
-        config = getattr(transformers, self.config_class)(
-            **{
-                "vocab_size": 256 + len(self.controls),
-                "bos_token_id": 0,
-                "eos_token_id": 0,
-                "tie_word_embeddings": False,  # tied, a random model repeats its last token
-            }
-            | self.sizes
+        write_weights(
+            folder, self.config_class, self.model_class, len(self.controls) + 256, self.sizes
         )
-        torch.manual_seed(0)
-        model = getattr(transformers, self.model_class)(config)
-        with torch.no_grad():  # as initialised, tiny models say the same to every prompt
-            for parameter in model.parameters():
-                if parameter.dim() > 1:
-                    parameter.normal_(0, 0.7)
-        transformers.logging.disable_progress_bar()
-        model.save_pretrained(folder)
         return folder
+
+
+def write_weights(
+    folder: Path, config_class: str, model_class: str, vocab_size: int, sizes: Mapping[str, Any]
+) -> None:
+    """Write `config.json` and random weights; the same every time."""
+    config = getattr(transformers, config_class)(
+        **{
+            "vocab_size": vocab_size,
+            "bos_token_id": 0,
+            "eos_token_id": 0,
+            "pad_token_id": None,
+            "tie_word_embeddings": False,  # tied, a random model repeats its last token
+        }
+        | sizes
+    )
+    torch.manual_seed(0)
+    model = getattr(transformers, model_class)(config)
+    with torch.no_grad():  # as initialised, tiny models say the same to every prompt
+        for parameter in model.parameters():
+            if parameter.dim() > 1:
+                parameter.normal_(0, 0.7)
+    transformers.logging.disable_progress_bar()
+    model.save_pretrained(folder)
 
 
 TINY_MODELS = {
     tiny.name: tiny
     for tiny in (
         TinyModel(
-            *("gpt_bigcode", "GPTBigCodeConfig", "GPTBigCodeForCausalLM", _GPT_SIZES, _STARCODER),
+            *("gpt_bigcode", "GPTBigCodeConfig", "GPTBigCodeForCausalLM", GPT_SIZES, _STARCODER),
             *(_PSM, "<|endoftext|>"),
         ),
         TinyModel(
             *("starcoder2", "Starcoder2Config", "Starcoder2ForCausalLM"),
-            *(_LLAMA_SIZES | {"sliding_window": 16}, _STARCODER, _PSM, "<|endoftext|>"),
+            *(LLAMA_SIZES | {"sliding_window": 16}, _STARCODER, _PSM, "<|endoftext|>"),
         ),
         TinyModel(
-            *("llama", "LlamaConfig", "LlamaForCausalLM", _LLAMA_SIZES, _STARCODER),
+            *("llama", "LlamaConfig", "LlamaForCausalLM", LLAMA_SIZES, _STARCODER),
             *(_PSM, "<|endoftext|>"),
         ),
         TinyModel(
             *("gpt_neox", "GPTNeoXConfig", "GPTNeoXForCausalLM"),
-            *(_LLAMA_SIZES, _STARCODER, _PSM, "<|endoftext|>"),
+            *(LLAMA_SIZES, _STARCODER, _PSM, "<|endoftext|>"),
         ),
         TinyModel(
-            *("gptj", "GPTJConfig", "GPTJForCausalLM", _GPT_SIZES | {"rotary_dim": 4}),
+            *("gptj", "GPTJConfig", "GPTJForCausalLM", GPT_SIZES | {"rotary_dim": 4}),
             *(_STARCODER, _PSM, "<|endoftext|>"),
         ),
         TinyModel(
-            *("gemma", "GemmaConfig", "GemmaForCausalLM", _LLAMA_SIZES | {"head_dim": 8}),
+            *("gemma", "GemmaConfig", "GemmaForCausalLM", LLAMA_SIZES | {"head_dim": 32}),
             *(_STARCODER, _PSM, "<|endoftext|>"),
         ),
         TinyModel(
-            *("qwen2", "Qwen2Config", "Qwen2ForCausalLM", _LLAMA_SIZES, _STARCODER),
+            *("qwen2", "Qwen2Config", "Qwen2ForCausalLM", LLAMA_SIZES, _STARCODER),
             *(_PSM, "<|endoftext|>"),
         ),
         TinyModel(
-            *("codegen", "CodeGenConfig", "CodeGenForCausalLM", _GPT_SIZES | {"rotary_dim": 4}),
+            *("codegen", "CodeGenConfig", "CodeGenForCausalLM"),
+            GPT_SIZES | {"n_head": 4, "rotary_dim": 4},  # its weights lie in four parts
             _CODEGEN,
             ("{prefix}", "<mask_1>", "{suffix}", "<|endoftext|>", "<sep>", "<mask_1>"),
             "<eom>",

@@ -35,13 +35,15 @@ def _cut_before(text: str, start: int, end: int) -> int:
 
     Byte-level tokenizers split text by a pattern first, and SentencePiece's have newlines as bytes:
     none joins a newline with a letter that follows it, nor with a letter or digit before it. Some
-    join it with blanks that follow, others with punctuation before it.
+    join it with blanks that follow or precede it, and a run of blanks at the end of a text
+    otherwise than within one; others join it with punctuation before it.
     """
     at = text.rfind("\n", start, end)
     while at > start:
-        if not text[at + 1].isspace():
+        if not text[at - 1].isspace() and not text[at + 1].isspace():
             return at + 1
-        if text[at - 1].isalnum():
-            return at
+        begins = at - (text[at - 1] == "\r")
+        if begins > start and text[begins - 1].isalnum():
+            return begins
         at = text.rfind("\n", start, at)
     return end

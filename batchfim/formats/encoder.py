@@ -5,6 +5,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Literal
 
 from batchfim.errors import ConfigError
@@ -29,6 +30,9 @@ class Piece:
 class Prompt:
     """A record's prompt, and what was cut to make it fit.
 
+    `normalized`: the tokenizer changed the record's text (Unicode normalization, U+2581 made a
+    space, a character it lacks) before the model saw it.
+
     The ids are packed, four bytes each: a shard in hand holds millions of them.
     """
 
@@ -37,6 +41,7 @@ class Prompt:
     truncated_suffix_tokens: int = 0
     truncated_context_tokens: int = 0
     order: str = ""
+    normalized: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,10 +118,14 @@ class Encoder:
         takes some hundred bytes a token until the ids are taken out of it.
         """
         prompts: list[Prompt | TooLong] = []
+        if SUFFIX_SLOT not in self.layout:
+            suffixes = [""] * len(prefixes)
         for start, end in batches(prefixes, suffixes):
-            before, after = self._encode_sides(prefixes[start:end], suffixes[start:end])
+            sides = prefixes[start:end], suffixes[start:end]
+            before, after = self._encode_sides(*sides)
             around = surroundings[start:end] if surroundings else [NOWHERE] * (end - start)
-            prompts += map(self._fit, before, after, around)
+            changed = map(self._is_changed, *sides, before, after)
+            prompts += map(self._fit, before, after, around, changed)
         return prompts
 
     def pieces(self, prefix: str, suffix: str, around: Surroundings = NOWHERE) -> list[Piece]:
@@ -170,11 +179,16 @@ class Encoder:
                 pieces.append(self._text_piece(part, fields))
         return pieces
 
-    def _fit(self, prefix: Ids, suffix: Ids, around: Surroundings) -> Prompt | TooLong:
-        files: list[Ids] = [
-            _ids(self._file_pieces(file)) for file in around.context if self._file_parts
-        ]
-        texts = [self._text_piece(part, around.fields).token_ids for part in self._texts]
+    def _is_changed(self, prefix: str, suffix: str, before: Ids, after: Ids) -> bool:
+        return self._tokenizer.changed(prefix, before) or self._tokenizer.changed(suffix, after)
+
+    def _fit(
+        self, prefix: Ids, suffix: Ids, around: Surroundings, normalized: bool
+    ) -> Prompt | TooLong:
+        in_files = [self._file_pieces(file) for file in around.context if self._file_parts]
+        files: list[Ids] = [_ids(pieces) for pieces in in_files]
+        filled = [self._text_piece(part, around.fields) for part in self._texts]
+        texts = [piece.token_ids for piece in filled]
         sizes = [len(file) for file in files]
         num_prefix, num_suffix, dropped = len(prefix), len(suffix), 0
         if self._budget is not None:
@@ -194,7 +208,11 @@ class Encoder:
             num_suffix - len(suffix),
             sum(sizes[:dropped]),
             self.order,
+            normalized or any(map(self._is_piece_changed, chain(filled, *in_files))),
         )
+
+    def _is_piece_changed(self, piece: Piece) -> bool:
+        return piece.kind == "text" and self._tokenizer.changed(piece.text, piece.token_ids)
 
     def _cut(self, prefix: Ids, suffix: Ids, keep: tuple[int, int]) -> tuple[Ids, Ids]:
         if keep[0] < len(prefix):

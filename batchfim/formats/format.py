@@ -8,6 +8,7 @@ from typing import Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from batchfim.errors import ConfigError
+from batchfim.formats.stopping import StopRule
 
 PREFIX_SLOT = "{prefix}"
 SUFFIX_SLOT = "{suffix}"
@@ -69,6 +70,10 @@ class Format(BaseModel):
     stops: tuple[str, ...] = Field(min_length=1, description="Tokens that end a middle.")
     more_stops: tuple[str, ...] = Field(
         (), description="Tokens that end a middle where the tokenizer has them."
+    )
+    stop_rules: tuple[StopRule, ...] = Field(
+        (),
+        description="Rules that end a middle, whatever `infill.stop` says: the model writes on.",
     )
     bos: str | None = Field(
         None,

@@ -39,10 +39,9 @@ def prefix_only_format(stops: Sequence[str], architectures: Sequence[str] = ()) 
 
 
 def _not_for_vllm() -> set[str]:
-    families = [family for family in CATALOG.values() if family.engine == "transformers"]
     return {
         architecture
-        for family in families
+        for family in CATALOG.values()
         for architecture in family.architectures
-        if architecture not in family.vllm_architectures
+        if family.engine_for((architecture,)) == "transformers"
     }

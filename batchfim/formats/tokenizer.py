@@ -17,6 +17,7 @@ from tokenizers import Tokenizer
 from batchfim.errors import InputError, ModelError
 from batchfim.formats import patching
 from batchfim.formats.chunking import chunks
+from batchfim.formats.normalizing import find_changes
 from batchfim.formats.token_bytes import (
     TokenBytes,
     ends_inside_character,
@@ -60,6 +61,8 @@ class TextTokenizer:
         bare_tree = patching.without_leading_space(text_tree)
         self.adds_space = bare_tree != text_tree
         self._plain = _text_encoder(bare_tree)
+        self._changes = find_changes(bare_tree, self._plain)
+        self._unknown = _unknown_id(tree, self._original)
         self._bytes = TokenBytes(tree, self._original)
         self._own_prefix = tuple(own_prefix)
         self._check_text_is_text(wanted)
@@ -96,7 +99,7 @@ class TextTokenizer:
         A text of more than a quarter million characters is encoded in chunks of lines and comes
         back packed, four bytes an id: 50 MB of code take 80 MB more and half a minute on two
         cores (`benchmarks/encoding.py`). No id differs, unless a quarter million characters have
-        no line end to cut at; then two tokens may be others at such a cut.
+        no line end to cut at (`chunking`); then two tokens may be others at such a cut.
 
         Args:
             texts: what to encode.
@@ -111,6 +114,14 @@ class TextTokenizer:
         if any(len(text) > _CHUNK_CHARACTERS for text in texts):
             return [self._encode_long(text) for text in texts]
         return list(self._encode_batch(texts))
+
+    def changed(self, text: str, token_ids: Ids) -> bool:
+        """Whether a text's ids say another text: it was normalized, or a character is unknown.
+
+        The space that SentencePiece tokenizers put before a text is no change.
+        """
+        unknown = self._unknown is not None and self._unknown in token_ids
+        return unknown or (self._changes is not None and self._changes(text))
 
     def decode(self, token_ids: Iterable[int]) -> str:
         """Text of the ids. Left out: control tokens, and a last character that is not complete."""
@@ -192,6 +203,16 @@ def _text_encoder(tree: dict[str, Any]) -> Tokenizer:
     tokenizer.no_truncation()
     tokenizer.no_padding()
     return tokenizer
+
+
+def _unknown_id(tree: dict[str, Any], tokenizer: Tokenizer) -> int | None:
+    """What stands for any character that the vocabulary lacks, where there is such a token."""
+    model = tree["model"]
+    if model.get("type") == "Unigram":
+        return None if model.get("unk_id") is None else int(model["unk_id"])
+    text = model.get("unk_token")
+    token_id = tokenizer.token_to_id(text) if text else None
+    return None if token_id is None else int(token_id)
 
 
 def _surrogate_error(texts: Sequence[str]) -> InputError:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from batchfim.metrics.histogram import Histogram
 from batchfim.records import Completion, Status
@@ -38,6 +38,7 @@ class Counts(BaseModel):
     rejected: Count = 0
     failed: Count = 0
     truncated: Count = 0
+    normalized: Count = 0
     copied: Count = 0
     prompt_tokens: Count = 0
     cached_tokens: Count = 0
@@ -71,6 +72,7 @@ class Counts(BaseModel):
                 > 0
                 for row in completions
             ),
+            normalized=sum(row.normalized for row in completions),
             copied=len(completions) - len(generated),
             prompt_tokens=sum(row.prompt_tokens for row in completions),
             cached_tokens=sum(row.cached_tokens for row in completions),
@@ -121,6 +123,13 @@ class ShardReport(BaseModel):
     encode_s: float
     generate_s: float
     write_s: float
+
+    @field_validator("timings")
+    @classmethod
+    def _has_each_timing(cls, timings: dict[str, Histogram]) -> dict[str, Histogram]:
+        if timings.keys() != set(TIMINGS):
+            raise ValueError(f"timings must be {', '.join(TIMINGS)}")
+        return timings
 
 
 def timings(completions: Sequence[Completion]) -> dict[str, Histogram]:

@@ -12,7 +12,7 @@ from batchfim.metrics.histogram import Histogram
 from batchfim.metrics.report import ENDINGS, TIMINGS, Counts, ShardReport
 
 _PHASES = ("read_s", "encode_s", "generate_s", "write_s")
-_ROWS = {"rows", "ok", "rejected", "failed", "truncated", "copied"}
+_ROWS = {"rows", "ok", "rejected", "failed", "truncated", "normalized", "copied"}
 _ERRORS_SHOWN = 20
 _ERRORS_KEPT = 1000
 

@@ -63,7 +63,7 @@ def sort_files(job: SortJob, *, progress: bool) -> int:
         InputError, StorageError: rows cannot be read, or not be written.
         JobFailed: Ray could not do it.
     """
-    logging.getLogger("ray.data").setLevel(logging.WARNING)
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
     DataContext.get_current().enable_progress_bars = progress
     groups = [group for file in job.files for group in _row_groups(file)]
     num_bytes = sum(file.num_rows * file.row_bytes for file in job.files)
@@ -109,11 +109,12 @@ class _Reader:
         job = self._job
         prefixes = _bytes(rows[job.prefix])
         groups = _bytes(rows[job.group]) if job.group else [None] * rows.num_rows
-        keys = [sort_key(*pair) for pair in zip(groups, prefixes, strict=True)]
+        places = range(start, start + rows.num_rows)
+        keys = list(map(sort_key, groups, prefixes, places))
         return (
             rows.select(job.columns)
             .append_column(SOURCE_FILE, pa.array([path] * rows.num_rows, pa.string()))
-            .append_column(SOURCE_ROW, pa.array(range(start, start + rows.num_rows), pa.int64()))
+            .append_column(SOURCE_ROW, pa.array(places, pa.int64()))
             .append_column(_KEY, pa.array(keys, pa.string()))
         )
 

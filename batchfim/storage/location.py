@@ -96,7 +96,9 @@ class Location:
 
     def open(self) -> SteadyFile:
         """Open for reading at random places."""
-        return SteadyFile(self)
+        return SteadyFile(
+            self.url, lambda: self.filesystem.open_input_file(self.path), self.retried
+        )
 
     def write(self, data: bytes | pa.Buffer) -> None:
         """Replace the file as a whole: a reader sees the old bytes or the new, never a part."""

@@ -36,7 +36,7 @@ class ModelFiles:
     @property
     def context_tokens(self) -> int | None:
         """Positions the model was built for, where its config says so."""
-        for key in ("max_position_embeddings", "n_positions", "n_ctx"):
+        for key in ("max_position_embeddings", "n_positions", "n_ctx", "seq_length"):
             if isinstance(self.config.get(key), int):
                 return int(self.config[key]) - self._unused_positions()
         return None

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import io
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 import pyarrow as pa
 
 from batchfim.errors import StorageError
 
-if TYPE_CHECKING:
-    from batchfim.storage.location import Location
+Retry = Callable[[Callable[[], bytes]], bytes]
 
 
 class SteadyFile(io.RawIOBase):
@@ -21,18 +20,28 @@ class SteadyFile(io.RawIOBase):
     `StorageError` is then about the content.
     """
 
-    def __init__(self, location: Location) -> None:
+    def __init__(self, url: str, open_file: Callable[[], pa.NativeFile], retry: Retry) -> None:
+        """Open it once, to know its size.
+
+        Args:
+            url: what errors call it.
+            open_file: opens it for reading.
+            retry: does what it is given, again where the storage fails for a while.
+        """
         super().__init__()
-        self._location = location
+        self._url = url
+        self._open_file = open_file
+        self._retry = retry
         self._file: pa.NativeFile | None = None
         self._place = 0
-        self.size_bytes = location.retried(lambda: int(self._opened().size()))
+        self.size_bytes = 0
+        retry(self._measure)
 
     def read(self, size: int | None = -1) -> bytes:
         """Up to `size` bytes from here on."""
         end = self.size_bytes if size is None or size < 0 else self._place + size
         num_bytes = max(min(end, self.size_bytes) - self._place, 0)
-        data = self._location.retried(lambda: self._read_here(num_bytes))
+        data = self._retry(lambda: self._read_here(num_bytes))
         self._place += num_bytes
         return data
 
@@ -54,6 +63,10 @@ class SteadyFile(io.RawIOBase):
         self._drop()
         super().close()
 
+    def _measure(self) -> bytes:
+        self.size_bytes = int(self._opened().size())
+        return b""
+
     def _read_here(self, num_bytes: int) -> bytes:
         try:
             file = self._opened()
@@ -68,9 +81,9 @@ class SteadyFile(io.RawIOBase):
 
     def _opened(self) -> pa.NativeFile:
         if self._file is None:
-            file = self._location.filesystem.open_input_file(self._location.path)
+            file = self._open_file()
             if self._place and file.size() != self.size_bytes:
-                raise StorageError(f"{self._location.url}: it changed while it was read")
+                raise StorageError(f"{self._url}: it changed while it was read")
             self._file = file
         return self._file
 

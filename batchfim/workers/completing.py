@@ -135,6 +135,7 @@ class Completer:
             truncated_prefix_tokens=prompt.truncated_prefix_tokens,
             truncated_suffix_tokens=prompt.truncated_suffix_tokens,
             truncated_context_tokens=prompt.truncated_context_tokens,
+            normalized=prompt.normalized,
             **self._logprobs(generation, middle),
             queue_s=timing.queue_s,
             ttft_s=timing.ttft_s,

@@ -272,6 +272,8 @@ def _own_sigterm() -> Iterator[None]:
     handler = signal.getsignal(signal.SIGTERM)
     try:
         yield
+    except SystemExit:  # that one: it exits with the signal's bare number
+        raise SystemExit(128 + signal.SIGTERM) from None
     finally:
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, handler)

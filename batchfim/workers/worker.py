@@ -62,7 +62,13 @@ class Worker:
     """Works shards on one engine; several at once, so that the engine never waits for a border."""
 
     def __init__(
-        self, name: str, spec: WorkerSpec, infiller: Infiller, engine: Engine, max_num_seqs: int
+        self,
+        name: str,
+        spec: WorkerSpec,
+        infiller: Infiller,
+        engine: Engine,
+        *,
+        max_num_seqs: int = 256,
     ) -> None:
         config = spec.config
         self.name = name
@@ -79,10 +85,9 @@ class Worker:
         names = [*self._kept, *self._language.names]
         self._reader = RowReader(columns_to_read(config.input.columns, names))
         self._ledger = Ledger(Location.of(config.output.path))
-        self._in_flight = InFlight(
-            config.schedule.in_flight_records or 2 * max_num_seqs,
-            config.schedule.in_flight_tokens,
-        )
+        # More than the engine works at a time, so that it never waits for the next prompt.
+        max_records = config.schedule.in_flight_records or 2 * max_num_seqs
+        self._in_flight = InFlight(max_records, config.schedule.in_flight_tokens)
         # Both are first come, first served: shards are read, and enter the engine, in lease order.
         self._reading = asyncio.Lock()
         self._entering = asyncio.Lock()
@@ -97,7 +102,7 @@ class Worker:
         infiller = await asyncio.to_thread(open_infiller, spec.config, weights=True)
         engine = build_engine(spec.config, infiller)
         info = await engine.start()
-        return cls(name, spec, infiller, engine, info.max_num_seqs), info
+        return cls(name, spec, infiller, engine, max_num_seqs=info.max_num_seqs), info
 
     async def work(self, lease: Lease) -> ShardReport | ShardFailure:
         """Work a lease. The shard boundary: whatever goes wrong inside is recorded, not raised."""

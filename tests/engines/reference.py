@@ -4,21 +4,33 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 import transformers
 
-from tests.tiny_models import TinyModel
+
+class Asked(Protocol):
+    """What is asked: a tiny model, or a family on one."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def task(self) -> str: ...
+
+    @property
+    def mask_id(self) -> int | None: ...
 
 
 def reference(
-    tiny: TinyModel, folder: Path, prompt: list[int], num_tokens: int, stops: tuple[int, ...]
+    tiny: Asked, folder: Path, prompt: list[int], num_tokens: int, stops: tuple[int, ...]
 ) -> list[int]:
     """Greedy ids, the stop token included."""
     with torch.inference_mode():
         if tiny.task == "masked":
-            return _masked(folder, prompt, tiny.controls.index("<mask>"), stops)
+            assert tiny.mask_id is not None
+            return _masked(folder, prompt, tiny.mask_id, stops)
         if tiny.name == "unixcoder":
             return _unixcoder(folder, prompt, num_tokens, stops)
         return _generated(tiny, folder, prompt, num_tokens, stops)
@@ -30,7 +42,7 @@ def _model(class_name: str, folder: Path, **config: Any) -> Any:
 
 
 def _generated(
-    tiny: TinyModel, folder: Path, prompt: list[int], num_tokens: int, stops: tuple[int, ...]
+    tiny: Asked, folder: Path, prompt: list[int], num_tokens: int, stops: tuple[int, ...]
 ) -> list[int]:
     more, skip = {}, len(prompt)
     if tiny.task == "causal":
@@ -54,12 +66,13 @@ def _generated(
     return output[0, skip:].tolist()
 
 
-def _decoder_start(tiny: TinyModel, prompt: list[int]) -> list[int]:
+def _decoder_start(tiny: Asked, prompt: list[int]) -> list[int]:
     """T5: its padding. Bart: its end, PLBART: the language; then all that precedes the mask."""
     if tiny.name == "codet5":
         return [0]
+    assert tiny.mask_id is not None
     start = 2 if tiny.name == "bart" else prompt[-1]
-    return [start, *prompt[: prompt.index(tiny.controls.index("<mask>"))]]
+    return [start, *prompt[: prompt.index(tiny.mask_id)]]
 
 
 def _unixcoder(

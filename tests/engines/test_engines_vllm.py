@@ -13,12 +13,21 @@ import pytest
 from batchfim.config import JobConfig
 from batchfim.config_file import load_config
 from batchfim.engines.build import build_engine
-from batchfim.engines.engine import Engine, Generation, Request
-from batchfim.errors import EngineDead, EngineStartError, RequestRefused
+from batchfim.engines.engine import STOPPED, Engine, Generation, Request
+from batchfim.errors import EngineDead, RequestRefused
+from batchfim.formats.finishing import Finisher
+from batchfim.formats.stopping import StopRule
 from batchfim.infiller import Infiller, open_infiller
+from batchfim.records import Hole
 
 Result = TypeVar("Result")
 MAX_MODEL_LEN = 256
+MAX_TOKENS = 48
+STARTS = [
+    "class Stack:\n    def __init__(self):\n",
+    "import os\n\n\ndef main():\n",
+    "def read(path):\n    with open(path) as file:\n",
+]
 
 
 def config(**settings: object) -> JobConfig:
@@ -28,7 +37,7 @@ def config(**settings: object) -> JobConfig:
         "model.path": "demo",
         "engine.max_model_len": MAX_MODEL_LEN,
         "engine.args": {"enforce_eager": True},
-        "sampling.max_tokens": 16,
+        "sampling.max_tokens": MAX_TOKENS,
     }
     return load_config(None, base | settings)
 
@@ -90,7 +99,7 @@ def test_accounts_of_a_generation(vllm: Running) -> None:
     for sample in vllm.generate(Request("again", prompt, 2))[0]:
         assert sample.prompt_tokens == len(prompt)
         assert 0 < sample.cached_tokens < len(prompt)
-        assert 0 < len(sample.token_ids) <= 16
+        assert 0 < len(sample.token_ids) <= MAX_TOKENS
         assert sample.finish_reason in ("stop", "length")
         stopped = sample.token_ids[-1] in vllm.infiller.encoder.stop_token_ids
         assert stopped == (sample.finish_reason == "stop")
@@ -105,9 +114,64 @@ def test_a_prompt_beyond_the_context_is_refused_and_others_go_on(vllm: Running) 
     assert vllm.generate(Request("short", vllm.prompt("x = "), 0))
 
 
-def test_unknown_arguments_are_refused_before_anything_starts() -> None:
-    with pytest.raises(EngineStartError, match="did you mean 'max_num_seqs'"):
-        Running(config(**{"engine.args": {"max_num_seq": 3}}))
+@pytest.fixture
+def aborted(vllm: Running, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Requests that the engine's core is told to abort."""
+    core = vllm.engine._llm.engine_core  # type: ignore[attr-defined]
+    told, send = [], core.abort_requests_async
+
+    async def tell(request_ids: list[str]) -> None:
+        told.extend(request_ids)
+        await send(request_ids)
+
+    monkeypatch.setattr(core, "abort_requests_async", tell)
+    return told
+
+
+@pytest.mark.parametrize("rule", ["line", "block", "suffix_start"])
+def test_ending_early_gives_the_same_middles_for_fewer_tokens(
+    vllm: Running, aborted: list[str], rule: StopRule
+) -> None:
+    """Against the same generations, run to their end and cut by the same rules.
+
+    The prompts are prefixes alone: left to right, the demo model writes several lines.
+    """
+    encoder, tokenizer = vllm.infiller.encoder, vllm.infiller.tokenizer
+    finisher = Finisher(tokenizer, encoder.stop_token_ids, stop=("eot", rule))
+    prompts = [list(ids) for ids in tokenizer.encode(STARTS)]
+    whole = vllm.generate(*(Request(f"w{i}", ids, 10 * i) for i, ids in enumerate(prompts)))
+    later = [finisher.raw_middle(samples[0].token_ids).split("\n", 1)[-1] for samples in whole]
+    holes = [Hole(start, text) for start, text in zip(STARTS, later, strict=True)]
+    assert aborted == []
+    early = vllm.generate(
+        *(
+            Request(f"e{i}", ids, 10 * i, finisher.stop_checks(hole))
+            for i, (hole, ids) in enumerate(zip(holes, prompts, strict=True))
+        )
+    )
+    for hole, finished, cut in zip(holes, whole, early, strict=True):
+        for one, other in zip(finished, cut, strict=True):
+            assert middle_of(finisher, other, hole) == middle_of(finisher, one, hole)
+            assert other.token_ids == one.token_ids[: len(other.token_ids)]
+    stopped = [one for samples in early for one in samples if one.finish_reason == STOPPED]
+    assert stopped
+    assert sum(map(num_tokens, early)) < sum(map(num_tokens, whole))
+    assert len(aborted) == len(stopped)
+
+
+def middle_of(finisher: Finisher, sample: Generation, hole: Hole) -> tuple[str, str]:
+    """A sample's middle, and the rule that ended it."""
+    middle = finisher.finish(
+        sample.token_ids,
+        hole,
+        reached_limit=sample.finish_reason == "length",
+        by_rule=sample.finish_reason == STOPPED,
+    )
+    return middle.text, middle.stop_rule
+
+
+def num_tokens(samples: list[Generation]) -> int:
+    return sum(len(sample.token_ids) for sample in samples)
 
 
 def test_a_killed_core_is_a_dead_engine(vllm: Running) -> None:

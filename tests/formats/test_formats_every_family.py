@@ -120,6 +120,13 @@ def test_any_text_is_text_in_any_family(name: str, data: st.DataObject) -> None:
         space = has_space(name, order, piece) and piece.text
         decoded = tokenizer.decode(piece.token_ids)
         assert decoded == (" " if space else "") + as_kept(name, piece.text)
+    pieces = encoder(name, order).pieces(prefix, suffix)
+    (prompt,) = encoder(name, order).encode([prefix], [suffix])
+    kept = all(
+        as_kept(name, piece.text) == piece.text for piece in pieces if piece.kind != "sentinel"
+    )
+    assert isinstance(prompt, Prompt)
+    assert prompt.normalized == (not kept)
 
 
 @pytest.mark.parametrize("name", CATALOG)

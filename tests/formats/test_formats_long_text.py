@@ -47,6 +47,22 @@ def test_chunks_change_no_id(
     assert chunked.tolist() == ids
 
 
+@pytest.mark.parametrize(
+    "lines", ["f(a)\n\ng\n\n", "f(a);\r\n  x\r\n", "    \nb\n", "a1\n\t\n()\n", "x\n\r\ny()\n\n"]
+)
+@pytest.mark.parametrize("vocabulary", ["starcoder2", "codellama"])
+def test_blank_lines_and_carriage_returns_at_a_cut_change_no_id(
+    vocabulary: str, lines: str, request: pytest.FixtureRequest, small_chunks: None
+) -> None:
+    tokenizer: TextTokenizer = request.getfixturevalue(vocabulary)
+    text = lines * 2000
+    (chunked,) = tokenizer.encode([text])
+    with pytest.MonkeyPatch.context() as whole:
+        whole.setattr(tokenizer_module, "_CHUNK_CHARACTERS", 10**9)
+        (ids,) = tokenizer.encode([text])
+    assert list(chunked) == ids
+
+
 def test_a_long_line_is_cut_anywhere_and_loses_nothing(
     starcoder2: TextTokenizer, small_chunks: None
 ) -> None:

@@ -93,13 +93,15 @@ def tiny_unigram_json(added: Mapping[str, bool]) -> str:
 
 def tiny_for(family: Family) -> TextTokenizer:
     """A tokenizer of the family's kind with its real sentinels and their real flags."""
-    flags = dict.fromkeys(sorted(family.control_texts()), family.special)
-    ends = {text: True for text in (*family.stops, family.bos or "{") if text[0] != "{"}
-    return TextTokenizer(tiny_family_json(family, flags | ends), family.control_texts())
+    return TextTokenizer(tiny_family_json(family), family.control_texts())
 
 
-def tiny_family_json(family: Family, added: Mapping[str, bool]) -> str:
-    """Text of a tokenizer of the family's kind."""
+def tiny_family_json(family: Family, added: Mapping[str, bool] | None = None) -> str:
+    """Text of a tokenizer of the family's kind; unless others are given, with its sentinels."""
+    if added is None:
+        flags = dict.fromkeys(sorted(family.control_texts()), family.special)
+        ends = {text: True for text in (*family.stops, family.bos or "{") if text[0] != "{"}
+        added = flags | ends
     if family.tokenizer == "sentencepiece":
         return tiny_sentencepiece_json(added)
     if family.tokenizer == "unigram":

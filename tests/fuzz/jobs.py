@@ -23,7 +23,7 @@ SETTINGS = (
     "schedule.pool=local",
     "schedule.shard_rows=4",
     "schedule.task_attempts=1",
-    "schedule.worker_losses=1",
+    "schedule.node_losses=1",
     "metrics.progress=none",
 )
 _HANGS_S = 120

@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from batchfim.storage.job_lease import _machine
 from tests.fuzz.damage import Damage, damages
 from tests.fuzz.effort import examples
 from tests.fuzz.jobs import Runner
@@ -36,8 +37,8 @@ def job(runner: Runner, tmp_path_factory: pytest.TempPathFactory) -> Path:
     table = pa.table({"row": names, "prefix": texts, "suffix": ["\n"] * ROWS})
     pq.write_table(table, folder / "records.parquet")
     assert runner.run(folder / "records.parquet", folder / "out").summary
-    claim = {"host": "x", "machine": "y", "pid": 1, "started_s": 0.0, "held": False}
-    (folder / "out" / "_batchfim" / "lease" / "other.json").write_text(json.dumps(claim))
+    claim = {"host": "x", "machine": _machine(), "pid": 1 << 22, "started_s": 0.0, "held": True}
+    (folder / "out" / "_batchfim" / "lease" / "0.json").write_text(json.dumps(claim))
     return folder
 
 

@@ -51,6 +51,7 @@ def test_counts_of_rows() -> None:
         "failed": 1,
         "truncated": 1,
         "copied": 0,
+        "normalized": 0,
         "prompt_tokens": 16,
         "cached_tokens": 4,
         "completion_tokens": 4,

@@ -61,6 +61,7 @@ def test_a_summary_is_the_sum_of_its_reports(report: Reports) -> None:
         "rejected": 1,
         "failed": 0,
         "truncated": 0,
+        "normalized": 0,
         "copied": 0,
         "done": 4,
     }

@@ -60,6 +60,9 @@ class Family(Format):
     vllm_architectures: tuple[str, ...] = Field(
         (), description="Of a family for Transformers: what vLLM does run."
     )
+    transformers_architectures: tuple[str, ...] = Field(
+        (), description="Of a family for vLLM: what vLLM does not run."
+    )
     tokenizer: Literal["byte-level", "sentencepiece", "unigram"] = "byte-level"
     special: bool = Field(True, description="Whether the sentinels are flagged special.")
     normalizes: str | None = Field(
@@ -82,7 +85,11 @@ class Family(Format):
 
     def engine_for(self, architectures: tuple[str, ...]) -> Literal["vllm", "transformers"]:
         """What runs a model with these `architectures` in its config.json."""
-        return "vllm" if set(architectures) & set(self.vllm_architectures) else self.engine
+        if set(architectures) & set(self.vllm_architectures):
+            return "vllm"
+        if set(architectures) & set(self.transformers_architectures):
+            return "transformers"
+        return self.engine
 
 
 def _found(patterns: tuple[str, ...], name: str) -> bool:

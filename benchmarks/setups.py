@@ -1,0 +1,35 @@
+"""The model that ships here, with engine arguments spelled out, as vLLM's defaults depend on who
+starts the engine: on CPU, 2,048 batched tokens for its server and 4,096 for `LLM`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from batchfim.config import demo_model_path
+from batchfim.formats.encoder import Encoder
+from batchfim.infiller import open_infiller
+from benchmarks.house_side import house_config
+from benchmarks.sides import BLOCK_SIZE, Setup
+
+ENGINE_ARGS: dict[str, Any] = {
+    "block_size": BLOCK_SIZE,
+    "max_num_seqs": 128,
+    "max_num_batched_tokens": 4096,
+}
+MAX_TOKENS = 32
+
+
+def demo_setup(folder: Path, **changes: Any) -> Setup:
+    """The demo model on one engine; `changes` are fields of `Setup`."""
+    args = ENGINE_ARGS | changes.pop("args", {})
+    model = str(demo_model_path())
+    stops = demo_encoder().stop_token_ids
+    return Setup(model, folder, stops, max_tokens=MAX_TOKENS, args=args, **changes)
+
+
+def demo_encoder() -> Encoder:
+    """What a job on the demo model encodes with."""
+    setup = Setup(str(demo_model_path()), Path("none"), (), max_tokens=MAX_TOKENS)
+    return open_infiller(house_config(setup, Path("none"), Path("none")), weights=False).encoder

@@ -1,0 +1,57 @@
+"""The sharing benchmark's figures beside its limits. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from benchmarks.measuring import at_least, at_most
+
+Cells = Mapping[str, Mapping[str, Any]]
+
+_OVER_BOUND = {"tenth": 1.03, "hundredth": 1.10}
+_OVER_LLM = {"tenth": 1.5, "hundredth": 2.4}
+_OVER_RAY, _OVER_RAY_TUNED = 2.0, 1.5
+_SETS = ("standard_library", "multi_line")
+
+
+def judge(cells: Cells) -> dict[str, dict[str, Any]]:
+    """Every limit of the benchmark, also where what it needs was not run.
+
+    Args:
+        cells: figures by "set, cache c, order, peer".
+    """
+    limits = {}
+    for name in _SETS:
+        for cache, most in _OVER_BOUND.items():
+            there = f"{name}, cache {cache}"
+            file = cells.get(f"{there}, file, batchfim", {}).get("over_bound")
+            limits[f"{there}, file order: computed over bound"] = at_most(most, file)
+            limits[f"{there}, shuffled and regrouped: computed over bound"] = at_most(most, None)
+    for cache, least in _OVER_LLM.items():
+        there = f"standard_library, cache {cache}, shuffled"
+        for ours in ("batchfim", "batchfim_one_shard"):
+            for peer, limit in _peers(least).items():
+                ratio = _ratio(cells, f"{there}, {ours}", f"{there}, {peer}")
+                limits[f"{there}: {ours} over {peer}"] = at_least(limit, ratio)
+    return limits
+
+
+def _peers(over_llm: float) -> dict[str, float]:
+    return {
+        "llm_generate": over_llm,
+        "ray_default": _OVER_RAY,
+        "ray_tuned": _OVER_RAY_TUNED,
+    }
+
+
+def _ratio(cells: Cells, ours: str, peer: str) -> float | None:
+    """How many times as fast; a tuned peer is the fastest of all its cells."""
+    if peer.endswith("ray_tuned"):
+        start = peer.removesuffix("tuned")
+        speeds = [cell["records_per_s"] for key, cell in cells.items() if key.startswith(start)]
+    else:
+        speeds = [cells[peer]["records_per_s"]] if peer in cells else []
+    if ours not in cells or not speeds:
+        return None
+    return float(cells[ours]["records_per_s"] / max(speeds))

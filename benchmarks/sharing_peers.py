@@ -1,0 +1,39 @@
+"""Who takes part in the sharing benchmark."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from benchmarks.bare_side import BareSide, SortedSide
+from benchmarks.house_side import HouseSide
+from benchmarks.ray_side import RaySide
+from benchmarks.sides import Setup, Side
+
+
+@dataclass(frozen=True)
+class Peer:
+    """A side, and settings of its own."""
+
+    side: Callable[[Setup], Side]
+    house: dict[str, Any] = field(default_factory=dict)
+    ray: dict[str, Any] = field(default_factory=dict)
+
+
+# The tuned Ray Data LLM is the best of these: less or more in a batch, more in flight than its
+# defaults (32 and 8), no engine metrics, no detokeniser.
+_LEAN = {"log_engine_metrics": False, "detokenize_stage": False, "max_pending_requests": 512}
+RAY_GRID = {
+    "ray_16x32": {"batch_size": 16, "max_concurrent_batches": 32},
+    "ray_64x8": {"batch_size": 64, "max_concurrent_batches": 8},
+    "ray_64x8_lean": {"batch_size": 64, "max_concurrent_batches": 8} | _LEAN,
+}
+PEERS = {
+    "batchfim": Peer(HouseSide),
+    "batchfim_one_shard": Peer(HouseSide, house={"schedule.shard_rows": 1_000_000}),
+    "llm_generate": Peer(BareSide),
+    "llm_generate_sorted": Peer(SortedSide),
+    "ray_default": Peer(RaySide),
+    **{name: Peer(RaySide, ray=settings) for name, settings in RAY_GRID.items()},
+}

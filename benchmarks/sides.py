@@ -1,0 +1,156 @@
+"""Who is measured: each side is a process with one engine, and works one file at a time on request.
+
+Processes of their own, so that nobody inherits another's memory, threads or caches; idle engines
+beside the one that works wait in a read and take no core.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Protocol
+
+import psutil
+
+BLOCK_SIZE = 32
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What all sides are given alike.
+
+    `args` are vLLM engine arguments; only what belongs to a front end is each side's own.
+    """
+
+    model: str
+    folder: Path  # for what a side writes
+    stop_token_ids: tuple[int, ...]
+    max_tokens: int = 32
+    max_model_len: int = 2048
+    kv_cache_gib: float = 1.0
+    args: dict[str, Any] = field(default_factory=dict)
+    house: dict[str, Any] = field(default_factory=dict)  # batchfim's own settings
+    ray: dict[str, Any] = field(default_factory=dict)  # Ray Data LLM's own settings
+
+    @property
+    def engine_args(self) -> dict[str, Any]:
+        """The arguments as vLLM takes them."""
+        return {
+            "model": self.model,
+            "max_model_len": self.max_model_len,
+            "kv_cache_memory_bytes": int(self.kv_cache_gib * (1 << 30)),
+            "enable_prefix_caching": True,
+            "generation_config": "vllm",
+            **self.args,
+        }
+
+
+@dataclass(frozen=True)
+class Cpu:
+    """CPU seconds of this process, which holds the front end, and of its children: the core."""
+
+    own_s: float
+    children_s: float
+
+    @classmethod
+    def now(cls) -> Cpu:
+        """Used so far."""
+        children = psutil.Process().children(recursive=True)
+        used = [child.cpu_times() for child in children]
+        return cls(time.process_time(), sum(times.user + times.system for times in used))
+
+    def since(self) -> Cpu:
+        """Used from then to now."""
+        now = Cpu.now()
+        return Cpu(now.own_s - self.own_s, now.children_s - self.children_s)
+
+
+@dataclass(frozen=True)
+class Round:
+    """One file worked by one side. None where a side does not tell."""
+
+    seconds: float
+    records: int
+    prompt_tokens: int
+    cached_tokens: int | None
+    output_tokens: int
+    cpu: Cpu | None = None
+
+    @property
+    def records_per_s(self) -> float:
+        """Speed."""
+        return self.records / self.seconds
+
+    def figures(self) -> dict[str, Any]:
+        """For the result file: prompt, cached, computed and output tokens apart."""
+        cached = self.cached_tokens
+        told = {
+            "records": self.records,
+            "seconds": round(self.seconds, 2),
+            "records_per_s": round(self.records_per_s, 1),
+            "prompt_tokens": self.prompt_tokens,
+            "cached_tokens": cached,
+            "computed_tokens": None if cached is None else self.prompt_tokens - cached,
+            "output_tokens": self.output_tokens,
+        }
+        if self.cpu is not None:
+            told["front_end_cpu_us_per_record"] = round(self.cpu.own_s / self.records * 1e6)
+            told["engine_core_cpu_us_per_record"] = round(self.cpu.children_s / self.records * 1e6)
+        return told
+
+
+class Side(Protocol):
+    """Built in its own process, with its engine up."""
+
+    def work(self, path: Path) -> Round:
+        """Complete every record of a file, starting with an empty prefix cache."""
+
+    def close(self) -> None:
+        """End the engine."""
+
+
+class InProcess:
+    """A side at work in a process of its own."""
+
+    def __init__(self, make: Callable[[Setup], Side], setup: Setup) -> None:
+        os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", "nobind")
+        os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
+        os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
+        context = multiprocessing.get_context("spawn")
+        self._pipe, theirs = context.Pipe()
+        self._process = context.Process(target=_serve, args=(make, setup, theirs))
+        self._process.start()
+        theirs.close()
+        self._pipe.recv()  # it is up
+
+    def work(self, path: Path) -> Round:
+        """As `Side.work`."""
+        self._pipe.send(path)
+        done: Round = self._pipe.recv()
+        return done
+
+    def __enter__(self) -> InProcess:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._pipe.send(None)
+        self._process.join()
+
+
+def _serve(make: Callable[[Setup], Side], setup: Setup, pipe: Connection) -> None:
+    side = make(setup)
+    pipe.send("up")
+    while (path := pipe.recv()) is not None:
+        pipe.send(side.work(path))
+    side.close()

@@ -1,0 +1,123 @@
+"""From the command to the first record: `python -m benchmarks.startup`.
+
+`batchfim run` on 16 records, one a shard, until its first part is visible, on the local pool and on
+Ray; and, in turns with it, a Python process that does nothing but start `LLM` with the same engine
+arguments and complete one prompt. What batchfim takes longer is what it adds to the engine's own
+start. vLLM's compiled code is in its cache before the first round.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from benchmarks.house_side import house_config
+from benchmarks.measuring import at_most, keep, machine
+from benchmarks.records import encode, unshared, write
+from benchmarks.setups import demo_encoder, demo_setup
+from benchmarks.sides import Setup
+
+LIMIT_S = 3.0
+_POOLS = ("local", "ray")
+_RECORDS = 16
+_LOOK_S = 0.02
+_BARE = """
+import json, sys
+from pathlib import Path
+from benchmarks.bare_side import BareSide
+from benchmarks.sides import Setup
+
+if __name__ == "__main__":
+    path, *fields = json.loads(sys.argv[1])
+    side = BareSide(Setup(fields[0], Path(), tuple(fields[1]), args=fields[2]))
+    side.work(Path(path))
+    print("first record", flush=True)
+    side.close()
+"""
+
+
+def main() -> None:
+    """Run the benchmark and keep its result."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--pools", nargs="+", choices=_POOLS, default=list(_POOLS))
+    options = parser.parse_args()
+    started = machine()
+    with tempfile.TemporaryDirectory() as name:
+        setup = demo_setup(Path(name))
+        records = unshared(_RECORDS, seed=0)
+        prompts = encode(records, demo_encoder())
+        many = write(setup.folder / "many.parquet", records, prompts)
+        one = write(setup.folder / "one.parquet", records[:1], prompts[:1])
+        _bare_s(setup, one)
+        seconds: dict[str, list[float]] = {who: [] for who in ("engine", *options.pools)}
+        for number in range(options.rounds):
+            seconds["engine"].append(_bare_s(setup, one))
+            for pool in options.pools:
+                output = setup.folder / f"{pool}-{number}"
+                seconds[pool].append(_house_s(setup, many, output, pool))
+    medians = {who: statistics.median(took) for who, took in seconds.items()}
+    result = {
+        "seconds_beyond_the_engine": {
+            pool: at_most(LIMIT_S, medians[pool] - medians["engine"]) for pool in options.pools
+        },
+        "seconds_to_first_record": {k: [round(s, 2) for s in v] for k, v in seconds.items()},
+        "model": "demo",
+        "engine_args": setup.args,
+        "not_measured": "a first start without vLLM's compile cache; a second engine; a GPU",
+    }
+    keep("startup", result, started=started)
+
+
+def _bare_s(setup: Setup, path: Path) -> float:
+    script = setup.folder / "bare.py"
+    script.write_text(_BARE, encoding="utf8")
+    fields = [str(path), setup.model, setup.stop_token_ids, setup.args]
+    started_s = time.monotonic()
+    with subprocess.Popen(
+        [sys.executable, str(script), json.dumps(fields)],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=_environment(),
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if line.startswith("first record"):
+                return time.monotonic() - started_s
+    raise RuntimeError("the bare engine ended without a record")
+
+
+def _house_s(setup: Setup, path: Path, output: Path, pool: str) -> float:
+    config = house_config(setup, path, output).model_dump(mode="json", exclude_unset=True)
+    config["schedule"] = {"pool": pool, "shard_rows": 1}
+    job = setup.folder / "job.yaml"
+    job.write_text(json.dumps(config), encoding="utf8")  # which is YAML too
+    started_s = time.monotonic()
+    with subprocess.Popen(
+        [sys.executable, "-m", "batchfim", "run", str(job)],
+        stdout=subprocess.DEVNULL,
+        env=_environment(),
+    ) as process:
+        while not any(output.glob("part-*.parquet")):
+            if process.poll() is not None:
+                raise RuntimeError(f"batchfim ended with {process.returncode} and no record")
+            time.sleep(_LOOK_S)
+        took_s = time.monotonic() - started_s
+    return took_s
+
+
+def _environment() -> dict[str, Any]:
+    quiet = {"VLLM_CPU_OMP_THREADS_BIND": "nobind", "VLLM_LOGGING_LEVEL": "ERROR"}
+    return {**os.environ, **quiet, "PYTHONPATH": os.pathsep.join(sys.path)}
+
+
+if __name__ == "__main__":
+    main()

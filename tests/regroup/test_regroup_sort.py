@@ -1,0 +1,122 @@
+"""The copy that Ray Data sorts: every row once, as it was, beside those it shares text with."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from batchfim.errors import InputError, JobFailed, StorageError
+from batchfim.planning.cutting import cut_shards
+from tests.regroup.conftest import HOLES, NUM_FILES, SCHEMA, Desk, read, record
+
+pytestmark = pytest.mark.usefixtures("local_ray")
+
+
+def test_every_row_is_there_once_as_it_was_and_knows_its_old_place(shuffled: Desk) -> None:
+    copy = read(shuffled.regroup())
+    assert copy.num_rows == NUM_FILES * HOLES
+    assert copy.schema.names == [*SCHEMA.names, "source_file", "source_row"]
+    for name in ("a.parquet", "b.parquet"):
+        path = shuffled.folder / name
+        own = copy.filter(pa.compute.equal(copy["source_file"], str(path))).sort_by("source_row")
+        assert own["source_row"].to_pylist() == list(range(own.num_rows))
+        source = pq.read_table(path)
+        assert own.select(source.schema.names).to_pylist() == source.to_pylist()
+        assert own.schema.field("id") == SCHEMA.field("id")  # not null, as it was
+        assert [own.schema.field(n).type for n in SCHEMA.names] == source.schema.types
+
+
+def test_holes_of_one_file_are_neighbours_and_no_shard_splits_them(shuffled: Desk) -> None:
+    copy = shuffled.regroup()
+    numbers = read(copy)["number"].to_pylist()
+    assert len(list(groupby(numbers))) == NUM_FILES
+    shards = cut_shards(copy.files, 100, "job")
+    ends = [shard.start + shard.num_rows for shard in shards]
+    assert len(ends) > 4
+    assert all(numbers[end - 1] != numbers[end] for end in ends[:-1])
+
+
+def test_a_column_can_say_what_belongs_together(shuffled: Desk) -> None:
+    languages = read(shuffled.regroup("planning.regroup=language"))["language"].to_pylist()
+    assert len(list(groupby(languages))) == 3
+    copy = read(shuffled.regroup("planning.regroup=number", "input.keep=[id]"))
+    read_too = {"prefix", "suffix", "language"}
+    assert {*copy.column_names} == {"id", "source_file", "source_row"} | read_too
+    files = [name.partition("-")[0] for name in copy["id"].to_pylist()]
+    assert len(list(groupby(files))) == NUM_FILES
+
+
+def test_rows_without_a_prefix_go_along(desk: Desk) -> None:
+    rows = [record(0, 0) | {"id": str(i), "prefix": [None, "", "é" * 200][i % 3]} for i in range(9)]
+    desk.write("a.parquet", rows)
+    assert sorted(read(desk.regroup())["id"].to_pylist()) == [str(i) for i in range(9)]
+
+
+def test_a_second_run_copies_nothing_and_a_new_file_alone(shuffled: Desk) -> None:
+    first = shuffled.regroup()
+    written = {file.path: Path(file.path).stat().st_mtime_ns for file in first.files}
+    assert [f.path for f in shuffled.regroup().files] == [f.path for f in first.files]
+    shuffled.write("c.parquet", [record(99, hole) for hole in range(5)])
+    grown = shuffled.regroup()
+    assert len(list(shuffled.copies.glob("*.json"))) == 2
+    assert grown.num_rows == NUM_FILES * HOLES + 5
+    assert {path: Path(path).stat().st_mtime_ns for path in written} == written
+
+
+def test_what_a_killed_run_left_is_made_again(shuffled: Desk) -> None:
+    copy = shuffled.regroup()
+    (marker,) = shuffled.copies.glob("*.json")
+    marker.unlink()
+    folder = marker.with_suffix("")
+    (folder / "half.parquet").write_bytes(b"PAR1")
+    (folder / "half.parquet.1234.tmp").write_bytes(b"PAR1")
+    assert shuffled.regroup().num_rows == copy.num_rows
+    assert not list(folder.glob("half*"))
+
+
+def test_another_way_of_regrouping_leaves_nothing_of_the_first(shuffled: Desk) -> None:
+    shuffled.regroup()
+    before = set(shuffled.copies.iterdir())
+    shuffled.regroup("planning.regroup=number")
+    assert before.isdisjoint(shuffled.copies.iterdir())
+
+
+def test_a_copy_that_lost_a_file_is_refused(shuffled: Desk) -> None:
+    for file in shuffled.regroup().files[:1]:
+        table = pq.read_table(file.path)
+        pq.write_table(table.slice(1), file.path)
+    with pytest.raises(StorageError, match=r"399 rows, their markers say 400"):
+        shuffled.regroup()
+
+
+def test_a_run_that_lost_its_lease_finishes_no_copy(shuffled: Desk) -> None:
+    with pytest.raises(JobFailed, match="lease"):
+        shuffled.regroup(lost=True)
+    assert not list(shuffled.copies.glob("*.json"))
+
+
+def test_a_file_that_cannot_be_read_is_named(shuffled: Desk) -> None:
+    path = shuffled.folder / "a.parquet"
+    content = bytearray(path.read_bytes())
+    content[10:2000] = b"\xff" * 1990
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"a\.parquet: rows 0 to .* cannot be read"):
+        shuffled.regroup()
+    assert not list(shuffled.copies.glob("*.json"))
+
+
+def test_a_column_nobody_has_is_refused_before_anything_is_written(shuffled: Desk) -> None:
+    with pytest.raises(InputError, match=r"no column 'repo' .*they have id, prefix"):
+        shuffled.regroup("planning.regroup=repo")
+    assert not shuffled.copies.exists()
+
+
+def test_a_column_that_would_be_overwritten_is_refused(desk: Desk) -> None:
+    schema = SCHEMA.append(pa.field("source_row", pa.int64()))
+    desk.write("a.parquet", [record(0, 0)], schema)
+    with pytest.raises(InputError, match=r"the input has source_row; rename it, or .*input\.keep"):
+        desk.regroup()

@@ -1,0 +1,48 @@
+"""Which input files a regrouped copy holds, wherever they lie today."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from batchfim.errors import InputError
+from batchfim.shards import InputFile
+from batchfim.storage.regrouped import CopyMarker, Source, not_copied
+
+A = InputFile("/data/a.parquet", "aa", 10, 1.0)
+B = InputFile("/data/b.parquet", "bb", 10, 1.0)
+MOVED = replace(A, path="/moved/a.parquet")
+CHANGED = replace(A, content="cc")
+
+
+def marker(*files: InputFile) -> CopyMarker:
+    sources = tuple(Source(id=f.id, path=f.path, content=f.content) for f in files)
+    return CopyMarker(recipe="r", num_rows=10 * len(files), sources=sources)
+
+
+def test_at_first_every_file_is_new_and_then_none() -> None:
+    assert not_copied([A, B], []) == [A, B]
+    assert not_copied([A, B], [marker(A), marker(B)]) == []
+
+
+def test_a_file_that_came_later_is_new() -> None:
+    assert not_copied([A, B], [marker(A)]) == [B]
+
+
+def test_a_file_that_is_gone_stays_in_its_copy() -> None:
+    assert not_copied([B], [marker(A, B)]) == []
+
+
+def test_a_moved_file_is_the_one_it_was_and_its_twin_is_not() -> None:
+    assert not_copied([MOVED], [marker(A)]) == []
+    assert not_copied([A, MOVED], [marker(A)]) == [MOVED]
+
+
+def test_another_file_in_the_place_of_a_moved_one_is_new() -> None:
+    assert not_copied([MOVED, CHANGED], [marker(A)]) == [CHANGED]
+
+
+def test_a_changed_file_is_refused_by_name() -> None:
+    with pytest.raises(InputError, match=r"/data/a\.parquet has changed since .* regrouped"):
+        not_copied([CHANGED, B], [marker(A, B)])
