@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from batchfim.formats.encoder import Prompt
+from batchfim.workers.requests import requests
 from tests.storage.test_storage_adapter_files import adapter
 
 OpenDesk = Callable[..., Any]
@@ -46,6 +49,13 @@ def test_a_record_that_names_none_gets_the_jobs(
     sets = (f"model.lora={folders['job']}", f"model.loras={{a: {folders['a']}}}")
     found = rows(open_desk, *sets, "input.columns.lora=which", **SAME, which=["a", None] * 4)
     assert [row["adapter"] for row in found] == ["a", folders["job"]] * 4
+
+
+def test_records_come_adapter_by_adapter_each_in_sharing_order() -> None:
+    texts = {0: [1, 2], 1: [1, 1], 2: [1, 2], 3: [1, 1], 4: [1, 2]}
+    prompts = {row: Prompt(array("I", ids)) for row, ids in texts.items()}
+    found = requests(prompts, lambda row: None, {1: "b", 2: "a", 4: "a"})
+    assert list(found) == [[3], [0], [2, 4], [1]]
 
 
 @pytest.mark.parametrize("asked", ["none", "sum", "tokens"])
