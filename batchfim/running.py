@@ -249,7 +249,7 @@ def num_gpus(config: JobConfig) -> float:
     if config.resources.num_gpus is not None:
         return config.resources.num_gpus
     on_gpu = config.engine.backend != "simulated" and "vllm" in versions()
-    return 1.0 if on_gpu else 0.0
+    return float(config.engine.num_devices) if on_gpu else 0.0
 
 
 def versions() -> dict[str, str]:

@@ -53,6 +53,7 @@ class _Work:
     before: pa.Table | None = None
     prompts: dict[int, Prompt] = field(default_factory=dict)
     languages: list[str | None] = field(default_factory=list)
+    adapters: dict[int, str] = field(default_factory=dict)
     completions: dict[int, list[Completion]] = field(default_factory=dict)
     phases_s: dict[str, float] = field(default_factory=dict)
 
@@ -157,8 +158,14 @@ class Worker:
                 )
             elif lease.verdict is not None:
                 work.completions[row] = self._completer.without_middle(Status.FAILED, lease.verdict)
+            elif (adapter := hole.around.lora) and adapter not in self._config.model.loras:
+                work.completions[row] = self._completer.without_middle(
+                    Status.REJECTED, f"LoRA adapter {adapter!r} is none of model.loras"
+                )
             else:
                 holes[row] = hole
+                if of := adapter or self._config.model.lora:
+                    work.adapters[row] = of
         work.languages = [
             find_language(name, path)
             for name, path in zip(
@@ -187,7 +194,7 @@ class Worker:
         key = partial(self._stop_key, work) if greedy else None
         tasks = []
         async with self._entering:
-            for rows in requests(work.prompts, key):
+            for rows in requests(work.prompts, key, work.adapters):
                 await self._in_flight.enter(len(work.prompts[rows[0]].token_ids))
                 tasks.append(asyncio.create_task(self._complete(shard, rows, work)))
         await asyncio.gather(*tasks)
@@ -198,7 +205,13 @@ class Worker:
 
     async def _complete(self, shard: Shard, rows: list[int], work: _Work) -> None:
         records = [
-            Asked(work.places[row], work.prompts[row], self._hole(work, row), work.languages[row])
+            Asked(
+                work.places[row],
+                work.prompts[row],
+                self._hole(work, row),
+                work.languages[row],
+                work.adapters.get(row),
+            )
             for row in rows
         ]
         try:
