@@ -38,9 +38,6 @@ _PARTS_AFTER = 10  # the last kill
 _COMMON = (
     f"schedule.shard_rows={SHARD_ROWS}",
     f"schedule.shards_in_hand={IN_HAND}",
-    "schedule.stall_timeout_s=8",
-    "schedule.start_timeout_s=60",
-    "schedule.no_worker_timeout_s=120",
     "metrics.progress=none",
 )
 _SETS = {
@@ -50,13 +47,14 @@ _SETS = {
         "engine.simulated.decode_tokens_per_s=40",
         "engine.simulated.max_num_seqs=8",
         f"schedule.workers={WORKERS}",
+        "schedule.stall_timeout_s=8",
+        "schedule.start_timeout_s=60",
+        "schedule.no_worker_timeout_s=120",
     ),
     "vllm": (
         "engine.backend=vllm",
         "engine.args.enforce_eager=true",
-        "engine.args.max_num_seqs=4",
-        "sampling.max_tokens=48",
-        "schedule.stall_timeout_s=60",
+        "engine.args.max_num_seqs=1",
     ),
 }
 _TARGETS = {
