@@ -17,6 +17,7 @@ check: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/python requirements/audit.py
 
 # New examples each time, this many times those of `make test`.
 fuzz: export BATCHFIM_FUZZ ?= 50

@@ -24,7 +24,12 @@ app = typer.Typer(
 )
 app.add_typer(prepare_app, name="prepare")
 
-JobFile = Annotated[Path | None, typer.Argument(metavar="[JOB.yaml]", help="Job file.")]
+JobFiles = Annotated[
+    list[Path] | None,
+    typer.Argument(metavar="[JOB.yaml]...", help="Job file; of several, later ones win."),
+]
+Inputs = Annotated[list[str] | None, typer.Option("--input", help="Parquet file, folder or glob.")]
+ModelPath = Annotated[str | None, typer.Option("--model", help="Folder, model id, or `demo`.")]
 Sets = Annotated[
     list[str], typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Override one setting.")
 ]
@@ -34,12 +39,10 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 @app.command()
 def run(
-    job: JobFile = None,
-    input_: Annotated[
-        list[str] | None, typer.Option("--input", help="Parquet file, folder or glob.")
-    ] = None,
+    job: JobFiles = None,
+    input_: Inputs = None,
     output: Annotated[str | None, typer.Option(help="Output folder.")] = None,
-    model: Annotated[str | None, typer.Option(help="Folder, model id, or `demo`.")] = None,
+    model: ModelPath = None,
     ray_address: Annotated[str | None, typer.Option(help="Ray cluster; unset: local.")] = None,
     sets: Sets = [],  # noqa: B006 - typer copies it
 ) -> None:
@@ -57,6 +60,43 @@ def run(
     result = run_job(config)
     typer.echo(summary_text(result.summary, config.output.path, idle=result.idle))
     raise typer.Exit(result.exit_code)
+
+
+@app.command()
+def tune(
+    job: JobFiles = None,
+    input_: Inputs = None,
+    model: ModelPath = None,
+    sets: Sets = [],  # noqa: B006
+    knobs: Annotated[
+        list[str],
+        typer.Option("--knob", metavar="SECTION.KEY=V,V", help="What to try; unset: by engine."),
+    ] = [],  # noqa: B006
+    rows: Annotated[int, typer.Option(min=1, help="Rows of the sample.")] = 2000,
+    seed: Annotated[int, typer.Option(help="Of the sample's draw.")] = 0,
+    repeats: Annotated[int, typer.Option(min=1, help="Runs more of the winner.")] = 2,
+    output: Annotated[Path | None, typer.Option("-o", help="Job file to write.")] = None,
+) -> None:
+    """Find faster settings by short jobs on a sample, one engine start each.
+
+    `batchfim tune --model demo --input records/ -o tuned.yaml`, then `batchfim run job.yaml
+    tuned.yaml`.
+    """
+    from batchfim.api import tune_job
+    from batchfim.tuning.text import job_file, trial_text, tuning_text
+
+    flags = {"input.paths": input_, "model.path": model, "output.path": "unused"}
+    found = tune_job(
+        load_config(job, flags, sets),
+        knobs,
+        sample_rows=rows,
+        seed=seed,
+        repeats=repeats,
+        tell=lambda trial: typer.echo(trial_text(trial), err=True),
+    )
+    typer.echo(tuning_text(found))
+    if output:
+        output.write_text(job_file(found.best), encoding="utf8")
 
 
 @app.command()
@@ -97,7 +137,7 @@ def verify(output: OutputPath, as_json: AsJson = False) -> None:
 
 @app.command()
 def config(
-    job: JobFile = None,
+    job: JobFiles = None,
     schema: Annotated[bool, typer.Option("--schema", help="Print the JSON schema.")] = False,
     sets: Sets = [],  # noqa: B006
 ) -> None:

@@ -11,81 +11,20 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    JsonValue,
-    model_validator,
-)
+from pydantic import BeforeValidator, Field, model_validator
 
+from batchfim.config_base import Place, Section, as_list
+from batchfim.config_engine import OWNED_ENGINE_ARGS as OWNED_ENGINE_ARGS
+from batchfim.config_engine import SPEED_ONLY_ENGINE_ARGS
+from batchfim.config_engine import Engine as Engine
+from batchfim.config_engine import Simulated as Simulated
 from batchfim.formats.format import Format
 from batchfim.formats.stopping import StopRule
 from batchfim.formats.trimming import TrimRule
-from batchfim.records import is_unicode
 from batchfim.regroup.keys import NONE
 
-# Engine arguments that change how fast records are computed, not which record is computed.
-SPEED_ONLY_ENGINE_ARGS = frozenset(
-    {
-        "block_size",
-        "distributed_executor_backend",
-        "enable_chunked_prefill",
-        "enable_prefix_caching",
-        "gpu_memory_utilization",
-        "max_batch_tokens",
-        "max_num_batched_tokens",
-        "max_num_seqs",
-        "max_padding",
-        "pipeline_parallel_size",
-        "tensor_parallel_size",
-    }
-)
-
-
-# Engine arguments with a setting of their own, or on which the engine's adapter relies.
-OWNED_ENGINE_ARGS = {
-    "disable_log_stats": "the timings of each record come with the statistics",
-    "generation_config": "sampling is what the section sampling says",
-    "kv_cache_memory_bytes": "use engine.kv_cache_gib",
-    "max_model_len": "use engine.max_model_len",
-    "model": "use model.path",
-    "revision": "use model.revision",
-    "skip_tokenizer_init": "prompts are encoded outside the engine",
-    "tokenizer": "use model.path",
-    "trust_remote_code": "use model.trust_remote_code",
-}
 HIDDEN = "(hidden)"  # in the place of a secret
 _SECRET = re.compile("token$|secret|password|key$", re.IGNORECASE)
-_USERINFO = re.compile("://[^/@]*:[^/@]*@")  # `abfss://container@account` holds none
-_SIGNED = re.compile(
-    r"://.*[?&][^=&]*(sig|signature|token|secret|password|credential|key)=", re.IGNORECASE
-)
-
-
-def _no_credentials(path: str) -> str:
-    if not is_unicode(path) or "\0" in path:
-        raise ValueError("not a UTF-8 name without NUL")
-    if _USERINFO.search(path) or _SIGNED.search(path):
-        raise ValueError(
-            "credentials in a URL would end up in the ledger; give them by the environment"
-        )
-    return path
-
-
-def _as_list(value: Any) -> Any:
-    return [value] if isinstance(value, str) else value
-
-
-Place = Annotated[str, Field(min_length=1), AfterValidator(_no_credentials)]
-
-
-class Section(BaseModel):
-    """A frozen part of the config in which an unknown key is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Columns(Section):
@@ -108,6 +47,9 @@ class Columns(Section):
         description="Its language. Unset: no layout names it, and `infill.trim: [syntax]` takes "
         "`language`, where there is one.",
     )
+    lora: str | None = Field(
+        None, description="A name in `model.loras`, or null: `model.lora`, or else no adapter."
+    )
 
     @property
     def names(self) -> dict[str, str]:
@@ -123,11 +65,11 @@ class Columns(Section):
 class Input(Section):
     """Where the records are."""
 
-    paths: Annotated[tuple[Place, ...], BeforeValidator(_as_list)] = Field(
+    paths: Annotated[tuple[Place, ...], BeforeValidator(as_list)] = Field(
         min_length=1, description="Parquet files, folders or globs; local paths or URLs."
     )
     columns: Columns = Columns()
-    keep: Annotated[tuple[str, ...] | None, BeforeValidator(_as_list)] = Field(
+    keep: Annotated[tuple[str, ...] | None, BeforeValidator(as_list)] = Field(
         None, description="Columns that ride along to the output; unset: every input column."
     )
 
@@ -146,50 +88,19 @@ class Model(Section):
     family: str | None = Field(None, description="Infilling family; unset: detected.")
     revision: str | None = Field(None, description="Revision of a model id.")
     trust_remote_code: bool = Field(False, description="Let the model run its own Python code.")
-
-
-class Simulated(Section):
-    """The simulated engine: modelled times, a deterministic text, failures on demand."""
-
-    prefill_tokens_per_s: float = Field(1e6, gt=0)
-    decode_tokens_per_s: float = Field(1e5, gt=0)
-    start_s: float = Field(0.0, ge=0, description="Modelled time of an engine start.")
-    max_num_seqs: int = Field(64, gt=0, description="Requests worked at the same time.")
-    refuse_if_contains: str | None = Field(None, description="Refuse prompts holding this text.")
-    fail_if_contains: str | None = Field(None, description="Fail prompts holding this text.")
-    die_if_contains: str | None = Field(None, description="Die on prompts holding this text.")
-    hang_if_contains: str | None = Field(None, description="Never answer such a prompt, nor later.")
-    kill_if_contains: str | None = Field(
-        None, description="Kill the engine's whole process on prompts holding this text."
+    lora: Place | None = Field(
+        None, description="LoRA adapter of every record: a folder, a URL or a model id."
     )
-    fail_start: bool = Field(False, description="Never come up.")
-
-
-class Engine(Section):
-    """What computes the middles."""
-
-    backend: Literal["auto", "vllm", "transformers", "simulated"] = Field(
-        "auto", description="Unset: vLLM, but Transformers for a family that vLLM does not serve."
-    )
-    kv_cache_gib: float | None = Field(
-        None, gt=0, description="KV cache per engine; unset: 1 GiB on CPU, vLLM's choice on GPU."
-    )
-    max_model_len: int | None = Field(
-        None, gt=0, description="Context length in tokens; unset: the model's own."
-    )
-    args: dict[str, JsonValue] = Field(
+    loras: dict[Annotated[str, Field(min_length=1)], Place] = Field(
         default_factory=dict,
-        description="Any other vLLM engine argument, passed through; with Transformers: dtype, "
-        "attn_implementation, max_batch_tokens, max_padding.",
+        description="Adapters by the names that `input.columns.lora` holds. A record with another "
+        "name is rejected: what is in the data never becomes a path.",
     )
-    simulated: Simulated = Simulated()
 
-    @model_validator(mode="after")
-    def _one_place_for_each_setting(self) -> Engine:
-        for name, instead in OWNED_ENGINE_ARGS.items():
-            if name in self.args:
-                raise ValueError(f"args.{name} is not to be given here: {instead}")
-        return self
+    @property
+    def adapters(self) -> dict[str, str]:
+        """Where each adapter is, by name; that of `lora` goes by its place."""
+        return self.loras | ({self.lora: self.lora} if self.lora else {})
 
 
 class Truncation(Section):
@@ -264,6 +175,11 @@ class Sampling(Section):
     top_k: int = Field(0, ge=0, description="0: no limit.")
     n: int = Field(1, gt=0, description="Samples per record, one output row each.")
     seed: int = 0
+    logprobs: Literal["none", "sum", "tokens"] = Field(
+        "none",
+        description="The model's own log-probabilities (before temperature and limits) of the "
+        "tokens a middle keeps: their sum and mean, and with `tokens` each.",
+    )
 
     @model_validator(mode="after")
     def _greedy_is_one_sample(self) -> Sampling:
@@ -281,8 +197,13 @@ class Schedule(Section):
         None, gt=0, description="Rows in a shard; unset: by size and number of workers."
     )
     shards_in_hand: int = Field(2, gt=0, description="Shards leased to a worker at once.")
-    in_flight_records: int = Field(512, gt=0, description="Prompts in an engine at once.")
-    in_flight_tokens: int = Field(1 << 20, gt=0, description="Prompt tokens in an engine at once.")
+    in_flight_records: int | None = Field(
+        None,
+        gt=0,
+        description="Prompts in an engine at once; unset: twice as many as it works at a time "
+        "(`max_num_seqs`), so that the next always waits there.",
+    )
+    in_flight_tokens: int = Field(1 << 21, gt=0, description="Prompt tokens in an engine at once.")
     task_attempts: int = Field(3, gt=0, description="Attempts of a shard whose work raises.")
     node_losses: int = Field(
         20, gt=0, description="Machines a shard may lose before its rows are written as failed."
@@ -318,7 +239,11 @@ class Resources(Section):
     """What one worker asks of Ray."""
 
     num_cpus: float = Field(1.0, ge=0)
-    num_gpus: float | None = Field(None, ge=0, description="Unset: 1 where vLLM runs on GPU.")
+    num_gpus: float | None = Field(
+        None,
+        ge=0,
+        description="Unset: where vLLM runs on GPU, as many as it shards the model over, else 0.",
+    )
     ray_address: str | None = Field(None, description="Unset: RAY_ADDRESS, else a local Ray.")
 
 
@@ -347,6 +272,14 @@ class JobConfig(Section):
     def _one_source_of_format(self) -> JobConfig:
         if self.infill.format is not None and self.model.family is not None:
             raise ValueError("give model.family or infill.format, not both")
+        return self
+
+    @model_validator(mode="after")
+    def _names_that_mean_adapters(self) -> JobConfig:
+        if (self.input.columns.lora is None) == bool(self.model.loras):
+            raise ValueError(
+                "model.loras says which adapter a name in input.columns.lora means: set both"
+            )
         return self
 
     @model_validator(mode="after")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,22 +30,36 @@ _EXPECTED = {
 
 
 def load_config(
-    path: Path | None, flags: Mapping[str, Any] | None = None, sets: Iterable[str] = ()
+    path: Path | Sequence[Path] | None,
+    flags: Mapping[str, Any] | None = None,
+    sets: Iterable[str] = (),
 ) -> JobConfig:
-    """Read a job file, lay flags and `--set` overrides over it, and check the result.
+    """Read job files, lay flags and `--set` overrides over them, and check the result.
 
     Args:
-        path: YAML job file, or None for a job given by flags alone.
+        path: YAML job file, several of which later ones win, or None for a job given by flags
+            alone.
         flags: dotted key (`model.path`) to value; None values are skipped.
         sets: `section.key=value` texts; the value is read as YAML.
 
     Raises:
         ConfigError: naming the file and the key, and the nearest known key for an unknown one.
     """
-    if path and path.suffix == ".parquet":
-        raise ConfigError(f"{path} is no job file; was a glob after --input left unquoted?")
-    tree = _read_yaml(path) if path else {}
-    return check_config(tree, str(path) if path else "the command line", flags, sets)
+    paths = [path] if isinstance(path, Path) else path or []
+    tree: dict[str, Any] = {}
+    for file in paths:
+        if file.suffix == ".parquet":
+            raise ConfigError(f"{file} is no job file; was a glob after --input left unquoted?")
+        tree = _laid_over(tree, _read_yaml(file))
+    return check_config(tree, ", ".join(map(str, paths)) or "the command line", flags, sets)
+
+
+def nested(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Dotted keys and their values as sections of a job file."""
+    tree: dict[str, Any] = {}
+    for key, value in settings.items():
+        _assign(tree, key, value)
+    return tree
 
 
 def check_config(
@@ -81,6 +95,15 @@ def without_hidden(stored: dict[str, Any]) -> dict[str, Any]:
         for key, value in stored.items()
         if value != HIDDEN
     }
+
+
+def _laid_over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    both = {
+        key: _laid_over(below[key], value)
+        for key, value in above.items()
+        if isinstance(value, dict) and isinstance(below.get(key), dict)
+    }
+    return below | above | both
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:

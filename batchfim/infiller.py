@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from batchfim.formats.format import FORMAT_FIELDS, PREFIX_ONLY, Format
 from batchfim.formats.prefix_only import prefix_only_format
 from batchfim.formats.tokenizer import TextTokenizer, Vocabulary
 from batchfim.planning.choosing import ChoosingEncoder
+from batchfim.storage.adapter_files import Adapter, find_adapters
 from batchfim.storage.model_files import ModelFiles, find_model
 
 
@@ -28,6 +30,7 @@ class Infiller:
     finisher: Finisher
     max_model_len: int | None
     warnings: tuple[str, ...] = ()
+    adapters: Mapping[str, Adapter] = field(default_factory=dict)
 
     def fingerprint_fields(self) -> dict[str, Any]:
         """What of the model and the format decides a record's output."""
@@ -36,14 +39,18 @@ class Infiller:
             "format": self.encoder.form.model_dump(include=set(FORMAT_FIELDS)),
             "order": self.encoder.order,
             "context": self.max_model_len,
+            "adapter digests": sorted(adapter.digest for adapter in self.adapters.values()),
         }
 
     def pin_revision(self, config: JobConfig) -> JobConfig:
-        """The same job with the model id's revision fixed, so that all workers load the same."""
-        if self.files.revision is None:
-            return config
-        model = config.model.model_copy(update={"revision": self.files.revision})
-        return config.model_copy(update={"model": model})
+        """The same job with the revisions of all model ids fixed, so that workers load the same."""
+        model, places = config.model, {n: adapter.place for n, adapter in self.adapters.items()}
+        pinned = {
+            "revision": self.files.revision or model.revision,
+            "lora": model.lora and places[model.lora],
+            "loras": {name: places[name] for name in model.loras},
+        }
+        return config.model_copy(update={"model": model.model_copy(update=pinned)})
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -90,7 +97,8 @@ def open_infiller(config: JobConfig, *, weights: bool) -> Infiller:
     encoder = encoders[0] if len(encoders) == 1 else ChoosingEncoder(encoders)
     stop = tuple(dict.fromkeys((*config.infill.stop, *form.stop_rules)))
     finisher = Finisher(tokenizer, encoder.stop_token_ids, stop=stop, trim=config.infill.trim)
-    return Infiller(files, tokenizer, encoder, finisher, max_model_len, warnings)
+    adapters = find_adapters(config.model.adapters)
+    return Infiller(files, tokenizer, encoder, finisher, max_model_len, warnings, adapters)
 
 
 def _tokens_beside(files: ModelFiles, form: Format, config: JobConfig) -> int:

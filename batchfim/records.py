@@ -33,6 +33,7 @@ OUTPUT_FIELDS: tuple[pa.Field, ...] = (
     pa.field("sample", pa.int32(), nullable=False),
     pa.field("family", pa.string(), nullable=False),
     pa.field("order", pa.string(), nullable=False),
+    pa.field("adapter", pa.string()),
     pa.field("copied", pa.bool_(), nullable=False),
     pa.field("prompt_tokens", pa.int32(), nullable=False),
     pa.field("cached_tokens", pa.int32(), nullable=False),
@@ -41,6 +42,9 @@ OUTPUT_FIELDS: tuple[pa.Field, ...] = (
     pa.field("truncated_prefix_tokens", pa.int32(), nullable=False),
     pa.field("truncated_suffix_tokens", pa.int32(), nullable=False),
     pa.field("truncated_context_tokens", pa.int32(), nullable=False),
+    pa.field("logprob_sum", pa.float64()),
+    pa.field("logprob_mean", pa.float64()),
+    pa.field("logprobs", pa.list_(pa.float32())),
     pa.field("normalized", pa.bool_(), nullable=False),
     pa.field("queue_s", pa.float64()),
     pa.field("ttft_s", pa.float64()),
@@ -56,7 +60,8 @@ OUTPUT_COLUMNS = tuple(field.name for field in OUTPUT_FIELDS)
 class Completion:
     """One output row's added columns; the defaults are those of a row without a generation.
 
-    `order`: the layout of the prompt; of a row without one, what the job asked for.
+    `order`: the layout of the prompt; of a row without one, what the job asked for. `adapter`: the
+    LoRA adapter it was for; null: the model as it is.
 
     `copied`: the middle is that of a row with the same prompt, and the engine computed nothing for
     this one; its whole prompt counts as cached, its middle's tokens as its own, its durations are
@@ -65,6 +70,8 @@ class Completion:
     Token counts are per sample: `prompt_tokens - cached_tokens` is what the engine computed for
     it; `kept_tokens` is how many of the generated `completion_tokens` the middle needs after stop
     and trim. What `stop_rule`, `trim_rule` and `degenerate` say: `formats.finishing.Middle`.
+    `logprob_sum`, `logprob_mean` and `logprobs` are of the kept tokens, null where the job does not
+    ask for them: one schema for all jobs, so that their parts can be read as one table.
     Durations are seconds on one monotonic clock, from the moment the worker handed the prompt
     over (`queue_s`: to its first step, `ttft_s`: to its first token, `latency_s`: to its last);
     `tpot_s` is the mean time of each later token, null for one-token middles.
@@ -81,6 +88,7 @@ class Completion:
     trim_rule: str | None = None
     degenerate: str | None = None
     order: str = ""
+    adapter: str | None = None
     copied: bool = False
     prompt_tokens: int = 0
     cached_tokens: int = 0
@@ -89,6 +97,9 @@ class Completion:
     truncated_prefix_tokens: int = 0
     truncated_suffix_tokens: int = 0
     truncated_context_tokens: int = 0
+    logprob_sum: float | None = None
+    logprob_mean: float | None = None
+    logprobs: list[float] | None = None
     normalized: bool = False
     queue_s: float | None = None
     ttft_s: float | None = None

@@ -24,7 +24,7 @@ from batchfim.infiller import Infiller
 from batchfim.metrics.audit import audit
 from batchfim.metrics.report import ShardReport
 from batchfim.metrics.summary import RunClock
-from batchfim.planning.plan import absent_files, places, plan_work
+from batchfim.planning.plan import absent_files, contents_of, places, plan_work
 from batchfim.regroup.regroup import kept_columns
 from batchfim.shards import Shard, identity
 from batchfim.storage.inputs import InputSet
@@ -155,7 +155,7 @@ class Run:
             cause = next(iter(queue.abandoned.values()))
             raise JobFailed(
                 f"{len(queue.abandoned)} shards could be neither worked nor written as failed, the "
-                f"first because of: {cause}; the others are complete, run again to retry these"
+                f"first because of: {cause}; the other shards are complete, run again to work these"
             )
         return JobResult(summary, idle=clock is None, signal=self.stop.number)
 
@@ -182,7 +182,7 @@ def failed_shards(inputs: InputSet, ledger: Ledger) -> list[Shard]:
     table = ledger.done().table
     failed = set(table.filter(pc.greater(table["failed"], 0))["shard_id"].to_pylist())
     shards = [shard for shard in ledger.plan() if shard.id in failed]
-    where = places(inputs.files, shards)
+    where = places(inputs.files, contents_of(shards))
     for shard in shards:
         if shard.file not in where:
             raise InputError(
@@ -207,23 +207,26 @@ def claim(config: JobConfig, inputs: InputSet, infiller: Infiller, ledger: Ledge
 
 def plan(config: JobConfig, inputs: InputSet, ledger: Ledger, fingerprint: str) -> list[Shard]:
     """The shards to be worked, with the ledger brought up to date."""
-    planned, marked, parts = ledger.plan(), ledger.done_ids(), ledger.part_ids()
-    done = marked & parts
+    done = ledger.done_ids()
+    partless, unmarked = ledger.halves(done)
+    done -= partless
+    contents = ledger.planned_files()
     work = plan_work(
         inputs.files,
-        planned,
+        ledger.plan_but(done, [file.id for file in inputs.files]),
         done,
         config.schedule.shard_rows,
         fingerprint,
         num_workers=config.schedule.workers,
-        halves=marked ^ parts,
+        halves=partless | unmarked,
+        contents=contents,
     )
     if work.pending or work.superseded:
         ledger.reopen()
-    ledger.set_absent_files(absent_files(inputs.files, planned))
-    ledger.forget(marked - parts)
+    ledger.set_absent_files(absent_files(inputs.files, contents))
+    ledger.forget(partless)
     ledger.supersede(work.superseded)
-    ledger.clean_up(done, parts)
+    ledger.clean_up(unmarked)
     ledger.add_to_plan(work.added)
     return work.pending
 
@@ -246,7 +249,7 @@ def num_gpus(config: JobConfig) -> float:
     if config.resources.num_gpus is not None:
         return config.resources.num_gpus
     on_gpu = config.engine.backend != "simulated" and "vllm" in versions()
-    return 1.0 if on_gpu else 0.0
+    return float(config.engine.num_devices) if on_gpu else 0.0
 
 
 def versions() -> dict[str, str]:

@@ -15,12 +15,16 @@ class ContextFile:
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """A record's surroundings; context files come farthest first, nearest to the hole last."""
+    """A record's surroundings; context files come farthest first, nearest to the hole last.
+
+    `lora` names the adapter it is for.
+    """
 
     path: str = ""
     repo: str = ""
     language: str = ""
     context: tuple[ContextFile, ...] = ()
+    lora: str = ""
 
     @property
     def fields(self) -> dict[str, str]:

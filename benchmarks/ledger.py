@@ -140,18 +140,21 @@ def _run(folder: str, num_shards: int, left: int) -> tuple[dict[str, float], flo
     ledger.prepare()
     ledger.compact()
     step("compact")
-    planned = ledger.plan()
-    step("plan")
-    marked = ledger.done_ids()
+    done = ledger.done_ids()
     step("done_ids")
-    parts = ledger.part_ids()
-    step("part_ids")
-    done = marked & parts
-    work = plan_work(files, planned, done, _SHARD_ROWS, "benchmark", halves=marked ^ parts)
-    ledger.clean_up(done, parts)
+    partless, unmarked = ledger.halves(done)
+    step("halves")
+    contents = ledger.planned_files()
+    planned = ledger.plan_but(done, [file.id for file in files])
+    step("plan")
+    halves = partless | unmarked
+    work = plan_work(
+        files, planned, done, _SHARD_ROWS, "benchmark", halves=halves, contents=contents
+    )
+    ledger.clean_up(unmarked)
     step("plan_work")
     assert len(work.pending) == left
-    del planned, marked, parts, done
+    del planned, done
     finished = ledger.done()
     step("done")
     visible = ledger.parts()

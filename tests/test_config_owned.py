@@ -97,3 +97,17 @@ def test_one_path_or_column_needs_no_list() -> None:
     assert config("input.keep=id") == config("input.keep=[id]")
     with pytest.raises(ConfigError, match=r"input\.paths: expected a list, got 7"):
         config("input.paths=7")
+
+
+def test_workers_are_the_replicas() -> None:
+    with pytest.raises(ConfigError, match=r"engine: args\.data_parallel_size .* schedule\.workers"):
+        config("engine.args.data_parallel_size=2")
+    assert config("engine.args.data_parallel_size=1")
+    sharded = config("engine.args.tensor_parallel_size=4", "engine.args.pipeline_parallel_size=2")
+    assert sharded.engine.num_devices == 8
+
+
+@pytest.mark.parametrize("setting", ["model.loras={a: b}", "input.columns.lora=which"])
+def test_names_of_adapters_need_both_a_column_and_a_map(setting: str) -> None:
+    with pytest.raises(ConfigError, match="set both"):
+        config(setting)

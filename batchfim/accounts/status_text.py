@@ -7,12 +7,14 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from batchfim.terminal import printable
+
 
 def status_text(status: dict[str, Any]) -> str:
     """The state, then counts in columns, then what went wrong and what to do."""
-    lines = [f"{status['output']}: {status['state']}{_holder(status['holder'])}"]
+    lines = [f"{printable(status['output'])}: {status['state']}{_holder(status['holder'])}"]
     lines += [_counts(status), _pace(status)]
-    lines += [f"{count:,} rows: {error}" for error, count in status["errors"].items()]
+    lines += [f"{count:,} rows: {printable(error)}" for error, count in status["errors"].items()]
     lines += [_next_step(status)]
     return "\n".join(filter(None, lines))
 
@@ -22,7 +24,7 @@ def _holder(holder: dict[str, Any] | None) -> str:
         return ""
     age_s = holder["renewed_s_ago"]
     fresh = "" if age_s is None else f", seen {age_s:.0f} s ago"
-    return f", by process {holder['pid']} on {holder['host']}{fresh}"
+    return f", by process {holder['pid']} on {printable(holder['host'])}{fresh}"
 
 
 def _counts(status: dict[str, Any]) -> str:
@@ -53,5 +55,6 @@ def _pace(status: dict[str, Any]) -> str:
 def _next_step(status: dict[str, Any]) -> str:
     return {
         "stopped": "run the same command again to go on",
-        "complete with failed rows": f"work the failed rows: batchfim retry {status['output']}",
+        "complete with failed rows": "work the failed rows: batchfim retry "
+        + printable(status["output"]),
     }.get(status["state"], "")

@@ -20,6 +20,7 @@ from batchfim.metrics.done import Done
 from batchfim.storage.job_lease import find_holder
 from batchfim.storage.ledger import Ledger
 from batchfim.storage.location import Location
+from batchfim.terminal import printable
 
 _READERS = 8
 _AT_ONCE = 512
@@ -71,12 +72,12 @@ def verify_job(output: str) -> dict[str, Any]:
 def verify_text(found: Mapping[str, Any]) -> str:
     """The problems, or that there are none."""
     if found["problems"]:
-        return "\n".join(found["problems"])
+        return "\n".join(map(printable, found["problems"]))
     rows = found["rows"]
     note = "; the job is still running" if found["running"] else ""
     return (
-        f"{found['output']}: {found['parts']:,} parts and {rows['rows']:,} rows are as their "
-        f"markers say ({rows['ok']:,} ok, {rows['rejected']:,} rejected, {rows['failed']:,} "
+        f"{printable(found['output'])}: {found['parts']:,} parts and {rows['rows']:,} rows are as "
+        f"their markers say ({rows['ok']:,} ok, {rows['rejected']:,} rejected, {rows['failed']:,} "
         f"failed){note}"
     )
 

@@ -41,7 +41,7 @@ def run_demo(folder: Path, workers: int | None) -> int:
     _take(folder)
     records = folder / "records"
     console.print("[bold]1. Records[/]: holes in standard-library modules the model never saw")
-    console.print(f"   {_make_records(folder / 'sources.parquet', records)}", highlight=False)
+    console.print(f"   {make_records(folder / 'sources.parquet', records)}", highlight=False)
     workers = workers or min(2, max(1, (os.cpu_count() or 1) // _CORES_PER_WORKER))
     console.print(f"[bold]2. The job[/]: a local Ray, {workers} vLLM engine(s), the demo model")
     config = load_config(
@@ -83,7 +83,7 @@ def _is_empty(folder: Path) -> bool:
     return folder.is_dir() and not any(folder.iterdir())
 
 
-def _make_records(sources: Path, records: Path) -> str:
+def make_records(sources: Path, records: Path) -> str:
     """Collect the held-out modules and cut a few hundred holes into them."""
     library = Path(sysconfig.get_paths()["stdlib"])
     modules = []

@@ -33,7 +33,10 @@ def exit_signals() -> Iterator[None]:
         yield
         return
 
+    stop = StopSignal()
+
     def leave(number: int, _frame: FrameType | None) -> None:
+        stop.number = number
         raise SystemExit(128 + number)
 
     before = {number: signal.signal(number, leave) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -42,6 +45,8 @@ def exit_signals() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+    if stop.number is not None:  # it came where Python drops what is raised, as in a destructor
+        raise SystemExit(128 + stop.number)
 
 
 @contextmanager

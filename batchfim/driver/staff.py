@@ -57,7 +57,10 @@ class Staff:
         self.engines.append(start)
 
     def replace(self, worker: str, error: BatchfimError) -> None:
-        """Start another worker, unless none has ever come up, or none does any more.
+        """Start another worker, unless that is in vain.
+
+        An engine that says why it does not start will say so again, if none has ever come up; a
+        process that was lost while it started may have better luck.
 
         Raises:
             BatchfimError: nobody is left; what the first said that did not come up.
@@ -71,12 +74,11 @@ class Staff:
         self.ready.discard(worker)
         self._starting.discard(worker)
         self._pool.remove_worker(worker)
-        if self.engines and self._start_failures < self._schedule.start_attempts:
+        may_start = self.engines or isinstance(error, JobFailed)
+        if may_start and self._start_failures < self._schedule.start_attempts:
             self.hire()
         elif not self.ready and not self._starting:
-            raise (
-                JobFailed(f"all workers are lost: {error}") if self.engines else self._first_error
-            )
+            raise JobFailed(f"all workers are lost: {error}") if may_start else self._first_error
 
     def stalled(self, busy: Collection[str], now_s: float) -> dict[str, float]:
         """Workers that stand still, and for how many seconds.

@@ -34,7 +34,7 @@ def summary_text(summary: dict[str, Any], output: str, *, idle: bool = False) ->
     if not summary["complete"]:
         lines.append("stopped before the end: run the same command again to go on")
     elif rows["failed"]:
-        lines.append(f"work the failed rows: batchfim retry {output}")
+        lines.append(f"work the failed rows: batchfim retry {printable(output)}")
     return "\n".join(lines)
 
 

@@ -8,6 +8,7 @@ from batchfim.engines.simulated import SimulatedEngine
 from batchfim.engines.transformers import Task, TransformersEngine
 from batchfim.engines.transformers_args import read_args
 from batchfim.engines.vllm import VllmEngine
+from batchfim.engines.vllm_args import check_names
 from batchfim.errors import ConfigError, ModelError
 from batchfim.formats.encoder import Encoder
 from batchfim.formats.format import Format
@@ -31,6 +32,10 @@ def resolve_engine(config: JobConfig, form: Format) -> JobConfig:
         )
     if backend == "transformers":
         read_args(config.engine.args)
+        if config.model.adapters:
+            raise ConfigError("model.lora, model.loras: the Transformers engine has no adapters")
+    if backend == "vllm":
+        check_names(config.engine.args)
     engine = config.engine.model_copy(update={"backend": backend})
     return config.model_copy(update={"engine": engine})
 
@@ -66,6 +71,7 @@ def build_engine(config: JobConfig, infiller: Infiller) -> Engine:
         config.sampling,
         stop_token_ids=stop_token_ids,
         max_model_len=infiller.max_model_len,
+        adapters=infiller.adapters,
         trust_remote_code=config.model.trust_remote_code,
         shares_cores=config.schedule.workers > 1,
     )

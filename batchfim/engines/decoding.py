@@ -53,10 +53,14 @@ class Row:
 
 @dataclass(slots=True)
 class Decoded:
-    """A row's tokens, the stop token included; times are seconds on `time.monotonic`."""
+    """A row's tokens, the stop token included; times are seconds on `time.monotonic`.
+
+    `logprobs`, where asked for: of each token, before temperature and limits.
+    """
 
     started_s: float
     token_ids: list[int] = field(default_factory=list)
+    logprobs: list[float] = field(default_factory=list)
     finish_reason: str = ""
     first_s: float = 0.0
     last_s: float = 0.0
@@ -78,12 +82,16 @@ class _Going:
             return 0.0
         return float(torch.rand((), generator=self.generator, dtype=torch.float64))
 
-    def take(self, token_id: int, now_s: float, stops: Collection[int]) -> int:
+    def take(
+        self, token_id: int, logprob: float | None, now_s: float, stops: Collection[int]
+    ) -> int:
         """Note the chosen token, unless another one is forced; the one that comes next."""
         if self.forced:
             return self.forced.pop(0)
         decoded = self.decoded
         decoded.token_ids.append(token_id)
+        if logprob is not None:
+            decoded.logprobs.append(logprob)
         decoded.first_s = decoded.first_s or now_s
         decoded.last_s = now_s
         if self.check and self.check(token_id):
@@ -118,7 +126,11 @@ def decode(
             uniforms = [one.uniform() for one in going] if sampling.temperature > 0 else []
             chosen = choose(logits, sampling, uniforms)
             now_s = time.monotonic()
-            token_ids = [o.take(i, now_s, stops) for o, i in zip(going, chosen, strict=True)]
+            logprobs = logprobs_of(logits, chosen, sampling)
+            token_ids = [
+                one.take(token_id, logprob, now_s, stops)
+                for one, token_id, logprob in zip(going, chosen, logprobs, strict=True)
+            ]
             left = [place for place, one in enumerate(going) if not one.decoded.finish_reason]
             if not left:
                 return decoded
@@ -141,6 +153,17 @@ def choose(logits: Tensor, sampling: Sampling, uniforms: Sequence[float]) -> lis
     places = torch.searchsorted(reached, draws * reached[:, -1:], right=True)
     drawn: list[int] = places[:, 0].clamp(max=logits.shape[-1] - 1).tolist()
     return drawn
+
+
+def logprobs_of(
+    logits: Tensor, chosen: Sequence[int], sampling: Sampling
+) -> Sequence[float | None]:
+    """Each row's log-probability of its token, by the model alone; None where not asked for."""
+    if sampling.logprobs == "none":
+        return [None] * len(chosen)
+    places = torch.tensor(chosen, device=logits.device)[:, None]
+    found: list[float] = logits.log_softmax(-1).gather(-1, places)[:, 0].tolist()
+    return found
 
 
 def restrict(logits: Tensor, top_k: int, top_p: float) -> Tensor:

@@ -15,13 +15,14 @@ class Request:
     """One prompt. `seed` is the first sample's; sample i draws with `seed + i`.
 
     `new_stop_check` makes a check for one sample; a check that says so ends its sample's
-    generation.
+    generation. `adapter` names the LoRA adapter it is for; None: the model as it is.
     """
 
     request_id: str
     token_ids: list[int]
     seed: int
     new_stop_check: Callable[[], StopCheck] | None = None
+    adapter: str | None = None
 
     def stop_check(self) -> StopCheck | None:
         """A fresh check for one sample, where the request has checks."""
@@ -43,7 +44,8 @@ class Generation:
     """One sample: the ids generated (the stop token included) and what they cost.
 
     `finish_reason`: `stop` (a stop token), `length`, or `STOPPED`; after the last, the engine may
-    have computed a token or two more, which nobody saw.
+    have computed a token or two more, which nobody saw. `logprobs`, where asked for: of each id,
+    natural logarithm, as the model has it before temperature and limits.
     """
 
     token_ids: list[int]
@@ -51,15 +53,17 @@ class Generation:
     prompt_tokens: int
     cached_tokens: int
     timing: Timing
+    logprobs: list[float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class EngineInfo:
-    """What came up, for the ledger and the summary."""
+    """What came up, for the ledger and the summary; `max_num_seqs` are worked at the same time."""
 
     name: str
     version: str
     device: str
+    max_num_seqs: int = 256
 
 
 def take(token_ids: Iterable[int], check: StopCheck | None) -> tuple[list[int], bool]:

@@ -38,7 +38,7 @@ class SimulatedEngine:
         await asyncio.sleep(self._config.start_s)
         if self._config.fail_start:
             raise EngineStartError("the simulated engine was told not to start")
-        return EngineInfo("simulated", "1", "none")
+        return EngineInfo("simulated", "1", "none", self._config.max_num_seqs)
 
     async def generate(self, request: Request) -> list[Generation]:
         """Answer after the prompt's prefill and the middle's decode time."""
@@ -69,11 +69,12 @@ class SimulatedEngine:
                 last_s - submitted_s,
                 (last_s - first_s) / later if later else None,
             ),
+            logprobs=None if self._sampling.logprobs == "none" else [-0.5] * len(middle),
         )
 
     def _middle(self, request: Request, index: int) -> list[int]:
         seed = request.seed + index if self._sampling.temperature > 0 else 0
-        text = f"{seed} {request.token_ids}".encode()
+        text = f"{request.adapter or ''}{seed} {request.token_ids}".encode()
         draw = int.from_bytes(hashlib.blake2b(text, digest_size=8).digest())
         start = draw % len(request.token_ids)
         middle = request.token_ids[start : start + 1 + draw % 24]

@@ -274,6 +274,7 @@ def _generation(job: _Job, decoded: Decoded) -> Generation:
             latency_s=decoded.last_s - job.submitted_s,
             tpot_s=(decoded.last_s - decoded.first_s) / later if later else None,
         ),
+        logprobs=decoded.logprobs or None,
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 
-from batchfim.config import Section
+from batchfim.config_base import Section
 from batchfim.errors import ConfigError
 
 

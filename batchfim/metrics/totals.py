@@ -56,7 +56,9 @@ class Totals(BaseModel):
             shards=sum(part.shards for part in parts),
             records=sum(part.records for part in parts),
             counts=Counts.sum(part.counts for part in parts),
-            endings={name: _added(part.endings[name] for part in parts) for name in ENDINGS},
+            endings={
+                name: _added(part.endings.get(name, {}) for part in parts) for name in ENDINGS
+            },
             errors=dict(Counter(errors).most_common(_ERRORS_KEPT)),
             timings={name: Histogram.sum(part.timings[name] for part in parts) for name in TIMINGS},
             work_s=_added(part.work_s for part in parts),

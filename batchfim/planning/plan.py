@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from batchfim.planning.cutting import cut_shards
@@ -27,15 +27,20 @@ def plan_work(
     *,
     num_workers: int = 1,
     halves: Collection[str] = (),
+    contents: Mapping[str, str] | None = None,
 ) -> WorkPlan:
     """Compare the input as it is with what was planned and done.
 
     A file that was planned keeps its shards, whatever `shard_rows` says today, also under another
     path. Finished work of a file that is gone stays; that of a file that changed under the same
     path does not, nor do `halves`: ids that have a marker or a part, but not both.
+
+    `contents` tells every planned file's content by its id; with it, `planned` may leave out shards
+    that are done of files that are as they were, which are most of a large job.
     """
-    where = places(files, planned)
-    new = [file for file in files if file.path not in where.values()]
+    where = places(files, contents_of(planned) if contents is None else contents)
+    known = set(where.values())
+    new = [file for file in files if file.path not in known]
     added = cut_shards(new, shard_rows, fingerprint, num_workers)
     wanted = [s for s in planned if s.file in where and s.id not in done]
     paths = {file.path for file in files}
@@ -55,14 +60,18 @@ def plan_work(
     )
 
 
-def absent_files(files: Sequence[InputFile], planned: Sequence[Shard]) -> set[str]:
+def contents_of(shards: Iterable[Shard]) -> dict[str, str]:
+    """The content of each shard's file, by the file's id."""
+    return {shard.file: shard.content for shard in shards}
+
+
+def absent_files(files: Sequence[InputFile], contents: Mapping[str, str]) -> set[str]:
     """Ids of planned files whose content the input no longer has."""
-    return {shard.file for shard in planned} - places(files, planned).keys()
+    return contents.keys() - places(files, contents).keys()
 
 
-def places(files: Sequence[InputFile], planned: Sequence[Shard]) -> dict[str, str]:
+def places(files: Sequence[InputFile], contents: Mapping[str, str]) -> dict[str, str]:
     """Today's path of each planned file: its own, or that of a new file with its content."""
-    contents = {shard.file: shard.content for shard in planned}
     where = {file.id: file.path for file in files if file.id in contents}
     unknown: dict[str, list[str]] = {}
     for file in files:

@@ -7,24 +7,29 @@ from collections.abc import Sequence
 
 CONTENT, NONE = "content", "none"
 SOURCE_FILE, SOURCE_ROW = "source_file", "source_row"  # columns that tell a row's old place
-_GROUP_BYTES = 256
-_START_BYTES = 4096
+_STARTS = (256, 1024, 4096)  # bytes of a prefix, each digested
 GROUP_CHARACTERS = 16  # of a key, its group
 _FEWEST_ROWS, _MOST_ROWS = 32, 512  # in a row group: half of the smallest usual shard, or more
 
 
-def sort_key(group: bytes | None, prefix: bytes | None) -> str:
+def sort_key(group: bytes | None, prefix: bytes | None, row: int) -> str:
     """A record's key: records of one group are neighbours, those that share most the nearest.
+
+    It is short, as Ray Data holds keys as arrays of the longest: digests of the group and of ever
+    longer starts of the prefix, then the row, so that a group without end can still be divided.
 
     Args:
         group: what makes records one group; None: the first 256 bytes of the prefix.
-        prefix: only its first 4096 bytes are looked at; what follows differs within one file.
+        prefix: what is after its first 4096 bytes differs within one file only.
+        row: the record's place in its file.
     """
-    start = (prefix or b"")[:_START_BYTES]
-    digest = hashlib.blake2b(
-        start[:_GROUP_BYTES] if group is None else group, digest_size=GROUP_CHARACTERS // 2
-    )
-    return digest.hexdigest() + start.decode("latin-1")  # in which texts sort as their bytes do
+    starts = [(prefix or b"")[:num_bytes] for num_bytes in _STARTS]
+    first = starts[0] if group is None else group
+    return f"{_digest(first, GROUP_CHARACTERS)}{''.join(_digest(s, 8) for s in starts)}{row:012x}"
+
+
+def _digest(data: bytes, characters: int) -> str:
+    return hashlib.blake2b(data, digest_size=characters // 2).hexdigest()
 
 
 def row_group_ends(groups: Sequence[str]) -> list[int]:

@@ -109,11 +109,12 @@ class _Reader:
         job = self._job
         prefixes = _bytes(rows[job.prefix])
         groups = _bytes(rows[job.group]) if job.group else [None] * rows.num_rows
-        keys = [sort_key(*pair) for pair in zip(groups, prefixes, strict=True)]
+        places = range(start, start + rows.num_rows)
+        keys = list(map(sort_key, groups, prefixes, places))
         return (
             rows.select(job.columns)
             .append_column(SOURCE_FILE, pa.array([path] * rows.num_rows, pa.string()))
-            .append_column(SOURCE_ROW, pa.array(range(start, start + rows.num_rows), pa.int64()))
+            .append_column(SOURCE_ROW, pa.array(places, pa.int64()))
             .append_column(_KEY, pa.array(keys, pa.string()))
         )
 

@@ -49,6 +49,8 @@ class Ledger:
             OutputError: the output cannot be written, or holds files of somebody else.
         """
         try:
+            if self.output.info().is_file:
+                raise StorageError(f"{self.output.url}: Not a directory")
             foreign = [] if self.root.exists() else names_in(self.output)
             if foreign:
                 raise OutputError(
@@ -128,6 +130,23 @@ class Ledger:
         """Every planned shard, in the order it was planned."""
         return self._plan.read()
 
+    def plan_but(self, done: Collection[str], files: Collection[str]) -> list[Shard]:
+        """Planned shards, without those that are done and of one of these files (ids).
+
+        Of a large job that is resumed, few are left, and the others never become objects.
+        """
+        done_ids, file_ids = pa.array(done, pa.string()), pa.array(files, pa.string())
+
+        def left_out(shards: pa.Table) -> pa.Array:
+            is_done = pc.is_in(shards["id"], value_set=done_ids)
+            return pc.and_(is_done, pc.is_in(shards["file"], value_set=file_ids))
+
+        return self._plan.read(left_out)
+
+    def planned_files(self) -> dict[str, str]:
+        """The content of every planned file, by the file's id."""
+        return self._plan.contents()
+
     def planned_rows(self) -> pa.Table:
         """`id` and `num_rows` of every planned shard."""
         return self._plan.row_counts()
@@ -157,6 +176,19 @@ class Ledger:
         """Ids of the shards that have a visible part."""
         parts = pa.array(names_in(self.output), pa.string())
         return set(_ids_of_parts(parts.filter(_are_parts(parts))).to_pylist())
+
+    def halves(self, done: Collection[str]) -> tuple[set[str], set[str]]:
+        """Ids that have a marker and no part, and those that have a part and no marker.
+
+        Args:
+            done: ids that have a marker, as `done_ids` gives them.
+        """
+        names = pa.array(names_in(self.output), pa.string())
+        parts = _ids_of_parts(names.filter(_are_parts(names)))
+        marked = pa.array(done, pa.string())
+        alone = marked.filter(pc.invert(pc.is_in(marked, value_set=parts)))
+        unmarked = parts.filter(pc.invert(pc.is_in(parts, value_set=marked)))
+        return set(alone.to_pylist()), set(unmarked.to_pylist())
 
     def part_bytes(self) -> dict[str, int]:
         """Size in bytes of each visible part, by shard id."""
@@ -207,17 +239,11 @@ class Ledger:
         for info in (self.root / "staging").list():
             Location(self.root.filesystem, info.path).delete()
 
-    def clean_up(self, done: Collection[str], parts: Collection[str]) -> None:
-        """Remove what attempts of earlier runs left: staged parts, and parts without a marker.
-
-        Args:
-            done: ids of the shards that are done.
-            parts: ids of the shards that have a part, as `part_ids` gives them.
-        """
+    def clean_up(self, unmarked: Collection[str]) -> None:
+        """Remove what attempts of earlier runs left: staged parts, and parts without a marker."""
         self.clear_staging()
-        for shard_id in parts:
-            if shard_id not in done:
-                self.part(shard_id).delete()
+        for shard_id in unmarked:
+            self.part(shard_id).delete()
 
     def forget(self, shard_ids: Collection[str]) -> None:
         """Drop the markers of shards that are to be worked again."""

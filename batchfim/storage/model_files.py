@@ -102,14 +102,7 @@ def find_model(model: Model, *, weights: bool) -> ModelFiles:
         ModelError: no such model, or its config or tokenizer is missing.
         StorageError: a URL's storage failed.
     """
-    if "://" in model.path:
-        folder, revision = copy_model(
-            model.path, None if weights else _PROMPT_FILES, model.revision
-        )
-    else:
-        folder = _locate(model, weights=weights)
-        is_snapshot = folder.parent.name == "snapshots"  # the hub cache's folder for one commit
-        revision = folder.name if is_snapshot else None
+    folder, revision = locate(model.path, model.revision, None if weights else _PROMPT_FILES)
     config = _read(folder, "config.json", model.path)
     if config is None:
         raise ModelError(f"model {model.path}: {folder} has no config.json")
@@ -132,19 +125,37 @@ def _sample(file: Path) -> Iterator[bytes]:
             yield stream.read(_SAMPLE_BYTES)
 
 
-def _locate(model: Model, *, weights: bool) -> Path:
-    if model.path == "demo":
+def locate(path: str, revision: str | None, patterns: list[str] | None) -> tuple[Path, str | None]:
+    """A model's folder here, fetched where it must be, and which version it is, if that is known.
+
+    Args:
+        path: `demo`, a folder, a URL or a model id.
+        revision: the version it has to be; None: whatever is there.
+        patterns: names of the files that are needed; None: all of them.
+
+    Raises:
+        ModelError: no such model.
+        StorageError: a URL's storage failed.
+    """
+    if "://" in path:
+        return copy_model(path, patterns, revision)
+    folder = _folder(path, revision, patterns)
+    is_snapshot = folder.parent.name == "snapshots"  # the hub cache's folder for one commit
+    return folder, folder.name if is_snapshot else None
+
+
+def _folder(path: str, revision: str | None, patterns: list[str] | None) -> Path:
+    if path == "demo":
         return demo_model_path()
-    folder = Path(model.path).expanduser()
+    folder = Path(path).expanduser()
     if folder.is_dir():
         return folder.resolve()
     try:
-        patterns = None if weights else _PROMPT_FILES
-        return Path(snapshot_download(model.path, revision=model.revision, allow_patterns=patterns))
+        return Path(snapshot_download(path, revision=revision, allow_patterns=patterns))
     except (HFValidationError, HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
         raise ModelError(
-            f"model {model.path!r}: not a folder here, and not to be had as a model id: {reason}"
+            f"model {path!r}: not a folder here, and not to be had as a model id: {reason}"
         ) from None
 
 

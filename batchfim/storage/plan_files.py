@@ -8,7 +8,7 @@ plan/<n>.parquet               shards that a run added
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
 from typing import Any
@@ -44,8 +44,11 @@ class PlanFiles:
     def __init__(self, folder: Location) -> None:
         self._folder = folder
 
-    def read(self) -> list[Shard]:
+    def read(self, left_out: Callable[[pa.Table], pa.Array] | None = None) -> list[Shard]:
         """Every planned shard in the order it was planned, halves in the place of their whole.
+
+        Args:
+            left_out: which rows of a table of shards are none of the caller's business.
 
         Raises:
             StorageError: a file is damaged, or plans a shard again; the message says what to do.
@@ -53,10 +56,23 @@ class PlanFiles:
         plans, splits = self._list()
         tables = [_table(plan, _SCHEMA) for plan in plans]
         self._check_distinct(tables)
+        if left_out is not None:
+            tables = [table.filter(pc.invert(left_out(table))) for table in tables]
         halves = dict(_halves(split) for split in splits)
         with _no_collections():
             shards: Iterable[Shard] = chain.from_iterable(map(_shards, tables))
             return list(_resolved(shards, halves, self._folder) if halves else shards)
+
+    def contents(self) -> dict[str, str]:
+        """The content of every planned file, by the file's id."""
+        plans, _ = self._list()
+        pairs = [_table(plan, _SCHEMA).select(["file", "content"]) for plan in plans]
+        texts = [
+            pair.cast(pa.schema([("file", pa.string()), ("content", pa.string())]))
+            for pair in pairs
+        ]
+        distinct = [t.group_by(["file", "content"], use_threads=False).aggregate([]) for t in texts]
+        return {row["file"]: row["content"] for table in distinct for row in table.to_pylist()}
 
     def row_counts(self) -> pa.Table:
         """`id` and `num_rows` of every planned shard; no objects are made where none was split."""

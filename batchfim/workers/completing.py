@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 from batchfim.config import JobConfig
 from batchfim.engines.engine import STOPPED, Engine, Generation, Request
@@ -27,12 +28,14 @@ class Asked:
         prompt: what the engine is asked.
         hole: its texts, for stop and trim rules.
         language: one of `formats.languages.LANGUAGES`, for the `syntax` rule.
+        adapter: the LoRA adapter it is for; None: the model as it is.
     """
 
     row: int
     prompt: Prompt
     hole: Hole
     language: str | None
+    adapter: str | None = None
 
 
 class Completer:
@@ -52,7 +55,7 @@ class Completer:
 
         Args:
             shard: the records'.
-            records: with one prompt, and rules that would stop it at one place.
+            records: with one prompt, one adapter, and rules that would stop it at one place.
 
         Raises:
             EngineDead: there is no engine any more.
@@ -61,7 +64,7 @@ class Completer:
         seed = record_seed(self._sampling.seed, shard.content, shard.start + first.row)
         new_check = self._finisher.stop_checks(first.hole)
         token_ids = first.prompt.token_ids.tolist()
-        request = Request(f"{shard.id}-{first.row}", token_ids, seed, new_check)
+        request = Request(f"{shard.id}-{first.row}", token_ids, seed, new_check, first.adapter)
         failure = ""
         for _ in range(self._attempts):
             try:
@@ -95,8 +98,8 @@ class Completer:
 
     def _finish(self, record: Asked, generations: list[Generation]) -> list[Completion]:
         return [
-            _completion(
-                record.prompt,
+            self._completion(
+                record,
                 sample,
                 generation,
                 self._finisher.finish(
@@ -109,6 +112,47 @@ class Completer:
             )
             for sample, generation in enumerate(generations)
         ]
+
+    def _completion(
+        self, record: Asked, sample: int, generation: Generation, middle: Middle
+    ) -> Completion:
+        prompt, timing = record.prompt, generation.timing
+        return Completion(
+            status=Status.OK,
+            sample=sample,
+            middle=middle.text,
+            raw_middle=middle.raw,
+            finish_reason=generation.finish_reason,
+            stop_rule=middle.stop_rule,
+            trim_rule=middle.trim_rule,
+            degenerate=middle.degenerate,
+            order=prompt.order,
+            adapter=record.adapter,
+            prompt_tokens=generation.prompt_tokens,
+            cached_tokens=generation.cached_tokens,
+            completion_tokens=len(generation.token_ids),
+            kept_tokens=middle.kept_tokens,
+            truncated_prefix_tokens=prompt.truncated_prefix_tokens,
+            truncated_suffix_tokens=prompt.truncated_suffix_tokens,
+            truncated_context_tokens=prompt.truncated_context_tokens,
+            normalized=prompt.normalized,
+            **self._logprobs(generation, middle),
+            queue_s=timing.queue_s,
+            ttft_s=timing.ttft_s,
+            tpot_s=timing.tpot_s,
+            latency_s=timing.latency_s,
+        )
+
+    def _logprobs(self, generation: Generation, middle: Middle) -> dict[str, Any]:
+        """The columns on log-probabilities, of the tokens the middle keeps."""
+        if generation.logprobs is None:
+            return {}
+        kept = generation.logprobs[: middle.kept_tokens]
+        return {
+            "logprob_sum": sum(kept),
+            "logprob_mean": sum(kept) / len(kept) if kept else None,
+            "logprobs": kept if self._sampling.logprobs == "tokens" else None,
+        }
 
 
 def record_seed(job_seed: int, content: str, row: int) -> int:
@@ -127,31 +171,4 @@ def _copied(sample: Completion) -> Completion:
         ttft_s=None,
         tpot_s=None,
         latency_s=None,
-    )
-
-
-def _completion(prompt: Prompt, sample: int, generation: Generation, middle: Middle) -> Completion:
-    timing = generation.timing
-    return Completion(
-        status=Status.OK,
-        sample=sample,
-        middle=middle.text,
-        raw_middle=middle.raw,
-        finish_reason=generation.finish_reason,
-        stop_rule=middle.stop_rule,
-        trim_rule=middle.trim_rule,
-        degenerate=middle.degenerate,
-        order=prompt.order,
-        prompt_tokens=generation.prompt_tokens,
-        cached_tokens=generation.cached_tokens,
-        completion_tokens=len(generation.token_ids),
-        kept_tokens=middle.kept_tokens,
-        truncated_prefix_tokens=prompt.truncated_prefix_tokens,
-        truncated_suffix_tokens=prompt.truncated_suffix_tokens,
-        truncated_context_tokens=prompt.truncated_context_tokens,
-        normalized=prompt.normalized,
-        queue_s=timing.queue_s,
-        ttft_s=timing.ttft_s,
-        tpot_s=timing.tpot_s,
-        latency_s=timing.latency_s,
     )

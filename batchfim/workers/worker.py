@@ -53,6 +53,7 @@ class _Work:
     before: pa.Table | None = None
     prompts: dict[int, Prompt] = field(default_factory=dict)
     languages: list[str | None] = field(default_factory=list)
+    adapters: dict[int, str] = field(default_factory=dict)
     completions: dict[int, list[Completion]] = field(default_factory=dict)
     phases_s: dict[str, float] = field(default_factory=dict)
 
@@ -60,7 +61,15 @@ class _Work:
 class Worker:
     """Works shards on one engine; several at once, so that the engine never waits for a border."""
 
-    def __init__(self, name: str, spec: WorkerSpec, infiller: Infiller, engine: Engine) -> None:
+    def __init__(
+        self,
+        name: str,
+        spec: WorkerSpec,
+        infiller: Infiller,
+        engine: Engine,
+        *,
+        max_num_seqs: int = 256,
+    ) -> None:
         config = spec.config
         self.name = name
         self.num_steps = 0  # of work on any shard, so that one can see from afar whether it lives
@@ -76,9 +85,9 @@ class Worker:
         names = [*self._kept, *self._language.names]
         self._reader = RowReader(columns_to_read(config.input.columns, names))
         self._ledger = Ledger(Location.of(config.output.path))
-        self._in_flight = InFlight(
-            config.schedule.in_flight_records, config.schedule.in_flight_tokens
-        )
+        # More than the engine works at a time, so that it never waits for the next prompt.
+        max_records = config.schedule.in_flight_records or 2 * max_num_seqs
+        self._in_flight = InFlight(max_records, config.schedule.in_flight_tokens)
         # Both are first come, first served: shards are read, and enter the engine, in lease order.
         self._reading = asyncio.Lock()
         self._entering = asyncio.Lock()
@@ -93,7 +102,7 @@ class Worker:
         infiller = await asyncio.to_thread(open_infiller, spec.config, weights=True)
         engine = build_engine(spec.config, infiller)
         info = await engine.start()
-        return cls(name, spec, infiller, engine), info
+        return cls(name, spec, infiller, engine, max_num_seqs=info.max_num_seqs), info
 
     async def work(self, lease: Lease) -> ShardReport | ShardFailure:
         """Work a lease. The shard boundary: whatever goes wrong inside is recorded, not raised."""
@@ -149,8 +158,14 @@ class Worker:
                 )
             elif lease.verdict is not None:
                 work.completions[row] = self._completer.without_middle(Status.FAILED, lease.verdict)
+            elif (adapter := hole.around.lora) and adapter not in self._config.model.loras:
+                work.completions[row] = self._completer.without_middle(
+                    Status.REJECTED, f"LoRA adapter {adapter!r} is none of model.loras"
+                )
             else:
                 holes[row] = hole
+                if of := adapter or self._config.model.lora:
+                    work.adapters[row] = of
         work.languages = [
             find_language(name, path)
             for name, path in zip(
@@ -179,7 +194,7 @@ class Worker:
         key = partial(self._stop_key, work) if greedy else None
         tasks = []
         async with self._entering:
-            for rows in requests(work.prompts, key):
+            for rows in requests(work.prompts, key, work.adapters):
                 await self._in_flight.enter(len(work.prompts[rows[0]].token_ids))
                 tasks.append(asyncio.create_task(self._complete(shard, rows, work)))
         await asyncio.gather(*tasks)
@@ -190,7 +205,13 @@ class Worker:
 
     async def _complete(self, shard: Shard, rows: list[int], work: _Work) -> None:
         records = [
-            Asked(work.places[row], work.prompts[row], self._hole(work, row), work.languages[row])
+            Asked(
+                work.places[row],
+                work.prompts[row],
+                self._hole(work, row),
+                work.languages[row],
+                work.adapters.get(row),
+            )
             for row in rows
         ]
         try:
@@ -207,6 +228,7 @@ class Worker:
 
     def _write(self, lease: Lease, work: _Work) -> ShardReport:
         started_s = time.monotonic()
+        work.prompts.clear()  # as large as the part that is made now
         completions = [work.completions[row] for row in range(work.rows.num_rows)]
         table = part_table(
             work.rows.select(self._kept),

@@ -85,6 +85,15 @@ def test_if_none_ever_came_up_the_first_says_why(tmp_path: Path) -> None:
     assert len(pool.added) == 3  # a second try would say the same
 
 
+def test_a_worker_lost_while_it_starts_is_replaced_also_at_first(tmp_path: Path) -> None:
+    pool = ScriptedPool(open_ledger(tmp_path), starts=[True] * 3)
+    pool.events.append(WorkerGone("worker-0", JobFailed("the worker was lost: killed")))
+    clock = drive(pool, workers=1).run()
+    assert pool.added == ["worker-0", "worker-1"]
+    assert pool.ledger.done_ids() == ALL
+    assert (clock.workers_lost, clock.records) == (0, 40)
+
+
 def test_an_echo_of_a_replaced_worker_is_ignored(tmp_path: Path) -> None:
     pool = ScriptedPool(open_ledger(tmp_path), starts=[True, True])
     echoes: list[Event] = []
@@ -199,6 +208,6 @@ def test_a_part_that_cannot_be_committed_ends_the_run_with_the_cause(tmp_path: P
         return events
 
     pool.script = lose_the_staged_part
-    with pytest.raises(StorageError, match="part-0000"):
+    with pytest.raises(StorageError, match=r"staging.0000\w+-run-1\.parquet: No such file"):
         drive(pool, workers=1).run()
     assert pool.ledger.done_ids() == set()

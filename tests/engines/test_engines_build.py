@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from importlib.util import find_spec
 from typing import Any
 
 import pytest
@@ -66,6 +69,22 @@ def test_arguments_are_checked(setting: str, complaint: str) -> None:
     job = config("engine.backend=transformers", f"engine.args.{setting}")
     with pytest.raises(ConfigError, match=complaint):
         resolve_engine(job, form())
+
+
+@pytest.mark.skipif(find_spec("vllm") is None, reason="names are those of the vLLM installed here")
+def test_vllms_arguments_are_known_before_it_is_imported() -> None:
+    with pytest.raises(ConfigError, match=r"engine\.args\.max_num_seq: .*mean 'max_num_seqs'"):
+        resolve_engine(config("engine.args.max_num_seq=3"), form())
+    kept = {"quantization": "awq", "kv_cache_dtype": "fp8", "enable_log_requests": True}
+    assert resolve_engine(config(f"engine.args={kept}"), form()).engine.args == kept
+    program = "import sys, batchfim.engines.build, batchfim.engines.vllm_args as args; "
+    program += "args.check_names(['dtype']); assert 'vllm' not in sys.modules"
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_adapters_need_vllm() -> None:
+    with pytest.raises(ConfigError, match="the Transformers engine has no adapters"):
+        resolve_engine(config("engine.backend=transformers", "model.lora=a"), form())
 
 
 def test_arguments_of_vllm_are_left_to_it() -> None:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from batchfim.config import Sampling, Simulated
 from batchfim.engines.engine import STOPPED, Generation, Request, StopCheck, take
 from batchfim.engines.simulated import SimulatedEngine
-from batchfim.engines.vllm import read_outputs
+from batchfim.engines.vllm_outputs import read_outputs
 
 STOP_ID = 0
 STATS = SimpleNamespace(scheduled_ts=2.0, first_token_ts=3.0, last_token_ts=5.0)
@@ -29,7 +29,7 @@ def after(count: int) -> StopCheck:
 
 def output(token_ids: list[int], finish_reason: str | None) -> Any:
     """What `read_outputs` reads of vLLM's RequestOutput."""
-    completion = SimpleNamespace(token_ids=token_ids, finish_reason=finish_reason)
+    completion = SimpleNamespace(token_ids=token_ids, finish_reason=finish_reason, logprobs=None)
     return SimpleNamespace(
         outputs=[completion], metrics=STATS, prompt_token_ids=[1, 2, 3], num_cached_tokens=2
     )

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
+import transformers
 
 from batchfim.engines.engine import Request
 from tests.engines.conftest import OpenEngine, complete, ids, requests
@@ -68,3 +70,18 @@ def test_a_sample_does_not_depend_on_its_company(name: str, open_engine: OpenEng
     assert samples == [ids(outcome) for outcome in backwards]
     assert samples == [ids(outcome) for outcome in alone]
     assert all(first != second for first, second in samples)
+
+
+def test_logprobs_are_those_of_the_model_itself(
+    open_engine: OpenEngine, tiny_model: Callable[[str], Path]
+) -> None:
+    asked = requests("llama")
+    engine = open_engine("llama", args=ONE_BATCH, logprobs="sum", **SAMPLED | {"top_k": 5})
+    model = transformers.LlamaForCausalLM.from_pretrained(tiny_model("llama")).eval()
+    for one, samples in zip(asked, complete(engine, asked), strict=True):
+        for sample in samples:
+            whole = torch.tensor([one.token_ids + sample.token_ids])
+            with torch.inference_mode():
+                scores = model(whole).logits[0, len(one.token_ids) - 1 : -1].log_softmax(-1)
+            expected = scores[range(len(sample.token_ids)), sample.token_ids].tolist()
+            assert sample.logprobs == pytest.approx(expected, abs=1e-4)

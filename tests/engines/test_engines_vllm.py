@@ -14,7 +14,7 @@ from batchfim.config import JobConfig
 from batchfim.config_file import load_config
 from batchfim.engines.build import build_engine
 from batchfim.engines.engine import STOPPED, Engine, Generation, Request
-from batchfim.errors import EngineDead, EngineStartError, RequestRefused
+from batchfim.errors import EngineDead, RequestRefused
 from batchfim.formats.finishing import Finisher
 from batchfim.formats.stopping import StopRule
 from batchfim.infiller import Infiller, open_infiller
@@ -172,11 +172,6 @@ def middle_of(finisher: Finisher, sample: Generation, hole: Hole) -> tuple[str, 
 
 def num_tokens(samples: list[Generation]) -> int:
     return sum(len(sample.token_ids) for sample in samples)
-
-
-def test_unknown_arguments_are_refused_before_anything_starts() -> None:
-    with pytest.raises(EngineStartError, match="did you mean 'max_num_seqs'"):
-        Running(config(**{"engine.args": {"max_num_seq": 3}}))
 
 
 def test_a_killed_core_is_a_dead_engine(vllm: Running) -> None:

@@ -35,8 +35,8 @@ class Core:
         self.aborted: list[str] = []
         self.kinds: list[RequestOutputKind] = []
 
-    def generate(self, *args: Any) -> Any:
-        return AsyncLLM.generate(self, *args)  # type: ignore[arg-type]
+    def generate(self, *args: Any, **more: Any) -> Any:
+        return AsyncLLM.generate(self, *args, **more)  # type: ignore[arg-type]
 
     async def add_request(
         self, request_id: str, prompt: Any, params: SamplingParams, **more: Any

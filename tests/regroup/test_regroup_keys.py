@@ -2,36 +2,46 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import groupby
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchfim.regroup.keys import GROUP_CHARACTERS, row_group_ends, sort_key
+from batchfim.regroup.keys import row_group_ends, sort_key
 
-PREFIXES = st.binary(max_size=12) | st.binary(max_size=4).map(lambda end: b"x" * 300 + end)
+ENDS = st.sampled_from([0, 1, 200, 300, 900, 2000, 5000]).map(lambda size: b"x" * size)
+PREFIXES = st.tuples(ENDS, st.binary(max_size=1), ENDS).map(b"".join)
 SIZES = st.lists(st.integers(1, 700), max_size=20)
 
 
+@pytest.mark.parametrize("num_bytes", [256, 1024, 4096])
 @given(prefixes=st.lists(PREFIXES))
-def test_prefixes_that_start_alike_are_neighbours_in_their_own_order(prefixes: list[bytes]) -> None:
-    ordered = sorted(prefixes, key=lambda prefix: sort_key(None, prefix))
-    groups = [list(group) for _, group in groupby(ordered, key=lambda prefix: prefix[:256])]
-    assert len(groups) == len({prefix[:256] for prefix in prefixes})
-    assert all(group == sorted(group) for group in groups)
+def test_prefixes_that_start_alike_are_neighbours(num_bytes: int, prefixes: list[bytes]) -> None:
+    ordered = sorted(prefixes, key=lambda prefix: sort_key(None, prefix, 0))
+    assert num_runs(prefix[:num_bytes] for prefix in ordered) == len(
+        {prefix[:num_bytes] for prefix in prefixes}
+    )
 
 
 @given(values=st.lists(st.tuples(st.binary(max_size=2), PREFIXES)))
 def test_a_column_comes_before_the_prefix(values: list[tuple[bytes, bytes]]) -> None:
-    ordered = sorted(values, key=lambda value: sort_key(*value))
-    groups = [list(group) for _, group in groupby(ordered, key=lambda value: value[0])]
-    assert len(groups) == len({group for group, _ in values})
-    assert all(group == sorted(group) for group in groups)
+    ordered = sorted(values, key=lambda value: sort_key(*value, 0))
+    assert num_runs(group for group, _ in ordered) == len({group for group, _ in values})
+    assert num_runs((group, prefix[:4096]) for group, prefix in ordered) == len(
+        {(group, prefix[:4096]) for group, prefix in values}
+    )
 
 
-def test_a_key_is_bounded_and_a_null_is_an_empty_prefix() -> None:
-    assert len(sort_key(None, b"x" * 10_000)) == GROUP_CHARACTERS + 4096
-    assert sort_key(None, None) == sort_key(None, b"")
+def test_keys_are_of_one_length_and_those_of_equal_records_in_their_order() -> None:
+    keys = [sort_key(None, prefix, row) for prefix in (None, b"", b"x" * 9999) for row in (9, 10)]
+    assert len({len(key) for key in keys}) == 1
+    assert keys[:2] == keys[2:4] == sorted(keys[:2])
+
+
+def num_runs(values: Iterable[object]) -> int:
+    return len(list(groupby(values)))
 
 
 @given(sizes=SIZES)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -94,3 +95,21 @@ def test_secrets_of_the_environment_are_not_in_the_ledger(s3: S3, bucket: str, j
             content = file.read()
         assert s3.environment["AWS_SECRET_ACCESS_KEY"].encode() not in content
         assert s3.environment["AWS_ACCESS_KEY_ID"].encode() not in content
+
+
+def test_status_verify_and_retry_work_there_too(
+    s3: S3,
+    bucket: str,
+    job: Job,
+    cli: Cli,  # noqa: F811
+) -> None:
+    job("--set", "engine.simulated.fail_if_contains=f7()", code=3)
+    status = json.loads(cli("status", f"{bucket}/out", "--json").stdout)
+    assert status["state"] == "complete with failed rows"
+    assert (status["rows"]["done"], status["rows"]["failed"]) == (NUM_ROWS - 1, 1)
+    s3.proxy.fail(Fault.BUSY, Fault.LOST, share=0.1)
+    cli("retry", f"{bucket}/out", "--set", "engine.simulated.fail_if_contains=null")
+    s3.proxy.heal()
+    assert ids(s3, bucket) == list(range(NUM_ROWS))
+    cli("verify", f"{bucket}/out")
+    assert json.loads(cli("status", f"{bucket}/out", "--json").stdout)["state"] == "complete"

@@ -81,7 +81,7 @@ def test_clean_up_leaves_only_what_is_done(ledger: Ledger) -> None:
     stage(ledger, THREE, attempt=2)
     assert rows_in(ledger) == 20
     (ledger.output / "_notes.parquet.txt").write(b"not ours")
-    ledger.clean_up({ONE.id}, ledger.part_ids())
+    ledger.clean_up(ledger.part_ids() - {ONE.id})
     assert rows_in(ledger) == 10
     assert ledger.done_ids() == {ONE.id}
     assert (ledger.root / "staging").list() == []
@@ -95,7 +95,7 @@ def test_a_part_of_a_shard_that_is_no_longer_planned_goes_too(ledger: Ledger) ->
     ledger.staged("run", ONE.id, 1).move_to(ledger.part(ONE.id))
     ledger.claim_job("g", {"a": 2}, {})
     assert ledger.plan() == []
-    ledger.clean_up(ledger.done_ids(), ledger.part_ids())
+    ledger.clean_up(ledger.part_ids() - ledger.done_ids())
     assert rows_in(ledger) == 0
 
 
@@ -152,7 +152,7 @@ def test_a_ledger_on_an_object_store() -> None:
     ledger.add_to_plan(SHARDS)
     commit(ledger, ONE)
     assert (ledger.plan(), ledger.done_ids()) == (SHARDS, {ONE.id})
-    ledger.clean_up(ledger.done_ids(), ledger.part_ids())
+    ledger.clean_up(ledger.part_ids() - ledger.done_ids())
     assert ledger.part(ONE.id).exists()
     commit(ledger, TWO)
     ledger.compact()
@@ -161,3 +161,22 @@ def test_a_ledger_on_an_object_store() -> None:
     done = ledger.done()
     assert (done.ids.to_pylist(), done.totals.counts.ok) == ([TWO.id], TWO.num_rows)
     assert ledger.parts()["shard_id"].to_pylist() == [TWO.id]
+
+
+def test_what_is_done_of_unchanged_files_is_no_object_of_the_plan(ledger: Ledger) -> None:
+    ledger.add_to_plan(SHARDS)
+    first = SHARDS[0]
+    rest = SHARDS[1:]
+    assert ledger.plan_but([first.id], [first.file]) == rest
+    assert ledger.plan_but([first.id], ["another file"]) == SHARDS
+    assert ledger.plan_but([], [first.file]) == SHARDS
+    assert ledger.planned_files() == {shard.file: shard.content for shard in SHARDS}
+
+
+def test_markers_without_a_part_and_parts_without_a_marker(ledger: Ledger) -> None:
+    stage(ledger, ONE)
+    ledger.commit("run", report(ONE))
+    ledger.part(TWO.id).write(b"")
+    assert ledger.halves({ONE.id}) == (set(), {TWO.id})
+    ledger.part(ONE.id).delete()
+    assert ledger.halves({ONE.id}) == ({ONE.id}, {TWO.id})

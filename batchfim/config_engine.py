@@ -1,0 +1,104 @@
+"""The section `engine`, and which engine arguments decide a record's output."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+from pydantic import Field, JsonValue, model_validator
+
+from batchfim.config_base import Section
+
+# Engine arguments that change how fast records are computed, not which record is computed.
+SPEED_ONLY_ENGINE_ARGS = frozenset(
+    {
+        "block_size",
+        "distributed_executor_backend",
+        "enable_chunked_prefill",
+        "enable_prefix_caching",
+        "gpu_memory_utilization",
+        "max_batch_tokens",
+        "max_cpu_loras",
+        "max_loras",
+        "max_num_batched_tokens",
+        "max_num_seqs",
+        "max_padding",
+        "pipeline_parallel_size",
+        "tensor_parallel_size",
+    }
+)
+
+
+# Engine arguments with a setting of their own, or on which the engine's adapter relies.
+OWNED_ENGINE_ARGS = {
+    "disable_log_stats": "the timings of each record come with the statistics",
+    "enable_lora": "use model.lora",
+    "generation_config": "sampling is what the section sampling says",
+    "kv_cache_memory_bytes": "use engine.kv_cache_gib",
+    "max_model_len": "use engine.max_model_len",
+    "model": "use model.path",
+    "revision": "use model.revision",
+    "skip_tokenizer_init": "prompts are encoded outside the engine",
+    "tokenizer": "use model.path",
+    "trust_remote_code": "use model.trust_remote_code",
+}
+
+
+class Simulated(Section):
+    """The simulated engine: modelled times, a deterministic text, failures on demand."""
+
+    prefill_tokens_per_s: float = Field(1e6, gt=0)
+    decode_tokens_per_s: float = Field(1e5, gt=0)
+    start_s: float = Field(0.0, ge=0, description="Modelled time of an engine start.")
+    max_num_seqs: int = Field(64, gt=0, description="Requests worked at the same time.")
+    refuse_if_contains: str | None = Field(None, description="Refuse prompts holding this text.")
+    fail_if_contains: str | None = Field(None, description="Fail prompts holding this text.")
+    die_if_contains: str | None = Field(None, description="Die on prompts holding this text.")
+    hang_if_contains: str | None = Field(None, description="Never answer such a prompt, nor later.")
+    kill_if_contains: str | None = Field(
+        None, description="Kill the engine's whole process on prompts holding this text."
+    )
+    fail_start: bool = Field(False, description="Never come up.")
+
+
+class Engine(Section):
+    """What computes the middles."""
+
+    backend: Literal["auto", "vllm", "transformers", "simulated"] = Field(
+        "auto", description="Unset: vLLM, but Transformers for a family that vLLM does not serve."
+    )
+    kv_cache_gib: float | None = Field(
+        None, gt=0, description="KV cache per engine; unset: 1 GiB on CPU, vLLM's choice on GPU."
+    )
+    max_model_len: int | None = Field(
+        None, gt=0, description="Context length in tokens; unset: the model's own."
+    )
+    args: dict[str, JsonValue] = Field(
+        default_factory=dict,
+        description="Any other vLLM engine argument, passed through; with Transformers: dtype, "
+        "attn_implementation, max_batch_tokens, max_padding.",
+    )
+    simulated: Simulated = Simulated()
+
+    @model_validator(mode="after")
+    def _one_place_for_each_setting(self) -> Engine:
+        for name, instead in OWNED_ENGINE_ARGS.items():
+            if name in self.args:
+                raise ValueError(f"args.{name} is not to be given here: {instead}")
+        return self
+
+    @model_validator(mode="after")
+    def _workers_are_the_replicas(self) -> Engine:
+        if self.args.get("data_parallel_size", 1) != 1:
+            raise ValueError(
+                "args.data_parallel_size is not to be given here: each worker is a replica of the "
+                "model; use schedule.workers"
+            )
+        return self
+
+    @property
+    def num_devices(self) -> int:
+        """Devices that vLLM shards the model over."""
+        sizes = ("tensor_parallel_size", "pipeline_parallel_size")
+        given = [self.args.get(name) for name in sizes]
+        return math.prod([size for size in given if isinstance(size, int)])

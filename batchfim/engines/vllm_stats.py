@@ -1,0 +1,34 @@
+"""What vLLM tells of its steps, in the place of its own loggers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(slots=True)
+class Speculation:
+    """Tokens that speculative decoding drafted so far, and those of them that were accepted."""
+
+    drafted_tokens: int = 0
+    accepted_tokens: int = 0
+
+
+def step_logger(speculation: Speculation) -> Any:
+    """A logger that keeps vLLM's statistics on and counts into `speculation`."""
+    from vllm.v1.metrics.loggers import StatLoggerBase
+
+    class StepLogger(StatLoggerBase):  # type: ignore[misc]  # vLLM is not typed for us
+        def __init__(self, vllm_config: Any, engine_index: int = 0) -> None:
+            pass
+
+        def record(self, scheduler_stats: Any, *_args: Any, **_kwargs: Any) -> None:
+            stats = scheduler_stats and scheduler_stats.spec_decoding_stats
+            if stats:
+                speculation.drafted_tokens += stats.num_draft_tokens
+                speculation.accepted_tokens += stats.num_accepted_tokens
+
+        def log_engine_initialized(self) -> None:
+            pass
+
+    return StepLogger

@@ -1,0 +1,1 @@
+"""`batchfim tune`: which settings finish a job's records soonest, by short jobs on a sample."""

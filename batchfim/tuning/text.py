@@ -1,0 +1,64 @@
+"""What tuning found, as a person reads it, and as a job file."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+from rich.console import Console
+from rich.table import Table
+
+from batchfim.config_file import nested
+from batchfim.terminal import printable
+from batchfim.tuning.search import Settings
+from batchfim.tuning.trial import Trial
+from batchfim.tuning.tune import Tuning
+
+_COLUMNS = ("records/s", "computed/s", "output/s", "cached", "start s")
+_WIDTH = 110
+
+
+def trial_text(trial: Trial) -> str:
+    """One line, while the trials run."""
+    rate = trial.error or f"{trial.records_per_s or 0:,.1f} records/s"
+    return printable(f"{settings_text(trial.settings)}: {rate}")
+
+
+def tuning_text(tuning: Tuning) -> str:
+    """The table of all trials and the verdict."""
+    table = Table("settings", *_COLUMNS, box=None, pad_edge=False)
+    for trial in tuning.trials:
+        mark = "* " if trial.settings == tuning.best else "  "
+        table.add_row(mark + settings_text(trial.settings), *_cells(trial))
+    console = Console(width=_WIDTH, color_system=None)
+    with console.capture() as capture:
+        console.print(table)
+    lines = [line.rstrip() for line in capture.get().rstrip().splitlines()]
+    return "\n".join([*lines, "", _verdict(tuning)])
+
+
+def job_file(settings: Settings) -> str:
+    """The settings as sections of a job file."""
+    tree: dict[str, Any] = nested(settings)
+    return yaml.safe_dump(tree, sort_keys=False) if tree else ""
+
+
+def settings_text(settings: Settings) -> str:
+    """On one line, each by the last part of its key."""
+    short = (f"{key.rpartition('.')[2]}={value}" for key, value in settings.items())
+    return " ".join(short) or "the job's own"
+
+
+def _cells(trial: Trial) -> list[str]:
+    if trial.error:
+        return [printable(trial.error)]
+    share = "-" if trial.cached_share is None else f"{trial.cached_share:.0%}"
+    rates = (trial.records_per_s, trial.computed_per_s, trial.completion_per_s)
+    return [*(f"{rate or 0:,.1f}" for rate in rates), share, f"{trial.start_s or 0:.1f}"]
+
+
+def _verdict(tuning: Tuning) -> str:
+    rows = f"{tuning.sample_rows:,} records a trial"
+    if not tuning.best:
+        return f"nothing was faster than the job's own settings beyond noise ({rows})"
+    return f"* faster than the job's own settings in every run ({rows}):\n{job_file(tuning.best)}"

@@ -1,0 +1,82 @@
+"""One trial: the job on the sample, with some settings changed, in a folder of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from batchfim.config import JobConfig
+from batchfim.config_file import check_config
+from batchfim.errors import BatchfimError
+from batchfim.running import JobResult
+from batchfim.tuning.search import Settings
+
+RunJob = Callable[[JobConfig], JobResult]
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What one run said; rates are over the time from the engine's being up to the last commit."""
+
+    settings: Settings
+    records_per_s: float | None = None
+    computed_per_s: float | None = None
+    completion_per_s: float | None = None
+    cached_share: float | None = None
+    start_s: float | None = None
+    error: str | None = None
+
+
+class Interrupted(Exception):
+    """A signal ended a trial; `number` is the signal's."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"signal {number}")
+        self.number = number
+
+
+def with_settings(config: JobConfig, settings: Settings) -> JobConfig:
+    """The job with these settings.
+
+    Raises:
+        ConfigError: an unknown key, or a value it cannot have.
+    """
+    return check_config(config.model_dump(mode="json"), "batchfim tune", settings)
+
+
+def run_trial(
+    config: JobConfig, settings: Settings, sample: Path, output: Path, run_job: RunJob
+) -> Trial:
+    """Run one; whatever it fails on is what it says.
+
+    Raises:
+        Interrupted: by a signal.
+    """
+    own = {
+        "input.paths": [str(sample)],
+        "output.path": str(output),
+        "planning.regroup": "none",
+        "schedule.workers": 1,
+        "metrics.progress": "none",
+    }
+    try:
+        result = run_job(with_settings(config, {**settings, **own}))
+    except BatchfimError as error:
+        return Trial(settings, error=str(error))
+    if result.signal is not None:
+        raise Interrupted(result.signal)
+    return _told(settings, result.summary)
+
+
+def _told(settings: Settings, summary: dict[str, Any]) -> Trial:
+    run, tokens = summary["runs"][-1], summary["tokens"]
+    return Trial(
+        settings,
+        records_per_s=run["records_per_s"],
+        computed_per_s=run["tokens_per_s"]["computed"],
+        completion_per_s=run["tokens_per_s"]["completion"],
+        cached_share=tokens["cached"] / tokens["prompt"] if tokens["prompt"] else None,
+        start_s=run["engine_start_s"],
+    )

@@ -1,0 +1,75 @@
+"""Trials on a sample, and what came out of them."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from batchfim.config import JobConfig
+from batchfim.errors import ConfigError, InputError
+from batchfim.storage.inputs import InputSet
+from batchfim.tuning.sample import write_sample
+from batchfim.tuning.search import Knob, Settings, search
+from batchfim.tuning.trial import RunJob, Trial, run_trial, with_settings
+
+
+@dataclass(frozen=True, slots=True)
+class Tuning:
+    """All trials in the order they ran, and the settings that were best: none, if the job's own."""
+
+    trials: tuple[Trial, ...]
+    best: Settings
+    sample_rows: int
+
+
+def tune(
+    config: JobConfig,
+    inputs: InputSet,
+    knobs: Sequence[Knob],
+    *,
+    sample_rows: int,
+    seed: int,
+    repeats: int,
+    run_job: RunJob,
+    tell: Callable[[Trial], None],
+) -> Tuning:
+    """Try the knobs on a sample; each trial starts one engine.
+
+    Args:
+        config: the job; its output is not touched.
+        inputs: its files.
+        knobs: what to try.
+        sample_rows: rows of the sample.
+        seed: of the sample's draw.
+        repeats: how often the winner and the job's own settings run again.
+        run_job: runs a job.
+        tell: hears of each trial as it ends.
+
+    Raises:
+        ConfigError: a knob is no setting, or the job does not run as it is.
+        InputError: there are no records.
+        Interrupted: by a signal.
+    """
+    for knob in knobs:
+        for value in knob.values:
+            with_settings(config, {knob.key: value})
+    trials: list[Trial] = []
+    with tempfile.TemporaryDirectory(prefix="batchfim-tune-") as folder:
+        sample = Path(folder) / "sample.parquet"
+        num_rows = write_sample(config.input, inputs, sample_rows, seed, sample)
+        if not num_rows:
+            raise InputError("the input has no rows to try anything on")
+
+        def measure(settings: Settings) -> float | None:
+            output = Path(folder) / f"trial-{len(trials)}"
+            trial = run_trial(config, settings, sample, output, run_job)
+            if trial.error and not trials:
+                raise ConfigError(f"the job does not run as it is: {trial.error}")
+            trials.append(trial)
+            tell(trial)
+            return trial.records_per_s
+
+        verdict = search(knobs, measure, repeats)
+    return Tuning(tuple(trials), verdict.best.settings, num_rows)

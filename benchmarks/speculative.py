@@ -1,0 +1,118 @@
+"""Speculative decoding on infilling: `python -m benchmarks.speculative`.
+
+The same records, greedy, with it off, by n-grams of the prompt, and by suffix trees (which needs
+the package arctic-inference). Each turn starts an engine of its own, warms it up, and measures from
+the first prompt to the last middle; the methods take turns, and the fastest turn of each counts.
+`accepted` are drafted tokens that the model would have chosen itself.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import importlib.util
+import json
+import platform
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import pyarrow.dataset as ds
+
+from batchfim.config import JobConfig
+from batchfim.config_file import load_config
+from batchfim.demo.demo import make_records
+from batchfim.engines.build import build_engine
+from batchfim.engines.engine import Request
+from batchfim.engines.vllm import VllmEngine
+from batchfim.infiller import open_infiller
+
+_RESULT = Path(__file__).parent / "results" / "speculative.json"
+_METHODS: dict[str, dict[str, Any] | None] = {
+    "off": None,
+    "ngram": {"method": "ngram", "num_speculative_tokens": 4, "prompt_lookup_max": 4},
+    "suffix": {"method": "suffix", "num_speculative_tokens": 16},
+}
+_WARM_UP = 16
+
+
+def main() -> None:
+    """Run the benchmark and keep its result."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", default="demo")
+    parser.add_argument("--records", type=int, default=400)
+    parser.add_argument("--max-tokens", type=int, default=64)
+    parser.add_argument("--rounds", type=int, default=2)
+    options = parser.parse_args()
+    methods = [name for name in _METHODS if name != "suffix" or _has_suffix_trees()]
+    with tempfile.TemporaryDirectory() as folder:
+        records = Path(folder) / "records"
+        make_records(Path(folder) / "sources.parquet", records)
+        rows = ds.dataset(records).head(options.records).to_pylist()
+    turns: dict[str, list[dict[str, Any]]] = {name: [] for name in methods}
+    for _ in range(options.rounds):
+        for name in methods:
+            turns[name].append(asyncio.run(_turn(_job(name, options), rows)))
+            print(name, json.dumps(turns[name][-1]), flush=True)
+    best = {name: max(of, key=lambda turn: turn["records_per_s"]) for name, of in turns.items()}
+    result = {
+        "model": options.model,
+        "records": len(rows),
+        "methods": best,
+        "over_off": {
+            name: of["records_per_s"] / best["off"]["records_per_s"] for name, of in best.items()
+        },
+        "python": platform.python_version(),
+    }
+    _RESULT.write_text(json.dumps(result, indent=1) + "\n")
+    print(json.dumps(result, indent=1))
+
+
+def _has_suffix_trees() -> bool:
+    return importlib.util.find_spec("arctic_inference") is not None
+
+
+def _job(method: str, options: argparse.Namespace) -> JobConfig:
+    flags = {
+        "input.paths": ["unused"],
+        "output.path": "unused",
+        "model.path": options.model,
+        "engine.max_model_len": 512,
+        "engine.args.speculative_config": _METHODS[method],
+        "sampling.max_tokens": options.max_tokens,
+    }
+    return load_config(None, flags)
+
+
+async def _turn(job: JobConfig, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    infiller = open_infiller(job, weights=True)
+    engine = build_engine(job, infiller)
+    assert isinstance(engine, VllmEngine)
+    prompts = infiller.encoder.encode([r["prefix"] for r in rows], [r["suffix"] for r in rows])
+    requests = [Request(str(i), p.token_ids.tolist(), 0) for i, p in enumerate(prompts)]
+    info = await engine.start()
+    try:
+        warm = [Request(f"w{i}", r.token_ids[::-1], 0) for i, r in enumerate(requests[:_WARM_UP])]
+        await asyncio.gather(*map(engine.generate, warm))
+        before = engine.speculation.drafted_tokens, engine.speculation.accepted_tokens
+        started_s = time.monotonic()
+        samples = await asyncio.gather(*map(engine.generate, requests))
+        took_s = time.monotonic() - started_s
+    finally:
+        await engine.stop()
+    drafted = engine.speculation.drafted_tokens - before[0]
+    accepted = engine.speculation.accepted_tokens - before[1]
+    return {
+        "records_per_s": len(rows) / took_s,
+        "completion_tokens": sum(len(sample.token_ids) for (sample,) in samples),
+        "drafted_tokens": drafted,
+        "accepted_tokens": accepted,
+        "accepted_share": accepted / drafted if drafted else None,
+        "device": info.device,
+        "vllm": info.version,
+    }
+
+
+if __name__ == "__main__":
+    main()
