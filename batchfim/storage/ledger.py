@@ -187,6 +187,8 @@ class Ledger:
         parts = _ids_of_parts(names.filter(_are_parts(names)))
         marked = pa.array(done, pa.string())
         alone = marked.filter(pc.invert(pc.is_in(marked, value_set=parts)))
+        if len(alone) == 0 and len(marked) == len(parts):
+            return set(), set()
         unmarked = parts.filter(pc.invert(pc.is_in(parts, value_set=marked)))
         return set(alone.to_pylist()), set(unmarked.to_pylist())
 

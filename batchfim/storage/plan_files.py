@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from itertools import chain
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -66,13 +67,14 @@ class PlanFiles:
     def contents(self) -> dict[str, str]:
         """The content of every planned file, by the file's id."""
         plans, _ = self._list()
-        pairs = [_table(plan, _SCHEMA).select(["file", "content"]) for plan in plans]
-        texts = [
-            pair.cast(pa.schema([("file", pa.string()), ("content", pa.string())]))
-            for pair in pairs
-        ]
-        distinct = [t.group_by(["file", "content"], use_threads=False).aggregate([]) for t in texts]
-        return {row["file"]: row["content"] for table in distinct for row in table.to_pylist()}
+        found: dict[str, str] = {}
+        for plan in plans:
+            table = _table(plan, _SCHEMA)
+            files = table["file"].combine_chunks()
+            _, firsts = np.unique(files.indices.to_numpy(), return_index=True)
+            contents = table["content"].take(firsts).to_pylist()
+            found |= zip(files.take(firsts).to_pylist(), contents, strict=True)
+        return found
 
     def row_counts(self) -> pa.Table:
         """`id` and `num_rows` of every planned shard; no objects are made where none was split."""
