@@ -184,7 +184,8 @@ class RayPool:
         if isinstance(result, BatchfimError):
             return WorkerGone(worker, result)
         if isinstance(result, _Started):
-            self._members[worker].node = result.node
+            member = self._members[worker]
+            member.node, member.steps = result.node, member.steps or 0
             return WorkerReady(worker, result.engine, result.start_s)
         assert lease is not None
         return ShardEnded(worker, lease, result)

@@ -6,9 +6,9 @@ refused, dropped or cut. The job is started again until it is complete. Then eve
 held against the output, and `batchfim verify` must agree. The seed decides what is hit and after
 how many finished parts.
 
-Work redone is counted in whole shards and never too low but for a shard whose worker is hit again
-before the driver that saw it is: the attempts above one that the parts tell of, and for each
-killed driver all it may have had leased. The bound takes every hit worker's hands for full.
+Work redone is counted in whole shards: for each hit, what its driver had last said to be leased, or
+the hands of one worker where only that was hit. So it is never too low, but for the part of a
+second since the driver spoke. Finished shards must never be worked again: their checksums tell.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from benchmarks.chaos.accounts import account, read_parts
 from benchmarks.chaos.battle import Battle
 from benchmarks.chaos.ground import Ground, local_ground, s3_ground
 from benchmarks.chaos.kills import WEIGHTS, draw_kills
-from benchmarks.chaos.redone import redone
+from benchmarks.chaos.redone import Redone
 from benchmarks.measuring import keep, machine
 
 SHARD_ROWS, IN_HAND, WORKERS = 10, 2, 2
@@ -38,10 +38,8 @@ _PARTS_AFTER = 10  # the last kill
 _COMMON = (
     f"schedule.shard_rows={SHARD_ROWS}",
     f"schedule.shards_in_hand={IN_HAND}",
-    "schedule.stall_timeout_s=8",
-    "schedule.start_timeout_s=60",
-    "schedule.no_worker_timeout_s=120",
-    "metrics.progress=none",
+    "metrics.progress=lines",
+    "metrics.progress_interval_s=0.01",  # at every turn of the driver
 )
 _SETS = {
     # About half a second a shard, so that most kills fall into its middle.
@@ -50,13 +48,14 @@ _SETS = {
         "engine.simulated.decode_tokens_per_s=40",
         "engine.simulated.max_num_seqs=8",
         f"schedule.workers={WORKERS}",
+        "schedule.stall_timeout_s=8",
+        "schedule.start_timeout_s=60",
+        "schedule.no_worker_timeout_s=120",
     ),
     "vllm": (
         "engine.backend=vllm",
         "engine.args.enforce_eager=true",
-        "engine.args.max_num_seqs=4",
-        "sampling.max_tokens=48",
-        "schedule.stall_timeout_s=60",
+        "engine.args.max_num_seqs=1",
     ),
 }
 _TARGETS = {
@@ -94,7 +93,8 @@ def fight(folder: Path, engine: str, number: int, seed: int, targets: list[str])
     kills = draw_kills(seed, number, targets)
     num_rows = (kills[-1].at_parts + _PARTS_AFTER) * SHARD_ROWS
     with _ground(folder, num_rows, seed, targets) as ground:
-        battle = Battle(ground, [*_COMMON, *_SETS[engine]], deque(kills))
+        cost = Redone(IN_HAND, 1 if engine == "vllm" else WORKERS)
+        battle = Battle(ground, [*_COMMON, *_SETS[engine]], deque(kills), cost)
         started_s = time.monotonic()
         battle.fight()
         ground.heal_storage()
@@ -113,7 +113,6 @@ def _result(battle: Battle, engine: str, seed: int) -> dict[str, Any]:
     ground = battle.ground
     parts = read_parts(ground.seen)
     accounts = account(ground.records, parts)
-    workers = 1 if engine == "vllm" else WORKERS
     verified = _verify(ground)
     sound = accounts.sound and not battle.finished_redone and not battle.tracebacks
     return {
@@ -123,7 +122,7 @@ def _result(battle: Battle, engine: str, seed: int) -> dict[str, Any]:
         "kills_not_made": len(battle.kills),
         **asdict(accounts),
         "finished_shards_redone": battle.finished_redone,
-        "redone": redone(parts, battle.hit, workers=workers, in_hand=IN_HAND),
+        "redone": battle.redone.summary(len(parts)),
         "starts": battle.ends.total(),
         "ends": dict(battle.ends),
         "errors": battle.errors,

@@ -10,11 +10,13 @@ import time
 from collections import Counter, deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pyarrow.compute as pc
 
 from benchmarks.chaos.ground import Ground
 from benchmarks.chaos.kills import Kill
+from benchmarks.chaos.redone import Redone
 from benchmarks.chaos.victims import Victims
 
 _LOOK_S = 0.05
@@ -30,6 +32,7 @@ class Battle:
     Attributes:
         sets: the job's settings, beside its places.
         kills: what is still to come.
+        redone: what they cost.
         ends: how often the job ended how: `killed`, or its exit code.
         errors: what it said when it ended by itself and was not complete.
         tracebacks: ends that were no error of ours.
@@ -39,6 +42,7 @@ class Battle:
     ground: Ground
     sets: Sequence[str]
     kills: deque[Kill]
+    redone: Redone
     hit: Counter[str] = field(default_factory=Counter)
     ends: Counter[str] = field(default_factory=Counter)
     errors: list[str] = field(default_factory=list)
@@ -80,7 +84,7 @@ class Battle:
 
     def _start(self, arguments: Iterable[str]) -> tuple[int, str]:
         """One process of the job; its exit code and what it said on standard error."""
-        with tempfile.TemporaryFile("w+") as said:
+        with tempfile.NamedTemporaryFile("w+") as said:
             process = subprocess.Popen(
                 [sys.executable, "-m", "batchfim", *arguments],
                 stdout=subprocess.DEVNULL,
@@ -90,7 +94,7 @@ class Battle:
                 start_new_session=True,
             )
             try:
-                self._disturb(process)
+                self._disturb(process, Path(said.name))
             finally:
                 process.kill()
                 process.wait()
@@ -98,19 +102,19 @@ class Battle:
             said.seek(0)
             return process.returncode, said.read()
 
-    def _disturb(self, process: subprocess.Popen[str]) -> None:
+    def _disturb(self, process: subprocess.Popen[str], said: Path) -> None:
         parts, moved_s = -1, time.monotonic()
         while process.poll() is None:
             seen = self.ground.num_parts()
             if seen != parts:
                 parts, moved_s = seen, time.monotonic()
             if self.kills and parts >= self.kills[0].at_parts:
-                self._strike(process, self.kills[0])
+                self._strike(process, self.kills[0], said)
             if time.monotonic() - moved_s > _STANDSTILL_S:
                 raise RuntimeError(f"no new part for {_STANDSTILL_S:.0f} s")
             time.sleep(_LOOK_S)
 
-    def _strike(self, process: subprocess.Popen[str], kill: Kill) -> None:
+    def _strike(self, process: subprocess.Popen[str], kill: Kill, said: Path) -> None:
         """Let a kill fall; where its victim is not there yet, it waits."""
         if kill.target == "storage":
             assert self.ground.fail_storage is not None
@@ -122,6 +126,7 @@ class Battle:
             if not self.victims.hit(process, kill):
                 return
         self.hit[kill.target] += 1
+        self.redone.hit(kill.target, said.read_text())
         self.kills.popleft()
         if kill.target == "driver":
             process.wait()

@@ -1,34 +1,57 @@
-"""How much work the kills cost, as a share of the job. Pure."""
+"""How much work the kills cost, by what the driver itself said was leased when each fell. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+import re
+from dataclasses import dataclass, field
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
-_HIT_ONE_WORKER = ("actor", "engine", "hang")
+_IN_HAND = re.compile(r"\d+ workers, (\d+) shards in hand")
 
 
-def redone(
-    parts: Mapping[str, pa.Table], hit: Mapping[str, int], *, workers: int, in_hand: int
-) -> dict[str, Any]:
-    """Shards leased again, counted whole, beside the most that the kills may have cost.
+@dataclass
+class Redone:
+    """Leases that hits may have cost, counted as whole shards.
 
-    Args:
-        parts: the output; `attempt` counts a shard's leases in the run that finished it.
-        hit: kills by target.
-        workers: of a run.
+    A killed driver costs all that is leased; a worker no more than its hands hold, and nothing
+    while no worker is up.
+
+    Attributes:
         in_hand: shards leased to a worker at once.
+        workers: of a run.
     """
-    with_drivers = hit.get("driver", 0) * workers * in_hand
-    again = sum(pc.max(part["attempt"]).as_py() - 1 for part in parts.values())
-    bound = with_drivers + sum(hit.get(name, 0) for name in _HIT_ONE_WORKER) * in_hand
-    return {
-        "leases_repeated_within_runs": again,
-        "leases_of_killed_drivers_at_most": with_drivers,
-        "fraction_at_most": round((again + with_drivers) / len(parts), 4),
-        "bound_leased_shards": bound,
-        "bound_fraction": round(bound / len(parts), 4),
-    }
+
+    in_hand: int
+    workers: int
+    leases: int = 0
+    bound: int = 0
+    _most: dict[str, int] = field(init=False)
+
+    def __post_init__(self) -> None:
+        one = self.in_hand
+        self._most = {
+            "driver": one * self.workers,
+            "actor": one,
+            "engine": one,
+            "hang": one,
+            "storage": 0,
+        }
+
+    def hit(self, target: str, said: str) -> None:
+        """Count a hit.
+
+        Args:
+            target: what was hit.
+            said: what the run's driver had said by then; its last progress line counts.
+        """
+        most = self._most[target]
+        leased = _IN_HAND.findall(said)
+        self.leases += min(most, int(leased[-1])) if leased else 0
+        self.bound += most
+
+    def summary(self, num_shards: int) -> dict[str, float]:
+        """`fraction`: leases lost ÷ the job's shards; its bound takes every hand for full."""
+        return {
+            "leases_lost": self.leases,
+            "fraction": round(self.leases / num_shards, 3),
+            "bound_fraction": round(self.bound / num_shards, 3),
+        }

@@ -17,7 +17,7 @@ _SIGNALS = {
     "engine": signal.SIGKILL,
     "hang": signal.SIGSTOP,  # until `schedule.stall_timeout_s` finds it
 }
-_END_S, _LOOK_S = 30.0, 0.5
+_END_S, _LOOK_S = 90.0, 0.5
 
 
 class Victims:
@@ -45,15 +45,17 @@ class Victims:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.resume()
 
-    def left_behind(self) -> int:
-        """How many outlive their driver for long; they are ended."""
+    def left_behind(self) -> list[str]:
+        """Names of those that outlive their driver for long; they are ended."""
         end_s = time.monotonic() + _END_S
         while (alive := [one for one in self._seen if _lives(one)]) and time.monotonic() < end_s:
             time.sleep(_LOOK_S)
+        names = []
         for process in alive:
             with contextlib.suppress(psutil.NoSuchProcess):
+                names.append(process.name())
                 process.kill()
-        return len(alive)
+        return sorted(names)
 
     def _find(self, driver: subprocess.Popen[str], target: str) -> list[psutil.Process]:
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -76,6 +77,21 @@ def records(tmp_path: Path) -> Path:
 def children_of(process: subprocess.Popen[str]) -> list[psutil.Process]:
     """Everything a run started: Ray, its workers, their engines."""
     return psutil.Process(process.pid).children(recursive=True)
+
+
+def still_alive(processes: list[psutil.Process], within_s: float = 60) -> list[psutil.Process]:
+    """Those that do not end in time; psutil's own wait stumbles over pids that are used again."""
+    end_s = time.monotonic() + within_s
+    while (alive := [one for one in processes if _lives(one)]) and time.monotonic() < end_s:
+        time.sleep(0.2)
+    return alive
+
+
+def _lives(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def parts(output: Path) -> dict[str, int]:

@@ -10,6 +10,7 @@ import pytest
 from benchmarks.chaos.__main__ import fight
 from benchmarks.chaos.accounts import Accounts, account
 from benchmarks.chaos.kills import draw_kills
+from benchmarks.chaos.redone import Redone
 
 TARGETS = ["driver", "actor", "hang", "storage"]
 
@@ -20,7 +21,7 @@ def test_whatever_is_hit_no_row_is_lost_or_doubled(tmp_path: Path) -> None:
     assert set(result["kills"]) == set(TARGETS)
     assert (result["lost"], result["doubled"], result["changed"], result["misplaced"]) == (0,) * 4
     assert (result["finished_shards_redone"], result["tracebacks"]) == (0, 0)
-    assert (result["verify"], result["processes_left_behind"]) == (0, 0)
+    assert (result["verify"], result["processes_left_behind"]) == (0, [])
 
 
 def test_the_seed_decides_what_is_hit_and_when() -> None:
@@ -64,3 +65,14 @@ def test_the_accounts_see_a_row_that_is_not_its_records() -> None:
     assert account(records(), {"p": swapped}).changed == 1
     failed = part([0]).set_column(3, "status", pa.array(["failed"]))
     assert account(records().slice(0, 1), {"p": failed}).changed == 1
+
+
+def test_what_a_kill_costs_is_what_was_leased_when_it_fell() -> None:
+    cost = Redone(in_hand=2, workers=2)
+    cost.hit("actor", "starting engines")  # nothing is leased yet
+    cost.hit(
+        "driver", "1/9 rows, 2 workers, 4 shards in hand\n2/9 rows, 2 workers, 3 shards in hand"
+    )
+    cost.hit("hang", "2/9 rows, 2 workers, 4 shards in hand")
+    cost.hit("storage", "2/9 rows, 2 workers, 4 shards in hand")
+    assert cost.summary(10) == {"leases_lost": 5, "fraction": 0.5, "bound_fraction": 0.8}

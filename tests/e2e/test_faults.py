@@ -8,11 +8,10 @@ import subprocess
 import time
 from pathlib import Path
 
-import psutil
 import pyarrow.dataset as ds
 import pytest
 
-from tests.e2e.conftest import LOCAL, SIMULATED, Cli, Start, children_of, parts
+from tests.e2e.conftest import LOCAL, SIMULATED, Cli, Start, children_of, parts, still_alive
 
 # About ten seconds of work in twenty shards: time to be hit in the middle.
 SLOW = (
@@ -78,8 +77,7 @@ def test_a_signal_ends_the_run_and_all_its_processes(
 
     assert process.returncode == code
     assert children
-    _, alive = psutil.wait_procs(children, timeout=30)
-    assert alive == []
+    assert still_alive(children) == []
     assert not (output / "_batchfim" / "_SUCCESS").exists()
     cli(*run_args(records, output, *LOCAL))
     assert len(ids(output)) == 200

@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
-import psutil
 import pyarrow.dataset as ds
 import pytest
 
-from tests.e2e.conftest import Cli, Start, children_of, parts
+from tests.e2e.conftest import Cli, Start, children_of, parts, still_alive
 from tests.shared import shared_data
 
 NUM_RECORDS = 1033
@@ -158,5 +157,4 @@ def test_ctrl_c_leaves_no_engine_behind(one_worker: Run, tmp_path: Path, start: 
 
     assert process.returncode == 130
     assert any("EngineCore" in name for name in names)
-    _, alive = psutil.wait_procs(children, timeout=30)
-    assert alive == []
+    assert still_alive(children) == []

@@ -5,11 +5,10 @@ from __future__ import annotations
 import signal
 from pathlib import Path
 
-import psutil
 import pyarrow.dataset as ds
 import pytest
 
-from tests.e2e.conftest import LOCAL, SIMULATED, Cli, Start, children_of, parts
+from tests.e2e.conftest import LOCAL, SIMULATED, Cli, Start, children_of, parts, still_alive
 from tests.e2e.test_faults import SLOW, ids, run_args, wait_for_parts
 
 POISON = "f7("
@@ -71,8 +70,7 @@ def test_a_worker_process_that_stands_still_is_killed_and_replaced(
     assert process.wait() == 0
     assert ids(output) == sorted(f"r{row}" for row in range(200))
     assert actors
-    _, alive = psutil.wait_procs(actors, timeout=30)
-    assert alive == []
+    assert still_alive(actors) == []
 
 
 def test_a_job_in_which_every_engine_dies_stops_early_with_the_first_cause(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import psutil
 
-from tests.e2e.conftest import Start, children_of
+from tests.e2e.conftest import Start, children_of, still_alive
 from tests.e2e.test_faults import ids, run_args, wait_for_parts
 from tests.e2e.test_humaneval import FAST_START
 
@@ -34,5 +34,4 @@ def test_a_dead_core_ends_its_actor_and_another_does_the_work(
     assert ids(output) == sorted(f"r{row}" for row in range(200))
     run = json.loads((output / "_batchfim" / "summary.json").read_text())["runs"][-1]
     assert (run["workers_lost"], len(run["engines"])) == (1, 2)
-    _, alive = psutil.wait_procs([one for one in (*core, *actors) if one], timeout=30)
-    assert alive == []
+    assert still_alive([one for one in (*core, *actors) if one]) == []

@@ -8,12 +8,11 @@ import signal
 import time
 from pathlib import Path
 
-import psutil
 import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
-from tests.e2e.conftest import LOCAL, SIMULATED, Cli, Start, children_of, parts
+from tests.e2e.conftest import LOCAL, SIMULATED, Cli, Start, children_of, parts, still_alive
 from tests.e2e.test_faults import run_args
 
 REGROUP = ("--set", "planning.regroup=content")
@@ -44,7 +43,7 @@ def test_a_regrouped_job_survives_a_stop_and_keeps_files_together(
     children = children_of(first)
     first.send_signal(signal.SIGTERM)
     assert first.wait() == 143
-    assert psutil.wait_procs(children, timeout=30)[1] == []
+    assert still_alive(children) == []
     assert not parts(output)
 
     cli(*run_args(records, output, *SIMULATED, *REGROUP))
