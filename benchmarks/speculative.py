@@ -1,8 +1,9 @@
 """Speculative decoding on infilling: `python -m benchmarks.speculative`.
 
 The same records, greedy, with it off, by n-grams of the prompt, and by suffix trees (which needs
-the package arctic-inference). Each turn starts an engine of its own, warms it up, and measures from
-the first prompt to the last middle; the methods take turns, and the fastest turn of each counts.
+the package arctic-inference). Each turn starts a process and an engine of its own, warms it up, and
+measures from the first prompt to the last middle; the methods take turns, and the fastest turn of
+each counts.
 `accepted` are drafted tokens that the model would have chosen itself.
 """
 
@@ -12,9 +13,11 @@ import argparse
 import asyncio
 import importlib.util
 import json
+import multiprocessing
 import platform
 import tempfile
 import time
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +56,8 @@ def main() -> None:
     turns: dict[str, list[dict[str, Any]]] = {name: [] for name in methods}
     for _ in range(options.rounds):
         for name in methods:
-            turns[name].append(asyncio.run(_turn(_job(name, options), rows)))
+            with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
+                turns[name].append(process.submit(_turn, _job(name, options), rows).result())
             print(name, json.dumps(turns[name][-1]), flush=True)
     best = {name: max(of, key=lambda turn: turn["records_per_s"]) for name, of in turns.items()}
     result = {
@@ -85,7 +89,11 @@ def _job(method: str, options: argparse.Namespace) -> JobConfig:
     return load_config(None, flags)
 
 
-async def _turn(job: JobConfig, rows: list[dict[str, Any]]) -> dict[str, Any]:
+def _turn(job: JobConfig, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    return asyncio.run(_completed(job, rows))
+
+
+async def _completed(job: JobConfig, rows: list[dict[str, Any]]) -> dict[str, Any]:
     infiller = open_infiller(job, weights=True)
     engine = build_engine(job, infiller)
     assert isinstance(engine, VllmEngine)
