@@ -74,7 +74,8 @@ def test_each_architecture_from_record_to_middle(
         assert row["raw_middle"] == tokenizer.decode(alone)
         assert row["completion_tokens"] == len(alone)
         assert row["finish_reason"] == ("stop" if alone[-1] in tiny.stop_ids else "length")
-        assert (row["prompt_tokens"], row["cached_tokens"]) == (len(prompt), 0)
+        cached = len(prompt) if row["copied"] else 0
+        assert (row["prompt_tokens"], row["cached_tokens"]) == (len(prompt), cached)
         assert (row["family"], row["status"], row["error"]) == (name, "ok", None)
 
 
