@@ -81,7 +81,7 @@ def _is(process: psutil.Process, target: str) -> bool:
         if process.status() in (psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE):
             return False
         if target == "engine":
-            return "EngineCore" in process.name()
+            return "EngineCor" in process.name()
         return "_Actor" in " ".join(process.cmdline())
     except psutil.NoSuchProcess:
         return False

@@ -156,5 +156,5 @@ def test_ctrl_c_leaves_no_engine_behind(one_worker: Run, tmp_path: Path, start: 
     process.wait()
 
     assert process.returncode == 130
-    assert any("EngineCore" in name for name in names)
+    assert any("EngineCor" in name for name in names)
     assert still_alive(children) == []

@@ -16,7 +16,7 @@ SMALL = ("--set", "engine.args.max_num_seqs=4", "--set", "schedule.shard_rows=10
 
 
 def cores(processes: list[psutil.Process]) -> list[psutil.Process]:
-    return [process for process in processes if "EngineCore" in process.name()]
+    return [process for process in processes if "EngineCor" in process.name()]
 
 
 def test_a_dead_core_ends_its_actor_and_another_does_the_work(
@@ -25,7 +25,8 @@ def test_a_dead_core_ends_its_actor_and_another_does_the_work(
     output = tmp_path / "out"
     process = start(*run_args(records, output, *FAST_START, *SMALL))
     wait_for_parts(output, process, 2)
-    core = cores(children_of(process))
+    while not (core := cores(children_of(process))):
+        assert process.poll() is None, process.communicate()
     actors = [core[0].parent()]
     assert len(core) == 1
     core[0].kill()

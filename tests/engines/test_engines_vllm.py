@@ -175,7 +175,7 @@ def num_tokens(samples: list[Generation]) -> int:
 
 
 def test_a_killed_core_is_a_dead_engine(vllm: Running) -> None:
-    cores = [child for child in psutil.Process().children() if "EngineCore" in child.name()]
+    cores = [child for child in psutil.Process().children() if "EngineCor" in child.name()]
     assert cores
     for core in cores:
         core.kill()

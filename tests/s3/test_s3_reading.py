@@ -40,7 +40,7 @@ def shard(url: str, start: int, num_rows: int = 100) -> Shard:
 def test_reading_goes_on_where_it_failed(s3: S3, url: str, fault: Fault) -> None:
     reader = RowReader(["row"])
     shards = [shard(url, start, 300) for start in range(0, NUM_ROWS, 300)]
-    s3.proxy.fail(fault, share=0.5, matching="GET")
+    s3.proxy.fail(fault, times=3, matching="GET")
     rows = [row for one in shards for row in reader.read(one)["row"].to_pylist()]
     assert s3.proxy.num_faults
     assert rows == list(range(NUM_ROWS))
