@@ -34,10 +34,10 @@ def retried(action: Callable[[], T], where: str, kind: str) -> T:
         kind: of storage; operations on one kind share its outages.
 
     Raises:
-        StorageBusy: it failed for as long as `BATCHFIM_STORAGE_RETRY_S` allows.
+        StorageBusy: it has failed for as long as `BATCHFIM_STORAGE_RETRY_S` allows.
         StorageError: it failed in a way that does not pass.
     """
-    started_s, retry_s = time.monotonic(), retry_limit_s()
+    retry_s = retry_limit_s()
     for wait_s in waits():
         try:
             done = action()
@@ -48,13 +48,13 @@ def retried(action: Callable[[], T], where: str, kind: str) -> T:
             if not isinstance(failure, StorageBusy):
                 raise failure from error
             now_s = time.monotonic()
-            since_s = min(_failing_since_s.setdefault(kind, now_s), started_s)
-            if now_s + wait_s > since_s + retry_s:
-                raise _given_up(failure, now_s - since_s) from error
+            tried_s = now_s - _failing_since_s.setdefault(kind, now_s)
+            if tried_s >= retry_s:
+                raise _given_up(failure, tried_s) from error
         else:
             _failing_since_s.pop(kind, None)
             return done
-        time.sleep(wait_s)
+        time.sleep(min(wait_s, retry_s - tried_s))
     raise AssertionError("waits never end")
 
 

@@ -84,7 +84,7 @@ def test_what_never_works_is_asked_once(
 
 
 def test_an_outage_is_waited_for_once(s3: S3, bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("BATCHFIM_STORAGE_RETRY_S", "4")
+    monkeypatch.setenv("BATCHFIM_STORAGE_RETRY_S", "2")
     a = Location.of(f"{bucket}/a")
     s3.proxy.fail(Fault.ERROR)
     with pytest.raises(StorageBusy, match=rf"^{bucket}/a: .*500.*run the same command again"):
