@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from batchfim.shards import InputFile, Shard, identity
 
-MAX_SHARD_BYTES = 16 << 20
+MAX_SHARD_BYTES = 8 << 20
 _SHARDS_PER_WORKER = 32
 _FEWEST_ROWS = 64  # two shards in hand then still fill a small machine's engine
 _FEWEST_OF_FEW_ROWS = 16
@@ -36,7 +36,7 @@ class _Sizes:
 def cut_shards(
     files: Iterable[InputFile], shard_rows: int | None, fingerprint: str, num_workers: int = 1
 ) -> list[Shard]:
-    """Shards in file and row order, at most `shard_rows` rows and about 16 MiB each.
+    """Shards in file and row order, at most `shard_rows` rows and about 8 MiB each.
 
     Without `shard_rows` they are of equal bytes, enough of them to balance the workers, and
     smaller towards the end. A shard ends where a row group does, if one does in its second half.
