@@ -163,9 +163,9 @@ def read_holes(
     return [_hole(*parts) for parts in zip(*columns, around, strict=True)]
 
 
-def read_hole(table: pa.Table, row: int, prefix: str, suffix: str) -> Hole:
-    """The hole of a row that is known to have one; ten times as fast as `read_holes` for one."""
-    return Hole(_decoded(table[prefix][row].as_py()), _decoded(table[suffix][row].as_py()))
+def read_hole(prefixes: pa.ChunkedArray, suffixes: pa.ChunkedArray, row: int) -> Hole:
+    """The hole of a row that is known to have one; far faster than `read_holes` for one."""
+    return Hole(_decoded(prefixes[row].as_py()), _decoded(suffixes[row].as_py()))
 
 
 def _decoded(value: str | bytes) -> str:

@@ -47,7 +47,7 @@ def test_every_kind_of_text_column_reads_alike(data_type: pa.DataType) -> None:
         Fault("column 'before' is null, expected text"),
     ]
     for row in range(3):
-        assert read_hole(table, row, "before", "after") == Hole(str(TEXTS[row]), "s")
+        assert read_hole(table["before"], table["after"], row) == Hole(str(TEXTS[row]), "s")
 
 
 @pytest.mark.parametrize("data_type", OTHER_TYPES, ids=str)

@@ -79,6 +79,7 @@ class VllmEngine:
             # On the loop's own thread: vLLM's output task must not see the core go before it is
             # cancelled, or it reports a dead engine.
             llm.shutdown()
+            _keep_environment(False)
 
     def _start(self) -> EngineInfo:
         try:
@@ -91,6 +92,7 @@ class VllmEngine:
 
         device = str(current_platform.device_type)
         self._llm = self._open(device)
+        _keep_environment(True)
         self._loras |= _lora_requests(self._adapters)
         self._params = self._sampling_params()
         self._step_params = self._sampling_params(step_by_step=True)
@@ -161,6 +163,16 @@ class VllmEngine:
                 return await read_outputs(outputs, check, submitted_s)
         except Exception as error:  # translated by one table
             raise translate(error) from error
+
+
+def _keep_environment(kept: bool) -> None:
+    """Let vLLM read its settings once: its front end looks one up for every token.
+
+    Its core does the same once it is up; an engine that starts later reads them anew.
+    """
+    from vllm import envs
+
+    (envs.enable_envs_cache if kept else envs.disable_envs_cache)()
 
 
 def _lora_requests(adapters: Mapping[str, Adapter]) -> dict[str | None, Any]:

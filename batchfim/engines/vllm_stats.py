@@ -15,11 +15,15 @@ class Speculation:
 
 
 def step_logger(speculation: Speculation) -> Any:
-    """A logger that keeps vLLM's statistics on and counts into `speculation`."""
-    from vllm.v1.metrics.loggers import StatLoggerBase
+    """A logger that keeps vLLM's statistics on and counts into `speculation`.
 
-    class StepLogger(StatLoggerBase):  # type: ignore[misc]  # vLLM is not typed for us
-        def __init__(self, vllm_config: Any, engine_index: int = 0) -> None:
+    It stands in for vLLM's Prometheus metrics, which vLLM adds to any loggers but one of that
+    class, and which nobody asks a worker for.
+    """
+    from vllm.v1.metrics.loggers import PrometheusStatLogger
+
+    class StepLogger(PrometheusStatLogger):  # type: ignore[misc]  # vLLM is not typed for us
+        def __init__(self, vllm_config: Any, engine_indexes: Any = None) -> None:
             pass
 
         def record(self, scheduler_stats: Any, *_args: Any, **_kwargs: Any) -> None:

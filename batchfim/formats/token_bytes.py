@@ -9,6 +9,7 @@ from __future__ import annotations
 import codecs
 import re
 from collections.abc import Iterable
+from functools import cache
 from typing import Any
 
 from tokenizers import Tokenizer
@@ -26,7 +27,7 @@ def byte_alphabet() -> dict[str, int]:
 
 
 class TokenBytes:
-    """Bytes of tokens for one tokenizer; immutable."""
+    """Bytes of tokens for one tokenizer; each is spelled once."""
 
     def __init__(self, tree: dict[str, Any], tokenizer: Tokenizer) -> None:
         """Find out how tokens are spelled, from the decoder of a `tokenizer.json`."""
@@ -36,16 +37,17 @@ class TokenBytes:
         self._alphabet = byte_alphabet() if "ByteLevel" in kinds else None
         self._byte_fallback = "ByteFallback" in kinds or bool(tree["model"].get("byte_fallback"))
         self._spaced = bool({"Metaspace", "Replace"} & kinds)
+        self._of = cache(self._spelled)
 
     def join(self, token_ids: Iterable[int]) -> bytes:
         """Bytes of the tokens, in order."""
-        return b"".join(self._one(token_id) for token_id in token_ids)
+        return b"".join(map(self._of, token_ids))
 
     def text(self, token_ids: Iterable[int]) -> str:
         """Text of the tokens; a character that the last ones only begin is left out."""
         return codecs.getincrementaldecoder("utf8")("replace").decode(self.join(token_ids))
 
-    def _one(self, token_id: int) -> bytes:
+    def _spelled(self, token_id: int) -> bytes:
         if token_id in self._added:
             return str(self._added[token_id]).encode()
         token = self._tokenizer.id_to_token(token_id)

@@ -16,21 +16,21 @@ class InFlight:
         self._max_tokens = max_tokens
         self._records = 0
         self._tokens = 0
-        self._room = asyncio.Condition()
+        self._left = asyncio.Event()
 
     async def enter(self, num_tokens: int) -> None:
         """Wait for room for one prompt."""
-        async with self._room:
-            await self._room.wait_for(lambda: self._fits(num_tokens))
-            self._records += 1
-            self._tokens += num_tokens
+        while not self._fits(num_tokens):
+            self._left.clear()
+            await self._left.wait()
+        self._records += 1
+        self._tokens += num_tokens
 
-    async def leave(self, num_tokens: int) -> None:
+    def leave(self, num_tokens: int) -> None:
         """Give a prompt's room back."""
-        async with self._room:
-            self._records -= 1
-            self._tokens -= num_tokens
-            self._room.notify_all()
+        self._records -= 1
+        self._tokens -= num_tokens
+        self._left.set()
 
     def _fits(self, num_tokens: int) -> bool:
         if self._records == 0:

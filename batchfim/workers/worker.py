@@ -50,6 +50,7 @@ class _Work:
 
     rows: pa.Table
     places: Sequence[int]
+    sides: tuple[pa.ChunkedArray, pa.ChunkedArray]  # the columns of prefixes and of suffixes
     before: pa.Table | None = None
     prompts: dict[int, Prompt] = field(default_factory=dict)
     languages: list[str | None] = field(default_factory=list)
@@ -134,13 +135,15 @@ class Worker:
 
     def _read(self, shard: Shard) -> _Work:
         started_s = time.monotonic()
-        rows = self._reader.read(shard)
+        rows, before = self._reader.read(shard), None
+        places: Sequence[int] = range(rows.num_rows)
         if self._retry:
             before = read_part(self._ledger.part(shard.id))
             places = failed_records(before, self._config.sampling.n)
-            work = _Work(rows.take(pa.array(places, pa.int64())), places, before)
-        else:
-            work = _Work(rows, range(rows.num_rows))
+            rows = rows.take(pa.array(places, pa.int64()))
+        columns = self._config.input.columns
+        sides = rows[columns.prefix], rows[columns.suffix]
+        work = _Work(rows, places, sides, before)
         work.phases_s["read_s"] = time.monotonic() - started_s
         return work
 
@@ -219,12 +222,11 @@ class Worker:
             work.completions.update(zip(rows, completions, strict=True))
         finally:
             self.num_steps += 1
-            await self._in_flight.leave(len(records[0].prompt.token_ids))
+            self._in_flight.leave(len(records[0].prompt.token_ids))
 
     def _hole(self, work: _Work, row: int) -> Hole:
         """Read again from the rows: kept as Python texts, a shard's holes would double it."""
-        columns = self._config.input.columns
-        return read_hole(work.rows, row, columns.prefix, columns.suffix)
+        return read_hole(*work.sides, row)
 
     def _write(self, lease: Lease, work: _Work) -> ShardReport:
         started_s = time.monotonic()

@@ -25,7 +25,7 @@ async def peaks(in_flight: InFlight, sizes: list[int], turns: list[int]) -> tupl
         for _ in range(num_turns):
             await asyncio.sleep(0)
         inside.remove(size)
-        await in_flight.leave(size)
+        in_flight.leave(size)
 
     async with asyncio.timeout(30), asyncio.TaskGroup() as group:
         for size, num_turns in zip(sizes, turns, strict=True):
@@ -71,7 +71,7 @@ def test_one_that_waits_enters_when_room_is_given_back() -> None:
         for _ in range(5):
             await asyncio.sleep(0)
         log.append("first leaves")
-        await in_flight.leave(1)
+        in_flight.leave(1)
         await asyncio.wait_for(waiting, 30)
         return log
 
