@@ -136,6 +136,28 @@ def verify(output: OutputPath, as_json: AsJson = False) -> None:
 
 
 @app.command()
+def evaluate(
+    output: OutputPath,
+    middle: Annotated[str, typer.Option(help="Column with the text to evaluate.")] = "middle",
+    reference: Annotated[
+        str | None,
+        typer.Option(help="Column to compare it with.", show_default="middle_reference"),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the intervals' draws.")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Tell how good a job's middles are, with confidence intervals: `batchfim evaluate out/`."""
+    from batchfim.api import evaluate_job
+    from batchfim.quality.evaluation import Options
+    from batchfim.quality.text import evaluation_text, progress
+
+    with progress() as tell:
+        options = Options(middle=middle, reference=reference, seed=seed)
+        found = evaluate_job(output, options, tell=tell)
+    typer.echo(json.dumps(found, indent=1) if as_json else evaluation_text(found))
+
+
+@app.command()
 def config(
     job: JobFiles = None,
     schema: Annotated[bool, typer.Option("--schema", help="Print the JSON schema.")] = False,
