@@ -15,9 +15,13 @@ from typing import Any, TypeVar
 
 import pyarrow as pa
 
+from batchfim.accounts.status import num_samples
 from batchfim.errors import InputError
+from batchfim.quality.functional import find_tests, run_tests
+from batchfim.quality.options import Options
 from batchfim.quality.results import Results
-from batchfim.quality.rows import Scored, Sources, chunks, read_rows, score
+from batchfim.quality.rows import Scored, chunks, read_rows, score
+from batchfim.quality.rules import find_rule
 from batchfim.quality.sources import find_sources
 from batchfim.quality.writing import ScoreFiles, write_evaluation
 from batchfim.storage.ledger import Ledger
@@ -27,23 +31,6 @@ from batchfim.storage.parts import read_part
 A = TypeVar("A")
 B = TypeVar("B")
 Tell = Callable[[int, int], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What to evaluate and how.
-
-    Attributes:
-        middle: the column with the text.
-        reference: the one to compare it with; None: `middle_reference`, where there is one.
-        seed: of the intervals' draws.
-        resamples: draws of all records.
-    """
-
-    middle: str = "middle"
-    reference: str | None = None
-    seed: int = 0
-    resamples: int = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +61,7 @@ def evaluate_job(
         StorageError: a part cannot be read, or the results not be written.
     """
     options = options or Options()
+    rule = find_rule(options.rule)
     ledger = Ledger(Location.of(output))
     columns = ledger.job()["fields"]["columns"]
     done = ledger.done()
@@ -83,9 +71,19 @@ def evaluate_job(
         raise InputError(_nothing(output, counts))
     schema = read_part(ledger.part(parts[0])).schema
     sources, notes = find_sources(schema, columns, options.middle, options.reference)
-    results = Results(output, sources, options.seed, options.resamples, notes)
+    tests = find_tests(sources, options.execution, num_samples(ledger))
+    results = Results(output, sources, options, tests)
+    results.notes += notes
     files = ScoreFiles(ledger.root / "evaluation", results.metrics)
-    for chunk, scored in _scored(ledger, parts, sources):
+
+    def work(chunk: Chunk) -> tuple[Chunk, list[Scored]]:
+        rows = read_rows(chunk.table, chunk.first, sources)
+        scored = [score(row, rule) for row in rows]
+        if tests:
+            run_tests(scored, tests)
+        return chunk, scored
+
+    for chunk, scored in _in_order(work, _read(ledger, parts, sources.names)):
         results.add(scored)
         files.add(chunk.part, scored)
         tell(results.num_rows, counts["ok"])
@@ -102,32 +100,21 @@ def _nothing(output: str, counts: dict[str, int]) -> str:
     )
 
 
-def _scored(
-    ledger: Ledger, parts: list[str], sources: Sources
-) -> Iterator[tuple[Chunk, list[Scored]]]:
-    """All rows, in the parts' order, scored by several threads."""
+def _read(ledger: Ledger, parts: list[str], columns: list[str]) -> Iterator[Chunk]:
+    """All rows in the parts' order, one part in memory."""
+    for part in parts:
+        for first, table in chunks(read_part(ledger.part(part), columns)):
+            yield Chunk(part, first, table)
 
-    def work(chunk: Chunk) -> tuple[Chunk, list[Scored]]:
-        return chunk, [score(row) for row in read_rows(chunk.table, chunk.first, sources)]
 
-    found = (
-        Chunk(part, first, table)
-        for part in parts
-        for first, table in chunks(read_part(ledger.part(part), sources.names))
-    )
+def _in_order(work: Callable[[A], B], items: Iterable[A]) -> Iterator[B]:
+    """The results in the items' order, from several threads that are only a little ahead."""
     threads = os.cpu_count() or 1
-    with ThreadPoolExecutor(threads) as pool:
-        yield from _in_order(pool, work, found, 2 * threads)
-
-
-def _in_order(
-    pool: ThreadPoolExecutor, work: Callable[[A], B], items: Iterable[A], ahead: int
-) -> Iterator[B]:
-    """As `pool.map`, but only some items ahead of who takes the results."""
     waiting: deque[Future[B]] = deque()
-    for item in items:
-        waiting.append(pool.submit(work, item))
-        if len(waiting) > ahead:
+    with ThreadPoolExecutor(threads) as pool:
+        for item in items:
+            waiting.append(pool.submit(work, item))
+            if len(waiting) > 2 * threads:
+                yield waiting.popleft().result()
+        while waiting:
             yield waiting.popleft().result()
-    while waiting:
-        yield waiting.popleft().result()

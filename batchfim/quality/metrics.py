@@ -19,7 +19,6 @@ LABELS = {
     "reached_limit": "reached max_tokens",
     "degenerate": "degenerate",
 }
-PASSES = (1, 10, 100)
 # Characters of the reference, up to and including.
 _LENGTHS = (0, 32, 128, 512, 2048)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,11 @@ from batchfim.formats.syntax import num_errors
 from batchfim.quality.metrics import LABELS, length_bucket, score_stop, score_text
 from batchfim.records import read_optional
 
-CHUNK_ROWS = 256
+CHUNK_ROWS = 64
+_TEXTS = (
+    *("middle", "reference", "prefix", "suffix", "language", "path", "kind"),
+    *("test", "entry_point"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +32,8 @@ class Sources:
     language: str | None
     path: str | None
     kind: str | None
+    test: str | None
+    entry_point: str | None
     id: str | None
 
     @property
@@ -52,9 +58,14 @@ class Row:
     suffix: str | None
     language: str | None
     kind: str | None
+    test: str | None
+    entry_point: str | None
     family: str
     stop_rule: str | None
     degenerate: str | None
+
+
+Rule = Callable[[str, Row], str]
 
 
 @dataclass(slots=True)
@@ -62,7 +73,9 @@ class Scored:
     """A row and its scores; a metric that was not measured is absent."""
 
     row: Row
+    middle: str  # what the rule left of the row's
     scores: dict[str, float]
+    reference_cut: bool = False  # the rule would cut the reference itself
     execution: str | None = None  # how its test ended, `passed` for instance; None: not run
 
     @property
@@ -84,10 +97,7 @@ def chunks(table: pa.Table) -> Iterator[tuple[int, pa.Table]]:
 
 def read_rows(table: pa.Table, first: int, sources: Sources) -> list[Row]:
     """The rows with a middle, of a chunk that begins at row `first` of its part."""
-    columns = {
-        name: read_optional(table, getattr(sources, name))
-        for name in ("middle", "reference", "prefix", "suffix", "language", "path", "kind")
-    }
+    columns = {name: read_optional(table, getattr(sources, name)) for name in _TEXTS}
     own = {
         name: table[name].to_pylist() for name in ("sample", "family", "stop_rule", "degenerate")
     }
@@ -104,15 +114,23 @@ def read_rows(table: pa.Table, first: int, sources: Sources) -> list[Row]:
     return rows
 
 
-def score(row: Row) -> Scored:
+def score(row: Row, rule: Rule) -> Scored:
     """All scores that need nothing but the row."""
+    middle = rule(row.middle, row)
     scores = score_stop(row.stop_rule, row.degenerate)
     if row.reference is not None:
-        scores |= score_text(row.middle, row.reference)
-    valid = _valid_syntax(row)
+        scores |= score_text(middle, row.reference)
+    valid = _valid_syntax(row, middle)
     if valid is not None:
         scores["valid_syntax"] = valid
-    return Scored(row, scores)
+    return Scored(row, middle, scores, _is_cut(row, rule))
+
+
+def _is_cut(row: Row, rule: Rule) -> bool:
+    """Whether the rule would cut the reference itself, which no middle can equal then."""
+    if row.reference is None:
+        return False
+    return rule(row.reference, row).strip() != row.reference.strip()
 
 
 def groups_of(scored: Sequence[Scored]) -> dict[str, list[str | None]]:
@@ -142,7 +160,7 @@ def _row(place: int, record: int, id_: object, values: dict[str, Any], own: dict
     )
 
 
-def _valid_syntax(row: Row) -> float | None:
+def _valid_syntax(row: Row, middle: str) -> float | None:
     """Whether the file has no syntax error; None where its reference has one, or none can tell."""
     language = find_language(row.language, None)
     if language is None or row.prefix is None or row.suffix is None:
@@ -151,5 +169,5 @@ def _valid_syntax(row: Row) -> float | None:
         with_reference = num_errors(row.reference, row.prefix, row.suffix, language)
         if with_reference != 0:
             return None
-    errors = num_errors(row.middle, row.prefix, row.suffix, language)
+    errors = num_errors(middle, row.prefix, row.suffix, language)
     return None if errors is None else float(errors == 0)

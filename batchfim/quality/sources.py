@@ -42,6 +42,8 @@ def find_sources(
         language=found(columns["language"] or "language"),
         path=found(columns["path"] or "path"),
         kind=found("kind"),
+        test=found("test"),
+        entry_point=found("entry_point"),
         id="id" if "id" in schema.names else None,
     )
     return sources, _missing(sources)

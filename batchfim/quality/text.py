@@ -42,7 +42,7 @@ def _counts(evaluation: dict[str, Any]) -> str:
     rows = evaluation["rows"]
     return (
         f"{rows['ok']:,} rows of {rows['records']:,} records evaluated, {rows['rejected']:,} "
-        f"rejected and {rows['failed']:,} failed left out"
+        f"rejected and {rows['failed']:,} failed left out; rule {evaluation['rule']}"
     )
 
 

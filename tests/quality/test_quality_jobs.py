@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from batchfim.api import evaluate_job
 from batchfim.cli import app
 from batchfim.errors import InputError, OutputError
-from batchfim.quality.evaluation import Options
+from batchfim.quality.options import Options
 from tests.quality.conftest import RunJob, columns
 
 REFERENCES = Options(middle="middle_reference")
@@ -113,3 +113,11 @@ def test_the_command_shows_each_metric_with_its_interval_and_the_groups(run: Run
     assert r"a\x1b[31mb" in shown
     as_json = CliRunner().invoke(app, ["evaluate", output, "--json"], catch_exceptions=False)
     assert json.loads(as_json.output)["overall"]["rows"] == 20
+
+
+def test_a_rule_that_cuts_the_references_themselves_is_said(run: RunJob) -> None:
+    output = run(**columns(10, middle_reference=["x + 1"] * 7 + ["x\ny"] * 3))
+    found = evaluate_job(output, Options(middle="middle_reference", rule="fim-bench"))
+    assert found["overall"]["exact_match"]["value"] == 0.7
+    assert found["rule"] == "fim-bench"
+    assert "rule fim-bench cuts 3 of the references themselves short" in found["notes"][0]
