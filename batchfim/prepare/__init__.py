@@ -5,12 +5,14 @@ from batchfim.prepare.holes import Hole, Kind, cut
 from batchfim.prepare.humaneval import prepare_humaneval
 from batchfim.prepare.jsonl import prepare_jsonl
 from batchfim.prepare.report import PrepareReport
+from batchfim.prepare.syntax_holes import SyntaxKind
 
 __all__ = [
     "DEFAULT_KINDS",
     "Hole",
     "Kind",
     "PrepareReport",
+    "SyntaxKind",
     "cut",
     "prepare_code",
     "prepare_humaneval",

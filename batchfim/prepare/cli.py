@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from batchfim.prepare.code import DEFAULT_KINDS, DEFAULT_MAX_BYTES, prepare_code
-from batchfim.prepare.holes import Kind
+from batchfim.prepare.code import ALL_KINDS, DEFAULT_KINDS, DEFAULT_MAX_BYTES, prepare_code
 from batchfim.prepare.humaneval import prepare_humaneval
 from batchfim.prepare.jsonl import prepare_jsonl
 
@@ -30,7 +29,7 @@ def code(
     kind: Annotated[
         list[str] | None,
         typer.Option(
-            help=f"Repeatable: {', '.join(Kind)}. Default: {', '.join(DEFAULT_KINDS)}.",
+            help=f"Repeatable: {', '.join(ALL_KINDS)}. Default: {', '.join(DEFAULT_KINDS)}.",
             show_default=False,
         ),
     ] = None,

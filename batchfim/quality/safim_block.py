@@ -9,6 +9,7 @@ from tree_sitter import Parser
 
 from batchfim.formats.languages import grammar
 from batchfim.formats.syntax import MAX_FILE_BYTES
+from batchfim.formats.walking import walk
 
 _Step = tuple[bool, str]  # a node's begin or end, and its type
 # What the file holds in the place of a block; its begin and end, and its word's, fall away.
@@ -35,21 +36,12 @@ def until_block(text: str, prefix: str, suffix: str, language: str) -> str:
 def _steps(file: str, language: str) -> list[_Step] | None:
     """The tree in the order of a walk; None: it has an error other than a single `;`."""
     tree = Parser(grammar(language)).parse(file.encode("utf8", "replace"))
-    cursor, steps = tree.walk(), []
-    entering = True
-    while True:
-        node = cursor.node
-        assert node is not None
-        if entering:
-            if node.type == "ERROR" and node.text != b";":
-                return None
-            steps.append((True, node.type))
-            if cursor.goto_first_child():
-                continue
-        steps.append((False, node.type))
-        entering = cursor.goto_next_sibling()
-        if not entering and not cursor.goto_parent():
-            return steps
+    steps = []
+    for entering, node in walk(tree):
+        if entering and node.type == "ERROR" and node.text != b";":
+            return None
+        steps.append((entering, node.type))
+    return steps
 
 
 def _shared(first: list[_Step], second: list[_Step]) -> int:

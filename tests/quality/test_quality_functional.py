@@ -80,10 +80,10 @@ def test_records_without_tests_cannot_be_run(run: RunJob) -> None:
 
 
 def test_humaneval_gives_what_the_benchmark_gives(run: RunJob) -> None:
-    """Every tenth of SingleLine: its solutions pass, empty middles as often as in the open."""
+    """Every 20th of SingleLine: its solutions pass, empty middles as often as in the open."""
     file = shared_data("humaneval-infilling/HumanEval-SingleLineInfilling.jsonl.gz")
     with gzip.open(file, "rt", encoding="utf8") as lines:
-        tasks = [json.loads(line) for line in lines][::10]
+        tasks = [json.loads(line) for line in lines][::20]
     output = run(
         prefix=[task["prompt"] for task in tasks],
         suffix=[task["suffix"] for task in tasks],
@@ -101,11 +101,12 @@ def test_humaneval_gives_what_the_benchmark_gives(run: RunJob) -> None:
 
 
 def passes_in_the_open(task: dict[str, str]) -> bool:
-    """The benchmark's own program for an empty middle, in a plain process."""
+    """The benchmark's own program for an empty middle, in a plain process of 1 GiB."""
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))\n"
     program = f"{task['prompt']}{task['suffix']}\n{task['test']}\ncheck({task['entry_point']})"
     try:
         done = subprocess.run(
-            [sys.executable, "-c", program], capture_output=True, timeout=10, check=False
+            [sys.executable, "-c", limit + program], capture_output=True, timeout=10, check=False
         )
     except subprocess.TimeoutExpired:
         return False
