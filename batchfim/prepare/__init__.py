@@ -1,5 +1,6 @@
-"""Make records (Parquet with a hole) from sources: code, HumanEval-Infilling, JSON lines."""
+"""Make records (Parquet with a hole) from sources: code, benchmarks, JSON lines."""
 
+from batchfim.prepare.benchmarks import prepare_benchmark
 from batchfim.prepare.code import DEFAULT_KINDS, prepare_code
 from batchfim.prepare.holes import Hole, Kind, cut
 from batchfim.prepare.humaneval import prepare_humaneval
@@ -14,6 +15,7 @@ __all__ = [
     "PrepareReport",
     "SyntaxKind",
     "cut",
+    "prepare_benchmark",
     "prepare_code",
     "prepare_humaneval",
     "prepare_jsonl",

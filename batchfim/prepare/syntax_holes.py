@@ -29,33 +29,18 @@ class SyntaxKind(StrEnum):
 
 
 # Node types of all grammars in `formats.languages`; where two share a name, they mean the same.
-_FUNCTIONS = frozenset(
-    [
-        "function_definition",
-        "function_declaration",
-        "function_expression",
-        "function_item",
-        "func_literal",
-        "generator_function_declaration",
-        "method_definition",
-        "method_declaration",
-        "constructor_declaration",
-        "arrow_function",
-        "lambda_expression",
-        "local_function_statement",
-    ]
-)
-_BLOCKS = frozenset(["block", "statement_block", "compound_statement", "constructor_body"])
+_FUNCTIONS = {
+    *("function_definition", "function_declaration", "function_expression", "function_item"),
+    *("generator_function_declaration", "method_definition", "method_declaration", "func_literal"),
+    *("constructor_declaration", "arrow_function", "lambda_expression"),
+    "local_function_statement",
+}
+_BLOCKS = {"block", "statement_block", "compound_statement", "constructor_body"}
 # Their brackets, where they have some, stay outside.
-_BRACKETED = _BLOCKS | frozenset(
-    [
-        "parenthesized_expression",
-        "condition_clause",
-        "arguments",
-        "argument_list",
-        "generator_expression",
-    ]
-)
+_BRACKETED = _BLOCKS | {
+    *("parenthesized_expression", "condition_clause", "arguments", "argument_list"),
+    "generator_expression",
+}
 
 
 def cut_syntax(
