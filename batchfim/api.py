@@ -21,6 +21,7 @@ from batchfim.engines.build import resolve_engine
 from batchfim.errors import InputError, JobFailed
 from batchfim.formats.encoder import Encoder
 from batchfim.infiller import find_format, open_infiller, open_tokenizer
+from batchfim.quality.evaluation import evaluate_job as evaluate_job
 from batchfim.records import is_unicode
 from batchfim.regroup.regroup import check_regroup, regrouped
 from batchfim.running import JobResult as JobResult

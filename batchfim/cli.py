@@ -136,6 +136,38 @@ def verify(output: OutputPath, as_json: AsJson = False) -> None:
 
 
 @app.command()
+def evaluate(
+    output: OutputPath,
+    middle: Annotated[str, typer.Option(help="Column with the text to evaluate.")] = "middle",
+    reference: Annotated[
+        str | None,
+        typer.Option(help="Column to compare it with.", show_default="middle_reference"),
+    ] = None,
+    rule: Annotated[str, typer.Option(help="What of the text counts; see the README.")] = "as_is",
+    allow_execution: Annotated[
+        bool, typer.Option("--allow-execution", help="Run the records' tests: pass@k.")
+    ] = False,
+    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds, of one program.")] = 10.0,
+    seed: Annotated[int, typer.Option(help="Of the intervals' draws.")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Tell how good a job's middles are, with confidence intervals: `batchfim evaluate out/`.
+
+    With --allow-execution it runs what the model wrote, against the records' tests, in a sandbox.
+    """
+    from batchfim.api import evaluate_job
+    from batchfim.quality.options import Options
+    from batchfim.quality.text import evaluation_text, progress
+    from batchfim.sandbox.sandbox import Limits
+
+    limits = Limits(timeout_s=timeout) if allow_execution else None
+    options = Options(middle, reference, rule, execution=limits, seed=seed)
+    with progress() as tell:
+        found = evaluate_job(output, options, tell=tell)
+    typer.echo(json.dumps(found, indent=1) if as_json else evaluation_text(found))
+
+
+@app.command()
 def config(
     job: JobFiles = None,
     schema: Annotated[bool, typer.Option("--schema", help="Print the JSON schema.")] = False,

@@ -56,6 +56,15 @@ def syntax_end(text: str, prefix: str, suffix: str, language: str) -> int:
     return end if proof and better and proof.total <= whole.total else len(text)
 
 
+def num_errors(text: str, prefix: str, suffix: str, language: str) -> int | None:
+    """Syntax errors of the whole file; None where it is too large or too full of them to tell."""
+    before, after = _bytes(prefix), _bytes(suffix)
+    if len(before) + len(_bytes(text)) + len(after) > MAX_FILE_BYTES:
+        return None
+    found = _File(before, text, after, language).errors(len(text))
+    return None if found is None else found.total
+
+
 def _best_cut(file: _File, text: str, whole: Errors) -> int:
     best, fewest = len(text), whole.beyond
     for end in cuts(text, MAX_CUTS):

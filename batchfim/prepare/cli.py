@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from batchfim.prepare.code import DEFAULT_KINDS, DEFAULT_MAX_BYTES, prepare_code
-from batchfim.prepare.holes import Kind
+from batchfim.prepare.benchmarks import prepare_benchmark
+from batchfim.prepare.code import ALL_KINDS, DEFAULT_KINDS, DEFAULT_MAX_BYTES, prepare_code
 from batchfim.prepare.humaneval import prepare_humaneval
 from batchfim.prepare.jsonl import prepare_jsonl
 
@@ -19,6 +19,7 @@ prepare_app = typer.Typer(
 Out = Annotated[Path, typer.Option("--out", "-o", help="Folder for records-00000.parquet, ...")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the Parquet files in OUT.")]
 Files = Annotated[list[Path], typer.Argument(help="JSON lines, gzip or not.")]
+PublishedFiles = Annotated[list[Path], typer.Argument(help="JSON lines, gzip or not, or Parquet.")]
 
 
 @prepare_app.command("code")
@@ -30,7 +31,7 @@ def code(
     kind: Annotated[
         list[str] | None,
         typer.Option(
-            help=f"Repeatable: {', '.join(Kind)}. Default: {', '.join(DEFAULT_KINDS)}.",
+            help=f"Repeatable: {', '.join(ALL_KINDS)}. Default: {', '.join(DEFAULT_KINDS)}.",
             show_default=False,
         ),
     ] = None,
@@ -65,6 +66,24 @@ def code(
 def humaneval_infilling(files: Files, out: Out, overwrite: Overwrite = False) -> None:
     """Convert openai/human-eval-infilling."""
     typer.echo(str(prepare_humaneval(files, out, overwrite=overwrite)))
+
+
+@prepare_app.command("safim")
+def safim(files: PublishedFiles, out: Out, overwrite: Overwrite = False) -> None:
+    """Convert gonglinyuan/safim."""
+    typer.echo(str(prepare_benchmark("safim", files, out, overwrite=overwrite)))
+
+
+@prepare_app.command("crosscodeeval")
+def crosscodeeval(files: PublishedFiles, out: Out, overwrite: Overwrite = False) -> None:
+    """Convert amazon-science/cceval, and fim-bench's cceval, cclongeval and repoeval."""
+    typer.echo(str(prepare_benchmark("crosscodeeval", files, out, overwrite=overwrite)))
+
+
+@prepare_app.command("santacoder-fim")
+def santacoder_fim(files: PublishedFiles, out: Out, overwrite: Overwrite = False) -> None:
+    """Convert bigcode/santacoder-fim-task, and fim-bench's hm_fim, which is the same."""
+    typer.echo(str(prepare_benchmark("santacoder-fim", files, out, overwrite=overwrite)))
 
 
 @prepare_app.command("jsonl")

@@ -14,11 +14,14 @@ from batchfim.errors import ConfigError, InputError
 from batchfim.prepare.holes import Hole, Kind, cut
 from batchfim.prepare.report import PrepareReport, Tally, counts
 from batchfim.prepare.sources import read_sources
+from batchfim.prepare.syntax_holes import SyntaxKind, cut_syntax
 from batchfim.prepare.texts import Choice, Skipped, Source
 from batchfim.prepare.writer import Row, write_records
 
+AnyKind = Kind | SyntaxKind
 DEFAULT_KINDS = (Kind.LINE, Kind.MULTI_LINE, Kind.RANDOM_SPAN)
 DEFAULT_MAX_BYTES = 1_000_000
+ALL_KINDS: tuple[AnyKind, ...] = (*Kind, *SyntaxKind)
 COLUMNS = ("id", "prefix", "suffix", "middle_reference", "language", "path", "kind")
 _SCHEMA = pa.schema([(name, pa.string()) for name in COLUMNS])
 # A short file has few places; this many draws find nearly all of them.
@@ -58,13 +61,13 @@ def prepare_code(
     return tally.report(out, num_rows)
 
 
-def _kinds(names: Sequence[str]) -> list[Kind]:
-    known = [kind.value for kind in Kind]
+def _kinds(names: Sequence[str]) -> list[AnyKind]:
+    known: dict[str, AnyKind] = {kind.value: kind for kind in ALL_KINDS}
     unknown = [name for name in names if name not in known]
     if unknown or not names:
         found = f"unknown kind {unknown[0]!r}" if unknown else "no kind"
         raise ConfigError(f"--kind: {found}; expected one or more of {', '.join(known)}")
-    return [Kind(name) for name in dict.fromkeys(names)]
+    return [known[name] for name in dict.fromkeys(names)]
 
 
 def _check_positive(option: str, value: int) -> None:
@@ -73,7 +76,7 @@ def _check_positive(option: str, value: int) -> None:
 
 
 def _rows(
-    root: Path, choice: Choice, kinds: Sequence[Kind], per_file: int, seed: int, tally: Tally
+    root: Path, choice: Choice, kinds: Sequence[AnyKind], per_file: int, seed: int, tally: Tally
 ) -> Iterator[Row]:
     for found in read_sources(root, choice):
         if isinstance(found, Skipped):
@@ -99,8 +102,10 @@ def _nothing(root: Path, choice: Choice, tally: Tally) -> str:
     )
 
 
-def _cut(source: Source, kind: Kind, number: int, seed: int) -> list[Hole]:
+def _cut(source: Source, kind: AnyKind, number: int, seed: int) -> list[Hole]:
     rng = _rng(source, kind, seed)
+    if isinstance(kind, SyntaxKind):
+        return cut_syntax(source.text, source.language, kind, number, rng)
     holes: dict[Hole, None] = {}
     for _ in range(number * _DRAWS_PER_HOLE):
         hole = cut(source.text, kind, rng) if len(holes) < number else None
@@ -110,13 +115,13 @@ def _cut(source: Source, kind: Kind, number: int, seed: int) -> list[Hole]:
     return list(holes)
 
 
-def _rng(source: Source, kind: Kind, seed: int) -> random.Random:
+def _rng(source: Source, kind: AnyKind, seed: int) -> random.Random:
     # The text too: rows without a path, and the many `setup.py`, shall not share their draws.
     key = json.dumps([seed, kind.value, source.path, source.text]).encode()
     return random.Random(int.from_bytes(hashlib.blake2b(key, digest_size=16).digest(), "big"))
 
 
-def _row(source: Source, kind: Kind, hole: Hole) -> Row:
+def _row(source: Source, kind: AnyKind, hole: Hole) -> Row:
     return {
         "id": f"{source.place}:{hole.start}-{hole.end}:{kind.value}",
         "prefix": source.text[: hole.start],

@@ -40,6 +40,20 @@ class Line:
             self._check_utf8(field, value)
         return value
 
+    def inner(self, field: str) -> Line:
+        """The object in a field; its errors name its own fields."""
+        value = self.value(field)
+        if not isinstance(value, dict):
+            raise self.error(field, f"expected an object, found {json_name(value)}")
+        return Line(self.file, self.number, value)
+
+    def inners(self, field: str) -> list[Line]:
+        """The objects of a list in a field."""
+        value = self.value(field)
+        if not isinstance(value, list) or not all(isinstance(one, dict) for one in value):
+            raise self.error(field, f"expected a list of objects, found {json_name(value)}")
+        return [Line(self.file, self.number, one) for one in value]
+
     def error(self, field: str, message: str) -> InputError:
         return InputError(f"{self.file}:{self.number}: field {field!r}: {message}")
 

@@ -8,13 +8,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from batchfim.errors import OutputError
 
-Row = Mapping[str, str | int | float | None]
+Row = Mapping[str, Any]  # texts, numbers, None, and lists of objects of texts
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +147,9 @@ def _row_groups(rows: Iterable[Row], limits: Limits) -> Iterator[list[Row]]:
         yield group
 
 
-def _num_bytes(value: str | int | float | None) -> int:
+def _num_bytes(value: object) -> int:
+    if isinstance(value, list):
+        return sum(_num_bytes(text) for one in value for text in one.values())
     if not isinstance(value, str):
         return 8
     return len(value) if value.isascii() else len(value.encode())

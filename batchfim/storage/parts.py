@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection
 from typing import Any
 
 import pyarrow as pa
@@ -62,15 +63,21 @@ def write_part(target: Location, table: pa.Table, compression: str) -> tuple[str
     return hashlib.blake2b(data, digest_size=16).hexdigest(), data.size
 
 
-def read_part(part: Location) -> pa.Table:
+def read_part(part: Location, columns: Collection[str] | None = None) -> pa.Table:
     """A committed part's rows.
+
+    Args:
+        part: its file.
+        columns: those wanted, where the part has them; None: all.
 
     Raises:
         StorageError: it is gone, or damaged.
     """
     data = part.read()
     try:
-        return pq.read_table(pa.BufferReader(data))
+        file = pq.ParquetFile(pa.BufferReader(data))
+        names = file.schema_arrow.names
+        return file.read([name for name in names if columns is None or name in columns])
     except (pa.ArrowException, OSError) as error:
         raise StorageError(f"{part.url}: the part is damaged: {error}") from None
 

@@ -1,0 +1,103 @@
+"""Cut holes where the syntax has its borders, as SAFIM and AST-FIM do. Pure.
+
+What is cut is what stands inside of the node: the statements of a block without its braces, the
+arguments of a call without its brackets; blanks around them stay outside.
+
+Sources: SAFIM (arXiv 2403.04814, section 3), AST-FIM (arXiv 2506.00204, section 3).
+"""
+
+from __future__ import annotations
+
+import random
+from enum import StrEnum
+
+from tree_sitter import Node, Parser
+
+from batchfim.formats.languages import find_language, grammar
+from batchfim.formats.syntax import MAX_FILE_BYTES
+from batchfim.formats.walking import walk
+from batchfim.prepare.holes import Hole
+
+MAX_HOLE_BYTES = 2048  # what is longer, no usual `max_tokens` fills
+
+
+class SyntaxKind(StrEnum):
+    FUNCTION_BODY = "function_body"
+    BLOCK = "block"
+    CONDITION = "condition"
+    CALL_ARGUMENTS = "call_arguments"
+
+
+# Node types of all grammars in `formats.languages`; where two share a name, they mean the same.
+_FUNCTIONS = {
+    *("function_definition", "function_declaration", "function_expression", "function_item"),
+    *("generator_function_declaration", "method_definition", "method_declaration", "func_literal"),
+    *("constructor_declaration", "arrow_function", "lambda_expression"),
+    "local_function_statement",
+}
+_BLOCKS = {"block", "statement_block", "compound_statement", "constructor_body"}
+# Their brackets, where they have some, stay outside.
+_BRACKETED = _BLOCKS | {
+    *("parenthesized_expression", "condition_clause", "arguments", "argument_list"),
+    "generator_expression",
+}
+
+
+def cut_syntax(
+    text: str, language: str | None, kind: SyntaxKind, number: int, rng: random.Random
+) -> list[Hole]:
+    """Up to `number` different holes of a kind; none where the text has no place for it.
+
+    function_body   the statements of a function's body
+    block           those of any other block: of a loop, a branch, a `try`, a `with`
+    condition       of an `if` or a loop, and what stands before a `?`
+    call_arguments  all arguments of a call
+
+    A hole is never empty, holds no syntax error and is MAX_HOLE_BYTES long at most. The languages
+    are those of the `syntax` trim rule, and so is the largest file, MAX_FILE_BYTES.
+    """
+    name, code = find_language(language, None), text.encode("utf8", "surrogatepass")
+    if name is None or len(code) > MAX_FILE_BYTES:
+        return []
+    spans = _spans(code, name, kind)
+    chosen = rng.sample(spans, min(number, len(spans)))
+    return [Hole(_characters(code, start), _characters(code, end)) for start, end in chosen]
+
+
+def _spans(code: bytes, language: str, kind: SyntaxKind) -> list[tuple[int, int]]:
+    """Byte offsets of every place, in order, each once."""
+    found: dict[tuple[int, int], None] = {}
+    for entering, node in walk(Parser(grammar(language)).parse(code)):
+        inner = _node_of(node, kind) if entering and node.is_named else None
+        span = _inside(inner, code) if inner is not None and not inner.has_error else None
+        if span is not None:
+            found[span] = None
+    return list(found)
+
+
+def _node_of(node: Node, kind: SyntaxKind) -> Node | None:
+    """The part of a node that this kind would cut."""
+    if kind is SyntaxKind.CONDITION:
+        return node.child_by_field_name("condition")
+    if kind is SyntaxKind.CALL_ARGUMENTS:
+        return node.child_by_field_name("arguments")
+    if node.type not in _BLOCKS or node.parent is None or node.parent.type == "class_definition":
+        return None
+    is_body = node.parent.type in _FUNCTIONS
+    return node if is_body == (kind is SyntaxKind.FUNCTION_BODY) else None
+
+
+def _inside(node: Node, code: bytes) -> tuple[int, int] | None:
+    """From its first part to its last, brackets and blanks aside; None: nothing, or too much."""
+    parts = node.named_children if node.type in _BRACKETED else [node]
+    if not parts:
+        return None
+    start, end = parts[0].start_byte, parts[-1].end_byte
+    middle = code[start:end]
+    start += len(middle) - len(middle.lstrip())
+    end -= len(middle) - len(middle.rstrip())
+    return (start, end) if 0 < end - start <= MAX_HOLE_BYTES else None
+
+
+def _characters(code: bytes, offset: int) -> int:
+    return len(code[:offset].decode("utf8", "surrogatepass"))

@@ -1,0 +1,1 @@
+"""How good the middles are: scores of each row, and their means with confidence intervals."""

@@ -1,0 +1,120 @@
+"""Evaluate an output: read its parts, score each row, write what came out beside it.
+
+One part is in memory at a time, and of the scores only sums, so an output may have any number of
+rows.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import pyarrow as pa
+
+from batchfim.accounts.status import num_samples
+from batchfim.errors import InputError
+from batchfim.quality.functional import find_tests, run_tests
+from batchfim.quality.options import Options
+from batchfim.quality.results import Results
+from batchfim.quality.rows import Scored, chunks, read_rows, score
+from batchfim.quality.rules import find_rule
+from batchfim.quality.sources import find_sources
+from batchfim.quality.writing import ScoreFiles, write_evaluation
+from batchfim.storage.ledger import Ledger
+from batchfim.storage.location import Location
+from batchfim.storage.parts import read_part
+
+A = TypeVar("A")
+B = TypeVar("B")
+Tell = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Some rows of a part; `first` is the place of the first."""
+
+    part: str
+    first: int
+    table: pa.Table
+
+
+def evaluate_job(
+    output: str, options: Options | None = None, *, tell: Tell = lambda read, total: None
+) -> dict[str, Any]:
+    """Score the finished rows of a job, also while it runs.
+
+    Args:
+        output: path or URL of the job.
+        options: what to evaluate and how.
+        tell: hears the number of rows scored so far and in all, as they go by.
+
+    Returns:
+        what `_batchfim/evaluation.json` says; see `results.Results.told`.
+
+    Raises:
+        OutputError: there is no job.
+        InputError: a column that was asked for is missing, or no row is `ok`.
+        StorageError: a part cannot be read, or the results not be written.
+    """
+    options = options or Options()
+    rule = find_rule(options.rule)
+    ledger = Ledger(Location.of(output))
+    columns = ledger.job()["fields"]["columns"]
+    done = ledger.done()
+    counts = done.totals.summary()["rows"]
+    parts = sorted(set(done.ids.to_pylist()) & ledger.part_ids())
+    if not counts["ok"] or not parts:
+        raise InputError(_nothing(output, counts))
+    schema = read_part(ledger.part(parts[0])).schema
+    sources, notes = find_sources(schema, columns, options.middle, options.reference)
+    tests = find_tests(sources, options.execution, num_samples(ledger))
+    results = Results(output, sources, options, tests)
+    results.notes += notes
+    files = ScoreFiles(ledger.root / "evaluation", results.metrics)
+
+    def work(chunk: Chunk) -> tuple[Chunk, list[Scored]]:
+        rows = read_rows(chunk.table, chunk.first, sources)
+        scored = [score(row, rule) for row in rows]
+        if tests:
+            run_tests(scored, tests)
+        return chunk, scored
+
+    for chunk, scored in _in_order(work, _read(ledger, parts, sources.names)):
+        results.add(scored)
+        files.add(chunk.part, scored)
+        tell(results.num_rows, counts["ok"])
+    files.flush()
+    told = results.told(counts)
+    write_evaluation(ledger, told)
+    return told
+
+
+def _nothing(output: str, counts: dict[str, int]) -> str:
+    return (
+        f"{output}: no row is ok ({counts['rejected']:,} rejected, {counts['failed']:,} failed), "
+        f"so there is nothing to evaluate; see what went wrong: batchfim status {output}"
+    )
+
+
+def _read(ledger: Ledger, parts: list[str], columns: list[str]) -> Iterator[Chunk]:
+    """All rows in the parts' order, one part in memory."""
+    for part in parts:
+        for first, table in chunks(read_part(ledger.part(part), columns)):
+            yield Chunk(part, first, table)
+
+
+def _in_order(work: Callable[[A], B], items: Iterable[A]) -> Iterator[B]:
+    """The results in the items' order, from several threads that are only a little ahead."""
+    threads = os.cpu_count() or 1
+    waiting: deque[Future[B]] = deque()
+    with ThreadPoolExecutor(threads) as pool:
+        for item in items:
+            waiting.append(pool.submit(work, item))
+            if len(waiting) > 2 * threads:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()

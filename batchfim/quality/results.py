@@ -1,0 +1,121 @@
+"""Scores of rows on their way to `evaluation.json`. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from batchfim.quality.bootstrap import CONFIDENCE, Means
+from batchfim.quality.functional import Tests
+from batchfim.quality.metrics import bucket_order, label
+from batchfim.quality.options import Options
+from batchfim.quality.rows import Scored, Sources, groups_of, metric_names
+from batchfim.sandbox.sandbox import OUT_OF_TIME
+
+_VERSION = 1
+_DIMENSIONS = ("family", "language", "kind", "length")
+
+
+class Results:
+    """Takes the scores of every row once, and tells what they come to."""
+
+    def __init__(
+        self, output: str, sources: Sources, options: Options, tests: Tests | None
+    ) -> None:
+        self.metrics = metric_names(tests.ks if tests else ())
+        self.num_rows = 0
+        self.notes: list[str] = []
+        self._has_tests = sources.test is not None
+        self._tests = tests
+        self._head = {
+            "version": _VERSION,
+            "output": output,
+            "middle": sources.middle,
+            "reference": sources.reference,
+            "rule": options.rule,
+            "seed": options.seed,
+            "resamples": options.resamples,
+            "confidence": CONFIDENCE,
+            "sandbox": tests.sandbox.confinement if tests else None,
+        }
+        self._means = Means(self.metrics, options.resamples, options.seed)
+        self._counts = Counter(records=0, without_reference=0, executed=0)
+        self._out_of_time = 0
+        self._references_cut = 0
+
+    def add(self, scored: Sequence[Scored]) -> None:
+        """Add the rows of a chunk."""
+        records = np.array([one.row.record for one in scored], np.int64)
+        values = [[one.scores.get(name, np.nan) for name in self.metrics] for one in scored]
+        self._means.add(np.array(values, np.float64), records, groups_of(scored))
+        self.num_rows += len(scored)
+        self._counts["records"] += len(np.unique(records))
+        self._counts["without_reference"] += sum(one.row.reference is None for one in scored)
+        self._counts["executed"] += sum(one.execution is not None for one in scored)
+        self._out_of_time += sum(one.execution == OUT_OF_TIME for one in scored)
+        self._references_cut += sum(one.reference_cut for one in scored)
+
+    def told(self, counts: Mapping[str, int]) -> dict[str, Any]:
+        """`evaluation.json`.
+
+        Args:
+            counts: all rows of the job by status, as its ledger says.
+
+        Returns:
+            `version`, `output`; `middle`, `reference`, the columns; `rule`, of truncation; `seed`,
+            `resamples` and `confidence` of the intervals; `sandbox`, how programs were confined,
+            null where none ran; `rows`, counts; `notes`, texts for a person; `metrics`,
+            those measured, each with `name`, `label` and `unit`; `overall`, `rows` and for each
+            metric its mean `value`, the interval from `low` to `high` and the `rows` it is of;
+            `by`, the same for each group of each dimension.
+        """
+        overall = self._means.overall()
+        by = {dimension: self._ordered(dimension) for dimension in _DIMENSIONS}
+        rows = {name: counts[name] for name in ("rows", "ok", "rejected", "failed")}
+        return self._head | {
+            "rows": rows | self._counts,
+            "notes": [*self.notes, *self._found()],
+            "metrics": [
+                {"name": name, "label": label(name), "unit": "share"}
+                for name in self.metrics
+                if name in overall
+            ],
+            "overall": overall,
+            "by": {dimension: groups for dimension, groups in by.items() if groups},
+        }
+
+    def _ordered(self, dimension: str) -> dict[str, Any]:
+        groups = self._means.groups(dimension)
+        if dimension == "length":
+            return {name: groups[name] for name in sorted(groups, key=bucket_order)}
+        return dict(sorted(groups.items(), key=lambda group: (-group[1]["rows"], group[0])))
+
+    def _found(self) -> Iterator[str]:
+        """What a person must know to read the numbers."""
+        reference, rule = self._head["reference"], self._head["rule"]
+        if reference and self._counts["without_reference"]:
+            yield (
+                f"{self._counts['without_reference']:,} rows have no {reference} (null): they are "
+                "not compared with a reference"
+            )
+        if self._references_cut:
+            yield (
+                f"rule {rule} cuts {self._references_cut:,} of the references themselves short: "
+                "no middle can equal them; choose another --rule"
+            )
+        if self._has_tests and not self._tests:
+            yield (
+                "the records' tests were not run, so there is no pass@k: to run them is to run "
+                "what the model wrote, on this machine; --allow-execution does, in a sandbox"
+            )
+        if self._out_of_time and self._tests:
+            seconds = self._tests.sandbox.limits.timeout_s
+            yield f"{self._out_of_time:,} programs did not end within {seconds:g} s: not passed"
+        if self._tests and self._tests.sandbox.confinement == "limits":
+            yield (
+                "no namespaces can be made here (command unshare): programs ran with limits and a "
+                "guard inside Python only, which stops accidents, not attacks"
+            )

@@ -1,0 +1,173 @@
+"""Scores of the rows of a part. Pure but for the sandbox, where one is given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from batchfim.formats.languages import find_language
+from batchfim.formats.syntax import num_errors
+from batchfim.quality.metrics import LABELS, length_bucket, score_stop, score_text
+from batchfim.records import read_optional
+
+CHUNK_ROWS = 64
+_TEXTS = (
+    *("middle", "reference", "prefix", "suffix", "language", "path", "kind"),
+    *("test", "entry_point"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Which column of the output holds what; None: there is none."""
+
+    middle: str
+    reference: str | None
+    prefix: str | None
+    suffix: str | None
+    language: str | None
+    path: str | None
+    kind: str | None
+    test: str | None
+    entry_point: str | None
+    id: str | None
+
+    @property
+    def names(self) -> list[str]:
+        """All that are read, each once."""
+        own = ["status", "sample", "family", "stop_rule", "degenerate"]
+        held = (getattr(self, name) for name in self.__slots__)
+        return list(dict.fromkeys([*own, *(name for name in held if name is not None)]))
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One output row that is `ok`."""
+
+    place: int  # in its part
+    record: int  # counted from 0 in its chunk
+    sample: int
+    id: str | None
+    middle: str
+    reference: str | None
+    prefix: str | None
+    suffix: str | None
+    language: str | None
+    kind: str | None
+    test: str | None
+    entry_point: str | None
+    family: str
+    stop_rule: str | None
+    degenerate: str | None
+
+
+Rule = Callable[[str, Row], str]
+
+
+@dataclass(slots=True)
+class Scored:
+    """A row and its scores; a metric that was not measured is absent."""
+
+    row: Row
+    middle: str  # what the rule left of the row's
+    scores: dict[str, float]
+    reference_cut: bool = False  # the rule would cut the reference itself
+    execution: str | None = None  # how its test ended, `passed` for instance; None: not run
+
+    @property
+    def length(self) -> str | None:
+        """The bucket of its reference's length."""
+        return None if self.row.reference is None else length_bucket(self.row.reference)
+
+
+def chunks(table: pa.Table) -> Iterator[tuple[int, pa.Table]]:
+    """A part's first row and rows, some hundred at a time; the samples of a record together."""
+    starts = np.flatnonzero(table["sample"].to_numpy() == 0)
+    begin = 0
+    while begin < table.num_rows:
+        later = starts[starts >= begin + CHUNK_ROWS]
+        end = int(later[0]) if later.size else table.num_rows
+        yield begin, table.slice(begin, end - begin)
+        begin = end
+
+
+def read_rows(table: pa.Table, first: int, sources: Sources) -> list[Row]:
+    """The rows with a middle, of a chunk that begins at row `first` of its part."""
+    columns = {name: read_optional(table, getattr(sources, name)) for name in _TEXTS}
+    own = {
+        name: table[name].to_pylist() for name in ("sample", "family", "stop_rule", "degenerate")
+    }
+    ids = table[sources.id].to_pylist() if sources.id else [None] * table.num_rows
+    ok = [status == "ok" for status in table["status"].to_pylist()]
+    record = -1
+    rows = []
+    for place in range(table.num_rows):
+        record += own["sample"][place] == 0
+        values = {name: column[place] for name, column in columns.items()}
+        if ok[place] and values["middle"] is not None:
+            told = {name: column[place] for name, column in own.items()}
+            rows.append(_row(first + place, record, ids[place], values, told))
+    return rows
+
+
+def score(row: Row, rule: Rule) -> Scored:
+    """All scores that need nothing but the row."""
+    middle = rule(row.middle, row)
+    scores = score_stop(row.stop_rule, row.degenerate)
+    if row.reference is not None:
+        scores |= score_text(middle, row.reference)
+    valid = _valid_syntax(row, middle)
+    if valid is not None:
+        scores["valid_syntax"] = valid
+    return Scored(row, middle, scores, _is_cut(row, rule))
+
+
+def _is_cut(row: Row, rule: Rule) -> bool:
+    """Whether the rule would cut the reference itself, which no middle can equal then."""
+    if row.reference is None:
+        return False
+    return rule(row.reference, row).strip() != row.reference.strip()
+
+
+def groups_of(scored: Sequence[Scored]) -> dict[str, list[str | None]]:
+    """Each row's group by dimension."""
+    return {
+        "family": [one.row.family for one in scored],
+        "language": [one.row.language for one in scored],
+        "kind": [one.row.kind for one in scored],
+        "length": [one.length for one in scored],
+    }
+
+
+def metric_names(passes: tuple[int, ...]) -> list[str]:
+    """Every metric there can be, in the order of the table."""
+    return [*LABELS, *(f"pass@{k}" for k in passes)]
+
+
+def _row(place: int, record: int, id_: object, values: dict[str, Any], own: dict[str, Any]) -> Row:
+    language, path = values.pop("language"), values.pop("path")
+    return Row(
+        place=place,
+        record=record,
+        id=None if id_ is None else str(id_),
+        language=find_language(language, path) or (language or None),
+        **values,
+        **own,
+    )
+
+
+def _valid_syntax(row: Row, middle: str) -> float | None:
+    """Whether the file has no syntax error; None where its reference has one, or none can tell."""
+    language = find_language(row.language, None)
+    if language is None or row.prefix is None or row.suffix is None:
+        return None
+    if row.reference is not None:
+        with_reference = num_errors(row.reference, row.prefix, row.suffix, language)
+        if with_reference != 0:
+            return None
+    errors = num_errors(middle, row.prefix, row.suffix, language)
+    return None if errors is None else float(errors == 0)

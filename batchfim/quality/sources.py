@@ -1,0 +1,72 @@
+"""Which columns of an output say what an evaluation needs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pyarrow as pa
+
+from batchfim.errors import InputError
+from batchfim.quality.rows import Sources
+from batchfim.records import is_text
+
+REFERENCE = "middle_reference"
+
+
+def find_sources(
+    schema: pa.Schema, columns: Mapping[str, str | None], middle: str, reference: str | None
+) -> tuple[Sources, list[str]]:
+    """The columns, and what cannot be measured for want of some.
+
+    Args:
+        schema: of a part.
+        columns: the job's `input.columns`.
+        middle: the column with the text to evaluate.
+        reference: the one with the text to compare it with; None: the usual one, if it is there.
+
+    Raises:
+        InputError: a column that was asked for is not there, or no text.
+    """
+    _check(schema, middle, "--middle")
+    if reference is not None:
+        _check(schema, reference, "--reference")
+
+    def found(name: str | None) -> str | None:
+        return name if name in schema.names and is_text(schema.field(name).type) else None
+
+    sources = Sources(
+        middle=middle,
+        reference=found(reference or REFERENCE),
+        prefix=found(columns["prefix"]),
+        suffix=found(columns["suffix"]),
+        language=found(columns["language"] or "language"),
+        path=found(columns["path"] or "path"),
+        kind=found("kind"),
+        test=found("test"),
+        entry_point=found("entry_point"),
+        id="id" if "id" in schema.names else None,
+    )
+    return sources, _missing(sources)
+
+
+def _check(schema: pa.Schema, name: str, option: str) -> None:
+    texts = [field.name for field in schema if is_text(field.type)]
+    if name not in texts:
+        fault = "is no text" if name in schema.names else "is not there"
+        raise InputError(
+            f"{option}: column {name!r} {fault}; the output's text columns are {', '.join(texts)}"
+        )
+
+
+def _missing(sources: Sources) -> list[str]:
+    notes = []
+    if sources.reference is None:
+        notes.append(
+            f"no column {REFERENCE}: nothing is compared with a reference; name yours with "
+            "--reference"
+        )
+    if sources.prefix is None or sources.suffix is None:
+        notes.append("prefix and suffix did not ride along (input.keep): no file to parse or run")
+    elif sources.language is None and sources.path is None:
+        notes.append("no column language or path: the syntax of the files is not checked")
+    return notes

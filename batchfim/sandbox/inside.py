@@ -1,0 +1,160 @@
+"""Confine this process, then run one program in it; `sandbox.py` starts it as a script.
+
+It imports the standard library alone and reads its orders as JSON from standard input. The first
+process stays outside of what the program may touch; where there are namespaces it is the first of
+its own, and all others in it end with it. Flags and numbers are Linux's (`linux/mount.h`,
+`linux/prctl.h`, `linux/capability.h`).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import resource
+import struct
+import sys
+from collections.abc import Callable
+from typing import Any
+
+_LIBC = ctypes.CDLL(None, use_errno=True)
+_READONLY, _NOSUID, _NODEV, _REMOUNT, _BIND, _REC = 1, 2, 4, 32, 4096, 16384
+_DETACH = 2
+_NO_NEW_PRIVS = 38
+_CAPABILITY_VERSION_3 = 0x20080522
+# What Python and its libraries are loaded from.
+_SYSTEM = ("/usr", "/lib", "/lib64")
+_SCRATCH = "/tmp"  # noqa: S108 - in a file system of the program's own
+_SAID_CHARACTERS = 200
+
+
+def main() -> None:
+    """Confine, say the token, run, and say how it ended."""
+    orders = json.loads(sys.stdin.buffer.read())
+    os.environ.clear()
+    answer = os.dup(1)
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for standard in (0, 1, 2):
+        os.dup2(nowhere, standard)
+    try:
+        if orders["namespaces"]:
+            enter_box(orders["folder"], orders["scratch_bytes"])
+        else:
+            os.chdir(orders["folder"])
+        child = os.fork()
+        if child:
+            os.waitpid(child, 0)
+            os._exit(0)
+        limit(orders)
+        give_up_rights(orders["user"])
+        if not orders["namespaces"]:
+            sys.addaudithook(guard(os.getcwd()))
+    except OSError as error:
+        os.write(answer, f"unconfined: {error}".encode("utf8", "replace"))
+        os._exit(1)
+    token = orders["token"].encode()
+    os.write(answer, token)
+    said = outcome(orders["program"])[:_SAID_CHARACTERS]
+    os.write(answer, token + said.encode("utf8", "replace"))
+    os._exit(0)
+
+
+def outcome(program: str) -> str:
+    """Run it; `passed`, or what was raised. A program that ends the process says nothing."""
+    try:
+        exec(compile(program, "program", "exec"), {"__name__": "__main__"})  # noqa: S102
+    except BaseException as error:  # the program's own, whatever it is
+        return f"failed: {type(error).__name__}: {error}"
+    return "passed"
+
+
+def enter_box(folder: str, size_bytes: int) -> None:
+    """Make `folder` the root: a small file system in memory, and Python's files, read-only."""
+    small = f"size={size_bytes},nr_inodes=4096,mode=755"
+    mount("tmpfs", folder, "tmpfs", _NOSUID | _NODEV, small)
+    shown = [path for path in _SYSTEM if os.path.lexists(path)]
+    if not any(os.path.commonpath([path, sys.base_prefix]) == path for path in shown):
+        shown.append(sys.base_prefix)
+    for path in shown:
+        inside = folder + path
+        if os.path.islink(path):
+            os.symlink(os.readlink(path), inside)
+            continue
+        os.makedirs(inside)
+        mount(path, inside, "", _BIND | _REC)
+        mount("", inside, "", _REMOUNT | _BIND | _READONLY | _NOSUID | _NODEV)
+    os.mkdir(folder + _SCRATCH)
+    os.chmod(folder + _SCRATCH, 0o777)  # noqa: S103 - likewise
+    os.chdir(folder)
+    checked(_LIBC.pivot_root(b".", b"."), "pivot_root")
+    checked(_LIBC.umount2(b".", _DETACH), "umount")
+    os.chdir(_SCRATCH)
+
+
+def limit(orders: dict[str, Any]) -> None:
+    """Memory, processor time, files and processes, as the kernel counts them."""
+    seconds = int(orders["timeout_s"]) + 1
+    limits = {
+        resource.RLIMIT_AS: orders["memory_bytes"],
+        resource.RLIMIT_CPU: seconds,
+        # Without a file system of its own it may write nothing at all.
+        resource.RLIMIT_FSIZE: orders["scratch_bytes"] if orders["namespaces"] else 0,
+        resource.RLIMIT_NPROC: orders["processes"],
+        resource.RLIMIT_NOFILE: 64,
+        resource.RLIMIT_CORE: 0,
+    }
+    for kind, most in limits.items():
+        resource.setrlimit(kind, (most, most))
+
+
+def give_up_rights(user: int | None) -> None:
+    """Become `user` (None: stay), drop every capability, for good."""
+    if user is not None:
+        os.setgroups([])
+        os.setgid(user)
+        os.setuid(user)
+    checked(_LIBC.prctl(_NO_NEW_PRIVS, 1, 0, 0, 0), "prctl")
+    header = struct.pack("Ii", _CAPABILITY_VERSION_3, 0)
+    checked(_LIBC.capset(header, bytes(24)), "capset")
+
+
+def guard(scratch: str) -> Callable[[str, tuple[Any, ...]], None]:
+    """Where there are no namespaces: refuse what reaches out of the interpreter.
+
+    It stops programs that do harm by mistake, not those that know CPython's insides.
+    """
+    own = (scratch, sys.base_prefix, sys.base_exec_prefix)
+    readable = tuple(f"{os.path.realpath(path)}/" for path in own)
+    looks = ("os.listdir", "os.scandir")
+    refused = ("os.", "socket.", "subprocess.", "shutil.", "ctypes.", "signal.", "pty.", "sqlite3.")
+    writing = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+
+    def check(event: str, args: tuple[Any, ...]) -> None:
+        if event == "open" or event in looks:
+            path = (
+                os.path.realpath(os.fsdecode(args[0])) if isinstance(args[0], str | bytes) else ""
+            )
+            flags = args[2] if event == "open" and isinstance(args[2], int) else 0
+            if not f"{path}/".startswith(readable) or flags & writing:
+                raise PermissionError(f"{event} is not allowed here")
+        elif event.startswith(refused):
+            raise PermissionError(f"{event} is not allowed here")
+
+    return check
+
+
+def mount(source: str, target: str, kind: str, flags: int, data: str = "") -> None:
+    """mount(2)."""
+    texts = [text.encode() for text in (source, target, kind, data)]
+    checked(_LIBC.mount(*texts[:3], ctypes.c_ulong(flags), texts[3]), f"mount {target}")
+
+
+def checked(result: int, what: str) -> None:
+    """Raise what the C library said."""
+    if result != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"{what}: {os.strerror(number)}")
+
+
+if __name__ == "__main__":
+    main()
