@@ -23,6 +23,7 @@ from batchfim.formats.encoder import Encoder
 from batchfim.infiller import find_format, open_infiller, open_tokenizer
 from batchfim.records import is_unicode
 from batchfim.regroup.regroup import check_regroup, regrouped
+from batchfim.report.compare import compare_jobs as compare_jobs
 from batchfim.running import JobResult as JobResult
 from batchfim.running import Run, claim, failed_shards, num_gpus, plan
 from batchfim.storage.inputs import InputSet, check_apart, open_inputs
@@ -75,6 +76,13 @@ def retry_job(
     config = check_config(without_hidden(stored), f"the job in {output}", place, sets)
     with _claimed(config) as (run, inputs):
         return run.work(inputs, failed_shards(inputs, run.ledger), retry=True)
+
+
+def report_job(output: str) -> str:
+    """Make the report of the job at a path or URL; where it is. Raises as `report.report` says."""
+    from batchfim.report.report import report_job  # Bokeh takes a second to import
+
+    return report_job(output)
 
 
 @contextmanager

@@ -136,6 +136,29 @@ def verify(output: OutputPath, as_json: AsJson = False) -> None:
 
 
 @app.command()
+def report(output: OutputPath) -> None:
+    """Make a job's report.html anew, also while it runs: `batchfim report out/`."""
+    from batchfim.api import report_job
+
+    typer.echo(printable(report_job(output)))
+
+
+@app.command()
+def compare(
+    outputs: Annotated[
+        list[str], typer.Argument(metavar="OUTPUT...", help="Jobs' output folders.")
+    ],
+    as_json: AsJson = False,
+) -> None:
+    """Put jobs side by side, quality too where it was evaluated: `batchfim compare out/ out-2/`."""
+    from batchfim.api import compare_jobs
+    from batchfim.report.compare import comparison_text
+
+    found = compare_jobs(outputs)
+    typer.echo(json.dumps(found, indent=1) if as_json else comparison_text(found))
+
+
+@app.command()
 def config(
     job: JobFiles = None,
     schema: Annotated[bool, typer.Option("--schema", help="Print the JSON schema.")] = False,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import platform
 import time
 import uuid
@@ -19,7 +20,7 @@ from batchfim.driver.driver import Driver
 from batchfim.driver.progress import Progress
 from batchfim.driver.queue import ShardQueue
 from batchfim.driver.signals import StopSignal
-from batchfim.errors import InputError, JobFailed
+from batchfim.errors import BatchfimError, InputError, JobFailed
 from batchfim.infiller import Infiller
 from batchfim.metrics.audit import audit
 from batchfim.metrics.report import ShardReport
@@ -32,6 +33,7 @@ from batchfim.storage.job_lease import JobLease
 from batchfim.storage.ledger import Ledger
 from batchfim.workers.pool import Pool, WorkerSpec
 
+_log = logging.getLogger(__name__)
 _LIBRARIES = (
     "batchfim",
     "vllm",
@@ -146,6 +148,8 @@ class Run:
             "complete": queue.finished and not queue.abandoned and not complaints,
         }
         ledger.write_summary(summary)
+        if clock is not None and config.metrics.report and self.stop.number is None:
+            _make_report(ledger, config.output.path)
         if complaints:
             raise JobFailed(
                 f"{config.output.path}: the audit does not close: {'; '.join(complaints[:5])}; "
@@ -242,6 +246,16 @@ def _open_pool(config: JobConfig, spec: WorkerSpec) -> Pool:
     from batchfim.workers.ray import RayPool
 
     return RayPool(spec, num_gpus(config))
+
+
+def _make_report(ledger: Ledger, output: str) -> None:
+    """The work is done and accounted for: a report that cannot be made changes nothing of that."""
+    from batchfim.report.report import write_report
+
+    try:
+        write_report(ledger, output)
+    except BatchfimError as error:
+        _log.warning("the report was not made (batchfim report makes it): %s", error)
 
 
 def num_gpus(config: JobConfig) -> float:

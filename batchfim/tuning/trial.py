@@ -60,6 +60,7 @@ def run_trial(
         "planning.regroup": "none",
         "schedule.workers": 1,
         "metrics.progress": "none",
+        "metrics.report": False,
     }
     try:
         result = run_job(with_settings(config, {**settings, **own}))

@@ -16,7 +16,7 @@ from batchfim.errors import BatchfimError, EngineDead, InputError, StorageError
 from batchfim.formats.encoder import Prompt, TooLong
 from batchfim.formats.languages import find_language
 from batchfim.infiller import Infiller, open_infiller
-from batchfim.metrics.report import Counts, Retried, ShardReport, endings, errors, timings
+from batchfim.metrics.report import Counts, Retried, ShardReport, endings, errors, sizes, timings
 from batchfim.records import (
     NO_LANGUAGE,
     Completion,
@@ -55,6 +55,7 @@ class _Work:
     languages: list[str | None] = field(default_factory=list)
     adapters: dict[int, str] = field(default_factory=dict)
     completions: dict[int, list[Completion]] = field(default_factory=dict)
+    started_at: float = 0.0
     phases_s: dict[str, float] = field(default_factory=dict)
 
 
@@ -133,7 +134,7 @@ class Worker:
         await self._engine.stop()
 
     def _read(self, shard: Shard) -> _Work:
-        started_s = time.monotonic()
+        started_at, started_s = time.time(), time.monotonic()
         rows = self._reader.read(shard)
         if self._retry:
             before = read_part(self._ledger.part(shard.id))
@@ -141,6 +142,7 @@ class Worker:
             work = _Work(rows.take(pa.array(places, pa.int64())), places, before)
         else:
             work = _Work(rows, range(rows.num_rows))
+        work.started_at = started_at
         work.phases_s["read_s"] = time.monotonic() - started_s
         return work
 
@@ -250,13 +252,16 @@ class Worker:
         return ShardReport(
             shard_id=lease.shard.id,
             attempt=lease.attempt,
+            run=self._run,
             worker=self.name,
+            started_at=work.started_at,
             records=num_records,
             counts=Counts.of(samples),
             retried=retried,
             **endings(samples),
             errors=errors(samples),
             timings=timings(samples),
+            sizes=sizes(samples),
             checksum=checksum,
             size_bytes=size_bytes,
             **work.phases_s,

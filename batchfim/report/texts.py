@@ -1,0 +1,66 @@
+"""Texts of records on their way into a page: what cannot be seen is shown as its escape. Pure."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from markupsafe import Markup, escape
+
+from batchfim.terminal import printable
+
+_LINE_ENDS_AND_TABS = frozenset("\n\t")
+_PIECES = re.compile(r"\w+|\s|[^\w\s]")
+_MOST_COMPARED = 4000  # characters; comparing takes the square of it
+
+
+@dataclass(frozen=True)
+class Change:
+    """A stretch of a comparison: `same`, `insert` (only in the middle) or `delete`."""
+
+    kind: str
+    text: str
+
+
+def visible(text: str) -> Markup:
+    """HTML of a text: escaped, control and format characters (bidirectional ones) made visible."""
+    return Markup().join(_shown(character) for character in text)
+
+
+def _shown(character: str) -> Markup:
+    if character in _LINE_ENDS_AND_TABS or (code := printable(character)) == character:
+        return escape(character)
+    return Markup('<span class="unseen">{}</span>').format(code)
+
+
+def changes(reference: str, middle: str) -> list[Change]:
+    """What turns the reference into the middle, word by word."""
+    old, new = (_PIECES.findall(text[:_MOST_COMPARED]) for text in (reference, middle))
+    return list(_changes(old, new))
+
+
+def _changes(old: list[str], new: list[str]) -> Iterator[Change]:
+    matcher = difflib.SequenceMatcher(None, old, new, autojunk=False)
+    for tag, i1, i2, j1, j2 in matcher.get_opcodes():
+        if tag == "equal":
+            yield Change("same", "".join(new[j1:j2]))
+            continue
+        if i2 > i1:
+            yield Change("delete", "".join(old[i1:i2]))
+        if j2 > j1:
+            yield Change("insert", "".join(new[j1:j2]))
+
+
+def tail(text: str, most: int) -> str:
+    """The end of a text, from a line's start where there is one."""
+    if len(text) <= most:
+        return text
+    cut = text[-most:]
+    return "…" + cut[max(cut.find("\n"), 0) :]
+
+
+def head(text: str, most: int) -> str:
+    """The start of a text."""
+    return text if len(text) <= most else text[:most] + "…"
