@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from batchfim.api import JobResult
 from tests.resume.conftest import Job
 
 HOSTILE = (
@@ -16,6 +18,14 @@ HOSTILE = (
     "\u202eright to left\u2066 {{7*7}} {% raw %}",
     "<!-- <svg/onload=window.hacked=1> \x1b[31m \x08",
 )
+
+
+@dataclass
+class ReportedJob(Job):
+    """A job whose runs make their report."""
+
+    def run(self, *sets: str, paths: Sequence[Path] = ()) -> JobResult:
+        return super().run("metrics.report=true", *sets, paths=paths)
 
 
 def write_records(job: Job, num: int = 60) -> None:
@@ -35,7 +45,7 @@ def write_records(job: Job, num: int = 60) -> None:
 @pytest.fixture
 def job(tmp_path: Path) -> Job:
     """A job of 60 hostile records, not run yet."""
-    new = Job(tmp_path / "records", tmp_path / "out <b>")
+    new = ReportedJob(tmp_path / "records", tmp_path / "out <b>")
     write_records(new)
     return new
 

@@ -17,7 +17,7 @@ from batchfim.api import compare_jobs, job_status, report_job
 from batchfim.driver.summary_text import summary_text
 from batchfim.errors import OutputError
 from batchfim.report.figures import figures
-from tests.report.conftest import numbers
+from tests.report.conftest import ReportedJob, numbers
 from tests.resume.conftest import Job
 
 _FIGURE = re.compile(r'<dd data-figure="([^"]*)" data-value="([^"]*)">([^<]*)</dd>')
@@ -125,7 +125,7 @@ def test_evaluation_is_shown_and_compared_where_there_is_one(job: Job) -> None:
 
 
 def test_a_job_without_one_good_row_has_a_report(tmp_path: Path) -> None:
-    job = Job(tmp_path / "records", tmp_path / "out")
+    job = ReportedJob(tmp_path / "records", tmp_path / "out")
     job.write("a.parquet", range(3), suffix=pa.nulls(3, pa.string()))
     job.run("schedule.workers=1")
     assert shown(job)["rows.rejected"] == (3, "3")
