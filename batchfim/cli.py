@@ -63,6 +63,46 @@ def run(
 
 
 @app.command()
+def plan(
+    job: JobFiles = None,
+    input_: Inputs = None,
+    output: Annotated[str | None, typer.Option(help="Output folder of the job.")] = None,
+    model: ModelPath = None,
+    sets: Sets = [],  # noqa: B006
+    rows: Annotated[int, typer.Option(min=1, help="Rows of the sample.")] = 4096,
+    seed: Annotated[int, typer.Option(help="Of the sample's draw.")] = 0,
+    price: Annotated[
+        float | None, typer.Option("--price-per-gpu-hour", min=0, help="Unset: no cost.")
+    ] = None,
+    speed_from: Annotated[
+        str | None,
+        typer.Option(
+            metavar="OUTPUT", help="An earlier run, same model and device, for its speed."
+        ),
+    ] = None,
+    calibrate: Annotated[
+        bool, typer.Option("--calibrate", help="Measure the speed by a short run.")
+    ] = False,
+    calibration_rows: Annotated[int, typer.Option(min=1, help="Rows of that run.")] = 512,
+    as_json: AsJson = False,
+) -> None:
+    """Foretell rows, tokens, hours and cost of a job: `batchfim plan job.yaml --calibrate`."""
+    from batchfim.api import plan_job
+    from batchfim.forecast.text import forecast_text
+
+    flags = {"input.paths": input_, "output.path": output, "model.path": model}
+    told = plan_job(
+        load_config(job, flags, sets),
+        sample_rows=rows,
+        seed=seed,
+        price=price,
+        speed_from=speed_from,
+        calibration_rows=calibration_rows if calibrate else 0,
+    )
+    typer.echo(json.dumps(told, indent=1) if as_json else forecast_text(told))
+
+
+@app.command()
 def tune(
     job: JobFiles = None,
     input_: Inputs = None,

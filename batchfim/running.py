@@ -21,6 +21,8 @@ from batchfim.driver.progress import Progress
 from batchfim.driver.queue import ShardQueue
 from batchfim.driver.signals import StopSignal
 from batchfim.errors import BatchfimError, InputError, JobFailed
+from batchfim.forecast.against import against
+from batchfim.forecast.forecast import identity_of
 from batchfim.infiller import Infiller
 from batchfim.metrics.audit import audit
 from batchfim.metrics.report import ShardReport
@@ -147,6 +149,7 @@ class Run:
             "versions": versions(),
             "complete": queue.finished and not queue.abandoned and not complaints,
         }
+        summary["forecast"] = self._forecast(summary)
         ledger.write_summary(summary)
         if clock is not None and config.metrics.report and self.stop.number is None:
             _make_report(ledger, config.output.path)
@@ -162,6 +165,14 @@ class Run:
                 f"first because of: {cause}; the other shards are complete, run again to work these"
             )
         return JobResult(summary, idle=clock is None, signal=self.stop.number)
+
+    def _forecast(self, summary: dict[str, Any]) -> list[dict[str, Any]]:
+        """What was foretold of this job against what it took; nothing before it is complete."""
+        told = self.ledger.forecast()
+        own = identity_of(self.config, self.infiller.files.digest())
+        if not summary["complete"] or told is None or told["identity"] != own:
+            return []
+        return against(told, summary)
 
 
 @dataclass(frozen=True)

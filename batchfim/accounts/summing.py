@@ -21,6 +21,7 @@ def summary_now(ledger: Ledger, done: Done) -> dict[str, Any]:
         "model": job["model"],
         "engine": {"backend": job["config"]["engine"]["backend"]},
         "versions": job["versions"],
+        "forecast": [],
         "complete": False,
     }
     return done.totals.summary() | {key: last.get(key, value) for key, value in before.items()}

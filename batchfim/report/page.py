@@ -11,6 +11,7 @@ from typing import Any
 from bokeh.resources import Resources
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from batchfim.forecast.text import off_text
 from batchfim.report.texts import visible
 
 _FOLDER = Path(__file__).parent / "page"
@@ -30,6 +31,7 @@ def render(context: Mapping[str, Any]) -> str:
         trim_blocks=True,
     )
     environment.filters["visible"] = lambda value: visible(str(value))
+    environment.filters["off"] = off_text
     bokeh, script = _bokeh(), _own("report.js")
     return environment.get_template("report.html.j2").render(
         context,

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from itertools import islice
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
+from batchfim.accounts.shards_of import shards_of
 from batchfim.accounts.summing import summary_now
 from batchfim.metrics.done import Done
-from batchfim.metrics.report import ENDINGS, ShardReport
-from batchfim.metrics.shard_table import SHARD_SCHEMA, shard_table
+from batchfim.metrics.report import ENDINGS
 from batchfim.report.charts import (
     Chart,
     chart_json,
@@ -33,7 +32,6 @@ from batchfim.storage.job_lease import find_holder
 from batchfim.storage.ledger import Ledger
 from batchfim.storage.location import Location
 
-_AT_ONCE = 4096
 _HISTOGRAMS = {
     "ttft_s": ("Time to first token", "s"),
     "tpot_s": ("Time per output token", "s"),
@@ -76,22 +74,12 @@ def write_report(ledger: Ledger, output: str, *, running: bool = False) -> str:
 
 def _write_shards(ledger: Ledger) -> pa.Table:
     """One row for each committed shard, also as a file for machines."""
-    sink = pa.BufferOutputStream()
-    tables = []
-    with pq.ParquetWriter(sink, SHARD_SCHEMA, compression="zstd") as writer:
-        for reports in _batches(ledger.reports()):
-            tables.append(shard_table(reports))
-            writer.write_table(tables[-1])
+    shards, sink = shards_of(ledger), pa.BufferOutputStream()
+    pq.write_table(shards, sink, compression="zstd")
     folder = ledger.root / "metrics"
     folder.make_folder()
     (folder / "shards.parquet").write(sink.getvalue())
-    return pa.concat_tables(tables) if tables else SHARD_SCHEMA.empty_table()
-
-
-def _batches(reports: Iterable[ShardReport]) -> Iterator[list[ShardReport]]:
-    iterator = iter(reports)
-    while batch := list(islice(iterator, _AT_ONCE)):
-        yield batch
+    return shards
 
 
 def _context(
@@ -107,7 +95,7 @@ def _context(
     content = {
         "figures": figures(summary),
         "rows": summary["rows"]["rows"],
-        "forecast": (),
+        "forecast": summary["forecast"],
         "chart_sections": sections,
         "chart_json": chart_json(charts),
         "uses": USES,

@@ -45,13 +45,13 @@ def write_sample(section: Input, inputs: InputSet, num_rows: int, seed: int, tar
 
 
 def choose_blocks(
-    files: list[InputFile], num_rows: int, seed: int
+    files: list[InputFile], num_rows: int, seed: int, block_rows: int = _BLOCK_ROWS
 ) -> list[tuple[InputFile, int, int]]:
     """File, first row and number of rows of each block, in input order."""
     blocks = [
-        (place, start, min(_BLOCK_ROWS, file.num_rows - start))
+        (place, start, min(block_rows, file.num_rows - start))
         for place, file in enumerate(files)
-        for start in range(0, file.num_rows, _BLOCK_ROWS)
+        for start in range(0, file.num_rows, block_rows)
     ]
     random.Random(seed).shuffle(blocks)
     chosen, left = [], num_rows
