@@ -24,6 +24,7 @@ from batchfim.tuning.sample import choose_blocks, write_sample
 from batchfim.tuning.trial import Interrupted, trial_config
 
 _BLOCK_ROWS = 256  # neighbours that share are seen together, as far as that
+_CALIBRATION_BLOCK_ROWS = 16  # many places, as neighbours have middles alike
 _ALIGN = 256  # tokens, for the price of `infill.truncation.align`
 
 
@@ -88,7 +89,7 @@ def calibrate(
     """
     with tempfile.TemporaryDirectory(prefix="batchfim-plan-") as folder:
         sample, output = Path(folder) / "sample.parquet", Path(folder) / "out"
-        write_sample(config.input, inputs, rows, seed, sample)
+        write_sample(config.input, inputs, rows, seed, sample, _CALIBRATION_BLOCK_ROWS)
         result = run_job(trial_config(config, {}, sample, output))
         if result.signal is not None:
             raise JobFailed(f"calibration was ended by {Interrupted(result.signal)}")
