@@ -5,10 +5,9 @@ for (const data of document.querySelectorAll("script.chart-data")) {
 
 function sortBy(table, column, sign) {
   const key = (row) => row.cells[column].dataset.sort ?? row.cells[column].textContent;
+  const compare = (one, other) => Number.isFinite(one - other) ? one - other : one.localeCompare(other);
   const body = table.tBodies[0];
-  const rows = [...body.rows].sort((one, other) =>
-    sign * key(one).localeCompare(key(other), "en", { numeric: true }));
-  body.append(...rows);
+  body.append(...[...body.rows].sort((one, other) => sign * compare(key(one), key(other))));
 }
 
 for (const table of document.querySelectorAll("table.sortable")) {
