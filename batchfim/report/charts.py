@@ -64,6 +64,7 @@ def histogram_chart(key: str, title: str, histogram: Histogram, unit: str) -> Ch
     bars = plot.quad(
         left=edges[:-1], right=edges[1:], top=counts, bottom=0, color=_PALETTE[0], line_color=None
     )
+    plot.y_range.start = 0
     tips = [(unit, "@left{0.[0000]} to @right{0.[0000]}"), ("rows", "@top{0,0}")]
     plot.add_tools(HoverTool(renderers=[bars], tooltips=tips))
     for percent, dash in ((50, "solid"), (99, "dashed")):
@@ -76,13 +77,14 @@ def histogram_chart(key: str, title: str, histogram: Histogram, unit: str) -> Ch
 
 
 def time_use_chart(used: Mapping[str, float]) -> Chart:
-    """One bar, in worker-hours."""
-    plot = _plot("linear", "worker hours", "", height=130)
-    plot.yaxis.visible = False
+    """One bar: the workers' seconds of each kind."""
+    unit, unit_s = _clock(sum(used.values()))
+    plot = _plot("linear", f"worker {unit}", "", height=130)
+    plot.yaxis.visible = plot.ygrid.visible = False
     left = 0.0
     for (name, seconds), color in zip(used.items(), _PALETTE, strict=False):
-        right = left + seconds / 3600
-        source = {"left": [left], "right": [right], "name": [name], "hours": [seconds / 3600]}
+        right = left + seconds / unit_s
+        source = {"left": [left], "right": [right], "name": [name], "amount": [seconds / unit_s]}
         bar = plot.quad(
             left="left",
             right="right",
@@ -93,7 +95,7 @@ def time_use_chart(used: Mapping[str, float]) -> Chart:
             legend_label=name,
             source=source,
         )
-        tips = [("", "@name"), ("worker hours", "@hours{0.0000}")]
+        tips = [("", "@name"), (f"worker {unit}", "@amount{0,0.00}")]
         plot.add_tools(HoverTool(renderers=[bar], tooltips=tips))
         left = right
     _legend_above(plot)
@@ -109,8 +111,9 @@ def _lines(
     *,
     shares: bool = False,
 ) -> Chart:
-    plot = _plot("linear", "seconds of work", "")
-    middles = (edges[:-1] + edges[1:]) / 2
+    unit, unit_s = _clock(edges[-1])
+    plot = _plot("linear", f"{unit} of work", "")
+    middles = (edges[:-1] + edges[1:]) / 2 / unit_s
     for (name, values), color in zip(_few(lines).items(), _PALETTE, strict=False):
         told = [None if math.isnan(value) else float(value) for value in values]
         drawn = plot.line(
@@ -118,7 +121,7 @@ def _lines(
         )
         plot.scatter(middles, told, color=color, size=3, legend_label=name)
         form = "@y{0.0%}" if shares else "@y{0,0.00}"
-        tips = [("", name), ("seconds", "@x{0,0.0}"), ("", form)]
+        tips = [("", name), (unit, "@x{0,0.0}"), ("", form)]
         plot.add_tools(HoverTool(renderers=[drawn], tooltips=tips))
     plot.y_range.start = 0
     if shares:
@@ -161,6 +164,13 @@ def _plain_bars(histogram: Histogram) -> tuple[Floats, Floats]:
         value = min(round(Histogram.middle(bucket)), int(histogram.max))
         counts[value // width] += count
     return np.arange(len(counts) + 1, dtype=np.float64) * width - 0.5, counts
+
+
+def _clock(seconds: float) -> tuple[str, float]:
+    """The unit for a stretch of time, and its seconds."""
+    if seconds < 600:
+        return "seconds", 1.0
+    return ("minutes", 60.0) if seconds < 36_000 else ("hours", 3600.0)
 
 
 def _plot(x_axis: str, x_label: str, y_label: str, height: int = 240) -> Any:

@@ -25,7 +25,7 @@ _FACTS = (
     "latency_s",
     "worker",
 )
-_BEFORE, _AFTER, _MIDDLE = 1200, 600, 4000  # characters
+_BEFORE, _AFTER, _MIDDLE = (1200, 16), (600, 8), (4000, 100)  # characters, lines
 
 
 @dataclass(frozen=True)
@@ -77,11 +77,11 @@ def shown(row: Mapping[str, Any], columns: TextColumns) -> Shown:
         verdict=verdict,
         latency_s=row["latency_s"],
         facts=[(name, _fact(row[name])) for name in _FACTS if row[name] is not None],
-        before=_text(row, columns.prefix, lambda text: tail(text, _BEFORE)),
-        middle=None if middle is None else head(middle, _MIDDLE),
-        after=_text(row, columns.suffix, lambda text: head(text, _AFTER)),
+        before=_text(row, columns.prefix, lambda text: tail(text, *_BEFORE)),
+        middle=None if middle is None else head(middle, *_MIDDLE),
+        after=_text(row, columns.suffix, lambda text: head(text, *_AFTER)),
         changes=changes(str(reference), str(middle)) if verdict == "differs" else (),
-        dropped=head(dropped, _AFTER),
+        dropped=head(dropped, *_AFTER),
         error=row["error"],
     )
 

@@ -53,14 +53,13 @@ def _changes(old: list[str], new: list[str]) -> Iterator[Change]:
             yield Change("insert", "".join(new[j1:j2]))
 
 
-def tail(text: str, most: int) -> str:
-    """The end of a text, from a line's start where there is one."""
-    if len(text) <= most:
-        return text
-    cut = text[-most:]
-    return "…" + cut[max(cut.find("\n"), 0) :]
+def tail(text: str, most: int, lines: int) -> str:
+    """The last lines of a text, as far as they are no longer than `most` characters."""
+    cut = "\n".join(text[-most:].split("\n")[-lines:])
+    return text if cut == text else "…" + cut
 
 
-def head(text: str, most: int) -> str:
-    """The start of a text."""
-    return text if len(text) <= most else text[:most] + "…"
+def head(text: str, most: int, lines: int) -> str:
+    """The first lines of a text, as far as they are no longer than `most` characters."""
+    cut = "\n".join(text[:most].split("\n")[:lines])
+    return text if cut == text else cut + "…"

@@ -33,6 +33,8 @@ def test_a_comparison_holds_both_texts_whole(reference: str, middle: str) -> Non
 
 
 def test_long_texts_are_cut_and_say_so() -> None:
-    assert tail("one\ntwo\nthree", 8) == "…\nthree"
-    assert tail("short", 8) == "short"
-    assert head("abcdef", 3) == "abc…"
+    assert tail("one\ntwo\nthree", 8, 9) == "…wo\nthree"
+    assert tail("one\ntwo\nthree", 99, 2) == "…two\nthree"
+    assert tail("short", 8, 1) == "short"
+    assert head("abcdef", 3, 9) == "abc…"
+    assert head("a\nb\nc", 9, 2) == "a\nb…"
