@@ -132,9 +132,12 @@ def _time(
 ) -> dict[str, Any]:
     workers = config.schedule.workers
     work = speed.worker_seconds(tokens["computed"], tokens["completion"])
-    wall = total([work.scaled(1 / workers), Estimate(speed.before_s)])
+    working = work.scaled(1 / workers)
+    wall = total([working, speed.before_s])
     hours = wall.scaled(workers * config.engine.num_devices / 3600)
     return {
+        "before_s": speed.before_s.plain(),
+        "run_s": working.plain(),
         "wall_s": wall.plain(),
         "gpu_hours": hours.plain(),
         "cost": None if price is None else hours.scaled(price).plain(),

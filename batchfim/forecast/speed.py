@@ -16,7 +16,9 @@ from batchfim.report.time_use import time_use
 from batchfim.storage.ledger import Ledger
 from batchfim.storage.location import Location
 
-_LEAST_ERROR = 0.05  # two runs alike differ by as much
+# What two runs alike differ by, relative standard errors.
+_LEAST_ERROR = 0.05
+_BEFORE_ERROR = 0.15
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,7 @@ class Speed:
 
     A worker takes `prefill_s` for each prompt token it computes and `decode_s` for each token it
     generates; what else it does in a run makes that `slack` times as long. `error` is the relative
-    standard error of all this. `before_s` is what a run takes besides working shards.
+    standard error of all this. `before_s` is what a run takes besides, above all the engines' start.
     """
 
     source: str
@@ -34,7 +36,7 @@ class Speed:
     decode_s: float
     slack: float
     error: float
-    before_s: float
+    before_s: Estimate
     completion_tokens: Estimate  # per row that is generated
 
     def worker_seconds(self, computed: Estimate, completion: Estimate) -> Estimate:
@@ -79,7 +81,9 @@ def speed_of(output: str, digest: str) -> Speed:
         decode_s=decode_s,
         slack=max(whole_s / (used["prefill"] + used["decode"]), 1.0),
         error=_spread(shards, prefill_s, decode_s),
-        before_s=sum(run["total_s"] - run["run_s"] for run in runs) / len(runs),
+        before_s=Estimate(
+            sum(run["total_s"] - run["run_s"] for run in runs) / len(runs), _BEFORE_ERROR
+        ),
         completion_tokens=_completion_tokens(shards),
     )
 

@@ -83,7 +83,8 @@ def _time(told: Mapping[str, Any]) -> Iterator[str]:
     hours = {key: time["wall_s"][key] / 3600 for key in ("value", "low", "high")}
     cost = "" if time["cost"] is None else f", cost {_interval(time['cost'], '.2f')}"
     yield (
-        f"time: {_interval(hours, '.3f')} hours, {_interval(time['gpu_hours'], '.3f')} GPU-hours"
+        f"time: {_interval(hours, '.3f')} hours, {time['before_s']['value']:,.0f} s of it before "
+        f"and after the work; {_interval(time['gpu_hours'], '.3f')} GPU-hours"
         f"{cost}; workers as fast as in {printable(speed['source'])} ({printable(speed['device'])})"
     )
 
