@@ -27,7 +27,7 @@ class Speed:
 
     A worker takes `prefill_s` for each prompt token it computes and `decode_s` for each token it
     generates; what else it does in a run makes that `slack` times as long. `error` is the relative
-    standard error of all this. `before_s` is what a run takes besides, above all the engines' start.
+    standard error of all this. `before_s` is what a run takes besides, most of it engine start.
     """
 
     source: str

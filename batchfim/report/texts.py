@@ -42,15 +42,28 @@ def changes(reference: str, middle: str) -> list[Change]:
 
 
 def _changes(old: list[str], new: list[str]) -> Iterator[Change]:
+    """Space that both have between two changes is no sign that they agree there."""
     matcher = difflib.SequenceMatcher(None, old, new, autojunk=False)
+    gone, come = "", ""
     for tag, i1, i2, j1, j2 in matcher.get_opcodes():
-        if tag == "equal":
-            yield Change("same", "".join(new[j1:j2]))
+        before, after = "".join(old[i1:i2]), "".join(new[j1:j2])
+        if tag != "equal" or before.isspace():
+            gone, come = gone + before, come + after
             continue
-        if i2 > i1:
-            yield Change("delete", "".join(old[i1:i2]))
-        if j2 > j1:
-            yield Change("insert", "".join(new[j1:j2]))
+        yield from _told(gone, come)
+        yield Change("same", after)
+        gone, come = "", ""
+    yield from _told(gone, come)
+
+
+def _told(gone: str, come: str) -> Iterator[Change]:
+    if gone == come:
+        yield from [Change("same", gone)] if gone else ()
+        return
+    if gone:
+        yield Change("delete", gone)
+    if come:
+        yield Change("insert", come)
 
 
 def tail(text: str, most: int, lines: int) -> str:

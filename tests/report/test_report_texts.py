@@ -23,6 +23,8 @@ def test_no_character_of_a_text_can_open_an_element_or_an_attribute(text: str) -
 def test_a_comparison_tells_what_came_and_what_went() -> None:
     found = [(change.kind, change.text) for change in changes("return a + b", "return b")]
     assert found == [("same", "return "), ("delete", "a + "), ("same", "b")]
+    found = [(change.kind, change.text) for change in changes("a b c", "x y z")]
+    assert found == [("delete", "a b c"), ("insert", "x y z")]
 
 
 @given(st.text(max_size=200), st.text(max_size=200))
