@@ -312,6 +312,11 @@ class JobConfig(Section):
             "planning": self.planning.model_dump(),
         }
 
+    def fingerprint_defaults(self) -> dict[str, Any]:
+        """`fingerprint_fields` of this job if it set nothing that it may leave out."""
+        required = {"input": {"paths": ["*"]}, "output": {"path": "."}, "model": {"path": "."}}
+        return JobConfig.model_validate(required).fingerprint_fields()
+
     def public_dump(self) -> dict[str, Any]:
         """The config as the ledger and logs may show it."""
         dump = self.model_dump(mode="json")

@@ -36,11 +36,20 @@ class Infiller:
         """What of the model and the format decides a record's output."""
         return {
             "model digest": self.files.digest(),
-            "format": self.encoder.form.model_dump(include=set(FORMAT_FIELDS)),
+            "format": self.encoder.form.fingerprint_fields(self.encoder.order),
             "order": self.encoder.order,
             "context": self.max_model_len,
             "adapter digests": sorted(adapter.digest for adapter in self.adapters.values()),
         }
+
+    def fingerprint_defaults(self) -> dict[str, Any]:
+        """Those of them that a family need not set, as they are when it does not."""
+        unset = {
+            name: field.default
+            for name, field in Format.model_fields.items()
+            if name in FORMAT_FIELDS and not field.is_required()
+        }
+        return {"format": unset, "adapter digests": []}
 
     def pin_revision(self, config: JobConfig) -> JobConfig:
         """The same job with the revisions of all model ids fixed, so that workers load the same."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import platform
 import time
@@ -29,7 +28,7 @@ from batchfim.metrics.report import ShardReport
 from batchfim.metrics.summary import RunClock
 from batchfim.planning.plan import absent_files, contents_of, places, plan_work
 from batchfim.regroup.regroup import kept_columns
-from batchfim.shards import Shard, identity
+from batchfim.shards import Shard
 from batchfim.storage.inputs import InputSet
 from batchfim.storage.job_lease import JobLease
 from batchfim.storage.ledger import Ledger
@@ -213,9 +212,9 @@ def claim(config: JobConfig, inputs: InputSet, infiller: Infiller, ledger: Ledge
     fields["columns kept"] = [
         str(field.remove_metadata()) for field in kept_columns(config, inputs)
     ]
-    fingerprint = identity(json.dumps(fields, sort_keys=True, default=str))
     facts = {"config": config.public_dump(), "versions": versions(), "model": infiller.facts}
-    ledger.claim_job(fingerprint, fields, facts)
+    defaults = config.fingerprint_defaults() | infiller.fingerprint_defaults()
+    fingerprint = ledger.claim_job(fields, defaults, facts)
     ledger.compact()
     return fingerprint
 

@@ -13,7 +13,7 @@ from batchfim.config_file import load_config
 from batchfim.engines.build import build_engine
 from batchfim.infiller import open_infiller
 from batchfim.metrics.report import Counts, ShardReport
-from batchfim.planning.cutting import cut_shards, default_shard_rows
+from batchfim.planning.cutting import cut_shards
 from batchfim.shards import Lease
 from batchfim.storage.inputs import open_inputs
 from batchfim.storage.ledger import Ledger
@@ -86,8 +86,8 @@ class HouseSide:
 
     def _leases(self, path: Path) -> deque[Lease]:
         (file,) = open_inputs(Input(paths=(str(path),), keep=KEPT)).files
-        rows = self._schedule.shard_rows or default_shard_rows(file.num_rows, 1)
-        return deque(Lease(shard, 1) for shard in cut_shards([file], rows, "benchmark"))
+        shards = cut_shards([file], self._schedule.shard_rows, "benchmark")
+        return deque(Lease(shard, 1) for shard in shards)
 
     async def _hand(self, leases: deque[Lease]) -> list[ShardReport]:
         reports = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -185,6 +185,14 @@ class Format(BaseModel):
             isinstance(before, Text) or before in EXPANDED_SLOTS
         )
 
+    def fingerprint_fields(self, order: str) -> dict[str, Any]:
+        """What of the format decides a record's output in a job of this order, `auto` included.
+
+        A layout that the catalog gains, or another recommended one, makes no other job of it.
+        """
+        fields = self.model_dump(include=set(FORMAT_FIELDS))
+        return fields | {"layouts": {name: fields["layouts"][name] for name in self.orders(order)}}
+
     def control_texts(self) -> set[str]:
         """Every sentinel and stop of the format, as text."""
         sentinels = {text for order in self.layouts for text in self.sentinels(order)}
@@ -192,7 +200,7 @@ class Format(BaseModel):
 
 
 # What of a format decides a record's output; what the catalog says beside it does not.
-FORMAT_FIELDS = frozenset(Format.model_fields) - {"source", "model_types"}
+FORMAT_FIELDS = frozenset(Format.model_fields) - {"source", "model_types", "order", "alike"}
 
 
 def _tokens(layout: Layout) -> set[str]:

@@ -24,11 +24,12 @@ import pyarrow.compute as pc
 from batchfim.errors import OutputError, StorageBusy, StorageError
 from batchfim.metrics.done import Done
 from batchfim.metrics.report import ShardReport
-from batchfim.shards import Shard
+from batchfim.shards import Shard, identity
 from batchfim.storage.listing import names_in, sizes_in
 from batchfim.storage.location import Location
 from batchfim.storage.markers import Markers
 from batchfim.storage.plan_files import PlanFiles
+from batchfim.storage.same_job import differences
 
 _FORMAT_VERSION = 1
 _PART = r"^part-[0-9a-f]{20}\.parquet$"
@@ -71,10 +72,17 @@ class Ledger:
                 "choose another output.path"
             )
 
-    def claim_job(self, fingerprint: str, fields: dict[str, Any], facts: dict[str, Any]) -> None:
-        """Make the output this job's, or check that it is.
+    def claim_job(
+        self, fields: dict[str, Any], defaults: dict[str, Any], facts: dict[str, Any]
+    ) -> str:
+        """Make the output this job's, or check that it is; the job's fingerprint.
 
-        A job without finished work may still change; afterwards its fingerprint is fixed.
+        A job without finished work may still change; afterwards what decides its output is fixed.
+
+        Args:
+            fields: what decides the output of a record.
+            defaults: what they are in a job that sets nothing.
+            facts: what else to note where the job is new.
 
         Raises:
             OutputError: finished work of another job is here; the differences are named.
@@ -82,13 +90,19 @@ class Ledger:
         job = self.root / "job.json"
         if job.exists():
             found = self._read_json(job)
-            if found["fingerprint"] != fingerprint and self.done_ids():
-                raise OutputError(self._differences(found["fields"], fields))
-            if found["fingerprint"] == fingerprint:
-                return
+            changed = differences(found["fields"], _plain(fields), _plain(defaults))
+            if not changed:
+                return str(found["fingerprint"])
+            if self.done_ids():
+                raise OutputError(
+                    f"{self.output.path} holds finished work of another job "
+                    f"({'; '.join(changed)}); choose another output.path or the old settings"
+                )
             self._plan.clear()
+        fingerprint = identity(json.dumps(_plain(fields), sort_keys=True))
         content = {"version": _FORMAT_VERSION, "fingerprint": fingerprint, "fields": fields}
         job.write(_json(content | facts))
+        return fingerprint
 
     def job(self) -> dict[str, Any]:
         """What `job.json` says.
@@ -314,18 +328,6 @@ class Ledger:
             ) from None
         return dict(content)
 
-    def _differences(self, theirs: dict[str, Any], ours: dict[str, Any]) -> str:
-        old, new = _flatten(theirs), _flatten(json.loads(_json(ours)))
-        changed = [
-            f"{key}: {old.get(key)!r} there, {new.get(key)!r} now"
-            for key in sorted(old.keys() | new.keys())
-            if old.get(key) != new.get(key)
-        ]
-        return (
-            f"{self.output.path} holds finished work of another job ({'; '.join(changed)}); "
-            "choose another output.path or the old settings"
-        )
-
 
 def _are_parts(names: pa.Array) -> pa.Array:
     return pc.match_substring_regex(names, _PART)
@@ -335,15 +337,9 @@ def _ids_of_parts(names: pa.Array) -> pa.Array:
     return pc.utf8_slice_codeunits(names, len("part-"), len("part-") + 20)
 
 
+def _plain(fields: dict[str, Any]) -> dict[str, Any]:
+    return dict(json.loads(_json(fields)))
+
+
 def _json(content: Any) -> bytes:
     return json.dumps(content, indent=1, default=str).encode()
-
-
-def _flatten(tree: dict[str, Any], above: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in tree.items():
-        if isinstance(value, dict):
-            flat |= _flatten(value, f"{above}{key}.")
-        else:
-            flat[f"{above}{key}"] = value
-    return flat

@@ -146,3 +146,7 @@ def test_what_is_only_said_of_a_family_is_not_the_job() -> None:
     """A job goes on after a note or a source in the catalog was mended, not after a layout was."""
     assert FORMAT_FIELDS.isdisjoint({"notes", "evidence", "source", "model_ids", "warned"})
     assert {"layouts", "stops", "more_stops", "bos", "leading_space", "engine"} <= FORMAT_FIELDS
+    family = CATALOG["starcoder2"]
+    more = family.model_copy(update={"layouts": family.layouts | {"new": ("a",)}, "order": "new"})
+    assert more.fingerprint_fields("psm") == family.fingerprint_fields("psm")
+    assert more.fingerprint_fields("new") != family.fingerprint_fields("psm")

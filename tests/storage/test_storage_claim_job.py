@@ -32,26 +32,29 @@ def fields(**sampling: Any) -> dict[str, Any]:
     return config.fingerprint_fields()
 
 
+DEFAULTS = fields()
+
+
 def finish(ledger: Ledger) -> None:
     stage(ledger, SHARD)
     ledger.commit("run", report(SHARD))
 
 
 def test_the_same_job_may_go_on(ledger: Ledger) -> None:
-    ledger.claim_job("f", fields(), FACTS)
+    ledger.claim_job(fields(), DEFAULTS, FACTS)
     ledger.add_to_plan([SHARD])
     finish(ledger)
     before = (ledger.root / "job.json").read()
-    ledger.claim_job("f", fields(), {"versions": {"batchfim": "2"}})
+    ledger.claim_job(fields(), DEFAULTS, {"versions": {"batchfim": "2"}})
     assert (ledger.root / "job.json").read() == before
     assert ledger.plan() == [SHARD]
 
 
 def test_another_job_is_refused_once_work_is_finished(ledger: Ledger) -> None:
-    ledger.claim_job("f", fields(), FACTS)
+    ledger.claim_job(fields(), DEFAULTS, FACTS)
     finish(ledger)
     with pytest.raises(OutputError, match="holds finished work of another job") as caught:
-        ledger.claim_job("g", fields(max_tokens=7, temperature=0.5), FACTS)
+        ledger.claim_job(fields(max_tokens=7, temperature=0.5), DEFAULTS, FACTS)
     message = str(caught.value)
     assert "sampling.max_tokens: 128 there, 7 now" in message
     assert "sampling.temperature: 0.0 there, 0.5 now" in message
@@ -61,13 +64,35 @@ def test_another_job_is_refused_once_work_is_finished(ledger: Ledger) -> None:
 
 
 def test_another_job_may_start_while_nothing_is_finished(ledger: Ledger) -> None:
-    ledger.claim_job("f", fields(), FACTS)
+    ledger.claim_job(fields(), DEFAULTS, FACTS)
     ledger.add_to_plan([SHARD])
-    ledger.claim_job("g", fields(max_tokens=7), FACTS)
+    ledger.claim_job(fields(max_tokens=7), DEFAULTS, FACTS)
     assert ledger.plan() == []
     job = json.loads((ledger.root / "job.json").read())
-    assert (job["fingerprint"], job["fields"]["sampling"]["max_tokens"]) == ("g", 7)
+    assert job["fields"]["sampling"]["max_tokens"] == 7
     assert job["versions"] == {"batchfim": "1"}
+
+
+def without(changed: dict[str, Any], *names: str) -> dict[str, Any]:
+    """Fields as a version wrote them that did not have these settings."""
+    sampling = {k: v for k, v in changed["sampling"].items() if k not in names}
+    return changed | {"sampling": sampling}
+
+
+def test_a_job_outlives_a_version_that_has_more_settings(ledger: Ledger) -> None:
+    first = ledger.claim_job(without(fields(), "logprobs", "top_k"), DEFAULTS, FACTS)
+    finish(ledger)
+    assert ledger.claim_job(fields(), DEFAULTS, FACTS) == first  # shards keep their ids
+    with pytest.raises(OutputError, match=r"\(sampling\.logprobs: 'none' there, 'sum' now\)"):
+        ledger.claim_job(fields(logprobs="sum"), DEFAULTS, FACTS)
+
+
+def test_another_default_is_another_job(ledger: Ledger) -> None:
+    ledger.claim_job(fields(), DEFAULTS, FACTS)
+    finish(ledger)
+    changed = fields(max_tokens=64)
+    with pytest.raises(OutputError, match=r"sampling\.max_tokens: 128 there, 64 now"):
+        ledger.claim_job(changed, changed, FACTS)
 
 
 @pytest.mark.parametrize("name", ["notes.txt", "part-0.parquet", ".hidden"])
@@ -98,12 +123,12 @@ def test_a_job_file_of_garbage_is_refused_and_left_alone(ledger: Ledger, garbage
     finish(ledger)
     (ledger.root / "job.json").write(garbage)
     with pytest.raises(OutputError, match=r"job\.json: not a job of this version"):
-        ledger.claim_job("f", fields(), FACTS)
+        ledger.claim_job(fields(), DEFAULTS, FACTS)
     assert (ledger.root / "job.json").read() == garbage
 
 
 def test_nothing_stored_is_code(ledger: Ledger) -> None:
-    ledger.claim_job("f", fields(), FACTS)
+    ledger.claim_job(fields(), DEFAULTS, FACTS)
     ledger.add_to_plan([SHARD])
     finish(ledger)
     names = {path.suffix for path in Path(ledger.root.path).rglob("*") if path.is_file()}

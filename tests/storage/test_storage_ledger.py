@@ -89,11 +89,11 @@ def test_clean_up_leaves_only_what_is_done(ledger: Ledger) -> None:
 
 def test_a_part_of_a_shard_that_is_no_longer_planned_goes_too(ledger: Ledger) -> None:
     """Killed between part and marker; then the config was changed, which is still allowed."""
-    ledger.claim_job("f", {"a": 1}, {})
+    ledger.claim_job({"a": 1}, {}, {})
     ledger.add_to_plan(SHARDS)
     stage(ledger, ONE)
     ledger.staged("run", ONE.id, 1).move_to(ledger.part(ONE.id))
-    ledger.claim_job("g", {"a": 2}, {})
+    ledger.claim_job({"a": 2}, {}, {})
     assert ledger.plan() == []
     ledger.clean_up(ledger.part_ids() - ledger.done_ids())
     assert rows_in(ledger) == 0
@@ -148,7 +148,7 @@ def test_an_output_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
 def test_a_ledger_on_an_object_store() -> None:
     ledger = Ledger(Location.of("memory://batchfim-test-ledger"))
     ledger.prepare()
-    ledger.claim_job("f", {"a": 1}, {})
+    ledger.claim_job({"a": 1}, {}, {})
     ledger.add_to_plan(SHARDS)
     commit(ledger, ONE)
     assert (ledger.plan(), ledger.done_ids()) == (SHARDS, {ONE.id})

@@ -30,7 +30,7 @@ def finished_job() -> Iterator[Ledger]:
     with tempfile.TemporaryDirectory() as folder:
         ledger = Ledger(Location.of(folder))
         ledger.prepare()
-        ledger.claim_job("f", {"a": 1}, {})
+        ledger.claim_job({"a": 1}, {}, {})
         ledger.add_to_plan(SHARDS)
         ledger.split(SHARDS[0], halve(SHARDS[0], "job"))
         for shard in SHARDS[1:]:
