@@ -19,11 +19,14 @@ from batchfim.driver.signals import exit_signals, stop_signals
 from batchfim.driver.summary_text import SLOW_ENGINE
 from batchfim.engines.build import resolve_engine
 from batchfim.errors import InputError, JobFailed
+from batchfim.forecast.plan import calibrate, make_forecast
+from batchfim.forecast.speed import speed_of
 from batchfim.formats.encoder import Encoder
 from batchfim.infiller import find_format, open_infiller, open_tokenizer
 from batchfim.quality.evaluation import evaluate_job as evaluate_job
 from batchfim.records import is_unicode
 from batchfim.regroup.regroup import check_regroup, regrouped
+from batchfim.report.compare import compare_jobs as compare_jobs
 from batchfim.running import JobResult as JobResult
 from batchfim.running import Run, claim, failed_shards, num_gpus, plan
 from batchfim.storage.inputs import InputSet, check_apart, open_inputs
@@ -76,6 +79,56 @@ def retry_job(
     config = check_config(without_hidden(stored), f"the job in {output}", place, sets)
     with _claimed(config) as (run, inputs):
         return run.work(inputs, failed_shards(inputs, run.ledger), retry=True)
+
+
+def plan_job(
+    config: JobConfig,
+    *,
+    sample_rows: int = 4096,
+    seed: int = 0,
+    price: float | None = None,
+    speed_from: str | None = None,
+    calibration_rows: int = 0,
+) -> dict[str, Any]:
+    """Foretell what a job will take, and keep that beside its ledger for the summary to compare.
+
+    Args:
+        config: the job; nothing of it is worked.
+        sample_rows: rows to read and encode.
+        seed: of the sample's draw.
+        price: of a GPU-hour.
+        speed_from: output of an earlier run on the same model and device.
+        calibration_rows: of a short job to measure the speed by, where no run is named; 0: none.
+
+    Returns:
+        the forecast, as `forecast.forecast` describes it.
+
+    Raises:
+        UserError: as `run_job`, or the run that was named tells no speed.
+        JobFailed: the calibration failed.
+    """
+    config = _absolute(config)
+    check_apart(config.input, config.output.path)
+    inputs = open_inputs(config.input)
+    infiller = open_infiller(config, weights=False)
+    config = resolve_engine(infiller.pin_revision(config), infiller.encoder.form)
+    digest, speed = infiller.files.digest(), None
+    if speed_from is not None:
+        speed = speed_of(speed_from, digest)
+    elif calibration_rows:
+        speed = calibrate(config, inputs, digest, rows=calibration_rows, seed=seed, run_job=run_job)
+    told = make_forecast(
+        config, inputs, infiller, sample_rows=sample_rows, seed=seed, price=price, speed=speed
+    )
+    Ledger(Location.of(config.output.path)).write_forecast(told)
+    return told
+
+
+def report_job(output: str) -> str:
+    """Make the report of the job at a path or URL; where it is. Raises as `report.report` says."""
+    from batchfim.report.report import report_job  # Bokeh takes a second to import
+
+    return report_job(output)
 
 
 @contextmanager

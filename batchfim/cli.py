@@ -63,6 +63,46 @@ def run(
 
 
 @app.command()
+def plan(
+    job: JobFiles = None,
+    input_: Inputs = None,
+    output: Annotated[str | None, typer.Option(help="Output folder of the job.")] = None,
+    model: ModelPath = None,
+    sets: Sets = [],  # noqa: B006
+    rows: Annotated[int, typer.Option(min=1, help="Rows of the sample.")] = 4096,
+    seed: Annotated[int, typer.Option(help="Of the sample's draw.")] = 0,
+    price: Annotated[
+        float | None, typer.Option("--price-per-gpu-hour", min=0, help="Unset: no cost.")
+    ] = None,
+    speed_from: Annotated[
+        str | None,
+        typer.Option(
+            metavar="OUTPUT", help="An earlier run, same model and device, for its speed."
+        ),
+    ] = None,
+    calibrate: Annotated[
+        bool, typer.Option("--calibrate", help="Measure the speed by a short run.")
+    ] = False,
+    calibration_rows: Annotated[int, typer.Option(min=1, help="Rows of that run.")] = 512,
+    as_json: AsJson = False,
+) -> None:
+    """Foretell rows, tokens, hours and cost of a job: `batchfim plan job.yaml --calibrate`."""
+    from batchfim.api import plan_job
+    from batchfim.forecast.text import forecast_text
+
+    flags = {"input.paths": input_, "output.path": output, "model.path": model}
+    told = plan_job(
+        load_config(job, flags, sets),
+        sample_rows=rows,
+        seed=seed,
+        price=price,
+        speed_from=speed_from,
+        calibration_rows=calibration_rows if calibrate else 0,
+    )
+    typer.echo(json.dumps(told, indent=1) if as_json else forecast_text(told))
+
+
+@app.command()
 def tune(
     job: JobFiles = None,
     input_: Inputs = None,
@@ -165,6 +205,29 @@ def evaluate(
     with progress() as tell:
         found = evaluate_job(output, options, tell=tell)
     typer.echo(json.dumps(found, indent=1) if as_json else evaluation_text(found))
+
+
+@app.command()
+def report(output: OutputPath) -> None:
+    """Make a job's report.html anew, also while it runs: `batchfim report out/`."""
+    from batchfim.api import report_job
+
+    typer.echo(printable(report_job(output)))
+
+
+@app.command()
+def compare(
+    outputs: Annotated[
+        list[str], typer.Argument(metavar="OUTPUT...", help="Jobs' output folders.")
+    ],
+    as_json: AsJson = False,
+) -> None:
+    """Put jobs side by side, quality too where it was evaluated: `batchfim compare out/ out-2/`."""
+    from batchfim.api import compare_jobs
+    from batchfim.report.compare import comparison_text
+
+    found = compare_jobs(outputs)
+    typer.echo(json.dumps(found, indent=1) if as_json else comparison_text(found))
 
 
 @app.command()

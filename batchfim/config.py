@@ -248,10 +248,13 @@ class Resources(Section):
 
 
 class Metrics(Section):
-    """What is told while the job runs."""
+    """What is told while the job runs, and after it."""
 
     progress: Literal["auto", "live", "lines", "none"] = "auto"
     progress_interval_s: float = Field(60.0, gt=0, description="Between lines, off a terminal.")
+    report: bool = Field(
+        True, description="Make report.html at the end of a run that worked anything."
+    )
 
 
 class JobConfig(Section):

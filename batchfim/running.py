@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import platform
 import time
 import uuid
@@ -18,7 +19,9 @@ from batchfim.driver.driver import Driver
 from batchfim.driver.progress import Progress
 from batchfim.driver.queue import ShardQueue
 from batchfim.driver.signals import StopSignal
-from batchfim.errors import InputError, JobFailed
+from batchfim.errors import BatchfimError, InputError, JobFailed
+from batchfim.forecast.against import against
+from batchfim.forecast.forecast import identity_of
 from batchfim.infiller import Infiller
 from batchfim.metrics.audit import audit
 from batchfim.metrics.report import ShardReport
@@ -31,6 +34,7 @@ from batchfim.storage.job_lease import JobLease
 from batchfim.storage.ledger import Ledger
 from batchfim.workers.pool import Pool, WorkerSpec
 
+_log = logging.getLogger(__name__)
 _LIBRARIES = (
     "batchfim",
     "vllm",
@@ -144,7 +148,10 @@ class Run:
             "versions": versions(),
             "complete": queue.finished and not queue.abandoned and not complaints,
         }
+        summary["forecast"] = self._forecast(summary)
         ledger.write_summary(summary)
+        if clock is not None and config.metrics.report and self.stop.number is None:
+            _make_report(ledger, config.output.path)
         if complaints:
             raise JobFailed(
                 f"{config.output.path}: the audit does not close: {'; '.join(complaints[:5])}; "
@@ -157,6 +164,14 @@ class Run:
                 f"first because of: {cause}; the other shards are complete, run again to work these"
             )
         return JobResult(summary, idle=clock is None, signal=self.stop.number)
+
+    def _forecast(self, summary: dict[str, Any]) -> list[dict[str, Any]]:
+        """What was foretold of this job against what it took; nothing before it is complete."""
+        told = self.ledger.forecast()
+        own = identity_of(self.config, self.infiller.files.digest())
+        if not summary["complete"] or told is None or told["identity"] != own:
+            return []
+        return against(told, summary)
 
 
 @dataclass(frozen=True)
@@ -241,6 +256,16 @@ def _open_pool(config: JobConfig, spec: WorkerSpec) -> Pool:
     from batchfim.workers.ray import RayPool
 
     return RayPool(spec, num_gpus(config))
+
+
+def _make_report(ledger: Ledger, output: str) -> None:
+    """The work is done and accounted for: a report that cannot be made changes nothing of that."""
+    from batchfim.report.report import write_report
+
+    try:
+        write_report(ledger, output)
+    except BatchfimError as error:
+        _log.warning("the report was not made (batchfim report makes it): %s", error)
 
 
 def num_gpus(config: JobConfig) -> float:

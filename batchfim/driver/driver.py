@@ -67,7 +67,7 @@ class Driver:
         """
         self._staff = Staff(self.pool, self.schedule, self.clock)
         self._committer = Committer(self.ledger, self.run_id)
-        started_s = self.clock()
+        started_at, started_s = time.time(), self.clock()
         num_workers = min(self.schedule.workers, self.queue.num_waiting)
         for _ in range(num_workers):
             self._staff.hire()
@@ -81,6 +81,8 @@ class Driver:
         ended_s = self.clock()
         ready_s = ended_s if self._staff.first_ready_s is None else self._staff.first_ready_s
         return RunClock(
+            run=self.run_id,
+            started_at=started_at,
             engine_start_s=ready_s - started_s,
             run_s=ended_s - ready_s,
             shards=self._shards,

@@ -7,6 +7,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from batchfim.forecast.text import against_text
 from batchfim.terminal import printable
 
 SLOW_ENGINE = (
@@ -26,6 +27,7 @@ def summary_text(summary: dict[str, Any], output: str, *, idle: bool = False) ->
         f"{tokens['kept']:,} of them kept",
         "nothing was left to do" if idle else _speed(summary["runs"][-1]),
         _latencies(summary["seconds"]),
+        *filter(None, [against_text(summary.get("forecast", ()))]),
         *([SLOW_ENGINE] if summary["engine"]["backend"] == "transformers" else []),
         *(f"{count:,} rows: {printable(error)}" for error, count in summary["errors"].items()),
         f"results: {printable(output)} (part-*.parquet); numbers: "

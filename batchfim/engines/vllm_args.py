@@ -38,6 +38,14 @@ _LORA_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)  # `vllm/config/lora.py`, M
 _LORAS_AT_ONCE = 8  # in one batch: each takes memory on the device, whether used or not
 
 
+def cache_block_tokens(args: Mapping[str, Any], *, on_gpu: bool) -> int | None:
+    """Tokens of a block of the prefix cache that vLLM will have; None: it has none."""
+    if args.get("enable_prefix_caching") is False:
+        return None
+    default = 16 if on_gpu else _CPU_DEFAULTS["block_size"]
+    return int(args.get("block_size") or default)
+
+
 def engine_arguments(
     model: Path,
     config: EngineConfig,

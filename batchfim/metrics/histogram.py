@@ -60,8 +60,18 @@ class Histogram(BaseModel):
         for bucket in sorted(self.buckets):
             rank -= self.buckets[bucket]
             if rank <= 0:
-                return min(math.exp(_LOG_RATIO * (bucket - 0.5)), self.max)
+                return min(self.middle(bucket), self.max)
         return None
+
+    @staticmethod
+    def bound(bucket: int) -> float:
+        """The largest value that is counted in a bucket."""
+        return math.exp(_LOG_RATIO * bucket)
+
+    @staticmethod
+    def middle(bucket: int) -> float:
+        """A value that is within 1 % of each that is counted in a bucket."""
+        return math.exp(_LOG_RATIO * (bucket - 0.5))
 
     def summary(self) -> dict[str, float | None]:
         """What `summary.json` shows: the mean, percentiles 50, 90 and 99, the exact maximum."""

@@ -12,6 +12,7 @@ from batchfim.metrics.histogram import Histogram
 from batchfim.records import Completion, Status
 
 TIMINGS = ("queue_s", "ttft_s", "tpot_s", "latency_s")
+SIZES = ("prompt_tokens", "completion_tokens")
 # Of a report and of the summary, each the values of one output column and how often each occurs.
 ENDINGS = {
     "orders": "order",
@@ -100,13 +101,19 @@ class Retried(BaseModel):
 
 
 class ShardReport(BaseModel):
-    """A shard's accounts: what its part holds and how long it took, phase by phase."""
+    """A shard's accounts: what its part holds and how long it took, phase by phase.
+
+    `run` is the run that worked it, `started_at` when it began to read its rows, in seconds since
+    1970 by the worker's clock; the phases follow one another from there.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     shard_id: str
     attempt: Annotated[int, Field(ge=0, lt=2**31)]
+    run: str = ""
     worker: str
+    started_at: Annotated[float, Field(ge=0, lt=2**40)] = 0.0
     records: Count
     counts: Counts
     retried: Retried | None = None
@@ -117,6 +124,7 @@ class ShardReport(BaseModel):
     degenerate: dict[str, int] = {}
     errors: dict[str, int]
     timings: dict[str, Histogram]
+    sizes: dict[str, Histogram] = {}
     checksum: str
     size_bytes: Count
     read_s: float
@@ -140,6 +148,12 @@ def timings(completions: Sequence[Completion]) -> dict[str, Histogram]:
         )
         for name in TIMINGS
     }
+
+
+def sizes(completions: Sequence[Completion]) -> dict[str, Histogram]:
+    """Histograms of tokens a row: of prompts, and of what was generated for rows with a middle."""
+    asked = [row for row in completions if row.status is Status.OK and not row.copied]
+    return {name: Histogram.of(getattr(row, name) for row in asked) for name in SIZES}
 
 
 def errors(completions: Sequence[Completion]) -> dict[str, int]:

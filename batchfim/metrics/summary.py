@@ -25,12 +25,15 @@ class EngineStart(BaseModel):
 class RunClock(BaseModel):
     """One run: wall clock in seconds, and what it committed.
 
+    `run` is its name in shard reports, `started_at` when it began, in seconds since 1970;
     `engine_start_s` is until the first engine was ready, `run_s` from then to the last commit,
     `total_s` the whole run, with what comes before and after.
     """
 
     model_config = ConfigDict(frozen=True)
 
+    run: str = ""
+    started_at: float = 0.0
     total_s: float = 0.0
     engine_start_s: float = 0.0
     run_s: float = 0.0

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from batchfim.metrics.histogram import Histogram
-from batchfim.metrics.report import ENDINGS, TIMINGS, Counts, ShardReport
+from batchfim.metrics.report import ENDINGS, SIZES, TIMINGS, Counts, ShardReport
 
 _PHASES = ("read_s", "encode_s", "generate_s", "write_s")
 _ROWS = {"rows", "ok", "rejected", "failed", "truncated", "normalized", "copied"}
@@ -32,6 +32,7 @@ class Totals(BaseModel):
     endings: dict[str, dict[str, int]] = {name: {} for name in ENDINGS}
     errors: dict[str, int] = {}
     timings: dict[str, Histogram] = dict.fromkeys(TIMINGS, Histogram())
+    sizes: dict[str, Histogram] = dict.fromkeys(SIZES, Histogram())
     work_s: dict[str, float] = {}
 
     @classmethod
@@ -44,6 +45,7 @@ class Totals(BaseModel):
             endings={name: getattr(report, name) for name in ENDINGS},
             errors=report.errors,
             timings=report.timings,
+            sizes=dict.fromkeys(SIZES, Histogram()) | report.sizes,
             work_s={phase.removesuffix("_s"): getattr(report, phase) for phase in _PHASES},
         )
 
@@ -61,6 +63,7 @@ class Totals(BaseModel):
             },
             errors=dict(Counter(errors).most_common(_ERRORS_KEPT)),
             timings={name: Histogram.sum(part.timings[name] for part in parts) for name in TIMINGS},
+            sizes={name: Histogram.sum(part.sizes[name] for part in parts) for name in SIZES},
             work_s=_added(part.work_s for part in parts),
         )
 
@@ -78,6 +81,7 @@ class Totals(BaseModel):
             **self.endings,
             "errors": dict(Counter(self.errors).most_common(_ERRORS_SHOWN)),
             "seconds": {name: histogram.summary() for name, histogram in self.timings.items()},
+            "sizes": {name: histogram.summary() for name, histogram in self.sizes.items()},
             "work_s": self.work_s,
         }
 

@@ -7,6 +7,7 @@ output/_batchfim/job.json           config, fingerprint, model, versions
                  staging/           parts before their commit
                  absent.json        planned files that the input no longer has
                  lease/             who holds the job
+                 forecast.json      what `batchfim plan` foretold
                  summary.json
                  _SUCCESS           the audit closed
 """
@@ -52,12 +53,7 @@ class Ledger:
         try:
             if self.output.info().is_file:
                 raise StorageError(f"{self.output.url}: Not a directory")
-            foreign = [] if self.root.exists() else names_in(self.output)
-            if foreign:
-                raise OutputError(
-                    f"{self.output.path} holds files that no batchfim job wrote ({foreign[0]}); "
-                    "choose another output.path"
-                )
+            self._refuse_foreign()
             for name in ("plan", "done", "staging", "lease"):
                 (self.root / name).make_folder()
             probe = self.root / "staging" / "probe"
@@ -67,6 +63,14 @@ class Ledger:
             raise
         except StorageError as error:
             raise OutputError(f"output.path cannot be written: {error}") from None
+
+    def _refuse_foreign(self) -> None:
+        foreign = [] if self.root.exists() else names_in(self.output)
+        if foreign:
+            raise OutputError(
+                f"{self.output.path} holds files that no batchfim job wrote ({foreign[0]}); "
+                "choose another output.path"
+            )
 
     def claim_job(
         self, fields: dict[str, Any], defaults: dict[str, Any], facts: dict[str, Any]
@@ -283,6 +287,24 @@ class Ledger:
         except (ValueError, TypeError):  # it is written anew at the end of every run
             return {}
         return found if isinstance(found.get("runs", []), list) else {}
+
+    def forecast(self) -> dict[str, Any] | None:
+        """What was foretold of the job; None where nothing was that can be read."""
+        location = self.root / "forecast.json"
+        try:
+            return dict(json.loads(location.read())) if location.exists() else None
+        except (ValueError, TypeError):  # a plan writes it anew
+            return None
+
+    def write_forecast(self, told: dict[str, Any]) -> None:
+        """Keep what was foretold, for the summary to compare with; there need be no job yet.
+
+        Raises:
+            OutputError: the output holds files of somebody else.
+        """
+        self._refuse_foreign()
+        self.root.make_folder()
+        (self.root / "forecast.json").write(_json(told))
 
     def write_summary(self, summary: dict[str, Any]) -> None:
         """Store the summary, then `_SUCCESS` where it is of a complete job and no row failed."""

@@ -15,7 +15,14 @@ from batchfim.storage.rows import RowReader, columns_to_read
 _BLOCK_ROWS = 100  # neighbours share prefixes; single rows would look as if nothing were shared
 
 
-def write_sample(section: Input, inputs: InputSet, num_rows: int, seed: int, target: Path) -> int:
+def write_sample(
+    section: Input,
+    inputs: InputSet,
+    num_rows: int,
+    seed: int,
+    target: Path,
+    block_rows: int = _BLOCK_ROWS,
+) -> int:
     """Write blocks of neighbouring rows, drawn from all files, as one Parquet file.
 
     Args:
@@ -24,6 +31,7 @@ def write_sample(section: Input, inputs: InputSet, num_rows: int, seed: int, tar
         num_rows: rows to take; all where there are no more.
         seed: of the draw.
         target: the file to write.
+        block_rows: neighbours taken together.
 
     Returns:
         rows written.
@@ -34,7 +42,7 @@ def write_sample(section: Input, inputs: InputSet, num_rows: int, seed: int, tar
     columns = columns_to_read(section.columns, inputs.kept.names)
     reader, written = RowReader(columns), 0
     writer: pq.ParquetWriter | None = None
-    for file, start, size in choose_blocks(inputs.files, num_rows, seed):
+    for file, start, size in choose_blocks(inputs.files, num_rows, seed, block_rows):
         rows = reader.read(Shard("sample", "sample", file.content, file.path, start, size))
         writer = writer or pq.ParquetWriter(target, rows.schema)
         writer.write_table(rows)
@@ -45,13 +53,13 @@ def write_sample(section: Input, inputs: InputSet, num_rows: int, seed: int, tar
 
 
 def choose_blocks(
-    files: list[InputFile], num_rows: int, seed: int
+    files: list[InputFile], num_rows: int, seed: int, block_rows: int = _BLOCK_ROWS
 ) -> list[tuple[InputFile, int, int]]:
     """File, first row and number of rows of each block, in input order."""
     blocks = [
-        (place, start, min(_BLOCK_ROWS, file.num_rows - start))
+        (place, start, min(block_rows, file.num_rows - start))
         for place, file in enumerate(files)
-        for start in range(0, file.num_rows, _BLOCK_ROWS)
+        for start in range(0, file.num_rows, block_rows)
     ]
     random.Random(seed).shuffle(blocks)
     chosen, left = [], num_rows

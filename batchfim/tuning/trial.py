@@ -46,6 +46,19 @@ def with_settings(config: JobConfig, settings: Settings) -> JobConfig:
     return check_config(config.model_dump(mode="json"), "batchfim tune", settings)
 
 
+def trial_config(config: JobConfig, settings: Settings, sample: Path, output: Path) -> JobConfig:
+    """The job with these settings, by one worker, on a sample."""
+    own = {
+        "input.paths": [str(sample)],
+        "output.path": str(output),
+        "planning.regroup": "none",
+        "schedule.workers": 1,
+        "metrics.progress": "none",
+        "metrics.report": False,
+    }
+    return with_settings(config, {**settings, **own})
+
+
 def run_trial(
     config: JobConfig, settings: Settings, sample: Path, output: Path, run_job: RunJob
 ) -> Trial:
@@ -54,15 +67,8 @@ def run_trial(
     Raises:
         Interrupted: by a signal.
     """
-    own = {
-        "input.paths": [str(sample)],
-        "output.path": str(output),
-        "planning.regroup": "none",
-        "schedule.workers": 1,
-        "metrics.progress": "none",
-    }
     try:
-        result = run_job(with_settings(config, {**settings, **own}))
+        result = run_job(trial_config(config, settings, sample, output))
     except BatchfimError as error:
         return Trial(settings, error=str(error))
     if result.signal is not None:

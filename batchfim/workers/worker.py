@@ -16,7 +16,7 @@ from batchfim.errors import BatchfimError, EngineDead, InputError, StorageError
 from batchfim.formats.encoder import Prompt, TooLong
 from batchfim.formats.languages import find_language
 from batchfim.infiller import Infiller, open_infiller
-from batchfim.metrics.report import Counts, Retried, ShardReport, endings, errors, timings
+from batchfim.metrics.report import Counts, Retried, ShardReport, endings, errors, sizes, timings
 from batchfim.records import (
     NO_LANGUAGE,
     Completion,
@@ -56,6 +56,7 @@ class _Work:
     languages: list[str | None] = field(default_factory=list)
     adapters: dict[int, str] = field(default_factory=dict)
     completions: dict[int, list[Completion]] = field(default_factory=dict)
+    started_at: float = 0.0
     phases_s: dict[str, float] = field(default_factory=dict)
 
 
@@ -134,7 +135,7 @@ class Worker:
         await self._engine.stop()
 
     def _read(self, shard: Shard) -> _Work:
-        started_s = time.monotonic()
+        started_at, started_s = time.time(), time.monotonic()
         rows, before = self._reader.read(shard), None
         places: Sequence[int] = range(rows.num_rows)
         if self._retry:
@@ -144,6 +145,7 @@ class Worker:
         columns = self._config.input.columns
         sides = rows[columns.prefix], rows[columns.suffix]
         work = _Work(rows, places, sides, before)
+        work.started_at = started_at
         work.phases_s["read_s"] = time.monotonic() - started_s
         return work
 
@@ -252,13 +254,16 @@ class Worker:
         return ShardReport(
             shard_id=lease.shard.id,
             attempt=lease.attempt,
+            run=self._run,
             worker=self.name,
+            started_at=work.started_at,
             records=num_records,
             counts=Counts.of(samples),
             retried=retried,
             **endings(samples),
             errors=errors(samples),
             timings=timings(samples),
+            sizes=sizes(samples),
             checksum=checksum,
             size_bytes=size_bytes,
             **work.phases_s,

@@ -16,7 +16,11 @@ import pytest
 Cli = Callable[..., subprocess.CompletedProcess[str]]
 Start = Callable[..., subprocess.Popen[str]]
 
-SIMULATED = ("--set", "engine.backend=simulated", "--set", "metrics.progress=none")
+SIMULATED = tuple(
+    word
+    for setting in ("engine.backend=simulated", "metrics.progress=none", "metrics.report=false")
+    for word in ("--set", setting)
+)
 LOCAL = (*SIMULATED, "--set", "schedule.pool=local")
 
 

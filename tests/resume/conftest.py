@@ -21,6 +21,7 @@ SETTINGS = (
     "schedule.pool=local",
     "schedule.shard_rows=4",
     "metrics.progress=none",
+    "metrics.report=false",
 )
 
 

@@ -1,0 +1,27 @@
+"""A job's summary as of now, also where no run has ended yet: what `summary.json` would say."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from batchfim.metrics.done import Done
+from batchfim.storage.ledger import Ledger
+
+
+def summary_now(ledger: Ledger, done: Done) -> dict[str, Any]:
+    """The sums of what is done, and what the last run that ended said of itself.
+
+    Args:
+        ledger: the job's.
+        done: what it says is done.
+    """
+    job, last = ledger.job(), ledger.summary()
+    before = {
+        "runs": [],
+        "model": job["model"],
+        "engine": {"backend": job["config"]["engine"]["backend"]},
+        "versions": job["versions"],
+        "forecast": [],
+        "complete": False,
+    }
+    return done.totals.summary() | {key: last.get(key, value) for key, value in before.items()}

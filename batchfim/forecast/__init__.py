@@ -1,0 +1,1 @@
+"""`batchfim plan`: what a job will take, from a sample and an earlier run's speed."""

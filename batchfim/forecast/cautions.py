@@ -1,0 +1,80 @@
+"""What to look at before a job starts. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+
+from batchfim.config import JobConfig
+from batchfim.forecast.sample import Sample
+from batchfim.regroup.keys import NONE
+from batchfim.shards import InputFile, Shard
+
+_MUCH_TRUNCATED = 0.05  # of the prompts
+_GIANT_BYTES = 1 << 28
+_GIANT_SHARDS = 8
+
+
+def cautions(
+    config: JobConfig,
+    sample: Sample,
+    files: Sequence[InputFile],
+    shards: Sequence[Shard],
+    context: int | None,
+) -> list[str]:
+    """A line for each thing.
+
+    Args:
+        config: the job.
+        sample: encoded rows.
+        files: of the input.
+        shards: as they would be cut.
+        context: tokens the model sees.
+    """
+    return [
+        *_of_sample(config, sample, context),
+        *_giant_groups(config, files, shards),
+        *_of_workers(config, shards),
+    ]
+
+
+def _of_sample(config: JobConfig, sample: Sample, context: int | None) -> Iterator[str]:
+    rows = max(sample.rows, 1)
+    truncated = sum(block.truncated for block in sample.blocks) / rows
+    if truncated > _MUCH_TRUNCATED:
+        yield (
+            f"short context: {truncated:.0%} of the prompts are cut to fit {context} tokens, of "
+            f"which sampling.max_tokens keeps {config.sampling.max_tokens} for the middle"
+        )
+    for reason, count in sample.refused.most_common():
+        yield f"refused rows: {count / rows:.1%} will be rejected ({reason})"
+    if config.planning.regroup != NONE:
+        yield (
+            "planning.regroup sorts the input first: its records will share more than the sample's"
+        )
+
+
+def _giant_groups(
+    config: JobConfig, files: Sequence[InputFile], shards: Sequence[Shard]
+) -> Iterator[str]:
+    """Row groups that many workers would each decode from the start."""
+    if config.schedule.workers < 2 or not shards:
+        return
+    rows_in_shard = sum(shard.num_rows for shard in shards) / len(shards)
+    for file in files:
+        borders = [*file.group_starts, file.num_rows]
+        largest = max((end - start for start, end in pairwise(borders)), default=0)
+        if largest * file.row_bytes > _GIANT_BYTES and largest > _GIANT_SHARDS * rows_in_shard:
+            yield (
+                f"giant row group: {file.path} has one of {largest:,} rows, "
+                f"{largest * file.row_bytes / (1 << 20):,.0f} MiB, and each worker decodes it up "
+                "to its shards; write the file with smaller ones"
+            )
+
+
+def _of_workers(config: JobConfig, shards: Sequence[Shard]) -> Iterator[str]:
+    if len(shards) < config.schedule.workers:
+        yield (
+            f"idle workers: there are {len(shards)} shards for {config.schedule.workers} workers; "
+            "set schedule.shard_rows, or take fewer"
+        )

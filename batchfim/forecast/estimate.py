@@ -1,0 +1,65 @@
+"""A number that is not known, and how far it may be off. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+_Z = 1.96  # 95 % of a normal distribution
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A value, and its standard error relative to it; the interval holds it 95 times of 100."""
+
+    value: float
+    error: float = 0.0
+
+    @property
+    def low(self) -> float:
+        return self.value * max(1 - _Z * self.error, 0.0)
+
+    @property
+    def high(self) -> float:
+        return self.value * (1 + _Z * self.error)
+
+    def times(self, other: Estimate) -> Estimate:
+        """The product of two that err independently."""
+        return Estimate(self.value * other.value, math.hypot(self.error, other.error))
+
+    def scaled(self, factor: float) -> Estimate:
+        return Estimate(self.value * factor, self.error)
+
+    def plain(self) -> dict[str, float]:
+        return {"value": self.value, "low": self.low, "high": self.high}
+
+
+def total(parts: Sequence[Estimate]) -> Estimate:
+    """The sum of some that err together, as they come from one sample."""
+    value = sum(part.value for part in parts)
+    error = sum(part.value * part.error for part in parts)
+    return Estimate(value, error / value if value else 0.0)
+
+
+def ratio(amounts: Sequence[float], sizes: Sequence[float], sampled: float) -> Estimate:
+    """Amount per size, from blocks drawn at random: the ratio estimator (Cochran, Sampling
+    Techniques, chapter 6).
+
+    Args:
+        amounts: of each block.
+        sizes: of each block, such as its rows.
+        sampled: share of all that was drawn; nothing is left to chance where it is 1.
+    """
+    size = sum(sizes)
+    if not size:
+        return Estimate(0.0)
+    value = sum(amounts) / size
+    num = len(sizes)
+    if sampled >= 1 or not value:
+        return Estimate(value)
+    if num < 2:
+        return Estimate(value, 1.0)
+    residue = sum((amount - value * own) ** 2 for amount, own in zip(amounts, sizes, strict=True))
+    variance = (1 - sampled) * residue / (num * (num - 1)) / (size / num) ** 2
+    return Estimate(value, math.sqrt(variance) / value)

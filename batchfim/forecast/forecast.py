@@ -1,0 +1,144 @@
+"""What a job will take: rows, tokens, hours, cost, and what to look at before it starts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from batchfim.config import JobConfig
+from batchfim.forecast.estimate import Estimate, ratio, total
+from batchfim.forecast.sample import OWN, Sample
+from batchfim.forecast.speed import Speed
+from batchfim.shards import identity
+
+
+def identity_of(config: JobConfig, digest: str) -> str:
+    """What a forecast is of: the settings that decide a record's output, and the model."""
+    fields = config.fingerprint_fields()
+    return identity(json.dumps(fields, sort_keys=True, default=str), digest)
+
+
+def forecast(
+    config: JobConfig,
+    sample: Sample,
+    *,
+    identity: str,
+    num_shards: int,
+    speed: Speed | None,
+    price: float | None,
+    warnings: Sequence[str],
+) -> dict[str, Any]:
+    """The forecast, as `forecast.json` has it.
+
+    Every estimate is a `value` with the interval `low` to `high`, 95 %, of what the sample and the
+    speed leave open.
+
+    Args:
+        config: the job.
+        sample: its encoded rows.
+        identity: as `identity_of` gives it.
+        num_shards: shards of the whole input.
+        speed: of an earlier run; None: none is known, and there are no hours.
+        price: of a GPU-hour (of a worker-hour, on CPU), in whatever currency.
+        warnings: what else to say.
+    """
+    tokens, basis = _tokens(config, sample, speed)
+    blocks = sample.blocks
+    return {
+        "version": 1,
+        "identity": identity,
+        "sample": {
+            "rows": sample.rows,
+            "of": sample.of_rows,
+            "blocks": len(blocks),
+            "seed": sample.seed,
+        },
+        "rows": sample.of_rows * config.sampling.n,
+        "shards": num_shards,
+        "workers": config.schedule.workers,
+        "prompt_tokens": sample.prompt_tokens().summary(),
+        "shares": {
+            name: _share(sample, [getattr(block, name) for block in blocks])
+            for name in ("truncated", "normalized", "copied")
+        }
+        | {"refused": _share(sample, [block.refused.total() for block in blocks])},
+        "refused": dict(sample.refused),
+        "sharing": _sharing(sample),
+        "tokens": {name: estimate.plain() for name, estimate in tokens.items()},
+        "completion_basis": basis,
+        "speed": speed and {"source": speed.source, "device": speed.device},
+        "time": speed and _time(config, tokens, speed, price),
+        "warnings": list(warnings),
+    }
+
+
+def _tokens(
+    config: JobConfig, sample: Sample, speed: Speed | None
+) -> tuple[dict[str, Estimate], str]:
+    """Of the whole job, by kind, and what the completions' length is taken from."""
+    samples, blocks = config.sampling.n, sample.blocks
+    ways = [block.ways[OWN] for block in blocks]
+    prompt = _scaled(sample, [way.prompt_tokens for way in ways]).scaled(samples)
+    computed = _scaled(sample, [way.computed_tokens for way in ways])
+    generated = _scaled(sample, [block.ok - block.copied for block in blocks]).scaled(samples)
+    references = [block.reference_tokens for block in blocks]
+    if speed is not None:
+        completion, basis = generated.times(speed.completion_tokens), "the run the speed is from"
+    elif None not in references:
+        lengths = [float(tokens or 0) for tokens in references]
+        completion, basis = _scaled(sample, lengths).scaled(samples), "middle_reference"
+    else:
+        most = config.sampling.max_tokens
+        completion, basis = generated.scaled(most), "sampling.max_tokens, which is the most"
+    return {"prompt": prompt, "computed": computed, "completion": completion}, basis
+
+
+def _scaled(sample: Sample, amounts: Sequence[float]) -> Estimate:
+    """An amount of the sampled blocks, for all rows."""
+    rows = [float(block.rows) for block in sample.blocks]
+    return ratio(list(map(float, amounts)), rows, sample.share).scaled(sample.of_rows)
+
+
+def _share(sample: Sample, counts: Sequence[int]) -> dict[str, float]:
+    rows = [float(block.rows) for block in sample.blocks]
+    return ratio(list(map(float, counts)), rows, sample.share).plain()
+
+
+def _sharing(sample: Sample) -> list[dict[str, Any]]:
+    """Of each way to encode: distinct over total tokens, and what is cut to fit the context."""
+    found = []
+    for name in sample.blocks[0].ways if sample.blocks else ():
+        ways = [block.ways[name] for block in sample.blocks]
+        prompt = sum(way.prompt_tokens for way in ways)
+        rows = sum(block.ok for block in sample.blocks)
+        found.append(
+            {
+                "way": name,
+                "distinct_over_total": _over(sum(way.distinct_tokens for way in ways), prompt),
+                "computed_over_total": _over(sum(way.computed_tokens for way in ways), prompt),
+                "cut_tokens_per_row": _over(sum(way.cut_tokens for way in ways), rows),
+            }
+        )
+    return found
+
+
+def _over(part: int, whole: int) -> float | None:
+    return part / whole if whole else None
+
+
+def _time(
+    config: JobConfig, tokens: dict[str, Estimate], speed: Speed, price: float | None
+) -> dict[str, Any]:
+    workers = config.schedule.workers
+    work = speed.worker_seconds(tokens["computed"], tokens["completion"])
+    working = work.scaled(1 / workers)
+    wall = total([working, speed.before_s])
+    hours = wall.scaled(workers * config.engine.num_devices / 3600)
+    return {
+        "before_s": speed.before_s.plain(),
+        "run_s": working.plain(),
+        "wall_s": wall.plain(),
+        "gpu_hours": hours.plain(),
+        "cost": None if price is None else hours.scaled(price).plain(),
+    }

@@ -1,0 +1,122 @@
+"""Plan a job: sample, encode, take the speed from somewhere, and keep what was foretold."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from batchfim.config import JobConfig
+from batchfim.engines.vllm_args import cache_block_tokens
+from batchfim.errors import InputError, JobFailed
+from batchfim.forecast.cautions import cautions
+from batchfim.forecast.forecast import forecast, identity_of
+from batchfim.forecast.sample import OWN, Encoders, Sample, encode_sample
+from batchfim.forecast.speed import Speed, speed_of
+from batchfim.formats.format import AUTO
+from batchfim.infiller import Infiller, open_infiller
+from batchfim.planning.cutting import cut_shards
+from batchfim.running import JobResult, num_gpus
+from batchfim.storage.inputs import InputSet
+from batchfim.tuning.sample import choose_blocks, write_sample
+from batchfim.tuning.trial import Interrupted, trial_config
+
+_BLOCK_ROWS = 256  # neighbours that share are seen together, as far as that
+_CALIBRATION_BLOCK_ROWS = 16  # many places, as neighbours have middles alike
+_ALIGN = 256  # tokens, for the price of `infill.truncation.align`
+
+
+def make_forecast(
+    config: JobConfig,
+    inputs: InputSet,
+    infiller: Infiller,
+    *,
+    sample_rows: int,
+    seed: int,
+    price: float | None,
+    speed: Speed | None,
+) -> dict[str, Any]:
+    """Read and encode a sample, and say what the job will take.
+
+    Args:
+        config: the job, its engine and revisions settled.
+        inputs: its files.
+        infiller: its own.
+        sample_rows: rows to read, in blocks of neighbours.
+        seed: of the sample's draw.
+        price: of a GPU-hour.
+        speed: where one is known.
+
+    Raises:
+        InputError: there are no rows, or a file is damaged.
+    """
+    if not inputs.num_rows:
+        raise InputError("the input has no rows to plan for")
+    shards = cut_shards(inputs.files, config.schedule.shard_rows, "plan", config.schedule.workers)
+    block_rows = min(_BLOCK_ROWS, max(shard.num_rows for shard in shards))
+    places = choose_blocks(inputs.files, sample_rows, seed, block_rows)
+    encoders = _ways(config, infiller)
+    blocks = encode_sample(
+        config, inputs, places, infiller, encoders, cache_block=_cache_block(config)
+    )
+    sample = Sample(list(blocks), inputs.num_rows, seed)
+    return forecast(
+        config,
+        sample,
+        identity=identity_of(config, infiller.files.digest()),
+        num_shards=len(shards),
+        speed=speed,
+        price=price,
+        warnings=cautions(config, sample, inputs.files, shards, infiller.max_model_len),
+    )
+
+
+def calibrate(
+    config: JobConfig,
+    inputs: InputSet,
+    digest: str,
+    *,
+    rows: int,
+    seed: int,
+    run_job: Callable[[JobConfig], JobResult],
+) -> Speed:
+    """The speed of a short job by one worker, on a sample of its own; its output is thrown away.
+
+    Raises:
+        others: as `run_job`; JobFailed: a signal ended it.
+    """
+    with tempfile.TemporaryDirectory(prefix="batchfim-plan-") as folder:
+        sample, output = Path(folder) / "sample.parquet", Path(folder) / "out"
+        write_sample(config.input, inputs, rows, seed, sample, _CALIBRATION_BLOCK_ROWS)
+        result = run_job(trial_config(config, {}, sample, output))
+        if result.signal is not None:
+            raise JobFailed(f"calibration was ended by {Interrupted(result.signal)}")
+        num_rows = result.summary["records"]
+        return replace(speed_of(str(output), digest), source=f"a calibration on {num_rows:,} rows")
+
+
+def _cache_block(config: JobConfig) -> int | None:
+    if config.engine.backend != "vllm":
+        return None
+    return cache_block_tokens(config.engine.args, on_gpu=num_gpus(config) > 0)
+
+
+def _ways(config: JobConfig, infiller: Infiller) -> Encoders:
+    """The job's own way to encode; the orders its family was trained on alike; cuts aligned."""
+    found = {OWN: infiller.encoder}
+    form = infiller.encoder.form
+    if len(form.alike) > 1:
+        for order in (*form.alike, AUTO):
+            if order != infiller.encoder.order:
+                found[f"infill.order: {order}"] = _encoder(config, {"order": order})
+    if config.infill.truncation.enabled and not config.infill.truncation.align:
+        truncation = config.infill.truncation.model_copy(update={"align": _ALIGN})
+        found[f"infill.truncation.align: {_ALIGN}"] = _encoder(config, {"truncation": truncation})
+    return found
+
+
+def _encoder(config: JobConfig, infill: dict[str, Any]) -> Any:
+    changed = config.model_copy(update={"infill": config.infill.model_copy(update=infill)})
+    return open_infiller(changed, weights=False).encoder

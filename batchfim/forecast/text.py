@@ -1,0 +1,107 @@
+"""A forecast as a person reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from batchfim.terminal import printable
+
+_WIDTH = 110
+
+
+def forecast_text(told: Mapping[str, Any]) -> str:
+    """Rows and tokens, what they share, hours and cost, and what to look at first."""
+    sample = told["sample"]
+    lines = [
+        f"{told['rows']:,} rows in {told['shards']:,} shards, {told['workers']} workers",
+        f"sample: {sample['rows']:,} of {sample['of']:,} records, in {sample['blocks']} blocks, "
+        f"seed {sample['seed']}",
+        _sizes(told["prompt_tokens"]),
+        "rows: " + ", ".join(f"{_percent(share)} {name}" for name, share in told["shares"].items()),
+        _sharing(told["sharing"]),
+        _tokens(told),
+        *_time(told),
+        *(f"warning: {printable(line)}" for line in told["warnings"]),
+    ]
+    return "\n".join(lines)
+
+
+def against_text(lines: Sequence[Mapping[str, Any]]) -> str:
+    """Predicted and actual, in one line; empty where nothing was foretold."""
+    if not lines:
+        return ""
+    return "predicted and actual: " + "; ".join(
+        f"{line['label']} {_number(line['predicted'], line['unit'])} and "
+        f"{_number(line['actual'], line['unit'])} ({off_text(line)})"
+        for line in lines
+    )
+
+
+def off_text(line: Mapping[str, Any]) -> str:
+    """How far the actual value was from the predicted one."""
+    return "-" if line["off"] is None else f"{line['off']:+.1%}"
+
+
+def _sizes(prompt: Mapping[str, float | None]) -> str:
+    told = ", ".join(f"{name} {value:,.0f}" for name, value in prompt.items() if value is not None)
+    return f"prompt tokens a row: {told or 'no row has a prompt'}"
+
+
+def _sharing(ways: Sequence[Mapping[str, Any]]) -> str:
+    """Of all prompt tokens: those no other prompt of a block begins with, those to be computed."""
+    table = Table("prompts", "distinct", "computed", "cut a row", box=None, pad_edge=False)
+    for way in ways:
+        cut = way["cut_tokens_per_row"]
+        table.add_row(
+            way["way"],
+            *(_share(way[key]) for key in ("distinct_over_total", "computed_over_total")),
+            "-" if cut is None else f"{cut:,.1f} tokens",
+        )
+    console = Console(width=_WIDTH, color_system=None)
+    with console.capture() as capture:
+        console.print(table)
+    return "\n".join(line.rstrip() for line in capture.get().rstrip().splitlines())
+
+
+def _tokens(told: Mapping[str, Any]) -> str:
+    parts = ", ".join(f"{_interval(value)} {name}" for name, value in told["tokens"].items())
+    return f"tokens: {parts}; completions as long as in {printable(told['completion_basis'])}"
+
+
+def _time(told: Mapping[str, Any]) -> Iterator[str]:
+    if told["time"] is None:
+        yield (
+            "hours and cost are left out, as no speed is known: --speed-from OUTPUT takes that of "
+            "an earlier run on the same model and device, --calibrate measures it"
+        )
+        return
+    time, speed = told["time"], told["speed"]
+    hours = {key: time["wall_s"][key] / 3600 for key in ("value", "low", "high")}
+    cost = "" if time["cost"] is None else f", cost {_interval(time['cost'], '.2f')}"
+    yield (
+        f"time: {_interval(hours, '.3f')} hours, {time['before_s']['value']:,.0f} s of it before "
+        f"and after the work; {_interval(time['gpu_hours'], '.3f')} GPU-hours"
+        f"{cost}; workers as fast as in {printable(speed['source'])} ({printable(speed['device'])})"
+    )
+
+
+def _interval(value: Mapping[str, float], digits: str = ".0f") -> str:
+    middle, low, high = (f"{value[key]:,{digits}}" for key in ("value", "low", "high"))
+    return middle if low == high else f"{middle} ({low} to {high})"
+
+
+def _number(value: float, unit: str) -> str:
+    return f"{value:,.1f} s" if unit == "s" else f"{value:,.0f}"
+
+
+def _percent(share: Mapping[str, float]) -> str:
+    scaled = {key: 100 * value for key, value in share.items()}
+    return f"{_interval(scaled, '.1f')} %"
+
+
+def _share(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1%}"

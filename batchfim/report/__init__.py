@@ -1,0 +1,1 @@
+"""`_batchfim/report.html`, the tables beside it, and runs side by side."""

@@ -1,0 +1,84 @@
+"""Several jobs side by side: the figures of each one's `summary.json`, and its evaluation's."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from batchfim.accounts.summing import summary_now
+from batchfim.report.figures import figures
+from batchfim.storage.ledger import Ledger
+from batchfim.storage.location import Location
+from batchfim.terminal import printable
+
+_WIDTH = 160
+
+
+def compare_jobs(outputs: Sequence[str]) -> list[dict[str, Any]]:
+    """The jobs at these paths or URLs, in order.
+
+    Returns:
+        of each its `output`, `model`, `family`, `order`, `complete`, the `figures` (key, label,
+        unit, value) and the `evaluation`'s overall scores by metric, empty where there is none.
+
+    Raises:
+        OutputError: one is no job.
+        StorageError: a file of a ledger is damaged.
+    """
+    return [_job(output) for output in outputs]
+
+
+def _job(output: str) -> dict[str, Any]:
+    ledger = Ledger(Location.of(output))
+    summary = summary_now(ledger, ledger.done())
+    model = summary["model"]
+    return {
+        "output": output,
+        "model": model["path"],
+        "family": model["family"],
+        "order": model["order"],
+        "complete": summary["complete"],
+        "figures": [vars(figure) | {"text": figure.text} for figure in figures(summary)],
+        "evaluation": _scores(ledger),
+    }
+
+
+def _scores(ledger: Ledger) -> dict[str, Any]:
+    place = ledger.root / "evaluation.json"
+    if not place.exists():
+        return {}
+    evaluation = json.loads(place.read())
+    return {
+        metric["label"]: evaluation["overall"][metric["name"]] | {"unit": metric["unit"]}
+        for metric in evaluation["metrics"]
+        if metric["name"] in evaluation["overall"]
+    }
+
+
+def comparison_text(jobs: Sequence[Mapping[str, Any]]) -> str:
+    """A column for each job."""
+    table = Table("", *(printable(job["output"]) for job in jobs), box=None, pad_edge=False)
+    for name in ("model", "family", "order"):
+        table.add_row(name, *(printable(str(job[name])) for job in jobs))
+    table.add_row("complete", *("yes" if job["complete"] else "no" for job in jobs))
+    for lines in zip(*(job["figures"] for job in jobs), strict=True):
+        table.add_row(lines[0]["label"], *(line["text"] for line in lines))
+    labels = dict.fromkeys(label for job in jobs for label in job["evaluation"])
+    for label in labels:
+        table.add_row(printable(label), *(_score(job["evaluation"].get(label)) for job in jobs))
+    console = Console(width=_WIDTH, color_system=None)
+    with console.capture() as capture:
+        console.print(table)
+    return "\n".join(line.rstrip() for line in capture.get().rstrip().splitlines())
+
+
+def _score(score: Mapping[str, Any] | None) -> str:
+    if score is None:
+        return "-"
+    scale, digits, unit = (100, 1, " %") if score["unit"] == "share" else (1, 3, "")
+    value, low, high = (f"{score[name] * scale:.{digits}f}" for name in ("value", "low", "high"))
+    return f"{value}{unit} ({low} to {high})"

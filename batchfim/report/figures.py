@@ -1,0 +1,88 @@
+"""A summary's figures by name, as the report and `batchfim compare` show them. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Unit = Literal["count", "rate", "share", "s", "hours"]
+Number = int | float | None
+_TEXTS: dict[Unit, Callable[[float], str]] = {
+    "count": lambda value: f"{value:,.0f}",
+    "rate": lambda value: f"{value:,.1f}",
+    "share": lambda value: f"{value:.1%}",
+    "s": lambda value: f"{value:,.1f} s" if value >= 10 else f"{value:.4f} s",
+    "hours": lambda value: f"{value:,.3f} h",
+}
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One figure: its place in `summary.json` as its key, or, where it is worked out, a name."""
+
+    key: str
+    label: str
+    unit: Unit
+    value: Number
+
+    @property
+    def text(self) -> str:
+        return "-" if self.value is None else _TEXTS[self.unit](self.value)
+
+
+def figures(summary: Mapping[str, Any]) -> list[Figure]:
+    """A job's figures; speeds are of the last run that worked anything."""
+    worked = [run for run in summary["runs"] if run["records"]]
+    view = {**summary, "run": worked[-1] if worked else {}}
+    return [
+        *(Figure(key, label, unit, _at(view, key)) for key, (label, unit) in _PLAIN.items()),
+        Figure("cached share", "prompt tokens from the cache", "share", cached_share(summary)),
+        Figure("worker hours", "worker hours, all runs", "hours", worker_hours(summary["runs"])),
+    ]
+
+
+def cached_share(summary: Mapping[str, Any]) -> float | None:
+    """Prompt tokens that the engine did not compute."""
+    tokens = summary["tokens"]
+    return tokens["cached"] / tokens["prompt"] if tokens["prompt"] else None
+
+
+def worker_hours(runs: list[Mapping[str, Any]]) -> float:
+    """Workers times wall clock, starts included."""
+    seconds: float = sum(run["workers"] * run["total_s"] for run in runs)
+    return seconds / 3600
+
+
+_PLAIN: dict[str, tuple[str, Unit]] = {
+    "records": ("records", "count"),
+    "shards": ("shards", "count"),
+    "rows.ok": ("rows ok", "count"),
+    "rows.rejected": ("rows rejected", "count"),
+    "rows.failed": ("rows failed", "count"),
+    "rows.copied": ("rows copied", "count"),
+    "rows.truncated": ("rows truncated", "count"),
+    "tokens.prompt": ("prompt tokens", "count"),
+    "tokens.computed": ("prompt tokens computed", "count"),
+    "tokens.completion": ("completion tokens", "count"),
+    "tokens.kept": ("completion tokens kept", "count"),
+    "run.records_per_s": ("records/s", "rate"),
+    "run.tokens_per_s.prompt": ("prompt tokens/s", "rate"),
+    "run.tokens_per_s.computed": ("computed tokens/s", "rate"),
+    "run.tokens_per_s.completion": ("completion tokens/s", "rate"),
+    "run.workers": ("workers", "count"),
+    "run.engine_start_s": ("engine start", "s"),
+    "run.total_s": ("wall clock", "s"),
+    "seconds.ttft_s.p50": ("TTFT p50", "s"),
+    "seconds.ttft_s.p99": ("TTFT p99", "s"),
+    "seconds.tpot_s.p50": ("TPOT p50", "s"),
+    "seconds.latency_s.p50": ("latency p50", "s"),
+    "seconds.latency_s.p99": ("latency p99", "s"),
+}
+
+
+def _at(tree: Mapping[str, Any], key: str) -> Number:
+    found: Any = tree
+    for part in key.split("."):
+        found = (found or {}).get(part)
+    return found  # type: ignore[no-any-return]

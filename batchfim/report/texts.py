@@ -1,0 +1,78 @@
+"""Texts of records on their way into a page: what cannot be seen is shown as its escape. Pure."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from markupsafe import Markup, escape
+
+from batchfim.terminal import printable
+
+_LINE_ENDS_AND_TABS = frozenset("\n\t")
+_PIECES = re.compile(r"\w+|\s|[^\w\s]")
+_MOST_COMPARED = 4000  # characters; comparing takes the square of it
+
+
+@dataclass(frozen=True)
+class Change:
+    """A stretch of a comparison: `same`, `insert` (only in the middle) or `delete`."""
+
+    kind: str
+    text: str
+
+
+def visible(text: str) -> Markup:
+    """HTML of a text: escaped, control and format characters (bidirectional ones) made visible."""
+    return Markup().join(_shown(character) for character in text)
+
+
+def _shown(character: str) -> Markup:
+    if character in _LINE_ENDS_AND_TABS or (code := printable(character)) == character:
+        return escape(character)
+    return Markup('<span class="unseen">{}</span>').format(code)
+
+
+def changes(reference: str, middle: str) -> list[Change]:
+    """What turns the reference into the middle, word by word."""
+    old, new = (_PIECES.findall(text[:_MOST_COMPARED]) for text in (reference, middle))
+    return list(_changes(old, new))
+
+
+def _changes(old: list[str], new: list[str]) -> Iterator[Change]:
+    """Space that both have between two changes is no sign that they agree there."""
+    matcher = difflib.SequenceMatcher(None, old, new, autojunk=False)
+    gone, come = "", ""
+    for tag, i1, i2, j1, j2 in matcher.get_opcodes():
+        before, after = "".join(old[i1:i2]), "".join(new[j1:j2])
+        if tag != "equal" or before.isspace():
+            gone, come = gone + before, come + after
+            continue
+        yield from _told(gone, come)
+        yield Change("same", after)
+        gone, come = "", ""
+    yield from _told(gone, come)
+
+
+def _told(gone: str, come: str) -> Iterator[Change]:
+    if gone == come:
+        yield from [Change("same", gone)] if gone else ()
+        return
+    if gone:
+        yield Change("delete", gone)
+    if come:
+        yield Change("insert", come)
+
+
+def tail(text: str, most: int, lines: int) -> str:
+    """The last lines of a text, as far as they are no longer than `most` characters."""
+    cut = "\n".join(text[-most:].split("\n")[-lines:])
+    return text if cut == text else "…" + cut
+
+
+def head(text: str, most: int, lines: int) -> str:
+    """The first lines of a text, as far as they are no longer than `most` characters."""
+    cut = "\n".join(text[:most].split("\n")[:lines])
+    return text if cut == text else cut + "…"

@@ -1,0 +1,125 @@
+"""What each worker did when, from the table of shards. Pure.
+
+A shard's rows are spread evenly over the time in which it was generated: what happened within a
+shard, its report does not say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+Floats = npt.NDArray[np.float64]
+_BINS = 240
+_SHARDS_PER_BIN = 1.5  # narrower bins would show where shards end, not how fast they were
+
+
+@dataclass(frozen=True)
+class Spans:
+    """When shards were generated: seconds since the first began, without the time between runs."""
+
+    workers: npt.NDArray[np.object_]
+    start_s: Floats
+    end_s: Floats
+    shards: pa.Table
+
+    @property
+    def total_s(self) -> float:
+        return float(self.end_s.max(initial=0.0))
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """Means over equal steps of time, by worker: `edges_s` has one entry more than each line."""
+
+    edges_s: Floats
+    rows_per_s: dict[str, Floats]
+    in_flight: dict[str, Floats]
+    cached_share: dict[str, Floats]  # not a number where nothing was prompted
+
+
+def spans(shards: pa.Table) -> Spans:
+    """Lay the runs one after another.
+
+    Args:
+        shards: columns `metrics.shard_table.SHARD_SCHEMA`; those without a start are left out.
+    """
+    shards = shards.filter(pa.compute.greater(shards["started_at"], 0.0))
+    begin = _floats(shards, "started_at")
+    start = begin + _floats(shards, "read_s") + _floats(shards, "encode_s")
+    end = start + np.maximum(_floats(shards, "generate_s"), 1e-6)
+    runs = np.array(shards["run"].to_pylist(), object)
+    offset_s = 0.0
+    first = {run: begin[runs == run].min() for run in set(runs)}
+    for run in sorted(first, key=first.__getitem__):
+        here = runs == run
+        shift = offset_s - first[run]
+        start[here] += shift
+        end[here] += shift
+        offset_s = float(end[here].max())
+    return Spans(np.array(shards["worker"].to_pylist(), object), start, end, shards)
+
+
+def timeline(spans: Spans) -> Timeline:
+    """Throughput, records in flight and the cache's share, by worker."""
+    names = sorted(set(spans.workers), key=_by_number)
+    per_worker = len(spans.workers) / max(len(names), 1)
+    bins = int(min(max(per_worker * _SHARDS_PER_BIN, 12), _BINS))
+    edges = np.linspace(0.0, max(spans.total_s, 1e-6), bins + 1)
+    width_s = edges[1] - edges[0]
+    rows, flight, cached = {}, {}, {}
+    for name in names:
+        mine = spans.workers == name
+        amounts = {
+            column: _binned(spans, mine, column, edges)
+            for column in ("rows", "latency_s", "prompt_tokens", "cached_tokens")
+        }
+        rows[name] = amounts["rows"] / width_s
+        flight[name] = amounts["latency_s"] / width_s  # Little's law
+        cached[name] = share(amounts["cached_tokens"], amounts["prompt_tokens"])
+    return Timeline(edges, rows, flight, cached)
+
+
+def share(part: Floats, whole: Floats) -> Floats:
+    """Part of whole, not a number where there is no whole to speak of."""
+    known = whole > 1e-9 * max(float(whole.max(initial=0.0)), 1e-9)
+    return np.where(known, part / np.where(known, whole, 1.0), np.nan)
+
+
+def _binned(spans: Spans, mine: npt.NDArray[np.bool_], column: str, edges: Floats) -> Floats:
+    """How much of a column falls between each two edges, each shard's spread over its span."""
+    start, end = spans.start_s[mine], spans.end_s[mine]
+    rate = _floats(spans.shards, column)[mine] / (end - start)
+    times = np.concatenate([start, end])
+    order = np.argsort(times, kind="stable")
+    times = times[order]
+    rates = np.cumsum(np.concatenate([rate, -rate])[order])
+    sums = np.concatenate([[0.0], np.cumsum(rates[:-1] * np.diff(times))])
+    return np.maximum(np.diff(np.interp(edges, times, sums)), 0.0)
+
+
+def busy_s(spans: Spans) -> Mapping[str, tuple[float, float, float]]:
+    """Of each worker: seconds in which it generated, its first start and its last end."""
+    found = {}
+    for name in set(spans.workers):
+        mine = spans.workers == name
+        order = np.argsort(spans.start_s[mine])
+        start, end = spans.start_s[mine][order], spans.end_s[mine][order]
+        reached = np.maximum.accumulate(end)
+        new = np.maximum(start[1:], reached[:-1])
+        total = (end[0] - start[0]) + np.maximum(end[1:] - new, 0.0).sum()
+        found[str(name)] = (float(total), float(start[0]), float(reached[-1]))
+    return found
+
+
+def _by_number(name: str) -> tuple[int, str]:
+    number = name.rpartition("-")[2]
+    return (int(number) if number.isdigit() else 0, name)
+
+
+def _floats(table: pa.Table, column: str) -> Floats:
+    return np.asarray(table[column].to_numpy(zero_copy_only=False), np.float64).copy()

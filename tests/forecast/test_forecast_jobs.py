@@ -1,0 +1,171 @@
+"""Whole plans with the simulated engine: what is foretold of tokens, and what is said of the rest.
+
+No test looks at a time that was foretold: that is measured by hand, as the README says.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from typer.testing import CliRunner
+
+from batchfim.api import plan_job
+from batchfim.cli import app
+from batchfim.config import JobConfig
+from batchfim.config_file import load_config
+from batchfim.driver.summary_text import summary_text
+from batchfim.errors import ConfigError, InputError, OutputError
+from batchfim.forecast.text import forecast_text
+from tests.resume.conftest import SETTINGS, Job
+
+ROWS = 400
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> Job:
+    """400 records of 80 files, each with five holes; each twentieth row has no suffix."""
+    new = Job(tmp_path / "records", tmp_path / "out")
+    files = [f"# file {row // 5}\n" + "x = 1\n" * (row // 5 % 40) for row in range(ROWS)]
+    new.write(
+        "a.parquet",
+        range(ROWS),
+        prefix=[f"{text}def f{row % 5}(x):\n    return " for row, text in enumerate(files)],
+        suffix=[f"\n\nprint(f{row}(1))\n" if row % 20 else None for row in range(ROWS)],
+        middle_reference=[f"x + {row}" for row in range(ROWS)],
+    )
+    return new
+
+
+def config(job: Job, *sets: str) -> JobConfig:
+    flags = {
+        "input.paths": [str(job.records)],
+        "output.path": str(job.output),
+        "model.path": "demo",
+    }
+    return load_config(None, flags, (*SETTINGS, "schedule.shard_rows=20", *sets))
+
+
+def holds(interval: dict[str, float], value: float) -> bool:
+    return interval["low"] <= value <= interval["high"]
+
+
+def test_tokens_are_foretold_from_a_sample_and_compared_after_the_run(job: Job) -> None:
+    told = plan_job(config(job), sample_rows=200, calibration_rows=200)
+    assert told["sample"] == {"rows": 200, "of": ROWS, "blocks": 10, "seed": 0}
+    assert (told["rows"], told["shards"]) == (ROWS, 20)
+    summary = job.run("schedule.shard_rows=20").summary
+    for name in ("prompt", "computed", "completion"):
+        assert told["tokens"][name]["value"] == pytest.approx(summary["tokens"][name], rel=0.15)
+    assert holds(told["tokens"]["prompt"], summary["tokens"]["prompt"])
+    assert holds(told["tokens"]["completion"], summary["tokens"]["completion"])
+    lines = {line["label"]: line for line in summary["forecast"]}
+    assert lines["prompt tokens"]["predicted"] == told["tokens"]["prompt"]["value"]
+    assert lines["prompt tokens"]["actual"] == summary["tokens"]["prompt"]
+    assert "wall clock" in lines
+    text = summary_text(summary, str(job.output))
+    assert f"prompt tokens {lines['prompt tokens']['predicted']:,.0f} and" in text
+
+
+def test_of_all_rows_and_an_earlier_runs_lengths_tokens_are_exact(job: Job) -> None:
+    earlier = job.run("schedule.shard_rows=20").summary
+    told = plan_job(config(job), speed_from=str(job.output))
+    for name in ("prompt", "computed", "completion"):
+        assert told["tokens"][name]["value"] == pytest.approx(earlier["tokens"][name])
+    assert told["prompt_tokens"] == pytest.approx(earlier["sizes"]["prompt_tokens"])
+    assert told["shares"]["refused"]["value"] == 0.05
+
+
+def test_orders_and_aligned_cuts_are_told_apart_by_what_their_prompts_share(job: Job) -> None:
+    told = plan_job(config(job, "engine.max_model_len=200"))
+    ways = {way["way"]: way for way in told["sharing"]}
+    own, other = ways["as set"], ways["infill.order: spm_v2"]
+    assert own["distinct_over_total"] < other["distinct_over_total"] - 0.1
+    assert ways["infill.order: auto"]["distinct_over_total"] <= own["distinct_over_total"]
+    aligned = ways["infill.truncation.align: 256"]
+    assert aligned["cut_tokens_per_row"] > own["cut_tokens_per_row"] > 0
+
+
+def test_copies_are_foretold(tmp_path: Path) -> None:
+    job = Job(tmp_path / "records", tmp_path / "out")
+    job.write("a.parquet", range(40), prefix=[f"p{row // 2}" for row in range(40)])
+    job.write("a.parquet", range(40), prefix=["a = "] * 40, suffix=["\n"] * 40)
+    told = plan_job(config(job))
+    assert told["shares"]["copied"]["value"] == 38 / 40
+    assert (
+        told["tokens"]["computed"]["value"]
+        == job.run("schedule.shard_rows=20").summary["tokens"]["computed"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("sets", "warning"),
+    [
+        (("engine.max_model_len=160",), "short context: "),
+        (("schedule.workers=50",), "idle workers: there are 20 shards for 50 workers"),
+        ((), "refused rows: 5.0% will be rejected (column 'suffix' is null, expected text)"),
+    ],
+)
+def test_warnings(job: Job, sets: tuple[str, ...], warning: str) -> None:
+    told = plan_job(config(job, *sets))
+    assert [line for line in told["warnings"] if line.startswith(warning)]
+    assert warning in forecast_text(told)
+
+
+def test_without_a_speed_there_are_no_hours_and_that_is_said(job: Job) -> None:
+    told = plan_job(config(job), price=2.0)
+    assert told["time"] is None
+    assert "no speed is known" in forecast_text(told)
+    assert told["completion_basis"] == "middle_reference"
+
+
+def test_cost_is_hours_of_all_workers_times_the_price(job: Job) -> None:
+    job.run()
+    told = plan_job(config(job, "schedule.workers=4"), speed_from=str(job.output), price=2.0)
+    time = told["time"]
+    assert time["gpu_hours"]["value"] == pytest.approx(time["wall_s"]["value"] * 4 / 3600)
+    assert time["cost"]["value"] == pytest.approx(2 * time["gpu_hours"]["value"])
+    assert time["wall_s"]["low"] < time["wall_s"]["value"] < time["wall_s"]["high"]
+
+
+def test_the_same_seed_draws_the_same(job: Job) -> None:
+    first, again = (plan_job(config(job), sample_rows=100, seed=3) for _ in range(2))
+    assert first == again
+    assert plan_job(config(job), sample_rows=100, seed=4)["tokens"] != first["tokens"]
+
+
+def test_another_jobs_forecast_is_not_compared(job: Job) -> None:
+    plan_job(config(job, "sampling.max_tokens=7"))
+    assert job.run("schedule.shard_rows=20").summary["forecast"] == []
+
+
+def test_the_command_prints_json_and_keeps_it(job: Job, tmp_path: Path) -> None:
+    args = ["plan", "--input", str(job.records), "--output", str(job.output), "--model", "demo"]
+    sets = [word for setting in SETTINGS for word in ("--set", setting)]
+    done = CliRunner().invoke(app, [*args, *sets, "--json"])
+    assert done.exit_code == 0, done.output
+    kept: dict[str, Any] = json.loads((job.ledger / "forecast.json").read_text())
+    assert json.loads(done.stdout) == kept
+
+
+def test_what_cannot_be_planned_is_refused(job: Job, tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="no batchfim job is here"):
+        plan_job(config(job), speed_from=str(tmp_path / "nothing"))
+    job.run()
+    other = job.ledger / "summary.json"
+    other.write_text(other.read_text().replace('"digest": "', '"digest": "0'))
+    with pytest.raises(ConfigError, match="worked with another model"):
+        plan_job(config(job), speed_from=str(job.output))
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    (theirs / "thesis.txt").touch()
+    with pytest.raises(OutputError, match=r"holds files that no batchfim job wrote"):
+        plan_job(config(job, f"output.path={theirs}"))
+    assert [path.name for path in theirs.iterdir()] == ["thesis.txt"]
+    nothing = pa.array([], pa.string())
+    job.write("a.parquet", range(0), id=nothing, prefix=nothing, suffix=nothing)
+    with pytest.raises(InputError, match="no rows"):
+        plan_job(config(job))

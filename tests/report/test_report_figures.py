@@ -1,0 +1,153 @@
+"""One source of figures: summary, status, report, comparison and terminal never disagree."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+
+from batchfim.api import compare_jobs, job_status, report_job
+from batchfim.driver.summary_text import summary_text
+from batchfim.errors import OutputError
+from batchfim.report.figures import figures
+from tests.report.conftest import ReportedJob, numbers
+from tests.resume.conftest import Job
+
+_FIGURE = re.compile(r'<dd data-figure="([^"]*)" data-value="([^"]*)">([^<]*)</dd>')
+
+
+def page(job: Job) -> str:
+    return (job.ledger / "report.html").read_text(encoding="utf8")
+
+
+def shown(job: Job) -> dict[str, tuple[float | None, str]]:
+    """The page's figures: values and texts by key."""
+    found = _FIGURE.findall(page(job))
+    values = numbers([value for _, value, _ in found])
+    texts = [html.unescape(text) for _, _, text in found]
+    return {
+        key: (value, text) for (key, _, _), value, text in zip(found, values, texts, strict=True)
+    }
+
+
+def at(tree: dict[str, Any], key: str) -> Any:
+    for part in key.split("."):
+        tree = tree[part]
+    return tree
+
+
+def test_summary_status_report_and_comparison_say_the_same(job: Job) -> None:
+    job.run("schedule.workers=2")
+    summary = job.summary
+    expected = {figure.key: (figure.value, figure.text) for figure in figures(summary)}
+    assert shown(job) == expected
+    assert expected["rows.ok"][0] == 54
+    assert expected["rows.rejected"][0] == 6
+
+    compared = compare_jobs([str(job.output)])[0]["figures"]
+    assert {line["key"]: (line["value"], line["text"]) for line in compared} == expected
+
+    status = job_status(str(job.output))
+    for key, (value, _) in expected.items():
+        place = key.replace("run.", "last.")
+        view = status | {"last": status["runs"][-1], "shards": status["shards"]["done"]}
+        if key not in ("cached share", "worker hours"):
+            assert at(view, place) == value, key
+
+    text = summary_text(summary, str(job.output))
+    for key in ("records", "rows.ok", "rows.rejected", "tokens.prompt", "tokens.completion"):
+        assert expected[key][1] in text
+
+
+def test_the_table_of_shards_adds_up_to_the_summary(job: Job) -> None:
+    job.run("schedule.workers=2")
+    table, summary = pq.read_table(job.ledger / "metrics" / "shards.parquet"), job.summary
+    sums = {name: pc.sum(table[name]).as_py() for name in table.column_names[9:] if name != "run"}
+    assert sums["ok"] == summary["rows"]["ok"]
+    assert sums["records"] == summary["records"]
+    assert sums["prompt_tokens"] == summary["tokens"]["prompt"]
+    assert sums["completion_tokens"] == summary["tokens"]["completion"]
+    assert sums["latency_s"] / 54 == pytest.approx(summary["seconds"]["latency_s"]["mean"])
+    assert max(table["max_latency_s"].to_pylist()) == summary["seconds"]["latency_s"]["max"]
+    assert set(table["run"].to_pylist()) == {summary["runs"][0]["run"]}
+
+
+def test_sizes_are_those_of_the_rows(job: Job) -> None:
+    job.run()
+    rows = [row for row in job.rows() if row["status"] == "ok"]
+    for name in ("prompt_tokens", "completion_tokens"):
+        values = sorted(row[name] for row in rows)
+        told = job.summary["sizes"][name]
+        assert told["max"] == values[-1]
+        assert told["mean"] == pytest.approx(sum(values) / len(values))
+        assert told["p50"] == pytest.approx(values[len(values) // 2 - 1], rel=0.01)
+
+
+def test_the_slowest_records_and_an_example_of_each_error_are_there(job: Job) -> None:
+    job.run()
+    slowest = max((row for row in job.rows() if row["latency_s"]), key=lambda row: row["latency_s"])
+    cells = re.search(
+        r'id="slowest".*?<td class="number" data-sort="([^"]*)"', page(job), re.DOTALL
+    )
+    assert cells
+    assert float(cells[1]) == slowest["latency_s"]
+    errors = page(job).split('id="errors"')[1].split("</section>")[0]
+    assert "column &#39;suffix&#39; is null, expected text" in errors
+    assert errors.count('<details class="record"') == 3
+
+
+def test_evaluation_is_shown_and_compared_where_there_is_one(job: Job) -> None:
+    job.run()
+    score = {"value": 0.25, "low": 0.2, "high": 0.3, "rows": 54}
+    evaluation = {
+        "middle": "middle",
+        "rule": "as_is",
+        "confidence": 0.95,
+        "rows": {"ok": 54},
+        "notes": ["<i>a note</i>"],
+        "metrics": [{"name": "exact_match", "label": "exact match", "unit": "share"}],
+        "overall": {"rows": 54, "exact_match": score},
+        "by": {"language": {"<b>py</b>": {"rows": 54, "exact_match": score}, "c": {"rows": 0}}},
+    }
+    (job.ledger / "evaluation.json").write_text(json.dumps(evaluation))
+    report_job(str(job.output))
+    shown = page(job).split('id="evaluation"')[1].split("</section>")[0]
+    assert shown.count("25.0 %") == 2
+    assert "language: &lt;b&gt;py" in shown
+    assert compare_jobs([str(job.output)])[0]["evaluation"]["exact match"]["value"] == 0.25
+
+
+def test_a_job_without_one_good_row_has_a_report(tmp_path: Path) -> None:
+    job = ReportedJob(tmp_path / "records", tmp_path / "out")
+    job.write("a.parquet", range(3), suffix=pa.nulls(3, pa.string()))
+    job.run("schedule.workers=1")
+    assert shown(job)["rows.rejected"] == (3, "3")
+    assert 'id="distributions"' not in page(job)
+
+
+def test_a_job_that_was_killed_before_its_first_shard_has_a_report(job: Job) -> None:
+    job.run()
+    for place in (*job.output.glob("part-*"), *(job.ledger / "done").iterdir()):
+        place.unlink()
+    (job.ledger / "summary.json").unlink()
+    report_job(str(job.output))
+    assert "No row has been committed yet" in page(job)
+    assert shown(job)["rows.ok"] == (0, "0")
+
+
+def test_without_a_job_there_is_no_report(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="no batchfim job is here"):
+        report_job(str(tmp_path / "nothing"))
+    assert not (tmp_path / "nothing").exists()
+
+
+def test_texts_that_did_not_ride_along_are_said_to_be_missing(job: Job) -> None:
+    job.run("input.keep=[id]")
+    assert "did not ride along" in page(job)
