@@ -6,7 +6,8 @@ import os
 import sys
 
 from k8s.checks.checking import problems
-from k8s.checks.rendering import RenderError, rendered, renderer
+from k8s.checks.rendering import RenderError, components, overlays, rendered, renderer
+from k8s.checks.sources import check_patches
 
 
 def main() -> None:
@@ -15,11 +16,15 @@ def main() -> None:
         print("manifests: not checked, neither kubectl nor kustomize is on the PATH")
         sys.exit(1 if os.environ.get("CI") else 0)
     num_sets = 0
-    wrong = []
+    wrong = [
+        f"{folder.name}: patches: {text}"
+        for folder in [*overlays(), *components()]
+        for text in check_patches(folder)
+    ]
     try:
-        for folder, objects in rendered():
+        for name, objects in rendered():
             num_sets += 1
-            wrong += [f"{folder}: {check}: {text}" for check, text in problems(objects)]
+            wrong += [f"{name}: {check}: {text}" for check, text in problems(objects)]
     except RenderError as error:
         wrong.append(str(error))
     print("\n".join(wrong) or f"manifests: {num_sets} sets rendered and checked")

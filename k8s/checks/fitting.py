@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from batchfim.config import JobConfig
-from k8s.checks.commands import commands, config_of
+from k8s.checks.commands import config_of
 from k8s.checks.objects import Object, Objects, Pod, named, of_kind, ray_pods
 from k8s.checks.rendering import K8S
 
@@ -40,8 +40,8 @@ def check_times(objects: Objects) -> Iterator[str]:
                 yield f"{pod.where}: killed after {grace_s} s, within the job's schedule.grace_s"
         needs_s = sum(rayjob["spec"][key] for key in _DEADLINES)
         for cronjob in of_kind(objects, "CronJob"):
-            waits_s = cronjob["spec"]["jobTemplate"]["spec"].get(_DEADLINES[-1], 0)
-            if waits_s < needs_s:
+            waits_s = cronjob["spec"]["jobTemplate"]["spec"].get(_DEADLINES[-1])
+            if waits_s is not None and waits_s < needs_s:
                 yield f"{named(cronjob)}: waits {waits_s} s for a RayJob that may take {needs_s} s"
 
 
@@ -56,15 +56,13 @@ def check_capacity(objects: Objects) -> Iterator[str]:
 
 
 def check_kueue(objects: Objects) -> Iterator[str]:
-    """The queue's label is for the night's RayJob: on the template, Kueue would start that."""
-    queued = any(_QUEUE in word for _, words, _ in commands(objects) for word in words)
-    for thing in of_kind(objects, "RayJob"):
-        if _QUEUE in thing["metadata"].get("labels", {}):
-            yield f"{named(thing)}: label {_QUEUE} on the template, give it to jobs.submit --label"
-        grows = thing["spec"]["rayClusterSpec"].get("enableInTreeAutoscaling")
-        elastic = thing["metadata"].get("annotations", {}).get(_ELASTIC)
-        if queued and grows and elastic != "true":
-            yield f"{named(thing)}: autoscaling under Kueue needs annotation {_ELASTIC}: 'true'"
+    """What Kueue would stumble over; the annotation says nothing to who does without Kueue."""
+    for rayjob in of_kind(objects, "RayJob"):
+        if _QUEUE in rayjob["metadata"].get("labels", {}):
+            yield f"{named(rayjob)}: label {_QUEUE} starts the template; use jobs.submit --label"
+        grows = rayjob["spec"]["rayClusterSpec"].get("enableInTreeAutoscaling")
+        if grows and rayjob["metadata"].get("annotations", {}).get(_ELASTIC) != "true":
+            yield f"{named(rayjob)}: autoscaling under Kueue needs the annotation {_ELASTIC}"
 
 
 def _engines(group: Object, config: JobConfig) -> int:
