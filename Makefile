@@ -18,6 +18,7 @@ check: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python requirements/audit.py
+	$(BIN)/python -m k8s.checks
 
 # New examples each time, this many times those of `make test`.
 fuzz: export BATCHFIM_FUZZ ?= 50
