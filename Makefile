@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 TORCH_INDEX := https://download.pytorch.org/whl/cpu
 
-.PHONY: demo test check fuzz chaos families train-demo clean
+.PHONY: demo test check fuzz chaos families rules train-demo clean
 
 demo: $(READY)
 	$(BIN)/batchfim demo
@@ -32,6 +32,9 @@ chaos: $(READY)
 
 families: $(READY)
 	$(BIN)/batchfim families --markdown > FAMILIES.md
+
+rules: $(READY)
+	$(BIN)/python -m k8s.checks.rules > k8s/components/monitoring/rules.yaml
 
 # Two to three hours on two cores.
 train-demo: $(READY)

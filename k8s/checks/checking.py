@@ -13,6 +13,7 @@ from k8s.checks.nightly import check_cron, check_names
 from k8s.checks.objects import Objects
 from k8s.checks.podspecs import check_images, check_resources, check_security, check_volumes
 from k8s.checks.references import check_references
+from k8s.checks.rules import check_rules
 
 Check = Callable[[Objects], Iterator[str]]
 
@@ -38,6 +39,7 @@ MEANING: Mapping[str, Check] = {
     "times": check_times,
     "capacity": check_capacity,
     "kueue": check_kueue,
+    "rules": check_rules,
 }
 
 

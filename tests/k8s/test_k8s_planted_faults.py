@@ -108,6 +108,7 @@ NIGHTS = [
     Fault("RayJob", f"{GROUP}maxReplicas", 5, "capacity", "workers is 16", "h100-tp2"),
     Fault("RayJob", "metadata.labels", {"kueue.x-k8s.io/queue-name": "gpu"}, "kueue", "template"),
     Fault("RayJob", "metadata.annotations", {}, "kueue", "needs the annotation", "gke-l4"),
+    Fault("PrometheusRule", "spec.groups.0.name", "other", "rules", "`make rules`", "h100-tp2"),
 ]  # fmt: skip
 FAULTS = [*STRUCTURES, *PODS, *NIGHTS]
 
