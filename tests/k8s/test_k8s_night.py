@@ -28,7 +28,7 @@ def test_records_are_made_the_model_is_fetched_and_the_job_completes(
     objects: Objects, tmp_path: Path
 ) -> None:
     (text,) = job_files(objects).values()
-    job = parse_yaml(text.replace("/data", str(tmp_path))) | SIMULATED
+    job = parse_yaml(in_folder(text, tmp_path)) | SIMULATED
     (tmp_path / "job.yaml").write_text(yaml.safe_dump(job))
     pod = of_kind(objects, "CronJob")[0]["spec"]["jobTemplate"]["spec"]["template"]["spec"]
     for container in pod["initContainers"]:
@@ -41,32 +41,35 @@ def test_the_submitted_run_is_the_template_awake_and_owned(
     objects: Objects, tmp_path: Path
 ) -> None:
     (template,) = of_kind(objects, "RayJob")
-    (tmp_path / "rayjob.yaml").write_text(yaml.safe_dump(template))
     (text,) = job_files(objects).values()
     (tmp_path / "job.yaml").write_text(text)
+    (tmp_path / "rayjob.yaml").write_text(in_folder(yaml.safe_dump(template), tmp_path))
     pod = of_kind(objects, "CronJob")[0]["spec"]["jobTemplate"]["spec"]["template"]["spec"]
-    command = [
-        word.replace("$(JOB_NAME)", "night")
-        .replace("$(JOB_UID)", "u1")
-        .replace("--rayjob=batchfim-infill", f"--rayjob={tmp_path}/rayjob.yaml")
-        for word in pod["containers"][0]["command"]
-    ]
-    night: Object = yaml.safe_load(run([*command, "--dry-run"], tmp_path))
+    words = pod["containers"][0]["command"]
+    for there, here in {
+        "--rayjob=batchfim-infill": f"--rayjob={tmp_path}/rayjob.yaml",
+        "$(JOB_NAME)": "night",
+        "$(JOB_UID)": "u1",
+    }.items():
+        words = [word.replace(there, here) for word in words]
+    night: Object = yaml.safe_load(run([*words, "--dry-run"], tmp_path))
     (owner,) = night["metadata"]["ownerReferences"]
     assert (owner["kind"], owner["name"], owner["uid"]) == ("Job", "night", "u1")
     assert night["metadata"]["name"] == "night"
-    assert night["spec"] == template["spec"] | {"suspend": False}
+    entrypoint = in_folder(template["spec"]["entrypoint"], tmp_path)
+    assert night["spec"] == template["spec"] | {"suspend": False, "entrypoint": entrypoint}
 
 
-def run(words: list[str], folder: Path) -> str:
+def in_folder(text: str, folder: Path) -> str:
+    """A text in which the pods' volumes are a folder here."""
+    for there in ("/data", "/etc/batchfim"):
+        text = text.replace(there, str(folder))
+    return text.replace("/home/batchfim/app", str(K8S.parent))
+
+
+def run(command: list[str], folder: Path) -> str:
     """A pod's command, with its volumes in a folder here."""
-    places = {
-        "/data": str(folder),
-        "/etc/batchfim": str(folder),
-        "/home/batchfim/app": str(K8S.parent),
-    }
-    for there, here in places.items():
-        words = [word.replace(there, here) for word in words]
+    words = [in_folder(word, folder) for word in command]
     program = [sys.executable, "-m", "batchfim"] if words[0] == "batchfim" else [sys.executable]
     caches = {"HF_HOME": str(folder / "hf"), "XDG_CACHE_HOME": str(folder)}
     done = subprocess.run(
