@@ -19,6 +19,7 @@ from batchfim.driver.driver import Driver
 from batchfim.driver.progress import Progress
 from batchfim.driver.queue import ShardQueue
 from batchfim.driver.signals import StopSignal
+from batchfim.driver.state import Watcher
 from batchfim.errors import InputError, JobFailed
 from batchfim.infiller import Infiller
 from batchfim.metrics.audit import audit
@@ -122,7 +123,7 @@ class Run:
                     commits,
                     self.fingerprint,
                     schedule,
-                    progress,
+                    [progress, *_exporters(self.config, rows)],
                     stop_grace_s=lambda: (
                         0.0 if self.lease.lost else self.stop.grace_s(schedule.grace_s)
                     ),
@@ -242,6 +243,15 @@ def _open_pool(config: JobConfig, spec: WorkerSpec) -> Pool:
     from batchfim.workers.ray import RayPool
 
     return RayPool(spec, num_gpus(config))
+
+
+def _exporters(config: JobConfig, planned_rows: int) -> list[Watcher]:
+    """Those that a pool's home has a place for."""
+    if config.schedule.pool == "local":
+        return []
+    from batchfim.telemetry.exporting import MetricsExporter
+
+    return [MetricsExporter(config.output.path, planned_rows)]
 
 
 def num_gpus(config: JobConfig) -> float:

@@ -35,12 +35,10 @@ def run_on_ray(submission: Submission, address: str | None) -> int:
         JobFailed: the cluster was lost sight of.
     """
     jobs = RayJobs(address)
-    had = turns(submission.base_id, jobs.ids())
-    if had and not jobs.status(had[-1]).is_terminal():
-        job_id, verb = had[-1], "following"
-    else:
-        job_id = next_turn(submission.base_id, had)
-        verb = "submitted" if jobs.submit(submission, job_id) else "following"
+    try:
+        job_id, verb = jobs.adopt_or_submit(submission)
+    except _TROUBLE as error:
+        raise JobFailed(f"Ray at {jobs.address}: {_first_line(error)}") from None
     _say(f"{verb} {job_id} at {jobs.address}; the same command follows it again, and")
     _say(f"`ray job stop {job_id} --address {jobs.address}` stops it")
     return jobs.follow(job_id)
@@ -68,29 +66,39 @@ class RayJobs:
                 "the same"
             )
 
-    def ids(self) -> list[str]:
+    def adopt_or_submit(self, submission: Submission) -> tuple[str, str]:
+        """The id of a job that runs, and how it came to run."""
+        had = turns(submission.base_id, self._ids())
+        if had and not self._client.get_job_status(had[-1]).is_terminal():
+            return had[-1], "following"
+        job_id = next_turn(submission.base_id, had)
+        return job_id, "submitted" if self._submit(submission, job_id) else "following"
+
+    def _ids(self) -> list[str]:
         """Of all jobs the cluster remembers."""
         return [job.submission_id for job in self._client.list_jobs() if job.submission_id]
 
-    def status(self, job_id: str) -> JobStatus:
-        return self._client.get_job_status(job_id)
-
-    def submit(self, submission: Submission, job_id: str) -> bool:
+    def _submit(self, submission: Submission, job_id: str) -> bool:
         """Start a job; False where another submitter was faster."""
+        asked_s = time.monotonic()
         with tempfile.TemporaryDirectory(prefix="batchfim-submit-") as folder:
             _pack(submission, Path(folder))
-            try:
-                self._client.submit_job(
-                    entrypoint=submission.entrypoint,
-                    submission_id=job_id,
-                    runtime_env={"working_dir": folder, "env_vars": submission.environment},
-                    metadata={"output": submission.config.output.path},
-                )
-            except RuntimeError:
-                if job_id in self.ids():
-                    return False
-                raise
-        return True
+            while True:
+                try:
+                    self._client.submit_job(
+                        entrypoint=submission.entrypoint,
+                        submission_id=job_id,
+                        runtime_env={"working_dir": folder, "env_vars": submission.environment},
+                        metadata={"output": submission.config.output.path},
+                    )
+                    return True
+                except RuntimeError as error:
+                    if job_id in self._ids():
+                        return False
+                    late = time.monotonic() - asked_s > _AWAY_S
+                    if late or "try again" not in str(error):  # said while a head comes up
+                        raise
+                time.sleep(_AGAIN_S)
 
     def follow(self, job_id: str) -> int:
         """Copy the job's log to standard output until it ends; its exit code."""
@@ -98,8 +106,9 @@ class RayJobs:
         while True:
             try:
                 seen = asyncio.run(self._tail(job_id, seen))
-                if self.status(job_id).is_terminal():
-                    return _exit_code(self._client.get_job_info(job_id))
+                job = self._client.get_job_info(job_id)
+                if job.status.is_terminal():
+                    return _exit_code(job)
                 heard_s = time.monotonic()
             except _TROUBLE as error:
                 if time.monotonic() - heard_s > _AWAY_S:

@@ -19,7 +19,6 @@ import requests
 import yaml
 
 ROOT = Path(__file__).parents[2]
-SIMULATED = {"engine.backend": "simulated", "schedule.shard_rows": "20"}
 
 Submit = Callable[..., subprocess.Popen[str]]
 
@@ -47,7 +46,8 @@ class Head:
 @pytest.fixture(scope="session")
 def head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Head]:
     """`ray start --head`, in a process group of its own."""
-    ports = {name: free_port() for name in ("port", "dashboard-port", "metrics-export-port")}
+    names = ("port", "dashboard-port", "dashboard-agent-listen-port", "metrics-export-port")
+    ports = {name: free_port() for name in names}
     command = [
         *(Path(sys.executable).with_name("ray"), "start", "--head", "--block", "--num-cpus=4"),
         *("--disable-usage-stats", "--system-config", '{"metrics_report_interval_ms": 500}'),
