@@ -63,8 +63,10 @@ def head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Head]:
     )
     jobs = f"http://127.0.0.1:{ports['dashboard-port']}"
     try:
-        _wait_for(f"{jobs}/api/version", process, log.name)
-        yield Head(jobs, f"http://127.0.0.1:{ports['metrics-export-port']}/metrics")
+        metrics = f"http://127.0.0.1:{ports['metrics-export-port']}/metrics"
+        for url in (f"{jobs}/api/version", metrics):
+            _wait_for(url, process, log.name)
+        yield Head(jobs, metrics)
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(60)
