@@ -7,6 +7,7 @@ output/_batchfim/job.json           config, fingerprint, model, versions
                  staging/           parts before their commit
                  absent.json        planned files that the input no longer has
                  lease/             who holds the job
+                 runs/              one file for each run; see `storage.run_records`
                  summary.json
                  _SUCCESS           the audit closed
 """
@@ -28,6 +29,7 @@ from batchfim.storage.listing import names_in, sizes_in
 from batchfim.storage.location import Location
 from batchfim.storage.markers import Markers
 from batchfim.storage.plan_files import PlanFiles
+from batchfim.storage.run_records import RunRecords
 
 _FORMAT_VERSION = 1
 _PART = r"^part-[0-9a-f]{20}\.parquet$"
@@ -41,6 +43,7 @@ class Ledger:
         self.root = output / "_batchfim"
         self._plan = PlanFiles(self.root / "plan")
         self._markers = Markers(self.root / "done")
+        self.runs = RunRecords(self.root / "runs")
 
     def prepare(self) -> None:
         """Make the folders.

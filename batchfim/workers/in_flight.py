@@ -18,6 +18,10 @@ class InFlight:
         self._tokens = 0
         self._room = asyncio.Condition()
 
+    @property
+    def num_records(self) -> int:
+        return self._records
+
     async def enter(self, num_tokens: int) -> None:
         """Wait for room for one prompt."""
         async with self._room:
