@@ -9,10 +9,14 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import urllib3
-from kubernetes import client, config
 
 from batchfim.errors import ConfigError, JobFailed, JobHeld
 from jobs.rayjob import OUTPUT_LABEL, exit_code, state_text
+
+try:
+    from kubernetes import client, config
+except ImportError as error:
+    raise ConfigError(f"{error}; install batchfim with its k8s extra") from None
 
 _GROUP, _VERSION, _PLURAL = "ray.io", "v1", "rayjobs"
 _NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
@@ -33,8 +37,8 @@ class RayJobs(Protocol):
     def create(self, rayjob: dict[str, Any]) -> bool:
         """Create it; False where one of this name is there."""
 
-    def get(self, name: str) -> dict[str, Any]:
-        """The object with its status."""
+    def get(self, name: str) -> dict[str, Any] | None:
+        """The object with its status; None where there is none."""
 
     def list(self, label: str) -> list[dict[str, Any]]:
         """Those with a label `key=value`."""
@@ -54,15 +58,27 @@ def run_on_k8s(rayjob: dict[str, Any], api: RayJobs, *, poll_s: float = _POLL_S)
             raise JobHeld(f"RayJob {state_text(other)}: it works the same output; nothing was done")
     created = api.create(rayjob)
     _say(f"{'created' if created else 'following'} RayJob {name}")
-    if not created and _label(api.get(name)) != labels[OUTPUT_LABEL]:
+    if not created and _label(api.get(name) or rayjob) != labels[OUTPUT_LABEL]:
         raise ConfigError(f"a RayJob {name} is there, and it is another job's")
     return _wait(name, api, poll_s)
+
+
+def read_template(name: str, api: RayJobs) -> dict[str, Any]:
+    """A RayJob of the cluster, to be copied.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    if (found := api.get(name)) is None:
+        raise ConfigError(f"there is no RayJob {name} to copy; apply an overlay of k8s/ first")
+    return found
 
 
 def _wait(name: str, api: RayJobs, poll_s: float) -> int:
     told = ""
     while True:
-        rayjob = api.get(name)
+        if (rayjob := api.get(name)) is None:
+            raise JobFailed(f"RayJob {name} was deleted while it was waited for")
         if (state := state_text(rayjob)) != told:
             told = state
             _say(state)
@@ -97,25 +113,28 @@ class ApiServer:
         done = self._ask("create", self._objects.create_namespaced_custom_object, body=rayjob)
         return done is not None
 
-    def get(self, name: str) -> dict[str, Any]:
+    def get(self, name: str) -> dict[str, Any] | None:
         found = self._ask("get", self._objects.get_namespaced_custom_object, name=name)
-        return dict(found)
+        return None if found is None else dict(found)
 
     def list(self, label: str) -> list[dict[str, Any]]:
         call = self._objects.list_namespaced_custom_object
         return list(self._ask("list", call, label_selector=label)["items"])
 
     def _ask(self, verb: str, call: Any, **arguments: Any) -> Any:
-        """One request, repeated while the server does not answer; None where the object exists."""
+        """One request, repeated while the server does not answer.
+
+        None where what is to be created is there, or what is looked at is not.
+        """
         asked_s = time.monotonic()
         while True:
             try:
                 return call(_GROUP, _VERSION, self._namespace, _PLURAL, **arguments)
             except client.ApiException as error:
-                if error.status == _CONFLICT:
+                if error.status == (_NOT_FOUND if "name" in arguments else _CONFLICT):
                     return None
                 if not _may_pass(error.status):
-                    raise self._refusal(verb, error, arguments.get("name")) from None
+                    raise self._refusal(verb, error) from None
                 trouble = f"{error.status} {error.reason}"
             except urllib3.exceptions.HTTPError as error:
                 trouble = str(error)
@@ -126,9 +145,7 @@ class ApiServer:
                 )
             time.sleep(min(_POLL_S, self._away_s / 10))
 
-    def _refusal(self, verb: str, error: client.ApiException, name: str | None) -> Exception:
-        if error.status == _NOT_FOUND and name is not None:
-            return JobFailed(f"RayJob {name} was deleted while it was waited for")
+    def _refusal(self, verb: str, error: client.ApiException) -> ConfigError:
         why = _REFUSALS.get(error.status, "it refuses")
         return ConfigError(
             f"Kubernetes, {verb} rayjobs in {self._namespace}: {error.status} {error.reason}: "

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from batchfim.errors import ConfigError
@@ -19,6 +20,8 @@ OUTPUT_LABEL = "batchfim.io/output"
 _NAME = re.compile(r"[a-z]([a-z0-9-]*[a-z0-9])?")
 _LONGEST_NAME = 47  # KubeRay makes longer ones of it, for objects that may have 63
 _ENDS = ("Complete", "Failed", "ValidationFailed")
+# Annotations about the template itself: what applied it, and what watches it.
+_ABOUT_IT = ("kubectl.kubernetes.io/", "argocd.argoproj.io/")
 _EXIT_CODE = re.compile(r"exit code (\d{1,3})\b")
 
 
@@ -68,26 +71,49 @@ def check_entrypoint(rayjob: dict[str, Any], job_files: Sequence[Path], where: s
         )
 
 
+def read_labels(texts: Sequence[str]) -> dict[str, str]:
+    """Labels of `KEY=VALUE` texts.
+
+    Raises:
+        ConfigError: one is something else.
+    """
+    pairs = [text.partition("=") for text in texts]
+    for key, separator, value in pairs:
+        if not (key and separator and value):
+            raise ConfigError(f"--label {key}{separator}{value}: expected KEY=VALUE")
+    return {key: value for key, _, value in pairs}
+
+
 def as_run(
-    rayjob: dict[str, Any], output: str, *, name: str | None = None, owner: Owner | None = None
+    rayjob: dict[str, Any],
+    output: str,
+    *,
+    name: str | None = None,
+    owner: Owner | None = None,
+    labels: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, Any]:
-    """The RayJob of one run.
+    """The RayJob of one run: a copy of another, awake.
 
     Args:
-        rayjob: its manifest.
+        rayjob: its manifest, or a RayJob of the cluster that is its template.
         output: the job's output path, by which others that work it are found.
         name: of the run; None: the manifest's own.
         owner: the Job it is for.
+        labels: of the run, beside those it has.
 
     Raises:
         ConfigError: the name is none that KubeRay takes.
     """
-    tree = deepcopy(rayjob)
-    metadata = tree.setdefault("metadata", {})
+    tree = deepcopy({key: rayjob[key] for key in ("apiVersion", "kind", "spec")})
+    tree["spec"].pop("suspend", None)  # what is applied with an overlay is a template
+    metadata = tree["metadata"] = _kept(rayjob.get("metadata") or {})
     metadata["name"] = _checked(name or str(metadata.get("name", "")))
-    labels = metadata.setdefault("labels", {})
-    labels.setdefault("app.kubernetes.io/name", "batchfim")
-    labels[OUTPUT_LABEL] = identity(output)
+    metadata["labels"] = {
+        "app.kubernetes.io/name": "batchfim",
+        **metadata.get("labels", {}),
+        **labels,
+        OUTPUT_LABEL: identity(output),
+    }
     if owner is not None:
         metadata["ownerReferences"] = [
             {
@@ -119,6 +145,14 @@ def state_text(rayjob: dict[str, Any]) -> str:
     status = rayjob.get("status") or {}
     told = [status.get(key) for key in ("jobDeploymentStatus", "jobStatus", "reason")]
     return f"{rayjob['metadata']['name']}: {', '.join(filter(None, told)) or 'New'}"
+
+
+def _kept(metadata: dict[str, Any]) -> dict[str, Any]:
+    """What a copy takes over: no uid, no version, nothing about the other object."""
+    kept = {key: metadata[key] for key in ("name", "namespace", "labels") if key in metadata}
+    annotations = metadata.get("annotations") or {}
+    about_both = {key: v for key, v in annotations.items() if not key.startswith(_ABOUT_IT)}
+    return deepcopy(kept | ({"annotations": about_both} if about_both else {}))
 
 
 def _checked(name: str) -> str:

@@ -18,7 +18,7 @@ from batchfim.exits import to_exit
 from batchfim.places import absolute
 from batchfim.workers.ray_token import use_ray_token
 from jobs.options import JobFiles, Sets, entry_point
-from jobs.rayjob import Owner, as_run, check_entrypoint, read_manifest
+from jobs.rayjob import Owner, as_run, check_entrypoint, read_labels, read_manifest
 from jobs.submission import Entry, Submission
 
 app = entry_point()
@@ -41,9 +41,15 @@ def submit(
         str | None,
         typer.Option(help="ray: its Jobs API; unset: RAY_API_SERVER_ADDRESS, else this machine's."),
     ] = None,
-    rayjob: Annotated[Path | None, typer.Option(help="k8s: manifest of the RayJob.")] = None,
+    rayjob: Annotated[
+        str | None,
+        typer.Option(help="k8s: manifest of the RayJob (.yaml), or the name of one to copy."),
+    ] = None,
     name: Annotated[str | None, typer.Option(help="k8s: its name; unset: as in it.")] = None,
     namespace: Annotated[str | None, typer.Option(help="k8s: unset: the pod's own.")] = None,
+    label: Annotated[
+        list[str], typer.Option(metavar="KEY=VALUE", help="k8s: a label of the RayJob.")
+    ] = [],  # noqa: B006 - typer copies it
     owner_name: Annotated[str | None, typer.Option(help="k8s: the Job that asks.")] = None,
     owner_uid: Annotated[str | None, typer.Option(help="k8s: its uid.")] = None,
     dry_run: Annotated[bool, typer.Option(help="Print what would be submitted.")] = False,
@@ -58,10 +64,11 @@ def submit(
             raise typer.Exit(_on_ray(config, entry, address, dry_run=dry_run))
         if rayjob is None or sets:
             raise ConfigError("--backend k8s: it wants --rayjob, and takes no --set")
-        found = read_manifest(rayjob)
-        check_entrypoint(found, job_file, str(rayjob))
+        found = _rayjob(rayjob, namespace)
+        check_entrypoint(found, job_file, rayjob)
         owner = Owner(owner_name, owner_uid) if owner_name and owner_uid else None
-        run = as_run(found, config.output.path, name=name, owner=owner)
+        labels = read_labels(label)
+        run = as_run(found, config.output.path, name=name, owner=owner, labels=labels)
         raise typer.Exit(_on_k8s(run, namespace, dry_run=dry_run))
 
 
@@ -78,14 +85,20 @@ def _on_ray(config: JobConfig, entry: Entry, address: str | None, *, dry_run: bo
     return run_on_ray(submission, address)
 
 
+def _rayjob(rayjob: str, namespace: str | None) -> dict[str, Any]:
+    if Path(rayjob).suffix in (".yaml", ".yml"):
+        return read_manifest(Path(rayjob))
+    from jobs.on_k8s import ApiServer, read_template
+
+    return read_template(rayjob, ApiServer(namespace))
+
+
 def _on_k8s(rayjob: dict[str, Any], namespace: str | None, *, dry_run: bool) -> int:
     if dry_run:
         typer.echo(yaml.safe_dump(rayjob, sort_keys=False), nl=False)
         return 0
-    try:
-        from jobs.on_k8s import ApiServer, run_on_k8s
-    except ImportError as error:
-        raise ConfigError(f"{error}; install batchfim with its k8s extra") from None
+    from jobs.on_k8s import ApiServer, run_on_k8s
+
     return run_on_k8s(rayjob, ApiServer(namespace))
 
 

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from batchfim.errors import BatchfimError, ConfigError, JobFailed, JobHeld
-from jobs.on_k8s import ApiServer, run_on_k8s
+from jobs.on_k8s import ApiServer, read_template, run_on_k8s
 from jobs.rayjob import Owner, as_run, read_manifest
 from tests.jobs.api_server import Cluster, serving
 from tests.jobs.conftest import ended, start_module
@@ -115,6 +115,45 @@ def test_what_the_server_refuses_is_told(
         run(Cluster([COMPLETE], refusal=refusal), tmp_path, monkeypatch)
 
 
+def test_a_template_of_the_cluster_is_copied_awake_and_labelled(
+    job_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster = Cluster([COMPLETE])
+    annotations = {"kubectl.kubernetes.io/last-applied-configuration": "{}", "kueue/elastic": "1"}
+    metadata = {"name": "infill", "uid": "u", "resourceVersion": "7", "annotations": annotations}
+    spec = RAYJOB["spec"] | {"suspend": True, "backoffLimit": 2}
+    cluster.rayjobs["infill"] = RAYJOB | {"metadata": metadata, "spec": spec}
+    options = ("--job-file", job_file.name, "--rayjob", "infill", "--label", "queue=night")
+    with serving(cluster, tmp_path) as kubeconfig:
+        monkeypatch.setenv("KUBECONFIG", str(kubeconfig))
+        run = ("--backend", "k8s", "--name", "night-1", *options)
+        ended(start_module("jobs.submit", *run, folder=tmp_path), 0)
+    night = cluster.rayjobs["night-1"]
+    assert night["spec"] == RAYJOB["spec"] | {"backoffLimit": 2}
+    assert night["metadata"]["labels"]["queue"] == "night"
+    assert night["metadata"]["annotations"] == {"kueue/elastic": "1"}
+    assert not {"uid", "resourceVersion"} & night["metadata"].keys()
+
+
+def test_a_template_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving(Cluster([COMPLETE]), tmp_path) as kubeconfig:
+        monkeypatch.setenv("KUBECONFIG", str(kubeconfig))
+        with pytest.raises(ConfigError, match="no RayJob infill to copy; apply an overlay"):
+            read_template("infill", ApiServer(None))
+
+
+def test_a_run_that_is_deleted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Deleting(Cluster):
+        def answer(self, verb: str, url: str, body: Any) -> tuple[int, Any]:
+            told = super().answer(verb, url, body)
+            if verb == "POST":
+                self.rayjobs.clear()
+            return told
+
+    with pytest.raises(JobFailed, match="RayJob night-1 was deleted while it was waited for"):
+        run(Deleting([NEW]), tmp_path, monkeypatch)
+
+
 @pytest.mark.parametrize(
     ("name", "told"),
     [("n" * 48, "has 48 characters, and KubeRay takes 47"), ("Night_1", "expected small letters")],
@@ -157,6 +196,7 @@ def test_the_command_creates_and_ends_with_the_jobs_exit_code(
         (("--job-file", "gone.yaml"), "gone.yaml: no such job file"),
         (("--job-file", "other.yaml"), "its entrypoint runs --job-file job.yaml, and other.yaml"),
         (("--job-file", "job.yaml", "--name", "n" * 50), "has 50 characters"),
+        (("--job-file", "job.yaml", "--label", "queue"), "--label queue: expected KEY=VALUE"),
     ],
 )
 def test_what_is_wrong_is_told_before_the_server_is_asked(
