@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 TORCH_INDEX := https://download.pytorch.org/whl/cpu
 
-.PHONY: demo test check fuzz chaos families train-demo clean
+.PHONY: demo test check fuzz chaos families rules train-demo clean
 
 demo: $(READY)
 	$(BIN)/batchfim demo
@@ -18,6 +18,7 @@ check: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python requirements/audit.py
+	$(BIN)/python -m k8s.checks
 
 # New examples each time, this many times those of `make test`.
 fuzz: export BATCHFIM_FUZZ ?= 50
@@ -31,6 +32,9 @@ chaos: $(READY)
 
 families: $(READY)
 	$(BIN)/batchfim families --markdown > FAMILIES.md
+
+rules: $(READY)
+	$(BIN)/python -m k8s.checks.rules > k8s/components/monitoring/rules.yaml
 
 # Two to three hours on two cores.
 train-demo: $(READY)

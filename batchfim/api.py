@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import logging
-import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from batchfim.accounts.status import job_status as job_status
@@ -23,6 +21,7 @@ from batchfim.forecast.plan import calibrate, make_forecast
 from batchfim.forecast.speed import speed_of
 from batchfim.formats.encoder import Encoder
 from batchfim.infiller import find_format, open_infiller, open_tokenizer
+from batchfim.places import absolute
 from batchfim.quality.evaluation import evaluate_job as evaluate_job
 from batchfim.records import is_unicode
 from batchfim.regroup.regroup import check_regroup, regrouped
@@ -35,6 +34,7 @@ from batchfim.storage.ledger import Ledger
 from batchfim.storage.location import Location
 from batchfim.storage.model_files import find_model
 from batchfim.surroundings import NOWHERE, Surroundings
+from batchfim.tuning.bench import bench
 from batchfim.tuning.knobs import default_knobs, parse_knob
 from batchfim.tuning.trial import Interrupted, Trial
 from batchfim.tuning.tune import Tuning, tune
@@ -107,7 +107,7 @@ def plan_job(
         UserError: as `run_job`, or the run that was named tells no speed.
         JobFailed: the calibration failed.
     """
-    config = _absolute(config)
+    config = absolute(config)
     check_apart(config.input, config.output.path)
     inputs = open_inputs(config.input)
     infiller = open_infiller(config, weights=False)
@@ -135,7 +135,7 @@ def report_job(output: str) -> str:
 def _claimed(config: JobConfig) -> Iterator[tuple[Run, InputSet]]:
     """Check all that can be wrong, then hold the job; its run, and its input where it is read."""
     started_s = time.monotonic()
-    config = _absolute(config)
+    config = absolute(config)
     check_apart(config.input, config.output.path)
     inputs = open_inputs(config.input)
     _check_languages(config, inputs)
@@ -180,7 +180,7 @@ def tune_job(
         UserError: as `run_job`, or a knob is no setting.
         JobFailed: a signal ended it.
     """
-    config = _absolute(config)
+    config = absolute(config)
     inputs = open_inputs(config.input)
     infiller = open_infiller(config, weights=False)
     config = resolve_engine(infiller.pin_revision(config), infiller.encoder.form)
@@ -200,6 +200,37 @@ def tune_job(
         )
     except Interrupted as error:
         raise JobFailed(f"tuning was ended by {error}") from None
+
+
+def bench_job(
+    config: JobConfig,
+    *,
+    sample_rows: int = 2000,
+    seed: int = 0,
+    repeats: int = 3,
+    tell: Callable[[Trial], None] = lambda trial: None,
+) -> list[Trial]:
+    """Measure a job's own settings on a sample, one engine; its output is not touched.
+
+    The sample lies in a temporary folder (TMPDIR), which the workers must see too.
+
+    Raises:
+        UserError: as `run_job`.
+        JobFailed: a run failed, or a signal ended it.
+    """
+    config = absolute(config)
+    try:
+        return bench(
+            config,
+            open_inputs(config.input),
+            sample_rows=sample_rows,
+            seed=seed,
+            repeats=repeats,
+            run_job=run_job,
+            tell=tell,
+        )
+    except Interrupted as error:
+        raise JobFailed(f"the benchmark was ended by {error}") from None
 
 
 def show_prompt(
@@ -248,30 +279,3 @@ def _check_languages(config: JobConfig, inputs: InputSet) -> None:
             "`language` or `path`; set input.columns.language or input.columns.path, or leave "
             "syntax out"
         )
-
-
-def _absolute(config: JobConfig) -> JobConfig:
-    """The same job with local paths made absolute, as workers have other working folders."""
-
-    def absolute(path: str) -> str:
-        return path if "://" in path else os.path.abspath(Path(path).expanduser())
-
-    paths = tuple(absolute(path) for path in config.input.paths)
-    folder = Path(config.model.path).expanduser()
-    model = str(folder.absolute()) if folder.is_dir() else config.model.path
-    adapters = {name: _adapter_place(place) for name, place in config.model.loras.items()}
-    lora = config.model.lora and _adapter_place(config.model.lora)
-    return config.model_copy(
-        update={
-            "input": config.input.model_copy(update={"paths": paths}),
-            "output": config.output.model_copy(update={"path": absolute(config.output.path)}),
-            "model": config.model.model_copy(
-                update={"path": model, "lora": lora, "loras": adapters}
-            ),
-        }
-    )
-
-
-def _adapter_place(place: str) -> str:
-    folder = Path(place).expanduser()
-    return str(folder.absolute()) if folder.is_dir() else place

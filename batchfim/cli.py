@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,9 +11,9 @@ import yaml
 
 from batchfim.config import JobConfig
 from batchfim.config_file import load_config
-from batchfim.errors import BatchfimError, EngineStartError, JobHeld, UserError
+from batchfim.exits import to_exit
 from batchfim.prepare.cli import prepare_app
-from batchfim.terminal import log_printable, printable
+from batchfim.terminal import printable
 
 app = typer.Typer(
     help="Complete the middle of code, in bulk.",
@@ -306,21 +305,8 @@ def demo(
 
 
 def main() -> None:
-    """Entry point: errors meant for a person become one line and an exit code."""
-    log_printable()
-    try:
-        app()
-    except JobHeld as error:
-        _exit(error, 75)
-    except (UserError, EngineStartError) as error:
-        _exit(error, 2)
-    except BatchfimError as error:
-        _exit(error, 1)
-
-
-def _exit(error: BatchfimError, code: int) -> None:
-    print(f"error: {printable(str(error))}", file=sys.stderr)
-    sys.exit(code)
+    """Entry point."""
+    to_exit(app)
 
 
 def _prompt_text(shown: dict[str, Any]) -> str:

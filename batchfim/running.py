@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 import platform
+import socket
 import time
 import uuid
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from importlib import metadata
 from typing import Any
 
@@ -19,12 +21,14 @@ from batchfim.driver.driver import Driver
 from batchfim.driver.progress import Progress
 from batchfim.driver.queue import ShardQueue
 from batchfim.driver.signals import StopSignal
-from batchfim.errors import BatchfimError, InputError, JobFailed
+from batchfim.driver.state import Watcher
+from batchfim.errors import BatchfimError, InputError, JobFailed, StorageError
 from batchfim.forecast.against import against
 from batchfim.forecast.forecast import identity_of
 from batchfim.infiller import Infiller
 from batchfim.metrics.audit import audit
 from batchfim.metrics.report import ShardReport
+from batchfim.metrics.run_record import End, RunRecord
 from batchfim.metrics.summary import RunClock
 from batchfim.planning.plan import absent_files, contents_of, places, plan_work
 from batchfim.regroup.regroup import kept_columns
@@ -66,6 +70,13 @@ class JobResult:
             return 128 + self.signal
         return 3 if self.summary["rows"]["failed"] else 0
 
+    @property
+    def end(self) -> End:
+        """The same in words."""
+        if not self.summary["complete"]:
+            return "stopped"
+        return "complete with failed rows" if self.summary["rows"]["failed"] else "complete"
+
 
 @dataclass(frozen=True)
 class Run:
@@ -91,7 +102,28 @@ class Run:
             JobFailed, StorageError: the job cannot go on; what is finished stays finished.
         """
         queue = self._queue(pending, retry)
-        clock = None if queue.finished else self._drive(inputs, queue, retry)
+        record = RunRecord(
+            id=uuid.uuid4().hex[:8],
+            started_at=datetime.now(UTC),
+            host=socket.gethostname(),
+            shards_to_do=len(pending),
+        )
+        self.ledger.runs.write(record)
+        try:
+            result = self._to_the_end(inputs, queue, record.id, retry=retry)
+        except BatchfimError as error:
+            with suppress(StorageError):  # what went wrong first is what is to be told
+                ended = record.ended(datetime.now(UTC), "failed", str(error), {})
+                self.ledger.runs.write(ended)
+            raise
+        run = {} if result.idle else result.summary["runs"][-1]
+        self.ledger.runs.write(record.ended(datetime.now(UTC), result.end, None, run))
+        return result
+
+    def _to_the_end(
+        self, inputs: InputSet, queue: ShardQueue, run_id: str, *, retry: bool
+    ) -> JobResult:
+        clock = None if queue.finished else self._drive(inputs, queue, run_id, retry)
         if self.lease.lost:
             raise JobFailed(
                 f"{self.config.output.path}: the lease of the job was lost; another run may have it"
@@ -107,11 +139,11 @@ class Run:
             pending, schedule.task_attempts, schedule.node_losses, rerun=rerun, cuts=not retry
         )
 
-    def _drive(self, inputs: InputSet, queue: ShardQueue, retry: bool) -> RunClock:
+    def _drive(self, inputs: InputSet, queue: ShardQueue, run_id: str, retry: bool) -> RunClock:
         rows = sum(shard.num_rows for shard in queue.shards) * self.config.sampling.n
         if retry:
             rows = self.ledger.done().totals.counts.failed
-        run_id, schedule = uuid.uuid4().hex[:8], self.config.schedule
+        schedule = self.config.schedule
         kept = tuple(inputs.kept.names)
         spec = WorkerSpec(self.config, kept, run_id, inputs.language_columns, retry)
         commits: Commits = Replacing(self.ledger) if retry else self.ledger
@@ -125,7 +157,7 @@ class Run:
                     commits,
                     self.fingerprint,
                     schedule,
-                    progress,
+                    [progress, *_exporters(self.config, rows)],
                     stop_grace_s=lambda: (
                         0.0 if self.lease.lost else self.stop.grace_s(schedule.grace_s)
                     ),
@@ -266,6 +298,15 @@ def _make_report(ledger: Ledger, output: str) -> None:
         write_report(ledger, output)
     except BatchfimError as error:
         _log.warning("the report was not made (batchfim report makes it): %s", error)
+
+
+def _exporters(config: JobConfig, planned_rows: int) -> list[Watcher]:
+    """Those that a pool's home has a place for."""
+    if config.schedule.pool == "local":
+        return []
+    from batchfim.telemetry.exporting import MetricsExporter
+
+    return [MetricsExporter(config.output.path, planned_rows)]
 
 
 def num_gpus(config: JobConfig) -> float:

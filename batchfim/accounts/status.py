@@ -23,8 +23,8 @@ def job_status(output: str) -> dict[str, Any]:
 
     Returns:
         `state`: `running`, `stopped`, `complete` or `complete with failed rows`; `holder`;
-        `shards` and `rows`, planned, done and more; `rows_per_s` and `left_s` while it runs; the
-        other keys of `summary.json`.
+        `shards` and `rows`, planned, done and more; `rows_per_s` and `left_s` while it runs;
+        `history`, the last runs as `_batchfim/runs/` has them; the other keys of `summary.json`.
 
     Raises:
         OutputError: there is no job.
@@ -49,6 +49,7 @@ def job_status(output: str) -> dict[str, Any]:
         "rows_per_s": speed,
         "left_s": left / speed if speed else None,
         "runs": last.get("runs", []),
+        "history": [record.model_dump(mode="json") for record in ledger.runs.last()],
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from rich.console import Console
@@ -9,11 +10,15 @@ from rich.table import Table
 
 from batchfim.terminal import printable
 
+_RUNS_SHOWN = 7
+_WIDTH = 100
+
 
 def status_text(status: dict[str, Any]) -> str:
     """The state, then counts in columns, then what went wrong and what to do."""
     lines = [f"{printable(status['output'])}: {status['state']}{_holder(status['holder'])}"]
     lines += [_counts(status), _pace(status)]
+    lines += [_history(status["history"])]
     lines += [f"{count:,} rows: {printable(error)}" for error, count in status["errors"].items()]
     lines += [_next_step(status)]
     return "\n".join(filter(None, lines))
@@ -32,12 +37,36 @@ def _counts(status: dict[str, Any]) -> str:
     table = Table("", "planned", "done", "ok", "rejected", "failed", box=None, pad_edge=False)
     table.add_row("shards", *_numbers(shards, "planned", "done"))
     table.add_row("rows", *_numbers(rows, "planned", "done", "ok", "rejected", "failed"))
-    console = Console(width=100, color_system=None)
+    told = ", ".join(f"{tokens[name]:,} {name}" for name in tokens)
+    return "\n".join([_table(table), f"tokens: {told}"])
+
+
+def _history(runs: list[dict[str, Any]]) -> str:
+    """The last runs, one line each."""
+    if not runs:
+        return ""
+    table = Table("last runs", "minutes", "shards", "records", "", box=None, pad_edge=False)
+    for run in runs[-_RUNS_SHOWN:]:
+        done, end = run["run"], run["end"] or "no end: it runs, or was killed"
+        cause = f": {printable(run['cause'])}" if run["cause"] else ""
+        shards = f"{done.get('shards', 0):,} of {run['shards_to_do']:,}"
+        records = f"{done.get('records', 0):,}"
+        table.add_row(run["started_at"][:16], _minutes(run), shards, records, f"{end}{cause}")
+    return _table(table)
+
+
+def _minutes(run: dict[str, Any]) -> str:
+    if run["ended_at"] is None:
+        return "-"
+    took = datetime.fromisoformat(run["ended_at"]) - datetime.fromisoformat(run["started_at"])
+    return f"{took.total_seconds() / 60:,.1f}"
+
+
+def _table(table: Table) -> str:
+    console = Console(width=_WIDTH, color_system=None)
     with console.capture() as capture:
         console.print(table)
-    lines = [line.rstrip() for line in capture.get().rstrip().splitlines()]
-    told = ", ".join(f"{tokens[name]:,} {name}" for name in tokens)
-    return "\n".join([*lines, f"tokens: {told}", f"runs: {len(status['runs'])}"])
+    return "\n".join(line.rstrip() for line in capture.get().rstrip().splitlines())
 
 
 def _numbers(counts: dict[str, int], *names: str) -> list[str]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Protocol
 
@@ -22,6 +24,14 @@ class Commits(Protocol):
         """Plan two halves in the place of a shard that is not done."""
 
 
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """A shard whose part is visible, and how many seconds that took."""
+
+    report: ShardReport
+    commit_s: float
+
+
 class Committer:
     """Makes parts visible, several at once."""
 
@@ -29,27 +39,29 @@ class Committer:
         self._ledger = ledger
         self._run = run
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="commit")
-        self._done: SimpleQueue[tuple[ShardReport, Future[None]]] = SimpleQueue()
+        self._done: SimpleQueue[Future[Committed]] = SimpleQueue()
 
     def submit(self, report: ShardReport) -> None:
         """Commit a shard soon."""
-        future = self._threads.submit(self._ledger.commit, self._run, report)
-        future.add_done_callback(lambda done: self._done.put((report, done)))
+        self._threads.submit(self._commit, report).add_done_callback(self._done.put)
 
-    def committed(self) -> list[ShardReport]:
+    def committed(self) -> list[Committed]:
         """Shards committed since the last call.
 
         Raises:
             StorageError: one could not be; its part or its marker is missing.
         """
-        reports = []
+        done = []
         while not self._done.empty():
-            report, future = self._done.get()
-            future.result()
-            reports.append(report)
-        return reports
+            done.append(self._done.get().result())
+        return done
 
-    def close(self) -> list[ShardReport]:
+    def _commit(self, report: ShardReport) -> Committed:
+        started_s = time.monotonic()
+        self._ledger.commit(self._run, report)
+        return Committed(report, time.monotonic() - started_s)
+
+    def close(self) -> list[Committed]:
         """Wait for all commits; those not yet told of. Raises as `committed` does."""
         self._threads.shutdown(wait=True)
         return self.committed()

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from batchfim.config import Schedule
-from batchfim.driver.committer import Commits, Committer
-from batchfim.driver.progress import Progress
+from batchfim.driver.committer import Commits, Committed, Committer
 from batchfim.driver.queue import ShardQueue
 from batchfim.driver.staff import Staff
+from batchfim.driver.state import IdleTime, RunState, Watcher
 from batchfim.errors import BatchfimError, JobFailed, StorageError
 from batchfim.metrics.report import Counts, ShardReport
 from batchfim.metrics.summary import RunClock
@@ -30,6 +30,7 @@ from batchfim.workers.pool import (
 _log = logging.getLogger(__name__)
 _WAIT_S = 0.5
 _LOOK_S = 10.0
+_TELL_S = 0.2
 
 
 @dataclass
@@ -45,12 +46,14 @@ class Driver:
     ledger: Commits
     fingerprint: str
     schedule: Schedule
-    progress: Progress
+    watchers: Sequence[Watcher]
     stop_grace_s: Callable[[], float | None]
     may_commit: Callable[[], bool]
     clock: Callable[[], float] = time.monotonic
     _hungry: dict[str, None] = field(default_factory=dict)  # workers with room, in order
     _looked_s: float = 0.0
+    _told_s: float = 0.0
+    _idle: IdleTime = field(default_factory=IdleTime)
     _setbacks: int = 0
     _first_cause: BatchfimError | None = None
     _shards: int = 0
@@ -75,7 +78,7 @@ class Driver:
             self._loop()
         finally:
             self._account(self._committer.close())
-            self.progress.update(self._counts, self.queue.num_leased, len(self._staff.ready))
+            self._tell()
         for worker in self._staff.ready:
             self.queue.give_back(worker)
         ended_s = self.clock()
@@ -107,7 +110,8 @@ class Driver:
                 self._handle(event)
             self._account(self._committer.committed())
             self._replace_stalled()
-            self.progress.update(self._counts, self.queue.num_leased, len(self._staff.ready))
+            if self.clock() - self._told_s >= _TELL_S:
+                self._tell()
 
     def _hand_out(self) -> None:
         """Fill the hands of those that have room, one shard each in turn."""
@@ -149,12 +153,37 @@ class Driver:
             error = next(iter(report.errors), "no row of the shard succeeded")
             self._note(JobFailed(f"shard {event.lease.shard.id}: {error}"))
 
-    def _account(self, reports: list[ShardReport]) -> None:
-        for report in reports:
-            worked = report.retried or report
+    def _account(self, done: list[Committed]) -> None:
+        for one in done:
+            for watcher in self.watchers:
+                watcher.committed(one.report, one.commit_s)
+            worked = one.report.retried or one.report
             self._shards += 1
             self._counts = Counts.sum((self._counts, worked.counts))
             self._records += worked.records
+
+    def _tell(self) -> None:
+        """Have those who watch know how things stand."""
+        self._told_s = self.clock()
+        ready = self._staff.ready
+        num_busy = sum(self.queue.num_held(worker) > 0 for worker in ready)
+        self._idle.pass_time(self._told_s, len(ready), num_busy)
+        state = RunState(
+            counts=self._counts,
+            records=self._records,
+            shards={
+                "waiting": self.queue.num_waiting,
+                "leased": self.queue.num_leased,
+                "committed": self._shards,
+                "abandoned": len(self.queue.abandoned),
+            },
+            num_starting=self._staff.num_starting,
+            num_ready=len(ready),
+            num_lost=self._staff.num_lost,
+            idle_share=self._idle.share,
+        )
+        for watcher in self.watchers:
+            watcher.update(state)
 
     def _fail(self, event: ShardEnded, failure: ShardFailure) -> None:
         shard, cause = event.lease.shard, failure.cause

@@ -11,10 +11,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as RichProgress
 
 from batchfim.config import Metrics
-from batchfim.metrics.report import Counts
+from batchfim.driver.state import RunState
+from batchfim.metrics.report import Counts, ShardReport
 
 Mode = Literal["live", "lines", "none"]
-_LOOK_S = 0.2
 
 
 def progress_mode(metrics: Metrics) -> Mode:
@@ -34,7 +34,6 @@ class Progress:
         self._counts = Counts()
         self._started_s: float | None = None
         self._shown_s = time.monotonic()
-        self._looked_s = 0.0
         self._console = Console(stderr=True)
         self._live = RichProgress(
             TextColumn("[bold]{task.description}"),
@@ -56,27 +55,22 @@ class Progress:
         self._live.stop()
         self._say(self._line())
 
-    def update(self, counts: Counts, num_leased: int, num_ready: int) -> None:
-        """Show the state of things; called once a turn of the driver's loop.
+    def committed(self, report: ShardReport, commit_s: float) -> None:
+        """Single shards are not shown."""
 
-        Args:
-            counts: of what this run has committed.
-            num_leased: shards in workers' hands.
-            num_ready: workers whose engine is up.
-        """
+    def update(self, state: RunState) -> None:
+        """Show the state of things."""
         now_s = time.monotonic()
-        self._counts = counts
-        if now_s - self._looked_s < _LOOK_S:
-            return
-        self._looked_s = now_s
-        if num_ready and self._started_s is None:
+        self._counts = state.counts
+        if state.num_ready and self._started_s is None:
             self._started_s = self._shown_s = now_s
             self._live.reset(self._task, description="filling")
             self._say("the first engine is ready")
         self._live.update(self._task, completed=self._counts.done, rates=self._rates())
         if now_s - self._shown_s >= self._interval_s:
             self._shown_s = now_s
-            self._say(f"{self._line()}, {num_ready} workers, {num_leased} shards in hand")
+            leased = state.shards.get("leased", 0)
+            self._say(f"{self._line()}, {state.num_ready} workers, {leased} shards in hand")
 
     def _say(self, line: str) -> None:
         if self._mode == "lines":

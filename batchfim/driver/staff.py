@@ -33,6 +33,10 @@ class Staff:
     def __contains__(self, worker: str) -> bool:
         return worker in self._starting or worker in self.ready
 
+    @property
+    def num_starting(self) -> int:
+        return len(self._starting)
+
     def hire(self) -> None:
         """Start one more worker."""
         name = f"worker-{next(self._names)}"

@@ -8,6 +8,7 @@ output/_batchfim/job.json           config, fingerprint, model, versions
                  absent.json        planned files that the input no longer has
                  lease/             who holds the job
                  forecast.json      what `batchfim plan` foretold
+                 runs/              one file for each run; see `storage.run_records`
                  summary.json
                  _SUCCESS           the audit closed
 """
@@ -29,6 +30,7 @@ from batchfim.storage.listing import names_in, sizes_in
 from batchfim.storage.location import Location
 from batchfim.storage.markers import Markers
 from batchfim.storage.plan_files import PlanFiles
+from batchfim.storage.run_records import RunRecords
 from batchfim.storage.same_job import differences
 
 _FORMAT_VERSION = 1
@@ -43,6 +45,7 @@ class Ledger:
         self.root = output / "_batchfim"
         self._plan = PlanFiles(self.root / "plan")
         self._markers = Markers(self.root / "done")
+        self.runs = RunRecords(self.root / "runs")
 
     def prepare(self) -> None:
         """Make the folders.

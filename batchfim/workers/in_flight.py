@@ -18,6 +18,10 @@ class InFlight:
         self._tokens = 0
         self._left = asyncio.Event()
 
+    @property
+    def num_records(self) -> int:
+        return self._records
+
     async def enter(self, num_tokens: int) -> None:
         """Wait for room for one prompt."""
         while not self._fits(num_tokens):

@@ -11,7 +11,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +24,8 @@ from batchfim.engines.engine import EngineInfo
 from batchfim.errors import BatchfimError, ConfigError, JobFailed
 from batchfim.metrics.report import ShardReport
 from batchfim.shards import Lease
+from batchfim.telemetry.exporting import open_metric
+from batchfim.telemetry.table import IN_FLIGHT
 from batchfim.workers.pool import (
     Event,
     ShardEnded,
@@ -81,6 +83,7 @@ class _Actor:
 
     def __init__(self) -> None:
         self._worker: Worker | None = None
+        self._set_in_flight: Callable[[int], None] = lambda num_records: None
 
     async def start(self, name: str, spec: WorkerSpec) -> _Started | BatchfimError:
         """Bring the worker up; what prevents it is returned, as Ray would wrap what is raised."""
@@ -89,12 +92,17 @@ class _Actor:
             self._worker, engine = await Worker.start(name, spec)
         except BatchfimError as error:
             return error
+        in_flight = open_metric(IN_FLIGHT, spec.config.output.path)
+        self._set_in_flight = lambda num_records: in_flight.set(num_records, {"worker": name})
         node = ray.get_runtime_context().get_node_id()
         return _Started(engine, time.monotonic() - started_s, node)
 
     async def steps(self) -> int:
         """How many steps of work were made; no answer means that the process hangs."""
-        return self._worker.num_steps if self._worker else 0
+        if self._worker is None:
+            return 0
+        self._set_in_flight(self._worker.num_in_flight)
+        return self._worker.num_steps
 
     async def work(self, lease: Lease) -> ShardReport | ShardFailure:
         assert self._worker is not None

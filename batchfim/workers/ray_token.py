@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import secrets
 import sys
+from pathlib import Path
 
 from batchfim.config import Resources
 
@@ -23,3 +24,13 @@ def keep_ray_private(resources: Resources) -> None:
         return
     os.environ["RAY_AUTH_MODE"] = "token"
     os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
+
+
+def use_ray_token() -> None:
+    """Use the token that is there for clusters, as Ray's own commands do; before Ray is imported.
+
+    A Ray started by `ray start` asks for one where its user has one.
+    """
+    file = Path(os.environ.get("RAY_AUTH_TOKEN_PATH") or Path.home() / ".ray" / "auth_token")
+    if "RAY_AUTH_TOKEN" in os.environ or file.is_file():
+        os.environ.setdefault("RAY_AUTH_MODE", "token")

@@ -106,6 +106,11 @@ class Worker:
         info = await engine.start()
         return cls(name, spec, infiller, engine, max_num_seqs=info.max_num_seqs), info
 
+    @property
+    def num_in_flight(self) -> int:
+        """Records handed to the engine and not yet finished."""
+        return self._in_flight.num_records
+
     async def work(self, lease: Lease) -> ShardReport | ShardFailure:
         """Work a lease. The shard boundary: whatever goes wrong inside is recorded, not raised."""
         try:

@@ -109,5 +109,5 @@ def drive(
     queue = ShardQueue(SHARDS, settings.task_attempts, settings.node_losses)
     progress = Progress(Metrics(progress="none"), 40)
     return Driver(
-        RUN, pool, queue, pool.ledger, "print", settings, progress, stop_grace_s, may_commit
+        RUN, pool, queue, pool.ledger, "print", settings, [progress], stop_grace_s, may_commit
     )

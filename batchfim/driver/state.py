@@ -1,0 +1,52 @@
+"""What the driver tells those who watch it. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from batchfim.metrics.report import Counts, ShardReport
+
+
+@dataclass(frozen=True)
+class RunState:
+    """How a run stands; counts are of what this run has committed."""
+
+    counts: Counts = field(default_factory=Counts)
+    records: int = 0
+    shards: dict[str, int] = field(default_factory=dict)  # by state
+    num_starting: int = 0
+    num_ready: int = 0
+    num_lost: int = 0
+    idle_share: float = 0.0
+
+
+class Watcher(Protocol):
+    """Someone who watches a run."""
+
+    def update(self, state: RunState) -> None:
+        """How things stand; called once a turn of the driver's loop."""
+
+    def committed(self, report: ShardReport, commit_s: float) -> None:
+        """A shard's part is visible, and how many seconds that took."""
+
+
+class IdleTime:
+    """How much of the ready workers' time passes with nothing in hand."""
+
+    def __init__(self) -> None:
+        self._idle_s = 0.0
+        self._ready_s = 0.0
+        self._last_s: float | None = None
+
+    @property
+    def share(self) -> float:
+        """0 before the first worker is ready."""
+        return self._idle_s / self._ready_s if self._ready_s else 0.0
+
+    def pass_time(self, now_s: float, num_ready: int, num_busy: int) -> None:
+        """So many were ready, and of them busy, since the last call."""
+        elapsed_s = 0.0 if self._last_s is None else now_s - self._last_s
+        self._last_s = now_s
+        self._ready_s += elapsed_s * num_ready
+        self._idle_s += elapsed_s * max(num_ready - num_busy, 0)

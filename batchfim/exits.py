@@ -1,0 +1,27 @@
+"""How a command ends: errors meant for a person become one line and an exit code."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+from batchfim.errors import BatchfimError, EngineStartError, JobHeld, UserError
+from batchfim.terminal import log_printable, printable
+
+
+def to_exit(command: Callable[[], object]) -> None:
+    """Run a command; 75 where another run holds the job, 2 for a user's error, 1 for others."""
+    log_printable()
+    try:
+        command()
+    except JobHeld as error:
+        _exit(error, 75)
+    except (UserError, EngineStartError) as error:
+        _exit(error, 2)
+    except BatchfimError as error:
+        _exit(error, 1)
+
+
+def _exit(error: BatchfimError, code: int) -> None:
+    print(f"error: {printable(str(error))}", file=sys.stderr)
+    sys.exit(code)

@@ -1,0 +1,38 @@
+"""What is kept of each run under `_batchfim/runs/`, also of one that failed or was killed. Pure."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+End = Literal["complete", "complete with failed rows", "stopped", "failed"]
+
+
+class RunRecord(BaseModel):
+    """One run: written when its work begins, and again when it ends.
+
+    `end` is None while it runs, and stays so where it was killed. `run` holds what `summary.json`
+    says of it; it is empty where nothing was left to do or the run did not get so far.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    id: str
+    started_at: datetime
+    host: str
+    shards_to_do: int
+    ended_at: datetime | None = None
+    end: End | None = None
+    cause: str | None = None
+    run: dict[str, Any] = {}
+
+    @property
+    def name(self) -> str:
+        """Of its file: in the order of time."""
+        return f"{self.started_at.astimezone(UTC):%Y%m%dT%H%M%SZ}-{self.id}.json"
+
+    def ended(self, at: datetime, end: End, cause: str | None, run: dict[str, Any]) -> RunRecord:
+        """The same run at its end."""
+        return self.model_copy(update={"ended_at": at, "end": end, "cause": cause, "run": run})

@@ -1,0 +1,67 @@
+"""A run's state as metrics of Ray's agent, which Prometheus scrapes. The edge to Ray."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ray.util import metrics as ray_metrics
+
+from batchfim.driver.state import RunState
+from batchfim.metrics.report import ShardReport
+from batchfim.metrics.totals import tokens
+from batchfim.telemetry import table
+from batchfim.telemetry.table import JOB_TAG, Metric
+
+
+def open_metric(metric: Metric, output: str) -> Any:
+    """The metric in Ray, tagged with the job; to be called in a process that is connected."""
+    tags = (JOB_TAG, *metric.tags)
+    if metric.kind == "histogram":
+        opened = ray_metrics.Histogram(metric.name, metric.help, list(metric.boundaries), tags)
+    else:
+        kind = ray_metrics.Counter if metric.kind == "counter" else ray_metrics.Gauge
+        opened = kind(metric.name, metric.help, tags)
+    return opened.set_default_tags({JOB_TAG: output})
+
+
+class MetricsExporter:
+    """Watches the driver and sets the metrics of `telemetry.table`, but for a worker's own."""
+
+    def __init__(self, output: str, planned_rows: int) -> None:
+        self._metrics = {
+            metric: open_metric(metric, output)
+            for metric in table.METRICS
+            if metric is not table.IN_FLIGHT
+        }
+        self._counted: dict[tuple[Metric, str], int] = {}
+        self._set(table.PLANNED_ROWS, {"": planned_rows})
+
+    def update(self, state: RunState) -> None:
+        counts = state.counts
+        rows = {"ok": counts.ok, "rejected": counts.rejected, "failed": counts.failed}
+        self._count(table.ROWS, rows)
+        self._count(table.TOKENS, tokens(counts))
+        self._count(table.RECORDS, {"": state.records})
+        self._count(table.RESTARTS, {"": state.num_lost})
+        self._set(table.SHARDS, state.shards)
+        self._set(table.WORKERS, {"starting": state.num_starting, "ready": state.num_ready})
+        self._set(table.IDLE, {"": state.idle_share})
+
+    def committed(self, report: ShardReport, commit_s: float) -> None:
+        self._metrics[table.COMMIT].observe(commit_s)
+
+    def _count(self, metric: Metric, totals: dict[str, int]) -> None:
+        """Bring a counter to these totals, by its tag's value."""
+        for value, total in totals.items():
+            more = total - self._counted.get((metric, value), 0)
+            if more:
+                self._metrics[metric].inc(more, _tags(metric, value))
+                self._counted[metric, value] = total
+
+    def _set(self, metric: Metric, levels: dict[str, int] | dict[str, float]) -> None:
+        for value, level in levels.items():
+            self._metrics[metric].set(level, _tags(metric, value))
+
+
+def _tags(metric: Metric, value: str) -> dict[str, str]:
+    return dict.fromkeys(metric.tags, value)

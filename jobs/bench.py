@@ -1,0 +1,39 @@
+"""Measure a job's own settings on a sample of it: `python -m jobs.bench --job-file job.yaml`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from batchfim.config_file import load_config
+from batchfim.exits import to_exit
+from jobs.options import JobFiles, Sets, entry_point
+
+app = entry_point()
+
+
+@app.command()
+def bench(
+    job_file: JobFiles,
+    sets: Sets = [],  # noqa: B006 - typer copies it
+    rows: Annotated[int, typer.Option(min=1, help="Rows of the sample.")] = 2000,
+    seed: Annotated[int, typer.Option(help="Of the sample's draw.")] = 0,
+    repeats: Annotated[int, typer.Option(min=1, help="Runs, one engine start each.")] = 3,
+) -> None:
+    """Run a sample of the job a few times on one engine; a line of JSON for each run."""
+    from batchfim.api import bench_job
+
+    bench_job(
+        load_config(job_file, sets=sets),
+        sample_rows=rows,
+        seed=seed,
+        repeats=repeats,
+        tell=lambda trial: typer.echo(json.dumps(asdict(trial))),
+    )
+
+
+if __name__ == "__main__":
+    to_exit(app)

@@ -1,0 +1,38 @@
+"""Run a job, or go on with it: `python -m jobs.infill --job-file job.yaml`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from batchfim.config_file import load_config
+from batchfim.exits import to_exit
+from jobs.options import JobFiles, Sets, entry_point
+
+app = entry_point()
+_FAILED_ROWS = 3
+
+
+@app.command()
+def infill(
+    job_file: JobFiles,
+    sets: Sets = [],  # noqa: B006 - typer copies it
+    accept_failed_rows: Annotated[
+        bool,
+        typer.Option(help="Exit 0 where rows failed; for what starts a failed job once more."),
+    ] = False,
+) -> None:
+    """Run a job, or go on with it; exit codes as of `batchfim run`."""
+    from batchfim.api import run_job
+    from batchfim.driver.summary_text import summary_text
+
+    config = load_config(job_file, sets=sets)
+    result = run_job(config)
+    typer.echo(summary_text(result.summary, config.output.path, idle=result.idle))
+    accepted = accept_failed_rows and result.exit_code == _FAILED_ROWS
+    raise typer.Exit(0 if accepted else result.exit_code)
+
+
+if __name__ == "__main__":
+    to_exit(app)

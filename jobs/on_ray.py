@@ -1,0 +1,158 @@
+"""The Ray Jobs API: submit, or adopt what runs already; stream the log; the job's exit code."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import ray
+import requests
+from ray.exceptions import AuthenticationError
+from ray.job_submission import JobStatus, JobSubmissionClient
+
+from batchfim.errors import ConfigError, JobFailed
+from jobs.submission import JOB_FILE, Submission, next_turn, turns
+
+_ADDRESS = "http://127.0.0.1:8265"
+_AWAY_S = 120.0  # a head that does not answer for so long is gone
+_AGAIN_S = 1.0
+_STOPPED = 143  # as after SIGTERM, which is how Ray stops a job
+_TROUBLE = (requests.RequestException, aiohttp.ClientError, ConnectionError, RuntimeError)
+
+
+def run_on_ray(submission: Submission, address: str | None) -> int:
+    """Run a job on a Ray cluster, or follow it where it runs already; its exit code.
+
+    Raises:
+        ConfigError: no Jobs API answers at the address, or it is of another Ray.
+        JobFailed: the cluster was lost sight of.
+    """
+    jobs = RayJobs(address)
+    try:
+        job_id, verb = jobs.adopt_or_submit(submission)
+    except _TROUBLE as error:
+        raise JobFailed(f"Ray at {jobs.address}: {_first_line(error)}") from None
+    _say(f"{verb} {job_id} at {jobs.address}; the same command follows it again, and")
+    _say(f"`ray job stop {job_id} --address {jobs.address}` stops it")
+    return jobs.follow(job_id)
+
+
+class RayJobs:
+    """The jobs of one cluster."""
+
+    def __init__(self, address: str | None) -> None:
+        self.address = address or os.environ.get("RAY_API_SERVER_ADDRESS") or _ADDRESS
+        os.environ["RAY_API_SERVER_ADDRESS"] = self.address  # or RAY_ADDRESS would override it
+        try:
+            self._client = JobSubmissionClient(self.address)
+            version = self._client._server_ray_version  # there is no call that tells it
+        except AuthenticationError as error:
+            raise ConfigError(f"Ray at {self.address}: {_first_line(error)}") from None
+        except (*_TROUBLE, ValueError) as error:
+            raise ConfigError(
+                f"no Ray Jobs API at {self.address}: {_first_line(error)}; `ray start --head` "
+                "opens one on port 8265 of its machine"
+            ) from None
+        if version != ray.__version__:
+            raise ConfigError(
+                f"Ray at {self.address} is {version}, here it is {ray.__version__}: both must be "
+                "the same"
+            )
+
+    def adopt_or_submit(self, submission: Submission) -> tuple[str, str]:
+        """The id of a job that runs, and how it came to run."""
+        had = turns(submission.base_id, self._ids())
+        if had and not self._client.get_job_status(had[-1]).is_terminal():
+            return had[-1], "following"
+        job_id = next_turn(submission.base_id, had)
+        return job_id, "submitted" if self._submit(submission, job_id) else "following"
+
+    def _ids(self) -> list[str]:
+        """Of all jobs the cluster remembers."""
+        return [job.submission_id for job in self._client.list_jobs() if job.submission_id]
+
+    def _submit(self, submission: Submission, job_id: str) -> bool:
+        """Start a job; False where another submitter was faster."""
+        asked_s = time.monotonic()
+        with tempfile.TemporaryDirectory(prefix="batchfim-submit-") as folder:
+            _pack(submission, Path(folder))
+            while True:
+                try:
+                    self._client.submit_job(
+                        entrypoint=submission.entrypoint,
+                        submission_id=job_id,
+                        runtime_env={"working_dir": folder, "env_vars": submission.environment},
+                        metadata={"output": submission.config.output.path},
+                    )
+                    return True
+                except RuntimeError as error:
+                    if job_id in self._ids():
+                        return False
+                    late = time.monotonic() - asked_s > _AWAY_S
+                    if late or "try again" not in str(error):  # said while a head comes up
+                        raise
+                time.sleep(_AGAIN_S)
+
+    def follow(self, job_id: str) -> int:
+        """Copy the job's log to standard output until it ends; its exit code."""
+        seen, heard_s = 0, time.monotonic()
+        while True:
+            try:
+                seen = asyncio.run(self._tail(job_id, seen))
+                job = self._client.get_job_info(job_id)
+                if job.status.is_terminal():
+                    return _exit_code(job)
+                heard_s = time.monotonic()
+            except _TROUBLE as error:
+                if time.monotonic() - heard_s > _AWAY_S:
+                    raise JobFailed(
+                        f"{self.address} has not answered for {_AWAY_S:.0f} s "
+                        f"({_first_line(error)}); the job may still run: the same command "
+                        "follows it"
+                    ) from None
+            time.sleep(_AGAIN_S)
+
+    async def _tail(self, job_id: str, seen: int) -> int:
+        """Print the log from a character on; how long it is now. Each call gets it from the start,
+        as a stream may break at any time."""
+        length = 0
+        async for text in self._client.tail_job_logs(job_id):
+            sys.stdout.write(text[max(seen - length, 0) :])
+            sys.stdout.flush()
+            length += len(text)
+        return max(seen, length)
+
+
+def _pack(submission: Submission, folder: Path) -> None:
+    """What goes to the cluster: the job file and these modules; batchfim is there already."""
+    (folder / JOB_FILE).write_text(submission.job_file, encoding="utf8")
+    (folder / "jobs").mkdir()
+    for module in Path(__file__).parent.glob("*.py"):
+        shutil.copy(module, folder / "jobs" / module.name)
+
+
+def _exit_code(job: Any) -> int:
+    """Of a job that has ended."""
+    if job.status == JobStatus.SUCCEEDED:
+        return 0
+    if job.status == JobStatus.STOPPED:
+        return _STOPPED
+    code = job.driver_exit_code
+    if code is None:
+        _say(f"the job failed: {job.message}")
+    return code if code is not None and 0 < code < 256 else 1
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

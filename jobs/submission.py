@@ -1,0 +1,88 @@
+"""What is submitted: the resolved job file, and an id that the same job always has. Pure."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import yaml
+
+from batchfim.config import JobConfig
+from batchfim.shards import identity
+
+_STOP_MARGIN_S = 30  # after the grace: to commit what ended, audit and write the summary
+JOB_FILE = "job.yaml"
+
+
+class Entry(StrEnum):
+    """Modules of `jobs/` that run on a cluster."""
+
+    INFILL = "infill"
+    BENCH = "bench"
+    PREFETCH = "prefetch"
+
+
+@dataclass(frozen=True)
+class Submission:
+    """A job on its way to a cluster."""
+
+    config: JobConfig
+    entry: Entry
+
+    @property
+    def base_id(self) -> str:
+        """The same for the same job: its later turns add a number."""
+        tree = self.config.model_dump(mode="json")
+        return f"batchfim-{self.entry}-{identity(json.dumps(tree, sort_keys=True))[:12]}"
+
+    @property
+    def entrypoint(self) -> str:
+        return f"python -m jobs.{self.entry} --job-file {JOB_FILE}"
+
+    @property
+    def job_file(self) -> str:
+        """The job as a file of its own: nothing in it depends on where it is read."""
+        tree = self.config.model_dump(mode="json", exclude_none=True)
+        return yaml.safe_dump(tree, sort_keys=False)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Ray kills a job that was asked to stop after three seconds, unless told otherwise."""
+        wait_s = math.ceil(self.config.schedule.grace_s) + _STOP_MARGIN_S
+        return {"RAY_JOB_STOP_WAIT_TIME_S": str(wait_s)}
+
+    def shown(self) -> dict[str, Any]:
+        """What `--dry-run` prints, without secrets."""
+        return {
+            "submission_id": self.base_id,
+            "entrypoint": self.entrypoint,
+            "environment": self.environment,
+            "job": self.config.public_dump(),
+        }
+
+
+def turns(base_id: str, known: Iterable[str]) -> list[str]:
+    """Ids this job already had, in order: the base, then base-2, base-3, …"""
+    numbers = (_turn(base_id, one) for one in known)
+    return [_id(base_id, number) for number in sorted(filter(None, numbers))]
+
+
+def next_turn(base_id: str, had: list[str]) -> str:
+    """The id after those it had."""
+    return _id(base_id, _turn(base_id, had[-1]) + 1 if had else 1)
+
+
+def _id(base_id: str, turn: int) -> str:
+    return base_id if turn == 1 else f"{base_id}-{turn}"
+
+
+def _turn(base_id: str, one: str) -> int:
+    """Which turn an id is; 0 where it is another job's."""
+    if one == base_id:
+        return 1
+    head, _, number = one.rpartition("-")
+    return int(number) if head == base_id and number.isdigit() else 0

@@ -1,0 +1,106 @@
+"""Run a job on a cluster and wait for it: `python -m jobs.submit --backend ray --job-file …`."""
+
+from __future__ import annotations
+
+import json
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import yaml
+
+from batchfim.config import JobConfig
+from batchfim.config_file import load_config
+from batchfim.driver.signals import exit_signals
+from batchfim.errors import ConfigError
+from batchfim.exits import to_exit
+from batchfim.places import absolute
+from batchfim.workers.ray_token import use_ray_token
+from jobs.options import JobFiles, Sets, entry_point
+from jobs.rayjob import Owner, as_run, check_entrypoint, read_labels, read_manifest
+from jobs.submission import Entry, Submission
+
+app = entry_point()
+
+
+class Backend(StrEnum):
+    """What runs the job."""
+
+    RAY = "ray"
+    K8S = "k8s"
+
+
+@app.command()
+def submit(
+    backend: Annotated[Backend, typer.Option(help="A Ray cluster that stands, or Kubernetes.")],
+    job_file: JobFiles,
+    sets: Sets = [],  # noqa: B006 - typer copies it
+    entry: Annotated[Entry, typer.Option(help="ray: what to run.")] = Entry.INFILL,
+    address: Annotated[
+        str | None,
+        typer.Option(help="ray: its Jobs API; unset: RAY_API_SERVER_ADDRESS, else this machine's."),
+    ] = None,
+    rayjob: Annotated[
+        str | None,
+        typer.Option(help="k8s: manifest of the RayJob (.yaml), or the name of one to copy."),
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="k8s: its name; unset: as in it.")] = None,
+    namespace: Annotated[str | None, typer.Option(help="k8s: unset: the pod's own.")] = None,
+    label: Annotated[
+        list[str], typer.Option(metavar="KEY=VALUE", help="k8s: a label of the RayJob.")
+    ] = [],  # noqa: B006 - typer copies it
+    owner_name: Annotated[str | None, typer.Option(help="k8s: the Job that asks.")] = None,
+    owner_uid: Annotated[str | None, typer.Option(help="k8s: its uid.")] = None,
+    dry_run: Annotated[bool, typer.Option(help="Print what would be submitted.")] = False,
+) -> None:
+    """Submit a job, or adopt it where it runs already; wait for it; exit with its exit code.
+
+    What ends this command does not end the job: the same command follows it again.
+    """
+    config = load_config(job_file, sets=sets)
+    with exit_signals():
+        if backend is Backend.RAY:
+            raise typer.Exit(_on_ray(config, entry, address, dry_run=dry_run))
+        if rayjob is None or sets:
+            raise ConfigError("--backend k8s: it wants --rayjob, and takes no --set")
+        found = _rayjob(rayjob, namespace)
+        check_entrypoint(found, job_file, rayjob)
+        owner = Owner(owner_name, owner_uid) if owner_name and owner_uid else None
+        labels = read_labels(label)
+        run = as_run(found, config.output.path, name=name, owner=owner, labels=labels)
+        raise typer.Exit(_on_k8s(run, namespace, dry_run=dry_run))
+
+
+def _on_ray(config: JobConfig, entry: Entry, address: str | None, *, dry_run: bool) -> int:
+    resources = config.resources.model_copy(update={"ray_address": None})  # it runs inside
+    there = absolute(config).model_copy(update={"resources": resources})
+    submission = Submission(there, entry)
+    if dry_run:
+        typer.echo(json.dumps(submission.shown(), indent=1))
+        return 0
+    use_ray_token()
+    from jobs.on_ray import run_on_ray
+
+    return run_on_ray(submission, address)
+
+
+def _rayjob(rayjob: str, namespace: str | None) -> dict[str, Any]:
+    if Path(rayjob).suffix in (".yaml", ".yml"):
+        return read_manifest(Path(rayjob))
+    from jobs.on_k8s import ApiServer, read_template
+
+    return read_template(rayjob, ApiServer(namespace))
+
+
+def _on_k8s(rayjob: dict[str, Any], namespace: str | None, *, dry_run: bool) -> int:
+    if dry_run:
+        typer.echo(yaml.safe_dump(rayjob, sort_keys=False), nl=False)
+        return 0
+    from jobs.on_k8s import ApiServer, run_on_k8s
+
+    return run_on_k8s(rayjob, ApiServer(namespace))
+
+
+if __name__ == "__main__":
+    to_exit(app)

@@ -1,0 +1,35 @@
+"""`python -m k8s.checks`: render every overlay and component, print what is wrong, exit 1."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from k8s.checks.checking import problems
+from k8s.checks.rendering import RenderError, components, overlays, rendered, renderer
+from k8s.checks.sources import check_patches
+
+
+def main() -> None:
+    """Exit code 1 where anything is wrong, or where CI lacks what renders."""
+    if renderer() is None:
+        print("manifests: not checked, neither kubectl nor kustomize is on the PATH")
+        sys.exit(1 if os.environ.get("CI") else 0)
+    num_sets = 0
+    wrong = [
+        f"{folder.name}: patches: {text}"
+        for folder in [*overlays(), *components()]
+        for text in check_patches(folder)
+    ]
+    try:
+        for name, objects in rendered():
+            num_sets += 1
+            wrong += [f"{name}: {check}: {text}" for check, text in problems(objects)]
+    except RenderError as error:
+        wrong.append(str(error))
+    print("\n".join(wrong) or f"manifests: {num_sets} sets rendered and checked")
+    sys.exit(1 if wrong else 0)
+
+
+if __name__ == "__main__":
+    main()

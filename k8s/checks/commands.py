@@ -1,0 +1,100 @@
+"""What the pods run: commands that exist and take these flags, on job files that load."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import cache
+
+from batchfim.config import JobConfig
+from batchfim.config_file import check_config
+from batchfim.errors import ConfigError
+from batchfim.plain_yaml import parse_yaml
+from k8s.checks.objects import Object, Objects, Pod, job_files, named, of_kind, pods, ray_pods
+from k8s.checks.rendering import K8S
+
+_JOB_FILE = re.compile(r"--job-file[= ](\S+)")
+_MODULE = re.compile(r"batchfim|jobs\.\w+")
+Command = tuple[str, tuple[str, ...], Pod]
+
+
+def commands(objects: Objects) -> Iterator[Command]:
+    """Where a command stands, its words, and the pod it runs in."""
+    for rayjob in of_kind(objects, "RayJob"):
+        words = tuple(shlex.split(rayjob["spec"]["entrypoint"]))
+        yield f"{named(rayjob)} entrypoint", words, next(ray_pods(rayjob))
+    for pod in pods(objects):
+        for container in pod.containers:
+            words = (*container.get("command", []), *container.get("args", []))
+            if words:
+                yield f"{pod.where}: {container['name']}", words, pod
+
+
+def check_entrypoints(objects: Objects) -> Iterator[str]:
+    """Each command, with `--help`: its module is there and knows every flag it is given."""
+    for where, words, _ in commands(objects):
+        if (problem := _problem(words)) is not None:
+            yield f"{where}: {problem}"
+
+
+def check_job_files(objects: Objects) -> Iterator[str]:
+    """Every job file loads, and each command's is mounted where the command looks for it."""
+    files = job_files(objects)
+    for name, text in files.items():
+        try:
+            check_config(parse_yaml(text), name)
+        except ConfigError as error:
+            yield str(error)
+    for where, words, pod in commands(objects):
+        paths = _JOB_FILE.findall(" ".join(words))
+        if not paths and "jobs." in " ".join(words):
+            yield f"{where}: no --job-file"
+        for path in paths:
+            if _mounted(path, pod) not in files:
+                yield f"{where}: no ConfigMap of the set is mounted as {path}"
+
+
+def config_of(rayjob: Object, objects: Objects) -> JobConfig | None:
+    """The job of a RayJob's entrypoint; None where `check_job_files` finds fault with it."""
+    files = job_files(objects)
+    path = _JOB_FILE.search(rayjob["spec"]["entrypoint"])
+    name = _mounted(path[1], next(ray_pods(rayjob))) if path else None
+    try:
+        return check_config(parse_yaml(files[name]), name) if name in files else None
+    except ConfigError:
+        return None
+
+
+def _mounted(path: str, pod: Pod) -> str:
+    """What a path in a pod is: `<ConfigMap>/<key>`, or nothing."""
+    folder, _, key = path.rpartition("/")
+    volumes = {volume["name"]: volume.get("configMap", {}) for volume in pod.volumes}
+    for container in pod.containers:
+        for mount in container.get("volumeMounts", []):
+            if mount["mountPath"] == folder:
+                return f"{volumes.get(mount['name'], {}).get('name')}/{key}"
+    return ""
+
+
+@cache
+def _problem(words: tuple[str, ...]) -> str | None:
+    if words[:1] == ("batchfim",):
+        words = ("python", "-m", *words)
+    if words[:2] != ("python", "-m") or not _MODULE.fullmatch("".join(words[2:3])):
+        return f"{shlex.join(words)} is no command of batchfim or jobs"
+    done = subprocess.run(
+        [sys.executable, *words[1:], "--help"],
+        cwd=K8S.parent,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return f"{shlex.join(words)}: {_last_line(done.stderr)}" if done.returncode else None
+
+
+def _last_line(text: str) -> str:
+    lines = [line.strip(" │╭╰─╮╯") for line in text.splitlines()]
+    return next((line for line in reversed(lines) if line), "it failed")

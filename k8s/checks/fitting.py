@@ -1,0 +1,78 @@
+"""What must agree: times, versions, what a job needs and what is there."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from batchfim.config import JobConfig
+from k8s.checks.commands import config_of
+from k8s.checks.objects import Object, Objects, Pod, named, of_kind, ray_pods
+from k8s.checks.rendering import K8S
+
+_DRAIN = "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S"
+_DEADLINES = ("preRunningDeadlineSeconds", "activeDeadlineSeconds")
+_GPU = "nvidia.com/gpu"
+_RAY = re.compile(r"^ray==(\S+)$", re.MULTILINE)
+_QUEUE = "kueue.x-k8s.io/queue-name"
+_ELASTIC = "kueue.x-k8s.io/elastic-job"
+
+
+def check_versions(objects: Objects) -> Iterator[str]:
+    """The cluster's Ray is the one in the images."""
+    for thing in of_kind(objects, "RayJob"):
+        told = thing["spec"]["rayClusterSpec"]["rayVersion"]
+        for name in ("cpu.txt", "gpu.txt"):
+            pin = _RAY.search((K8S.parent / "requirements" / name).read_text(encoding="utf8"))
+            if pin is None or pin[1] != told:
+                yield f"{named(thing)}: rayVersion {told} is not that of requirements/{name}"
+
+
+def check_times(objects: Objects) -> Iterator[str]:
+    """What waits for something waits longer than it may take."""
+    for rayjob in of_kind(objects, "RayJob"):
+        config = config_of(rayjob, objects)
+        for pod in ray_pods(rayjob):
+            grace_s = pod.spec.get("terminationGracePeriodSeconds", 30)
+            if pod.role == "worker" and grace_s <= _drain_s(pod):
+                yield f"{pod.where}: killed after {grace_s} s, while Ray drains ({_DRAIN})"
+            if pod.role == "head" and config and grace_s <= config.schedule.grace_s:
+                yield f"{pod.where}: killed after {grace_s} s, within the job's schedule.grace_s"
+        needs_s = sum(rayjob["spec"][key] for key in _DEADLINES)
+        for cronjob in of_kind(objects, "CronJob"):
+            waits_s = cronjob["spec"]["jobTemplate"]["spec"].get(_DEADLINES[-1])
+            if waits_s is not None and waits_s < needs_s:
+                yield f"{named(cronjob)}: waits {waits_s} s for a RayJob that may take {needs_s} s"
+
+
+def check_capacity(objects: Objects) -> Iterator[str]:
+    """The job's engines find room in the worker groups, and leave no place without one."""
+    for rayjob in of_kind(objects, "RayJob"):
+        groups = rayjob["spec"]["rayClusterSpec"]["workerGroupSpecs"]
+        if (config := config_of(rayjob, objects)) is not None:
+            room = sum(group["maxReplicas"] * _engines(group, config) for group in groups)
+            if room != (workers := config.schedule.workers):
+                yield f"{named(rayjob)}: room for {room} engines, schedule.workers is {workers}"
+
+
+def check_kueue(objects: Objects) -> Iterator[str]:
+    """What Kueue would stumble over; the annotation says nothing to who does without Kueue."""
+    for rayjob in of_kind(objects, "RayJob"):
+        if _QUEUE in rayjob["metadata"].get("labels", {}):
+            yield f"{named(rayjob)}: label {_QUEUE} starts the template; use jobs.submit --label"
+        grows = rayjob["spec"]["rayClusterSpec"].get("enableInTreeAutoscaling")
+        if grows and rayjob["metadata"].get("annotations", {}).get(_ELASTIC) != "true":
+            yield f"{named(rayjob)}: autoscaling under Kueue needs the annotation {_ELASTIC}"
+
+
+def _engines(group: Object, config: JobConfig) -> int:
+    """Engines that one pod of a group has room for."""
+    requests = group["template"]["spec"]["containers"][0]["resources"]["requests"]
+    if gpus := int(requests.get(_GPU, 0)):
+        return gpus // config.engine.num_devices
+    return int(float(requests["cpu"]) // config.resources.num_cpus)
+
+
+def _drain_s(pod: Pod) -> float:
+    env = {entry["name"]: entry.get("value") for entry in pod.containers[0].get("env", [])}
+    return float(env.get(_DRAIN) or 30)

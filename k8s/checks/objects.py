@@ -1,0 +1,72 @@
+"""The objects of one rendered set, and the pods that come of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Object = dict[str, Any]
+Objects = Sequence[Object]
+
+
+@dataclass(frozen=True)
+class Pod:
+    """A pod that an object of the set will make."""
+
+    where: str
+    role: Literal["head", "worker", "job"]
+    template: Object
+
+    @property
+    def spec(self) -> Object:
+        """Its spec."""
+        spec: Object = self.template["spec"]
+        return spec
+
+    @property
+    def containers(self) -> list[Object]:
+        """Its containers, those that run first among them."""
+        return [*self.spec.get("initContainers", []), *self.spec["containers"]]
+
+    @property
+    def volumes(self) -> list[Object]:
+        """Its volumes."""
+        volumes: list[Object] = self.spec.get("volumes", [])
+        return volumes
+
+
+def named(thing: Object) -> str:
+    """How messages call an object."""
+    return f"{thing.get('kind')}/{thing.get('metadata', {}).get('name')}"
+
+
+def of_kind(objects: Iterable[Object], *kinds: str) -> list[Object]:
+    """Those of the kinds."""
+    return [thing for thing in objects if thing.get("kind") in kinds]
+
+
+def pods(objects: Objects) -> Iterator[Pod]:
+    """Every pod of RayJobs and CronJobs."""
+    for rayjob in of_kind(objects, "RayJob"):
+        yield from ray_pods(rayjob)
+    for cronjob in of_kind(objects, "CronJob"):
+        yield Pod(named(cronjob), "job", cronjob["spec"]["jobTemplate"]["spec"]["template"])
+
+
+def ray_pods(rayjob: Object) -> Iterator[Pod]:
+    """The head's pod, then one for each worker group."""
+    cluster = rayjob["spec"]["rayClusterSpec"]
+    yield Pod(f"{named(rayjob)} head", "head", cluster["headGroupSpec"]["template"])
+    for group in cluster["workerGroupSpecs"]:
+        yield Pod(f"{named(rayjob)} group {group['groupName']}", "worker", group["template"])
+
+
+def job_files(objects: Objects) -> dict[str, str]:
+    """Text of every job file in a ConfigMap, by `<ConfigMap>/<key>`."""
+    return {
+        f"{thing['metadata']['name']}/{key}": text
+        for thing in of_kind(objects, "ConfigMap")
+        for key, text in thing.get("data", {}).items()
+        if key.endswith(".yaml")
+    }

@@ -1,0 +1,84 @@
+"""Pods: nothing more allowed than needed, what they ask for is said, what they mount is there."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from k8s.checks.objects import Object, Objects, Pod, pods
+
+_QUANTITY = re.compile(r"\d+(\.\d+)?([KMGTPE]i|[mkMGTPE])?")
+_ASKED = ("cpu", "memory", "ephemeral-storage")
+_PINNED = re.compile(r"[^@]+(:(?!latest)[\w][\w.-]*|@sha256:[0-9a-f]{64})")
+
+
+def check_security(objects: Objects) -> Iterator[str]:
+    """What Kubernetes' `restricted` standard demands, and no token for whom needs none."""
+    for pod in pods(objects):
+        context = pod.spec.get("securityContext", {})
+        if context.get("runAsNonRoot") is not True or not context.get("runAsUser"):
+            yield f"{pod.where}: does not say runAsNonRoot and runAsUser"
+        if context.get("seccompProfile", {}).get("type") != "RuntimeDefault":
+            yield f"{pod.where}: seccompProfile is not RuntimeDefault"
+        for container in pod.containers:
+            if (problem := _loose(container)) is not None:
+                yield f"{pod.where}: {container['name']}: {problem}"
+        if pod.role == "worker" and pod.spec.get("automountServiceAccountToken") is not False:
+            yield f"{pod.where}: automountServiceAccountToken is not false"
+
+
+def _loose(container: Object) -> str | None:
+    context = container.get("securityContext", {})
+    if context.get("allowPrivilegeEscalation") is not False:
+        return "allowPrivilegeEscalation is not false"
+    if "ALL" not in context.get("capabilities", {}).get("drop", []):
+        return "does not drop all capabilities"
+    return "is privileged" if context.get("privileged") else None
+
+
+def check_resources(objects: Objects) -> Iterator[str]:
+    """Requests on every container (Kueue counts them); memory, disk and GPUs with equal limits."""
+    for pod in pods(objects):
+        for container in pod.containers:
+            for problem in _unequal(container.get("resources", {})):
+                yield f"{pod.where}: {container['name']}: {problem}"
+
+
+def _unequal(resources: Object) -> Iterator[str]:
+    requests, limits = resources.get("requests", {}), resources.get("limits", {})
+    for name, value in [*requests.items(), *limits.items()]:
+        if not _QUANTITY.fullmatch(str(value)):
+            yield f"{name} {value!r} is not a quantity such as 500m or 8Gi"
+    yield from (f"does not request {name}" for name in _ASKED if name not in requests)
+    for name in {*requests, *limits} - {"cpu"}:
+        if requests.get(name) != limits.get(name):
+            yield f"{name}: request {requests.get(name)} and limit {limits.get(name)} differ"
+
+
+def check_images(objects: Objects) -> Iterator[str]:
+    """One image for all that talk to each other, by a tag or digest that stays."""
+    images = {}
+    for pod in pods(objects):
+        for container in pod.containers:
+            image = str(container.get("image"))
+            images[image] = f"{pod.where}: {container['name']}"
+            if not _PINNED.fullmatch(image):
+                yield f"{images[image]}: image {image} has no tag that stays"
+    if len(images) > 1:
+        told = "; ".join(f"{where} has {image}" for image, where in sorted(images.items()))
+        yield f"head, workers and submitter differ in their image: {told}"
+
+
+def check_volumes(objects: Objects) -> Iterator[str]:
+    """Every mount has its volume, and every volume a mount."""
+    for pod in pods(objects):
+        yield from (f"{pod.where}: {problem}" for problem in _loose_ends(pod))
+
+
+def _loose_ends(pod: Pod) -> Iterator[str]:
+    volumes = {volume["name"] for volume in pod.volumes}
+    mounts = {
+        mount["name"] for container in pod.containers for mount in container.get("volumeMounts", [])
+    }
+    yield from (f"mounts {name}, which is no volume" for name in sorted(mounts - volumes))
+    yield from (f"volume {name} is mounted nowhere" for name in sorted(volumes - mounts))

@@ -1,0 +1,66 @@
+"""Every object that another names is in the set, or known to be made by someone else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from k8s.checks.objects import Objects, Pod, named, of_kind, pods
+
+# Made by hand, as README.md says: secrets are in no repository.
+_BY_HAND = {("Secret", "batchfim-credentials")}
+# key of the reference -> (kind, key of the name in it)
+_NAMES = {
+    "configMap": ("ConfigMap", "name"),
+    "configMapRef": ("ConfigMap", "name"),
+    "configMapKeyRef": ("ConfigMap", "name"),
+    "secret": ("Secret", "secretName"),
+    "secretRef": ("Secret", "name"),
+    "secretKeyRef": ("Secret", "name"),
+    "persistentVolumeClaim": ("PersistentVolumeClaim", "claimName"),
+}
+
+
+def check_references(objects: Objects) -> Iterator[str]:
+    """Objects that are named but nowhere, and secrets without which a pod would not start."""
+    there = {(thing["kind"], thing["metadata"]["name"]) for thing in objects} | _BY_HAND
+    for where, kind, name in _named(objects):
+        if (kind, name) not in there:
+            yield f"{where}: names {kind}/{name}, which does not exist"
+    for pod in pods(objects):
+        for where, reference in _walk(pod.template):
+            if where in ("secretRef", "secretKeyRef") and reference.get("optional") is not True:
+                yield f"{pod.where}: Secret/{reference.get('name')} is not optional"
+
+
+def _named(objects: Objects) -> Iterator[tuple[str, str, str]]:
+    for pod in pods(objects):
+        yield from ((pod.where, kind, name) for kind, name in _of_pod(pod))
+    for binding in of_kind(objects, "RoleBinding"):
+        yield named(binding), binding["roleRef"]["kind"], binding["roleRef"]["name"]
+        for subject in binding["subjects"]:
+            yield named(binding), subject["kind"], subject["name"]
+
+
+def _of_pod(pod: Pod) -> Iterator[tuple[str, str]]:
+    yield "ServiceAccount", pod.spec.get("serviceAccountName", "default")
+    for key, reference in _walk(pod.template):
+        if key in _NAMES:
+            kind, name = _NAMES[key]
+            yield kind, reference[name]
+    for container in pod.containers:
+        for word in container.get("command", []):
+            if word.startswith("--rayjob="):
+                yield "RayJob", word.partition("=")[2]
+
+
+def _walk(node: Any) -> Iterator[tuple[str, Any]]:
+    """Every key within, with its value."""
+    if isinstance(node, dict):
+        for key, value in node.items():
+            if isinstance(value, dict):
+                yield key, value
+            yield from _walk(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from _walk(value)

@@ -1,0 +1,209 @@
+"""RayJobs through the client's real HTTP, against a server that answers as the API does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from batchfim.errors import BatchfimError, ConfigError, JobFailed, JobHeld
+from jobs.on_k8s import ApiServer, read_template, run_on_k8s
+from jobs.rayjob import Owner, as_run, read_manifest
+from tests.jobs.api_server import Cluster, serving
+from tests.jobs.conftest import ended, start_module
+
+NEW: dict[str, Any] = {}
+RUNNING = {"jobDeploymentStatus": "Running", "jobStatus": "RUNNING"}
+COMPLETE = {"jobDeploymentStatus": "Complete", "jobStatus": "SUCCEEDED"}
+FAILED = {
+    "jobDeploymentStatus": "Failed",
+    "jobStatus": "FAILED",
+    "reason": "AppFailed",
+    "message": "Job entrypoint command failed with exit code 3, last available logs: …",
+}
+RAYJOB = {
+    "apiVersion": "ray.io/v1",
+    "kind": "RayJob",
+    "metadata": {"name": "infill", "namespace": "night"},
+    "spec": {"entrypoint": "python -m jobs.infill --job-file job.yaml"},
+}
+
+
+@pytest.fixture(autouse=True)
+def _no_pod(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+
+
+def run(
+    cluster: Cluster, folder: Path, monkeypatch: pytest.MonkeyPatch, name: str = "night-1"
+) -> int:
+    """One run against a cluster."""
+    with serving(cluster, folder) as kubeconfig:
+        monkeypatch.setenv("KUBECONFIG", str(kubeconfig))
+        rayjob = as_run(RAYJOB, "s3://bucket/out", name=name, owner=Owner("night-1", "uid-7"))
+        return run_on_k8s(rayjob, ApiServer(None, away_s=1.0), poll_s=0.01)
+
+
+@pytest.mark.parametrize(("last", "code"), [(COMPLETE, 0), (FAILED, 3)])
+def test_it_is_created_and_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, last: dict[str, Any], code: int
+) -> None:
+    cluster = Cluster([NEW, RUNNING, RUNNING, last])
+    assert run(cluster, tmp_path, monkeypatch) == code
+    assert cluster.requests == ["GET", "POST", "GET", "GET", "GET", "GET"]
+    metadata = cluster.rayjobs["night-1"]["metadata"]
+    assert metadata["ownerReferences"][0]["uid"] == "uid-7"
+    assert cluster.rayjobs["night-1"]["spec"] == RAYJOB["spec"]
+
+
+def test_one_that_is_there_is_adopted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cluster = Cluster([RUNNING, COMPLETE])
+    cluster.rayjobs["night-1"] = as_run(RAYJOB, "s3://bucket/out", name="night-1")
+    assert run(cluster, tmp_path, monkeypatch) == 0
+    assert len(cluster.rayjobs) == 1
+
+
+def test_while_another_works_the_same_output_nothing_is_created(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster = Cluster([COMPLETE])
+    by_hand = as_run(RAYJOB, "s3://bucket/out", name="by-hand") | {"status": RUNNING}
+    cluster.rayjobs["by-hand"] = by_hand
+    with pytest.raises(JobHeld, match=r"RayJob by-hand: Running, RUNNING: it works the same"):
+        run(cluster, tmp_path, monkeypatch)
+    assert list(cluster.rayjobs) == ["by-hand"]
+
+    by_hand["status"] = COMPLETE
+    assert run(cluster, tmp_path, monkeypatch) == 0
+
+
+def test_a_name_that_is_another_jobs_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster = Cluster([RUNNING])
+    cluster.rayjobs["night-1"] = as_run(RAYJOB, "s3://bucket/other", name="night-1")
+    with pytest.raises(ConfigError, match="it is another job's"):
+        run(cluster, tmp_path, monkeypatch)
+
+
+def test_a_server_that_is_away_for_a_moment_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster = Cluster([COMPLETE])
+    cluster.failures_left = 2
+    assert run(cluster, tmp_path, monkeypatch) == 0
+
+
+@pytest.mark.parametrize(
+    ("refusal", "kind", "told"),
+    [
+        (403, ConfigError, "list rayjobs in night: 403 .*: it may not do that"),
+        (404, ConfigError, "KubeRay is not installed"),
+        (503, JobFailed, "has not answered for 1 s: 503"),
+    ],
+)
+def test_what_the_server_refuses_is_told(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    refusal: int,
+    kind: type[BatchfimError],
+    told: str,
+) -> None:
+    with pytest.raises(kind, match=told):
+        run(Cluster([COMPLETE], refusal=refusal), tmp_path, monkeypatch)
+
+
+def test_a_template_of_the_cluster_is_copied_awake_and_labelled(
+    job_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster = Cluster([COMPLETE])
+    annotations = {"kubectl.kubernetes.io/last-applied-configuration": "{}", "kueue/elastic": "1"}
+    metadata = {"name": "infill", "uid": "u", "resourceVersion": "7", "annotations": annotations}
+    spec = RAYJOB["spec"] | {"suspend": True, "backoffLimit": 2}
+    cluster.rayjobs["infill"] = RAYJOB | {"metadata": metadata, "spec": spec}
+    options = ("--job-file", job_file.name, "--rayjob", "infill", "--label", "queue=night")
+    with serving(cluster, tmp_path) as kubeconfig:
+        monkeypatch.setenv("KUBECONFIG", str(kubeconfig))
+        run = ("--backend", "k8s", "--name", "night-1", *options)
+        ended(start_module("jobs.submit", *run, folder=tmp_path), 0)
+    night = cluster.rayjobs["night-1"]
+    assert night["spec"] == RAYJOB["spec"] | {"backoffLimit": 2}
+    assert night["metadata"]["labels"]["queue"] == "night"
+    assert night["metadata"]["annotations"] == {"kueue/elastic": "1"}
+    assert not {"uid", "resourceVersion"} & night["metadata"].keys()
+
+
+def test_a_template_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving(Cluster([COMPLETE]), tmp_path) as kubeconfig:
+        monkeypatch.setenv("KUBECONFIG", str(kubeconfig))
+        with pytest.raises(ConfigError, match="no RayJob infill to copy; apply an overlay"):
+            read_template("infill", ApiServer(None))
+
+
+def test_a_run_that_is_deleted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Deleting(Cluster):
+        def answer(self, verb: str, url: str, body: Any) -> tuple[int, Any]:
+            told = super().answer(verb, url, body)
+            if verb == "POST":
+                self.rayjobs.clear()
+            return told
+
+    with pytest.raises(JobFailed, match="RayJob night-1 was deleted while it was waited for"):
+        run(Deleting([NEW]), tmp_path, monkeypatch)
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [("n" * 48, "has 48 characters, and KubeRay takes 47"), ("Night_1", "expected small letters")],
+)
+def test_a_name_that_kuberay_does_not_take(name: str, told: str) -> None:
+    with pytest.raises(ConfigError, match=told):
+        as_run(RAYJOB, "out", name=name)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("kind: Job", "expected one object of kind RayJob, got Job"),
+        ("kind: RayJob", "expected apiVersion ray.io/v1 and a spec"),
+        ("a: [", "not YAML"),
+    ],
+)
+def test_a_manifest_of_something_else(tmp_path: Path, text: str, told: str) -> None:
+    file = tmp_path / "rayjob.yaml"
+    file.write_text(text)
+    with pytest.raises(ConfigError, match=told):
+        read_manifest(file)
+
+
+def test_the_command_creates_and_ends_with_the_jobs_exit_code(
+    job_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "rayjob.yaml").write_text(yaml.safe_dump(RAYJOB))
+    options = ("--backend", "k8s", "--job-file", job_file.name, "--rayjob", "rayjob.yaml")
+    with serving(Cluster([FAILED]), tmp_path) as kubeconfig:
+        monkeypatch.setenv("KUBECONFIG", str(kubeconfig))
+        _, err = ended(start_module("jobs.submit", *options, folder=tmp_path), 3)
+    assert "created RayJob infill" in err
+    assert "failed with exit code 3" in err
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("--job-file", "gone.yaml"), "gone.yaml: no such job file"),
+        (("--job-file", "other.yaml"), "its entrypoint runs --job-file job.yaml, and other.yaml"),
+        (("--job-file", "job.yaml", "--name", "n" * 50), "has 50 characters"),
+        (("--job-file", "job.yaml", "--label", "queue"), "--label queue: expected KEY=VALUE"),
+    ],
+)
+def test_what_is_wrong_is_told_before_the_server_is_asked(
+    job_file: Path, tmp_path: Path, options: tuple[str, ...], told: str
+) -> None:
+    (tmp_path / "other.yaml").write_text(job_file.read_text())
+    (tmp_path / "rayjob.yaml").write_text(yaml.safe_dump(RAYJOB))
+    more = ("--backend", "k8s", "--rayjob", "rayjob.yaml", *options)
+    _, err = ended(start_module("jobs.submit", *more, folder=tmp_path), 2)
+    assert told in err
