@@ -263,7 +263,7 @@ def plan(config: JobConfig, inputs: InputSet, ledger: Ledger, fingerprint: str) 
         done,
         config.schedule.shard_rows,
         fingerprint,
-        num_workers=config.schedule.workers,
+        num_workers=config.schedule.workers.max,
         halves=partless | unmarked,
         contents=contents,
     )

@@ -71,7 +71,7 @@ class Driver:
         self._staff = Staff(self.pool, self.schedule, self.clock)
         self._committer = Committer(self.ledger, self.run_id)
         started_at, started_s = time.time(), self.clock()
-        num_workers = min(self.schedule.workers, self.queue.num_waiting)
+        num_workers = min(self.schedule.workers.max, self.queue.num_waiting)
         for _ in range(num_workers):
             self._staff.hire()
         try:
@@ -102,6 +102,7 @@ class Driver:
             grace_s = self.stop_grace_s()
             if grace_s is None:
                 self._hand_out()
+                self._let_go()
             else:
                 stop_s = self.clock() if stop_s is None else stop_s
                 if not self.queue.num_leased or self.clock() - stop_s >= grace_s:
@@ -126,6 +127,15 @@ class Driver:
                     return  # there is nothing for the others either
                 if held + 1 >= hands:
                     self._hungry.pop(worker, None)
+
+    def _let_go(self) -> None:
+        """At the end of a run, idle workers above the fewest only keep machines from others."""
+        if self.queue.num_waiting or not self.schedule.workers.may_grow:
+            return
+        for worker in self._staff.spare(lambda one: self.queue.num_held(one) > 0):
+            _log.info("%s is idle and let go", worker)
+            self._hungry.pop(worker, None)
+            self._staff.dismiss(worker)
 
     def _handle(self, event: Event) -> None:
         if event.worker not in self._staff:
@@ -233,7 +243,7 @@ class Driver:
         if self._setbacks == 0:
             self._first_cause = error
         self._setbacks += 1
-        if self._setbacks >= self.schedule.setbacks * self.schedule.workers:
+        if self._setbacks >= self.schedule.setbacks * self.schedule.workers.max:
             kind = StorageError if isinstance(self._first_cause, StorageError) else JobFailed
             raise kind(
                 f"stopped after {self._setbacks} failures with nothing completed in between, the "

@@ -58,7 +58,7 @@ def _giant_groups(
     config: JobConfig, files: Sequence[InputFile], shards: Sequence[Shard]
 ) -> Iterator[str]:
     """Row groups that many workers would each decode from the start."""
-    if config.schedule.workers < 2 or not shards:
+    if config.schedule.workers.max < 2 or not shards:
         return
     rows_in_shard = sum(shard.num_rows for shard in shards) / len(shards)
     for file in files:
@@ -73,8 +73,9 @@ def _giant_groups(
 
 
 def _of_workers(config: JobConfig, shards: Sequence[Shard]) -> Iterator[str]:
-    if len(shards) < config.schedule.workers:
+    workers = config.schedule.workers.max
+    if len(shards) < workers:
         yield (
-            f"idle workers: there are {len(shards)} shards for {config.schedule.workers} workers; "
+            f"idle workers: there are {len(shards)} shards for {workers} workers; "
             "set schedule.shard_rows, or take fewer"
         )

@@ -56,7 +56,7 @@ def forecast(
         },
         "rows": sample.of_rows * config.sampling.n,
         "shards": num_shards,
-        "workers": config.schedule.workers,
+        "workers": config.schedule.workers.max,
         "prompt_tokens": sample.prompt_tokens().summary(),
         "shares": {
             name: _share(sample, [getattr(block, name) for block in blocks])
@@ -130,7 +130,7 @@ def _over(part: int, whole: int) -> float | None:
 def _time(
     config: JobConfig, tokens: dict[str, Estimate], speed: Speed, price: float | None
 ) -> dict[str, Any]:
-    workers = config.schedule.workers
+    workers = config.schedule.workers.max
     work = speed.worker_seconds(tokens["computed"], tokens["completion"])
     working = work.scaled(1 / workers)
     wall = total([working, speed.before_s])

@@ -54,7 +54,8 @@ def make_forecast(
     """
     if not inputs.num_rows:
         raise InputError("the input has no rows to plan for")
-    shards = cut_shards(inputs.files, config.schedule.shard_rows, "plan", config.schedule.workers)
+    workers = config.schedule.workers.max
+    shards = cut_shards(inputs.files, config.schedule.shard_rows, "plan", workers)
     block_rows = min(_BLOCK_ROWS, max(shard.num_rows for shard in shards))
     places = choose_blocks(inputs.files, sample_rows, seed, block_rows)
     encoders = _ways(config, infiller)

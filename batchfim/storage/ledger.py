@@ -263,8 +263,9 @@ class Ledger:
             Location(self.root.filesystem, info.path).delete()
 
     def clean_up(self, unmarked: Collection[str]) -> None:
-        """Remove what attempts of earlier runs left: staged parts, and parts without a marker."""
-        self.clear_staging()
+        """Remove what earlier runs left: staged parts, half-written files, unmarked parts."""
+        for path in self.leftovers():
+            Location(self.root.filesystem, path).delete()
         for shard_id in unmarked:
             self.part(shard_id).delete()
 

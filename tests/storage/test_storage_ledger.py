@@ -81,7 +81,9 @@ def test_clean_up_leaves_only_what_is_done(ledger: Ledger) -> None:
     stage(ledger, THREE, attempt=2)
     assert rows_in(ledger) == 20
     (ledger.output / "_notes.parquet.txt").write(b"not ours")
+    (ledger.root / "done" / f"{THREE.id}.json.0a1b2c3d.tmp").write(b"killed while it was written")
     ledger.clean_up(ledger.part_ids() - {ONE.id})
+    assert ledger.leftovers() == []
     assert rows_in(ledger) == 10
     assert ledger.done_ids() == {ONE.id}
     assert (ledger.root / "staging").list() == []
