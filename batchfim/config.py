@@ -244,6 +244,11 @@ class Metrics(Section):
 
     progress: Literal["auto", "live", "lines", "none"] = "auto"
     progress_interval_s: float = Field(60.0, gt=0, description="Between lines, off a terminal.")
+    log: Literal["warnings", "text", "json"] = Field(
+        "warnings",
+        description="What the driver logs on standard error: warnings; or a line for each event "
+        "(worker, lease, part, failure), as text or as JSON with job, run, shard and attempt.",
+    )
 
 
 class JobConfig(Section):
