@@ -18,6 +18,8 @@ from batchfim.config_engine import OWNED_ENGINE_ARGS as OWNED_ENGINE_ARGS
 from batchfim.config_engine import SPEED_ONLY_ENGINE_ARGS
 from batchfim.config_engine import Engine as Engine
 from batchfim.config_engine import Simulated as Simulated
+from batchfim.config_workers import Resources as Resources
+from batchfim.config_workers import WorkerRange, Workers
 from batchfim.formats.format import Format
 from batchfim.formats.stopping import StopRule
 from batchfim.formats.trimming import TrimRule
@@ -192,7 +194,9 @@ class Schedule(Section):
     """Who works which shard, and how much at once."""
 
     pool: Literal["ray", "local"] = Field("ray", description="`local`: threads of this process.")
-    workers: int = Field(1, gt=0, description="Engines.")
+    workers: Workers = Field(
+        WorkerRange(min=1, max=1), description="Engines: a number, or {min, max} of them."
+    )
     shard_rows: int | None = Field(
         None, gt=0, description="Rows in a shard; unset: by size and number of workers."
     )
@@ -235,23 +239,16 @@ class Schedule(Section):
     )
 
 
-class Resources(Section):
-    """What one worker asks of Ray."""
-
-    num_cpus: float = Field(1.0, ge=0)
-    num_gpus: float | None = Field(
-        None,
-        ge=0,
-        description="Unset: where vLLM runs on GPU, as many as it shards the model over, else 0.",
-    )
-    ray_address: str | None = Field(None, description="Unset: RAY_ADDRESS, else a local Ray.")
-
-
 class Metrics(Section):
     """What is told while the job runs."""
 
     progress: Literal["auto", "live", "lines", "none"] = "auto"
     progress_interval_s: float = Field(60.0, gt=0, description="Between lines, off a terminal.")
+    log: Literal["warnings", "text", "json"] = Field(
+        "warnings",
+        description="What the driver logs on standard error: warnings; or a line for each event "
+        "(worker, lease, part, failure), as text or as JSON with job, run, shard and attempt.",
+    )
 
 
 class JobConfig(Section):
@@ -286,6 +283,16 @@ class JobConfig(Section):
     def _a_sort_that_can_be_done(self) -> JobConfig:
         if self.planning.regroup != NONE and self.schedule.pool != "ray":
             raise ValueError("planning.regroup sorts with Ray Data: it needs schedule.pool ray")
+        return self
+
+    @model_validator(mode="after")
+    def _a_gpu_for_each_part_of_the_model(self) -> JobConfig:
+        given, needed = self.resources.num_gpus, self.engine.num_devices
+        if given and given < needed and needed > 1:
+            raise ValueError(
+                f"resources.num_gpus is {given:g}, and engine.args shards the model over {needed} "
+                "GPUs: leave it unset"
+            )
         return self
 
     def fingerprint_fields(self) -> dict[str, Any]:

@@ -130,7 +130,7 @@ def sections(model: BaseModel) -> list[BaseModel]:
 
 def test_every_section_is_frozen_and_refuses_unknown_keys(job: Path) -> None:
     found = sections(load_config(job))
-    assert len(found) == 14
+    assert len(found) == 15
     for section in found:
         name = next(iter(type(section).model_fields))
         with pytest.raises(ValidationError, match="frozen"):
@@ -144,3 +144,33 @@ def test_schema_and_config_are_json(job: Path) -> None:
     assert set(schema["properties"]) == set(JobConfig.model_fields)
     config = load_config(job)
     assert JobConfig.model_validate_json(config.model_dump_json()) == config
+
+
+@pytest.mark.parametrize(
+    ("text", "fewest", "most"),
+    [("4", 4, 4), ("{max: 8}", 1, 8), ("{min: 2, max: 8}", 2, 8)],
+)
+def test_workers_are_a_number_or_a_range(job: Path, text: str, fewest: int, most: int) -> None:
+    workers = load_config(job, sets=[f"schedule.workers={text}"]).schedule.workers
+    assert (workers.min, workers.max) == (fewest, most)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("0", "expected a number of workers or {min: …, max: …}, got 0"),
+        ("many", "expected a number of workers"),
+        ("{min: 4, max: 2}", "max 2 is less than min 4"),
+        ("{min: 4}", "schedule.workers.max: required"),
+        ("{most: 4}", "did you mean|known keys: min, max"),
+    ],
+)
+def test_workers_that_are_neither(job: Path, text: str, told: str) -> None:
+    with pytest.raises(ConfigError, match=told):
+        load_config(job, sets=[f"schedule.workers={text}"])
+
+
+def test_a_model_in_more_parts_than_gpus_is_refused(job: Path) -> None:
+    sets = ["resources.num_gpus=1", "engine.args.tensor_parallel_size=2"]
+    with pytest.raises(ConfigError, match="shards the model over 2 GPUs: leave it unset"):
+        load_config(job, sets=sets)

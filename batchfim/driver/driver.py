@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from batchfim.config import Schedule
 from batchfim.driver.committer import Commits, Committed, Committer
@@ -16,7 +17,8 @@ from batchfim.errors import BatchfimError, JobFailed, StorageError
 from batchfim.metrics.report import Counts, ShardReport
 from batchfim.metrics.summary import RunClock
 from batchfim.planning.cutting import halve
-from batchfim.shards import Shard
+from batchfim.shards import Lease, Shard
+from batchfim.telemetry.events import fields
 from batchfim.workers.pool import (
     Blame,
     Event,
@@ -71,7 +73,7 @@ class Driver:
         self._staff = Staff(self.pool, self.schedule, self.clock)
         self._committer = Committer(self.ledger, self.run_id)
         started_s = self.clock()
-        num_workers = min(self.schedule.workers, self.queue.num_waiting)
+        num_workers = min(self.schedule.workers.max, self.queue.num_waiting)
         for _ in range(num_workers):
             self._staff.hire()
         try:
@@ -100,6 +102,7 @@ class Driver:
             grace_s = self.stop_grace_s()
             if grace_s is None:
                 self._hand_out()
+                self._let_go()
             else:
                 stop_s = self.clock() if stop_s is None else stop_s
                 if not self.queue.num_leased or self.clock() - stop_s >= grace_s:
@@ -120,16 +123,27 @@ class Driver:
                 lease = self.queue.lease(worker) if held < hands else None
                 if lease is not None:
                     self.pool.submit(worker, lease)
+                    _log.info("leased", extra=_about(worker, lease))
                 elif held == 0:
                     return  # there is nothing for the others either
                 if held + 1 >= hands:
                     self._hungry.pop(worker, None)
+
+    def _let_go(self) -> None:
+        """At the end of a run, idle workers above the fewest only keep machines from others."""
+        if self.queue.num_waiting or not self.schedule.workers.may_grow:
+            return
+        for worker in self._staff.spare(lambda one: self.queue.num_held(one) > 0):
+            _log.info("idle and let go", extra=fields(worker=worker))
+            self._hungry.pop(worker, None)
+            self._staff.dismiss(worker)
 
     def _handle(self, event: Event) -> None:
         if event.worker not in self._staff:
             return  # an echo of a worker that was replaced
         if isinstance(event, WorkerReady):
             self._staff.welcome(event)
+            _log.info("ready", extra=fields(worker=event.worker, start_s=event.start_s))
             self._hungry[event.worker] = None
         elif isinstance(event, WorkerGone):
             self._replace(event.worker, event.error, node_lost=event.node_lost)
@@ -156,6 +170,7 @@ class Driver:
             for watcher in self.watchers:
                 watcher.committed(one.report, one.commit_s)
             worked = one.report.retried or one.report
+            _log.info("committed", extra=_told(one))
             self._shards += 1
             self._counts = Counts.sum((self._counts, worked.counts))
             self._records += worked.records
@@ -188,7 +203,7 @@ class Driver:
         if failure.blame is Blame.ENGINE:
             self._replace(event.worker, JobFailed(cause))
             return
-        _log.warning("shard %s: %s", shard.id, cause)
+        _log.warning("shard %s: %s", shard.id, cause, extra=_about(event.worker, event.lease))
         if failure.blame is Blame.STORAGE:
             self.queue.put_back(event.worker, event.lease)
             self._note(StorageError(cause))
@@ -199,7 +214,8 @@ class Driver:
 
     def _replace(self, worker: str, error: BatchfimError, *, node_lost: bool = False) -> None:
         """Let a worker go, look at what it held, and start another."""
-        _log.warning("%s%s: %s", worker, " with its node" if node_lost else "", error)
+        lost = "%s%s: %s", worker, " with its node" if node_lost else "", error
+        _log.warning(*lost, extra=fields(worker=worker))
         if node_lost:
             self.queue.node_lost(worker, str(error))
         else:
@@ -213,7 +229,8 @@ class Driver:
 
     def _cut(self, worker: str, shard: Shard) -> None:
         halves = halve(shard, self.fingerprint)
-        _log.warning("%s died again on shard %s, which is cut in two", worker, shard.id)
+        cut = "%s died again on shard %s, which is cut in two", worker, shard.id
+        _log.warning(*cut, extra=fields(worker=worker, shard=shard.id))
         self.ledger.split(shard, halves)
         self.queue.cut(shard, halves)
 
@@ -231,9 +248,27 @@ class Driver:
         if self._setbacks == 0:
             self._first_cause = error
         self._setbacks += 1
-        if self._setbacks >= self.schedule.setbacks * self.schedule.workers:
+        if self._setbacks >= self.schedule.setbacks * self.schedule.workers.max:
             kind = StorageError if isinstance(self._first_cause, StorageError) else JobFailed
             raise kind(
                 f"stopped after {self._setbacks} failures with nothing completed in between, the "
                 f"first: {self._first_cause}; what is finished stays finished, run again to go on"
             )
+
+
+def _about(worker: str, lease: Lease) -> dict[str, Any]:
+    return fields(shard=lease.shard.id, attempt=lease.attempt, worker=worker)
+
+
+def _told(done: Committed) -> dict[str, Any]:
+    report, counts = done.report, done.report.counts
+    return fields(
+        shard=report.shard_id,
+        attempt=report.attempt,
+        worker=report.worker,
+        ok=counts.ok,
+        rejected=counts.rejected,
+        failed=counts.failed,
+        generate_s=round(report.generate_s, 3),
+        commit_s=round(done.commit_s, 3),
+    )

@@ -43,6 +43,18 @@ class Staff:
         self._starting.add(name)
         self._pool.add_worker(name)
 
+    def spare(self, is_busy: Callable[[str], bool]) -> list[str]:
+        """Those who may go when nothing waits: idle, above the fewest, the starting ones first."""
+        idle = [*self._starting, *(worker for worker in self.ready if not is_busy(worker))]
+        num_spare = len(self._starting) + len(self.ready) - self._schedule.workers.min
+        return idle[: max(num_spare, 0)]
+
+    def dismiss(self, worker: str) -> None:
+        """Let a worker go for good, so that its machine may be taken away."""
+        self.ready.discard(worker)
+        self._starting.discard(worker)
+        self._pool.remove_worker(worker)
+
     def welcome(self, event: WorkerReady) -> None:
         """A worker's engine is up."""
         self._starting.discard(event.worker)

@@ -34,12 +34,15 @@ from batchfim.workers.pool import (
     WorkerReady,
     WorkerSpec,
 )
+from batchfim.workers.room import find_no_room
 from batchfim.workers.worker import Worker
 
 _STOP_S = 20.0
 _KNOCK_S = 5.0
 _BEAT_S = 5.0
 _LISTENS_S = 0.5
+_KIND_SHARE = 0.001  # what Ray counts of a machine's kind of accelerator for each actor
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -125,10 +128,13 @@ class RayPool:
         self._spec = spec
         resources = spec.config.resources
         self._owns_ray = _connect(resources)
-        _check_resources(resources.num_cpus, num_gpus)
+        may_grow = spec.config.schedule.workers.may_grow and not self._owns_ray
+        _check_room(resources, num_gpus, may_grow=may_grow)
         self._actor_class = ray.remote(
             num_cpus=resources.num_cpus,
             num_gpus=num_gpus,
+            resources=resources.custom or None,
+            accelerator_type=resources.accelerator_type,
             max_restarts=0,  # a lost worker is replaced by the driver, which has to know
             max_concurrency=spec.config.schedule.shards_in_hand + 3,
         )(_Actor)
@@ -242,17 +248,30 @@ def _connect(resources: Resources) -> bool:
     return True
 
 
-def _check_resources(num_cpus: float, num_gpus: float) -> None:
-    """A local Ray never grows; on a cluster, an autoscaler may still bring what is missing."""
-    if ray.get_runtime_context().gcs_address and len(ray.nodes()) > 1:
-        return
-    have = ray.cluster_resources()
-    for name, wanted in (("CPU", num_cpus), ("GPU", num_gpus)):
-        if wanted > have.get(name, 0):
-            raise ConfigError(
-                f"a worker wants {wanted:g} {name} (resources.num_{name.lower()}s), and Ray here "
-                f"has {have.get(name, 0):g}"
-            )
+def _check_room(resources: Resources, num_gpus: float, *, may_grow: bool) -> None:
+    """Refuse at once what would wait for ever; where machines may come, only say so.
+
+    Raises:
+        ConfigError: no machine can hold a worker, and none will come.
+    """
+    wanted = {"CPU": resources.num_cpus, "GPU": num_gpus, **resources.custom}
+    if resources.accelerator_type:
+        wanted[f"accelerator_type:{resources.accelerator_type}"] = _KIND_SHARE
+    problem = find_no_room(wanted, [node["Resources"] for node in ray.nodes() if node["Alive"]])
+    if problem and not may_grow:
+        raise ConfigError(
+            f"{problem}; ask for less (`resources`, engine.args.tensor_parallel_size) or, where "
+            "an autoscaler brings machines, give schedule.workers as {min: …, max: …}"
+        )
+    if problem:
+        _log.warning("%s; waiting for one to come", problem)
+    if 0 < num_gpus < 1:
+        _log.warning(
+            "resources.num_gpus is %g: %d copies of the model share a GPU, so set "
+            "engine.args.gpu_memory_utilization below that share",
+            num_gpus,
+            int(1 / num_gpus),
+        )
 
 
 def _knock(address: str | None) -> None:

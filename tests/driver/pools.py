@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
@@ -102,7 +103,7 @@ def drive(
     *,
     stop_grace_s: Callable[[], float | None] = lambda: None,
     may_commit: Callable[[], bool] = lambda: True,
-    **schedule: float,
+    **schedule: Any,
 ) -> Driver:
     """A driver of four shards over such a pool, not run yet."""
     settings = Schedule(**schedule)

@@ -211,3 +211,18 @@ def test_a_part_that_cannot_be_committed_ends_the_run_with_the_cause(tmp_path: P
     with pytest.raises(StorageError, match=r"staging.0000\w+-run-1\.parquet: No such file"):
         drive(pool, workers=1).run()
     assert pool.ledger.done_ids() == set()
+
+
+def test_of_a_range_the_idle_ones_are_let_go_when_nothing_waits(tmp_path: Path) -> None:
+    pool = ScriptedPool(open_ledger(tmp_path), starts=[True] * 4)
+    clock = drive(pool, workers={"min": 1, "max": 4}, shards_in_hand=1).run()
+    assert clock.shards == 4
+    assert len(pool.added) == 4
+    assert 0 < len(pool.removed) <= 3
+    assert clock.workers_lost == 0
+
+
+def test_of_a_plain_number_all_stay(tmp_path: Path) -> None:
+    pool = ScriptedPool(open_ledger(tmp_path), starts=[True] * 4)
+    drive(pool, workers=4, shards_in_hand=1).run()
+    assert pool.removed == []

@@ -1,0 +1,59 @@
+"""How many workers, and what each asks of Ray."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from batchfim.config_base import Section
+
+
+class WorkerRange(Section):
+    """So many workers at least, so many at most."""
+
+    min: int = Field(1, gt=0, description="Kept to the end; those above are let go when idle.")
+    max: int = Field(gt=0, description="Asked for; work begins with the first that is up.")
+
+    @model_validator(mode="after")
+    def _at_most_is_not_less(self) -> WorkerRange:
+        if self.max < self.min:
+            raise ValueError(f"max {self.max} is less than min {self.min}")
+        return self
+
+    @property
+    def may_grow(self) -> bool:
+        """It is left open how many there will be: an autoscaler may bring machines for them."""
+        return self.min < self.max
+
+
+def _as_range(value: Any) -> Any:
+    if isinstance(value, WorkerRange | dict):
+        return value
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ValueError(f"expected a number of workers or {{min: …, max: …}}, got {value!r}")
+    return {"min": value, "max": value}
+
+
+Workers = Annotated[
+    WorkerRange, BeforeValidator(_as_range, json_schema_input_type=int | WorkerRange)
+]
+
+
+class Resources(Section):
+    """What one worker asks of Ray."""
+
+    num_cpus: float = Field(1.0, ge=0)
+    num_gpus: float | None = Field(
+        None,
+        ge=0,
+        description="Unset: where vLLM runs on GPU, as many as it shards the model over, else 0. "
+        "Less than 1: several workers share a GPU, each with its own copy of the model.",
+    )
+    accelerator_type: str | None = Field(
+        None, min_length=1, description="Kind of GPU, by Ray's name for it: L4, A100-80G, H100, …"
+    )
+    custom: dict[str, Annotated[float, Field(gt=0)]] = Field(
+        default_factory=dict, description="Custom resources of the cluster's own."
+    )
+    ray_address: str | None = Field(None, description="Unset: RAY_ADDRESS, else a local Ray.")
