@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -34,6 +35,7 @@ from batchfim.storage.ledger import Ledger
 from batchfim.storage.location import Location
 from batchfim.storage.model_files import find_model
 from batchfim.surroundings import NOWHERE, Surroundings
+from batchfim.telemetry.events import log_events
 from batchfim.tuning.bench import bench
 from batchfim.tuning.knobs import default_knobs, parse_knob
 from batchfim.tuning.trial import Interrupted, Trial
@@ -135,7 +137,8 @@ def report_job(output: str) -> str:
 def _claimed(config: JobConfig) -> Iterator[tuple[Run, InputSet]]:
     """Check all that can be wrong, then hold the job; its run, and its input where it is read."""
     started_s = time.monotonic()
-    config = absolute(config)
+    config, run_id = absolute(config), uuid.uuid4().hex[:8]
+    log_events(config.metrics.log, job=config.output.path, run=run_id)
     check_apart(config.input, config.output.path)
     inputs = open_inputs(config.input)
     _check_languages(config, inputs)
@@ -154,7 +157,8 @@ def _claimed(config: JobConfig) -> Iterator[tuple[Run, InputSet]]:
             copies = ledger.root / "regrouped"
             inputs = regrouped(config, inputs, copies, may_finish=lambda: not lease.lost)
         with stop_signals() as stop:
-            yield Run(config, infiller, ledger, fingerprint, lease, stop, started_s), inputs
+            run = Run(run_id, config, infiller, ledger, fingerprint, lease, stop, started_s)
+            yield run, inputs
 
 
 def tune_job(

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 import yaml
+from rich.console import Console
 
 from batchfim.config import JobConfig
 from batchfim.config_file import load_config
@@ -139,13 +140,25 @@ def tune(
 
 
 @app.command()
-def status(output: OutputPath, as_json: AsJson = False) -> None:
+def status(
+    output: OutputPath,
+    as_json: AsJson = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Again, until no run has it.")] = False,
+) -> None:
     """Tell how a job stands, also while it runs: `batchfim status out/`."""
+    from batchfim.accounts import watching
     from batchfim.accounts.status_text import status_text
     from batchfim.api import job_status
 
-    found = job_status(output)
-    typer.echo(json.dumps(found, indent=1) if as_json else status_text(found))
+    def show(found: dict[str, Any]) -> None:
+        if watch and not as_json:
+            Console().clear()  # does nothing off a terminal
+        typer.echo(json.dumps(found, indent=1) if as_json else status_text(found))
+
+    if watch:
+        watching.watch(lambda: job_status(output), show)
+    else:
+        show(job_status(output))
 
 
 @app.command()

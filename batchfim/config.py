@@ -247,6 +247,11 @@ class Metrics(Section):
     report: bool = Field(
         True, description="Make report.html at the end of a run that worked anything."
     )
+    log: Literal["warnings", "text", "json"] = Field(
+        "warnings",
+        description="What the driver logs on standard error: warnings; or a line for each event "
+        "(worker, lease, part, failure), as text or as JSON with job, run, shard and attempt.",
+    )
 
 
 class JobConfig(Section):

@@ -6,7 +6,6 @@ import logging
 import platform
 import socket
 import time
-import uuid
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -82,6 +81,7 @@ class JobResult:
 class Run:
     """One process working on a job that it has claimed and holds the lease of."""
 
+    id: str
     config: JobConfig
     infiller: Infiller
     ledger: Ledger
@@ -103,14 +103,14 @@ class Run:
         """
         queue = self._queue(pending, retry)
         record = RunRecord(
-            id=uuid.uuid4().hex[:8],
+            id=self.id,
             started_at=datetime.now(UTC),
             host=socket.gethostname(),
             shards_to_do=len(pending),
         )
         self.ledger.runs.write(record)
         try:
-            result = self._to_the_end(inputs, queue, record.id, retry=retry)
+            result = self._to_the_end(inputs, queue, retry=retry)
         except BatchfimError as error:
             with suppress(StorageError):  # what went wrong first is what is to be told
                 ended = record.ended(datetime.now(UTC), "failed", str(error), {})
@@ -120,10 +120,8 @@ class Run:
         self.ledger.runs.write(record.ended(datetime.now(UTC), result.end, None, run))
         return result
 
-    def _to_the_end(
-        self, inputs: InputSet, queue: ShardQueue, run_id: str, *, retry: bool
-    ) -> JobResult:
-        clock = None if queue.finished else self._drive(inputs, queue, run_id, retry)
+    def _to_the_end(self, inputs: InputSet, queue: ShardQueue, *, retry: bool) -> JobResult:
+        clock = None if queue.finished else self._drive(inputs, queue, retry)
         if self.lease.lost:
             raise JobFailed(
                 f"{self.config.output.path}: the lease of the job was lost; another run may have it"
@@ -139,19 +137,19 @@ class Run:
             pending, schedule.task_attempts, schedule.node_losses, rerun=rerun, cuts=not retry
         )
 
-    def _drive(self, inputs: InputSet, queue: ShardQueue, run_id: str, retry: bool) -> RunClock:
+    def _drive(self, inputs: InputSet, queue: ShardQueue, retry: bool) -> RunClock:
         rows = sum(shard.num_rows for shard in queue.shards) * self.config.sampling.n
         if retry:
             rows = self.ledger.done().totals.counts.failed
         schedule = self.config.schedule
         kept = tuple(inputs.kept.names)
-        spec = WorkerSpec(self.config, kept, run_id, inputs.language_columns, retry)
+        spec = WorkerSpec(self.config, kept, self.id, inputs.language_columns, retry)
         commits: Commits = Replacing(self.ledger) if retry else self.ledger
         pool = _open_pool(self.config, spec)
         try:
             with Progress(self.config.metrics, rows) as progress:
                 return Driver(
-                    run_id,
+                    self.id,
                     pool,
                     queue,
                     commits,

@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from batchfim.config import Schedule
 from batchfim.driver.committer import Commits, Committed, Committer
@@ -16,7 +17,8 @@ from batchfim.errors import BatchfimError, JobFailed, StorageError
 from batchfim.metrics.report import Counts, ShardReport
 from batchfim.metrics.summary import RunClock
 from batchfim.planning.cutting import halve
-from batchfim.shards import Shard
+from batchfim.shards import Lease, Shard
+from batchfim.telemetry.events import fields
 from batchfim.workers.pool import (
     Blame,
     Event,
@@ -123,6 +125,7 @@ class Driver:
                 lease = self.queue.lease(worker) if held < hands else None
                 if lease is not None:
                     self.pool.submit(worker, lease)
+                    _log.info("leased", extra=_about(worker, lease))
                 elif held == 0:
                     return  # there is nothing for the others either
                 if held + 1 >= hands:
@@ -133,7 +136,7 @@ class Driver:
         if self.queue.num_waiting or not self.schedule.workers.may_grow:
             return
         for worker in self._staff.spare(lambda one: self.queue.num_held(one) > 0):
-            _log.info("%s is idle and let go", worker)
+            _log.info("idle and let go", extra=fields(worker=worker))
             self._hungry.pop(worker, None)
             self._staff.dismiss(worker)
 
@@ -142,6 +145,7 @@ class Driver:
             return  # an echo of a worker that was replaced
         if isinstance(event, WorkerReady):
             self._staff.welcome(event)
+            _log.info("ready", extra=fields(worker=event.worker, start_s=event.start_s))
             self._hungry[event.worker] = None
         elif isinstance(event, WorkerGone):
             self._replace(event.worker, event.error, node_lost=event.node_lost)
@@ -168,6 +172,7 @@ class Driver:
             for watcher in self.watchers:
                 watcher.committed(one.report, one.commit_s)
             worked = one.report.retried or one.report
+            _log.info("committed", extra=_told(one))
             self._shards += 1
             self._counts = Counts.sum((self._counts, worked.counts))
             self._records += worked.records
@@ -200,7 +205,7 @@ class Driver:
         if failure.blame is Blame.ENGINE:
             self._replace(event.worker, JobFailed(cause))
             return
-        _log.warning("shard %s: %s", shard.id, cause)
+        _log.warning("shard %s: %s", shard.id, cause, extra=_about(event.worker, event.lease))
         if failure.blame is Blame.STORAGE:
             self.queue.put_back(event.worker, event.lease)
             self._note(StorageError(cause))
@@ -211,7 +216,8 @@ class Driver:
 
     def _replace(self, worker: str, error: BatchfimError, *, node_lost: bool = False) -> None:
         """Let a worker go, look at what it held, and start another."""
-        _log.warning("%s%s: %s", worker, " with its node" if node_lost else "", error)
+        lost = "%s%s: %s", worker, " with its node" if node_lost else "", error
+        _log.warning(*lost, extra=fields(worker=worker))
         if node_lost:
             self.queue.node_lost(worker, str(error))
         else:
@@ -225,7 +231,8 @@ class Driver:
 
     def _cut(self, worker: str, shard: Shard) -> None:
         halves = halve(shard, self.fingerprint)
-        _log.warning("%s died again on shard %s, which is cut in two", worker, shard.id)
+        cut = "%s died again on shard %s, which is cut in two", worker, shard.id
+        _log.warning(*cut, extra=fields(worker=worker, shard=shard.id))
         self.ledger.split(shard, halves)
         self.queue.cut(shard, halves)
 
@@ -249,3 +256,21 @@ class Driver:
                 f"stopped after {self._setbacks} failures with nothing completed in between, the "
                 f"first: {self._first_cause}; what is finished stays finished, run again to go on"
             )
+
+
+def _about(worker: str, lease: Lease) -> dict[str, Any]:
+    return fields(shard=lease.shard.id, attempt=lease.attempt, worker=worker)
+
+
+def _told(done: Committed) -> dict[str, Any]:
+    report, counts = done.report, done.report.counts
+    return fields(
+        shard=report.shard_id,
+        attempt=report.attempt,
+        worker=report.worker,
+        ok=counts.ok,
+        rejected=counts.rejected,
+        failed=counts.failed,
+        generate_s=round(report.generate_s, 3),
+        commit_s=round(done.commit_s, 3),
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 from typing import Literal
@@ -14,6 +15,7 @@ from batchfim.config import Metrics
 from batchfim.driver.state import RunState
 from batchfim.metrics.report import Counts, ShardReport
 
+_log = logging.getLogger(__name__)
 Mode = Literal["live", "lines", "none"]
 
 
@@ -29,6 +31,7 @@ class Progress:
 
     def __init__(self, metrics: Metrics, total_rows: int) -> None:
         self._mode = progress_mode(metrics)
+        self._as_events = metrics.log != "warnings"
         self._interval_s = metrics.progress_interval_s
         self._total_rows = total_rows
         self._counts = Counts()
@@ -73,7 +76,9 @@ class Progress:
             self._say(f"{self._line()}, {state.num_ready} workers, {leased} shards in hand")
 
     def _say(self, line: str) -> None:
-        if self._mode == "lines":
+        if self._mode == "lines" and self._as_events:
+            _log.info("%s", line)
+        elif self._mode == "lines":
             self._console.print(line, highlight=False, soft_wrap=True)
 
     def _line(self) -> str:

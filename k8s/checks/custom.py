@@ -16,6 +16,7 @@ from celpy.adapter import json_to_cel
 from k8s.checks.objects import Object, Objects, named
 
 OURS = Path(__file__).parent / "schemas"
+RAYJOB = ("ray.io/v1", "RayJob")
 _OPEN = "x-kubernetes-preserve-unknown-fields"
 _RULES = "x-kubernetes-validations"
 Schema = dict[str, Any]
@@ -38,17 +39,20 @@ def crds(folder: Path) -> dict[tuple[str, str], Schema]:
     """The schemas of a folder's CRDs, by `apiVersion` and kind."""
     found = {}
     for path in sorted(folder.glob("*.yaml")):
-        with path.open(encoding="utf8") as file:
-            spec = yaml.load(file, Loader=yaml.CSafeLoader)["spec"]
-        for version in spec["versions"]:
-            key = (f"{spec['group']}/{version['name']}", spec["names"]["kind"])
-            found[key] = version["schema"]["openAPIV3Schema"]
+        documents = yaml.load_all(path.read_text(encoding="utf8"), Loader=yaml.CSafeLoader)
+        for spec in (crd["spec"] for crd in documents if crd):
+            for version in spec["versions"]:
+                key = (f"{spec['group']}/{version['name']}", spec["names"]["kind"])
+                found[key] = version["schema"]["openAPIV3Schema"]
     return found
 
 
 def check_custom(objects: Objects) -> Iterator[str]:
     """What the CRDs refuse."""
     ours = custom_kinds()
+    for folder in folders():
+        if RAYJOB not in crds(folder):
+            yield f"{folder}: no CRD of RayJob (ray.io/v1) is there"
     for thing in objects:
         key = (str(thing.get("apiVersion")), str(thing.get("kind")))
         if key[1] in ours and key not in crds(OURS):

@@ -48,11 +48,18 @@ def check_times(objects: Objects) -> Iterator[str]:
 def check_capacity(objects: Objects) -> Iterator[str]:
     """The job's engines find room in the worker groups, and leave no place without one."""
     for rayjob in of_kind(objects, "RayJob"):
-        groups = rayjob["spec"]["rayClusterSpec"]["workerGroupSpecs"]
-        if (config := config_of(rayjob, objects)) is not None:
-            room = sum(group["maxReplicas"] * _engines(group, config) for group in groups)
-            if room != (workers := config.schedule.workers):
-                yield f"{named(rayjob)}: room for {room} engines, schedule.workers is {workers}"
+        cluster = rayjob["spec"]["rayClusterSpec"]
+        if (config := config_of(rayjob, objects)) is None:
+            continue
+        workers, groups = config.schedule.workers, cluster["workerGroupSpecs"]
+        room = sum(group["maxReplicas"] * _engines(group, config) for group in groups)
+        if room != workers.max:
+            yield f"{named(rayjob)}: room for {room} engines, schedule.workers is {workers.max}"
+        if cluster.get("enableInTreeAutoscaling") and not workers.may_grow:
+            yield (
+                f"{named(rayjob)}: autoscaling needs schedule.workers with min below max; a fixed "
+                "number is refused while there is no machine"
+            )
 
 
 def check_kueue(objects: Objects) -> Iterator[str]:

@@ -84,8 +84,13 @@ def test_a_start_that_overlaps_exits_with_75_and_disturbs_nothing(job_file: Path
     wait_for_parts(folder, night, len(before) + 1)
     assert before.items() <= parts(folder).items()
     assert len(runs(folder)) == 1
+    watching = start_module("batchfim", "status", "out", "--watch", folder=folder)
+    assert watching.stdout is not None
+    assert watching.stdout.readline().startswith("out: running, by process ")
     night.send_signal(signal.SIGTERM)
     ended(night, 143)
+    out, _ = ended(watching)  # by itself, as nobody works on the job any more
+    assert "out: stopped" in out
 
 
 def test_a_night_that_was_cut_short_or_failed_is_finished_by_the_next(job_file: Path) -> None:

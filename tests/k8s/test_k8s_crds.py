@@ -14,11 +14,10 @@ from typing import Any
 
 import pytest
 
-from k8s.checks.custom import OURS, crds, refusals
+from k8s.checks.custom import OURS, RAYJOB, check_custom, crds, refusals
 from k8s.checks.objects import Object, of_kind
 from k8s.checks.rendering import overlays, render, renderer
 
-KEY = ("ray.io/v1", "RayJob")
 SCHEMA = {
     "type": "object",
     "required": ["kind", "size", "colour"],
@@ -65,9 +64,16 @@ def test_a_crd_refuses_what_the_api_server_would(more: Object, says: list[str]) 
     assert all(said in text for said, text in zip(says, found, strict=True))
 
 
+def test_a_folder_without_them_is_no_silent_pass(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KUBERAY_CRD_DIR", str(tmp_path))
+    assert list(check_custom([])) == [f"{tmp_path}: no CRD of RayJob (ray.io/v1) is there"]
+
+
 @pytest.fixture(scope="module")
 def theirs() -> dict[str, Any]:
-    return crds(Path(os.environ["KUBERAY_CRD_DIR"]))[KEY]
+    return crds(Path(os.environ["KUBERAY_CRD_DIR"]))[RAYJOB]
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +83,7 @@ def rayjob() -> Object:
 
 @real
 def test_ours_knows_no_key_that_kuberays_does_not(theirs: dict[str, Any]) -> None:
-    assert set(_keys(crds(OURS)[KEY])) - set(_keys(theirs)) == set()
+    assert set(_keys(crds(OURS)[RAYJOB])) - set(_keys(theirs)) == set()
 
 
 @real

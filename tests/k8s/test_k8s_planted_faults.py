@@ -22,6 +22,7 @@ from tests.k8s.planting import (
 pytestmark = pytest.mark.skipif(renderer() is None, reason="neither kubectl nor kustomize here")
 
 ENTRY = "python -m jobs.infill --job-file /etc/batchfim/job.yaml"
+FIXED = "input: {paths: [a]}\noutput: {path: b}\nmodel: {path: c}\nschedule: {workers: 8}"
 LONG = "batchfim-" + "x" * 40
 
 STRUCTURES = [
@@ -106,6 +107,7 @@ NIGHTS = [
     Fault("CronJob", f"{JOB}activeDeadlineSeconds", 3600, "times", "waits 3600 s for a RayJob"),
     Fault("RayJob", f"{GROUP}maxReplicas", 2, "capacity", "room for 2 engines"),
     Fault("RayJob", f"{GROUP}maxReplicas", 5, "capacity", "workers is 16", "h100-tp2"),
+    Fault("ConfigMap", "data.job~yaml", FIXED, "capacity", "needs schedule.workers", "gke-l4"),
     Fault("RayJob", "metadata.labels", {"kueue.x-k8s.io/queue-name": "gpu"}, "kueue", "template"),
     Fault("RayJob", "metadata.annotations", {}, "kueue", "needs the annotation", "gke-l4"),
     Fault("PrometheusRule", "spec.groups.0.name", "other", "rules", "`make rules`", "h100-tp2"),
