@@ -137,6 +137,12 @@ def test_it_has_no_rights_left(box: Sandbox) -> None:
     assert box.run(mount) == "failed: ValueError: (-1, 1)"
 
 
+def test_it_gets_no_rights_in_a_namespace_of_its_own(box: Sandbox) -> None:
+    unshare = "import ctypes; c = ctypes.CDLL(None, use_errno=True)\n"
+    unshare += "raise ValueError(c.unshare(0x10020000), ctypes.get_errno())"
+    assert box.run(unshare) == "failed: ValueError: (-1, 1)"
+
+
 def test_memory_is_limited(sandbox: Sandbox) -> None:
     assert sandbox.run("x = bytes(1 << 30)").startswith("failed: MemoryError")
 
