@@ -12,10 +12,11 @@ import ctypes
 import json
 import os
 import resource
+import signal
 import struct
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _READONLY, _NOSUID, _NODEV, _REMOUNT, _BIND, _REC = 1, 2, 4, 32, 4096, 16384
@@ -44,8 +45,7 @@ def main() -> None:
             os.chdir(orders["folder"])
         child = os.fork()
         if child:
-            os.waitpid(child, 0)
-            os._exit(0)
+            watch(child, orders["timeout_s"])
         limit(orders)
         give_up_rights(orders["user"])
         if not orders["namespaces"]:
@@ -57,6 +57,19 @@ def main() -> None:
     os.write(answer, token)
     said = outcome(orders["program"])[:_SAID_CHARACTERS]
     os.write(answer, token + said.encode("utf8", "replace"))
+    os._exit(0)
+
+
+def watch(child: int, timeout_s: float) -> NoReturn:
+    """Wait for the program, and end it where nobody is left who would: they were killed."""
+
+    def end(*_: object) -> None:
+        os.kill(child, signal.SIGKILL)
+        os._exit(1)
+
+    signal.signal(signal.SIGALRM, end)
+    signal.alarm(int(timeout_s) + 5)
+    os.waitpid(child, 0)
     os._exit(0)
 
 

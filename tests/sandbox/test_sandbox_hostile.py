@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import psutil
@@ -75,6 +77,20 @@ def test_a_fork_bomb_ends_with_its_sandbox(sandbox: Sandbox) -> None:
 
 def test_a_daemon_does_not_outlive_its_program(box: Sandbox) -> None:
     assert box.run(DAEMON) == "passed"
+    assert left_behind() == []
+
+
+def test_a_program_does_not_outlive_who_started_it(sandbox: Sandbox) -> None:
+    start = (
+        f"from batchfim.sandbox.sandbox import *; {sandbox!r}.run('import time; time.sleep(999)')"
+    )
+    process = subprocess.Popen([sys.executable, "-c", start])
+    while not psutil.Process(process.pid).children(recursive=True):
+        assert process.poll() is None
+        time.sleep(0.1)
+    time.sleep(1)
+    process.kill()
+    process.wait()
     assert left_behind() == []
 
 
