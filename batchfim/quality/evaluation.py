@@ -75,7 +75,7 @@ def evaluate_job(
     tests = find_tests(sources, options.execution, num_samples(ledger))
     results = Results(output, sources, options, tests)
     results.notes += notes
-    files = ScoreFiles(ledger.root / "evaluation", results.metrics)
+    files = ScoreFiles(ledger, results.metrics)
     stop = Event()
 
     def work(chunk: Chunk) -> tuple[Chunk, list[Scored]]:

@@ -87,6 +87,7 @@ def test_records_without_tests_cannot_be_run(run: RunJob) -> None:
 
 def test_ctrl_c_ends_it_and_its_programs(run: RunJob, start: Start) -> None:  # noqa: F811
     output = run("schedule.shard_rows=200", **with_tests(200, test=[ENDLESS] * 200))
+    evaluate_job(output)
     process = start("evaluate", output, "--allow-execution", "--timeout", 5)
     before: set[psutil.Process] = set()
     while not before & set(now := programs_running()):  # the trial before them ends at once
