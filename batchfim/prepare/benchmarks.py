@@ -20,6 +20,7 @@ from batchfim.prepare.texts import language_of
 from batchfim.prepare.writer import Row, write_records
 
 _CONTEXT = pa.list_(pa.struct([("path", pa.string()), ("text", pa.string())]))
+_RIGHTS = ("full_right_context", "right_context")
 # The hole in SAFIM's prompts (`prompt_utils.py`).
 _SAFIM_HOLES = ("# TODO: Your code here", "/* TODO: Your code here */")
 
@@ -87,16 +88,18 @@ def safim(line: Line) -> Row:
 def crosscodeeval(line: Line) -> Row:
     """amazon-science/cceval, and what has its shape: fim-bench's cceval, cclongeval, repoeval.
 
-    The chunks of other files (`crossfile_context`, where a file has them) become the context, the
-    best last, next to the hole; their order there is by score.
+    The chunks of other files (`crossfile_context`, where a line has them) become the context, the
+    best last, next to the hole; their order there is by score. `full_right_context` comes before
+    `right_context`, as in fim-bench.
     """
     about = line.inner("metadata")
+    right = next((name for name in _RIGHTS if name in line.fields), None)
     path = about.text("file") if "file" in about.fields else None
     return _record(
         line,
         id=about.text("task_id"),
         prefix=line.text("prompt"),
-        suffix=line.text("right_context") if "right_context" in line.fields else "",
+        suffix=line.text(right) if right else "",
         middle_reference=line.text("groundtruth"),
         language=language_of(path) if path else None,
         path=path,
@@ -130,8 +133,11 @@ def _record(line: Line, **values: Any) -> Row:
 
 
 def _context(line: Line) -> list[dict[str, str]]:
-    if line.fields.get("crossfile_context") is None:
+    context = line.fields.get("crossfile_context")
+    if not context:
         return []
+    if isinstance(context, str):
+        return [{"path": "", "text": line.text("crossfile_context")}]
     chunks = line.inner("crossfile_context").inners("list")
     return [
         {"path": chunk.text("filename"), "text": chunk.text("retrieved_chunk")}

@@ -47,7 +47,7 @@ def code(
     max_bytes: Annotated[int, typer.Option(help="Skip larger files.")] = DEFAULT_MAX_BYTES,
     overwrite: Overwrite = False,
 ) -> None:
-    """Cut holes into source code."""
+    """Cut holes into source code: `batchfim prepare code src/ -o records/ --kind block`."""
     report = prepare_code(
         source,
         out,
@@ -64,25 +64,34 @@ def code(
 
 @prepare_app.command("humaneval-infilling")
 def humaneval_infilling(files: Files, out: Out, overwrite: Overwrite = False) -> None:
-    """Convert openai/human-eval-infilling."""
+    """Convert openai/human-eval-infilling.
+
+    `batchfim prepare humaneval-infilling HumanEval-SingleLineInfilling.jsonl.gz -o records/`
+    """
     typer.echo(str(prepare_humaneval(files, out, overwrite=overwrite)))
 
 
 @prepare_app.command("safim")
 def safim(files: PublishedFiles, out: Out, overwrite: Overwrite = False) -> None:
-    """Convert gonglinyuan/safim."""
+    """Convert gonglinyuan/safim: `batchfim prepare safim block_completion.jsonl.gz -o records/`."""
     typer.echo(str(prepare_benchmark("safim", files, out, overwrite=overwrite)))
 
 
 @prepare_app.command("crosscodeeval")
 def crosscodeeval(files: PublishedFiles, out: Out, overwrite: Overwrite = False) -> None:
-    """Convert amazon-science/cceval, and fim-bench's cceval, cclongeval and repoeval."""
+    """Convert amazon-science/cceval, and fim-bench's cceval, cclongeval and repoeval.
+
+    `batchfim prepare crosscodeeval python/line_completion_rg1_bm25.jsonl -o records/`
+    """
     typer.echo(str(prepare_benchmark("crosscodeeval", files, out, overwrite=overwrite)))
 
 
 @prepare_app.command("santacoder-fim")
 def santacoder_fim(files: PublishedFiles, out: Out, overwrite: Overwrite = False) -> None:
-    """Convert bigcode/santacoder-fim-task, and fim-bench's hm_fim, which is the same."""
+    """Convert bigcode/santacoder-fim-task, and fim-bench's hm_fim, which is the same.
+
+    `batchfim prepare santacoder-fim train.parquet -o records/`
+    """
     typer.echo(str(prepare_benchmark("santacoder-fim", files, out, overwrite=overwrite)))
 
 
@@ -101,7 +110,10 @@ def jsonl(
     ] = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """Map the fields of any JSON lines."""
+    """Map the fields of any JSON lines.
+
+    `batchfim prepare jsonl data.jsonl -o records/ --prefix before --suffix after`
+    """
     report = prepare_jsonl(
         files,
         out,

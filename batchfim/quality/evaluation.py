@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from threading import Event
 from typing import Any, TypeVar
 
 import pyarrow as pa
@@ -74,16 +75,17 @@ def evaluate_job(
     tests = find_tests(sources, options.execution, num_samples(ledger))
     results = Results(output, sources, options, tests)
     results.notes += notes
-    files = ScoreFiles(ledger.root / "evaluation", results.metrics)
+    files = ScoreFiles(ledger, results.metrics)
+    stop = Event()
 
     def work(chunk: Chunk) -> tuple[Chunk, list[Scored]]:
         rows = read_rows(chunk.table, chunk.first, sources)
         scored = [score(row, rule) for row in rows]
         if tests:
-            run_tests(scored, tests)
+            run_tests(scored, tests, stop)
         return chunk, scored
 
-    for chunk, scored in _in_order(work, _read(ledger, parts, sources.names)):
+    for chunk, scored in _in_order(work, _read(ledger, parts, sources.names), stop):
         results.add(scored)
         files.add(chunk.part, scored)
         tell(results.num_rows, counts["ok"])
@@ -107,14 +109,21 @@ def _read(ledger: Ledger, parts: list[str], columns: list[str]) -> Iterator[Chun
             yield Chunk(part, first, table)
 
 
-def _in_order(work: Callable[[A], B], items: Iterable[A]) -> Iterator[B]:
-    """The results in the items' order, from several threads that are only a little ahead."""
+def _in_order(work: Callable[[A], B], items: Iterable[A], stop: Event) -> Iterator[B]:
+    """The results in the items' order, from several threads that are only a little ahead.
+
+    `stop` is set once nobody wants more results, as after Ctrl-C.
+    """
     threads = os.cpu_count() or 1
     waiting: deque[Future[B]] = deque()
-    with ThreadPoolExecutor(threads) as pool:
+    pool = ThreadPoolExecutor(threads)
+    try:
         for item in items:
             waiting.append(pool.submit(work, item))
             if len(waiting) > 2 * threads:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
+    finally:
+        stop.set()
+        pool.shutdown(cancel_futures=True)

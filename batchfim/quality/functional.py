@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from threading import Event
 
 import numpy as np
 
@@ -53,14 +54,14 @@ def program_of(row: Row, middle: str) -> str | None:
     return f"{row.prefix}{middle}{row.suffix}\n{row.test}{call}\n"
 
 
-def run_tests(scored: Sequence[Scored], tests: Tests) -> None:
-    """Run the tests of some rows, the samples of a record together.
+def run_tests(scored: Sequence[Scored], tests: Tests, stop: Event) -> None:
+    """Run the tests of some rows, the samples of a record together, until they are to stop.
 
     Each row is told how its run ended; a record's first row gets the record's pass@k.
     """
     for one in scored:
         program = program_of(one.row, one.middle)
-        if program is not None:
+        if program is not None and not stop.is_set():
             one.execution = tests.sandbox.run(program)
     for _, samples in groupby(scored, key=lambda one: one.row.record):
         run = [one for one in samples if one.execution is not None]

@@ -85,7 +85,7 @@ class Scored:
 
 
 def chunks(table: pa.Table) -> Iterator[tuple[int, pa.Table]]:
-    """A part's first row and rows, some hundred at a time; the samples of a record together."""
+    """A part's first row and rows, some dozens at a time; the samples of a record together."""
     starts = np.flatnonzero(table["sample"].to_numpy() == 0)
     begin = 0
     while begin < table.num_rows:

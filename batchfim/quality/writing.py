@@ -1,4 +1,7 @@
-"""What an evaluation leaves beside the output: one JSON of all, one Parquet row for each row."""
+"""What an evaluation leaves beside the output: one JSON of all, one Parquet row for each row.
+
+The JSON is removed first and written last: where it is, the scores beside it are whole and its own.
+"""
 
 from __future__ import annotations
 
@@ -13,14 +16,16 @@ from batchfim.quality.rows import Scored
 from batchfim.storage.ledger import Ledger
 from batchfim.storage.location import Location
 
+_EVALUATION = "evaluation.json"
 _FILE_ROWS = 200_000
 
 
 class ScoreFiles:
-    """`_batchfim/evaluation/scores-00000.parquet`, ...; those of an earlier one are removed."""
+    """`_batchfim/evaluation/scores-00000.parquet`, ...; an earlier evaluation is removed."""
 
-    def __init__(self, folder: Location, metrics: Sequence[str]) -> None:
-        self._folder = folder
+    def __init__(self, ledger: Ledger, metrics: Sequence[str]) -> None:
+        (ledger.root / _EVALUATION).delete()
+        self._folder = folder = ledger.root / "evaluation"
         self._schema = _schema(metrics)
         self._held: list[pa.RecordBatch] = []
         self._num_held = 0
@@ -54,7 +59,7 @@ class ScoreFiles:
 def write_evaluation(ledger: Ledger, evaluation: dict[str, Any]) -> None:
     """`_batchfim/evaluation.json`, as a whole."""
     text = json.dumps(evaluation, indent=1, ensure_ascii=False)
-    (ledger.root / "evaluation.json").write(text.encode("utf8", "backslashreplace"))
+    (ledger.root / _EVALUATION).write(text.encode("utf8", "backslashreplace"))
 
 
 def _schema(metrics: Sequence[str]) -> pa.Schema:

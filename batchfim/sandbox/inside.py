@@ -12,10 +12,11 @@ import ctypes
 import json
 import os
 import resource
+import signal
 import struct
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _READONLY, _NOSUID, _NODEV, _REMOUNT, _BIND, _REC = 1, 2, 4, 32, 4096, 16384
@@ -24,6 +25,7 @@ _NO_NEW_PRIVS = 38
 _CAPABILITY_VERSION_3 = 0x20080522
 # What Python and its libraries are loaded from.
 _SYSTEM = ("/usr", "/lib", "/lib64")
+_ROOT = "/root-of-the-program"
 _SCRATCH = "/tmp"  # noqa: S108 - in a file system of the program's own
 _SAID_CHARACTERS = 200
 
@@ -43,8 +45,7 @@ def main() -> None:
             os.chdir(orders["folder"])
         child = os.fork()
         if child:
-            os.waitpid(child, 0)
-            os._exit(0)
+            watch(child, orders["timeout_s"])
         limit(orders)
         give_up_rights(orders["user"])
         if not orders["namespaces"]:
@@ -59,6 +60,19 @@ def main() -> None:
     os._exit(0)
 
 
+def watch(child: int, timeout_s: float) -> NoReturn:
+    """Wait for the program, and end it where nobody is left who would: they were killed."""
+
+    def end(*_: object) -> None:
+        os.kill(child, signal.SIGKILL)
+        os._exit(1)
+
+    signal.signal(signal.SIGALRM, end)
+    signal.alarm(int(timeout_s) + 5)
+    os.waitpid(child, 0)
+    os._exit(0)
+
+
 def outcome(program: str) -> str:
     """Run it; `passed`, or what was raised. A program that ends the process says nothing."""
     try:
@@ -69,25 +83,32 @@ def outcome(program: str) -> str:
 
 
 def enter_box(folder: str, size_bytes: int) -> None:
-    """Make `folder` the root: a small file system in memory, and Python's files, read-only."""
+    """Make a root of a small file system in memory, and Python's files, read-only.
+
+    It lies below the namespace's own root, as the kernel lets nobody make further user namespaces
+    out of a changed root (`create_user_ns`): in one, a program could mount more memory.
+    """
     small = f"size={size_bytes},nr_inodes=4096,mode=755"
     mount("tmpfs", folder, "tmpfs", _NOSUID | _NODEV, small)
+    root = folder + _ROOT
+    os.mkdir(root)
     shown = [path for path in _SYSTEM if os.path.lexists(path)]
     if not any(os.path.commonpath([path, sys.base_prefix]) == path for path in shown):
         shown.append(sys.base_prefix)
     for path in shown:
-        inside = folder + path
+        inside = root + path
         if os.path.islink(path):
             os.symlink(os.readlink(path), inside)
             continue
         os.makedirs(inside)
         mount(path, inside, "", _BIND | _REC)
         mount("", inside, "", _REMOUNT | _BIND | _READONLY | _NOSUID | _NODEV)
-    os.mkdir(folder + _SCRATCH)
-    os.chmod(folder + _SCRATCH, 0o777)  # noqa: S103 - likewise
+    os.mkdir(root + _SCRATCH)
+    os.chmod(root + _SCRATCH, 0o777)  # noqa: S103 - likewise
     os.chdir(folder)
     checked(_LIBC.pivot_root(b".", b"."), "pivot_root")
     checked(_LIBC.umount2(b".", _DETACH), "umount")
+    os.chroot(_ROOT)
     os.chdir(_SCRATCH)
 
 
@@ -98,9 +119,9 @@ def limit(orders: dict[str, Any]) -> None:
         resource.RLIMIT_AS: orders["memory_bytes"],
         resource.RLIMIT_CPU: seconds,
         # Without a file system of its own it may write nothing at all.
-        resource.RLIMIT_FSIZE: orders["scratch_bytes"] if orders["namespaces"] else 0,
+        resource.RLIMIT_FSIZE: orders["file_bytes"] if orders["namespaces"] else 0,
         resource.RLIMIT_NPROC: orders["processes"],
-        resource.RLIMIT_NOFILE: 64,
+        resource.RLIMIT_NOFILE: 32,
         resource.RLIMIT_CORE: 0,
     }
     for kind, most in limits.items():

@@ -45,6 +45,7 @@ class Limits:
     timeout_s: float = 10.0
     memory_bytes: int = 1 << 30  # each process
     scratch_bytes: int = 64 << 20
+    file_bytes: int = 8 << 20  # also of files in memory alone, of which a process may have 32
     processes: int = 16
 
 
@@ -130,6 +131,7 @@ class Sandbox:
             "timeout_s": self.limits.timeout_s,
             "memory_bytes": self.limits.memory_bytes,
             "scratch_bytes": self.limits.scratch_bytes,
+            "file_bytes": self.limits.file_bytes,
             "processes": self.limits.processes,
         }
         return json.dumps(orders).encode()

@@ -117,6 +117,14 @@ def test_crosscodeeval_may_lack_other_files_and_the_right_side(tmp_path: Path) -
     assert row["context"] == []
 
 
+def test_fim_benchs_long_right_side_and_plain_context_are_taken(tmp_path: Path) -> None:
+    line = CCEVAL | {"full_right_context": "\nall of it\n", "crossfile_context": "# other files"}
+    prepare_benchmark("crosscodeeval", [write(tmp_path / "a.jsonl", line)], tmp_path / "out")
+    (row,) = pq.read_table(tmp_path / "out").to_pylist()
+    assert row["suffix"] == "\nall of it\n"
+    assert row["context"] == [{"path": "", "text": "# other files"}]
+
+
 def test_safims_python_hole_is_a_comment(tmp_path: Path) -> None:
     line = SAFIM | {"lang": "python", "prompt": "if # TODO: Your code here\n    f()\n"}
     prepare_benchmark("safim", [write(tmp_path / "a.jsonl", line)], tmp_path / "out")

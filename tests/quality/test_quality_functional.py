@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import gzip
 import json
+import signal
 import subprocess
 import sys
+import time
 from itertools import combinations
+from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from typer.testing import CliRunner
 
@@ -17,7 +21,9 @@ from batchfim.cli import app
 from batchfim.errors import InputError
 from batchfim.quality.functional import pass_at
 from batchfim.quality.options import Options
+from batchfim.sandbox import inside
 from batchfim.sandbox.sandbox import Limits
+from tests.e2e.conftest import Start, start  # noqa: F401 - a fixture
 from tests.quality.conftest import RunJob, columns
 from tests.shared import shared_data
 
@@ -77,6 +83,29 @@ def test_nothing_is_run_unless_it_is_allowed(run: RunJob) -> None:
 def test_records_without_tests_cannot_be_run(run: RunJob) -> None:
     with pytest.raises(InputError, match="nothing to run; expected the columns test and entry_po"):
         evaluate_job(run(**columns(2)), RUN)
+
+
+def test_ctrl_c_ends_it_and_its_programs(run: RunJob, start: Start) -> None:  # noqa: F811
+    output = run("schedule.shard_rows=200", **with_tests(200, test=[ENDLESS] * 200))
+    evaluate_job(output)
+    process = start("evaluate", output, "--allow-execution", "--timeout", 5)
+    before: set[psutil.Process] = set()
+    while not before & set(now := programs_running()):  # the trial before them ends at once
+        assert process.poll() is None, process.communicate()
+        before = set(now)
+        time.sleep(2)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=60) != 0
+    assert psutil.wait_procs(programs_running(), timeout=30)[1] == []
+    assert not Path(output, "_batchfim", "evaluation.json").exists()
+
+
+def programs_running() -> list[psutil.Process]:
+    return [
+        process
+        for process in psutil.process_iter(["cmdline"])
+        if inside.__file__ in (process.info["cmdline"] or [])
+    ]
 
 
 def test_humaneval_gives_what_the_benchmark_gives(run: RunJob) -> None:

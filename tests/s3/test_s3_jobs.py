@@ -113,3 +113,12 @@ def test_status_verify_and_retry_work_there_too(
     assert ids(s3, bucket) == list(range(NUM_ROWS))
     cli("verify", f"{bucket}/out")
     assert json.loads(cli("status", f"{bucket}/out", "--json").stdout)["state"] == "complete"
+
+
+def test_an_output_on_s3_is_evaluated_there(s3: S3, bucket: str, job: Job, cli: Cli) -> None:  # noqa: F811
+    job()
+    first, again = (cli("evaluate", f"{bucket}/out", "--json").stdout for _ in range(2))
+    assert json.loads(first)["overall"]["rows"] == NUM_ROWS
+    assert first == again
+    scores = s3.table(f"{bucket}/out/_batchfim/evaluation")
+    assert scores.num_rows == NUM_ROWS

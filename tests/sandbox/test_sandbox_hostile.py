@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import psutil
@@ -78,6 +80,20 @@ def test_a_daemon_does_not_outlive_its_program(box: Sandbox) -> None:
     assert left_behind() == []
 
 
+def test_a_program_does_not_outlive_who_started_it(sandbox: Sandbox) -> None:
+    start = (
+        f"from batchfim.sandbox.sandbox import *; {sandbox!r}.run('import time; time.sleep(999)')"
+    )
+    process = subprocess.Popen([sys.executable, "-c", start])
+    while not psutil.Process(process.pid).children(recursive=True):
+        assert process.poll() is None
+        time.sleep(0.1)
+    time.sleep(1)
+    process.kill()
+    process.wait()
+    assert left_behind() == []
+
+
 def test_it_cannot_kill_what_is_not_its_own(sandbox: Sandbox) -> None:
     mine = psutil.Process().create_time()
     sandbox.run(KILLER)
@@ -135,6 +151,12 @@ def test_it_has_no_rights_left(box: Sandbox) -> None:
     mount = "import ctypes; c = ctypes.CDLL(None, use_errno=True)\n"
     mount += "raise ValueError(c.umount2(b'/', 2), ctypes.get_errno())"
     assert box.run(mount) == "failed: ValueError: (-1, 1)"
+
+
+def test_it_gets_no_rights_in_a_namespace_of_its_own(box: Sandbox) -> None:
+    unshare = "import ctypes; c = ctypes.CDLL(None, use_errno=True)\n"
+    unshare += "raise ValueError(c.unshare(0x10020000), ctypes.get_errno())"
+    assert box.run(unshare) == "failed: ValueError: (-1, 1)"
 
 
 def test_memory_is_limited(sandbox: Sandbox) -> None:
