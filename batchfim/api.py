@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
+import pyarrow.dataset as ds
+
 from batchfim.accounts.status import job_status as job_status
 from batchfim.accounts.verify import verify_job as verify_job
 from batchfim.config import Infill, JobConfig, Model
@@ -124,6 +126,22 @@ def plan_job(
     )
     Ledger(Location.of(config.output.path)).write_forecast(told)
     return told
+
+
+def open_results(output: str) -> ds.Dataset:
+    """The finished rows of the job at a path or URL, also while it runs.
+
+    Returns:
+        an Arrow data set; `to_table()` reads it whole, `to_batches()` piece by piece.
+
+    Raises:
+        OutputError: no job is there.
+        StorageError: a file of the ledger is damaged.
+    """
+    ledger = Ledger(Location.of(output))
+    ledger.job()
+    paths = [ledger.part(shard_id).path for shard_id in sorted(ledger.done_ids())]
+    return ds.dataset(paths, filesystem=ledger.output.filesystem, format="parquet")
 
 
 def report_job(output: str) -> str:

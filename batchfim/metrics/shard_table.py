@@ -45,17 +45,19 @@ def shard_table(reports: Sequence[ShardReport]) -> pa.Table:
     sums of the rows' own seconds are of what that attempt worked: of a shard that was retried, the
     rows it worked again, and the seconds in their share of all.
     """
-    return pa.Table.from_pylist([_row(report) for report in reports], SHARD_SCHEMA)
-
-
-def _row(report: ShardReport) -> dict[str, Any]:
-    worked = report.retried or report
-    share = worked.counts.rows / report.counts.rows if report.counts.rows else 0.0
-    counts = worked.counts.model_dump(include=set(_COUNTS))
-    sums = {name: report.timings[name].total * share for name in TIMINGS}
-    plain = {
-        name: getattr(report, name)
+    worked = [report.retried or report for report in reports]
+    shares = [
+        own.counts.rows / report.counts.rows if report.counts.rows else 0.0
+        for own, report in zip(worked, reports, strict=True)
+    ]
+    columns: dict[str, list[Any]] = {
+        name: [getattr(report, name) for report in reports]
         for name in ("shard_id", "run", "worker", "attempt", "started_at", *_PHASES, "size_bytes")
     }
-    largest = {"max_latency_s": report.timings["latency_s"].max, "records": worked.records}
-    return plain | counts | sums | largest
+    columns["records"] = [own.records for own in worked]
+    columns |= {name: [getattr(own.counts, name) for own in worked] for name in _COUNTS}
+    for name in TIMINGS:
+        totals = (report.timings[name].total for report in reports)
+        columns[name] = [total * share for total, share in zip(totals, shares, strict=True)]
+    columns["max_latency_s"] = [report.timings["latency_s"].max for report in reports]
+    return pa.table({field.name: columns[field.name] for field in SHARD_SCHEMA}, SHARD_SCHEMA)

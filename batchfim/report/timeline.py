@@ -20,9 +20,12 @@ _SHARDS_PER_BIN = 1.5  # narrower bins would show where shards end, not how fast
 
 @dataclass(frozen=True)
 class Spans:
-    """When shards were generated: seconds since the first began, without the time between runs."""
+    """When shards were generated: seconds since the first began, without the time between runs.
 
-    workers: npt.NDArray[np.object_]
+    `of` has the places of each worker's shards in the columns.
+    """
+
+    of: Mapping[str, npt.NDArray[np.int64]]
     start_s: Floats
     end_s: Floats
     shards: pa.Table
@@ -52,31 +55,34 @@ def spans(shards: pa.Table) -> Spans:
     begin = _floats(shards, "started_at")
     start = begin + _floats(shards, "read_s") + _floats(shards, "encode_s")
     end = start + np.maximum(_floats(shards, "generate_s"), 1e-6)
-    runs = np.array(shards["run"].to_pylist(), object)
     offset_s = 0.0
-    first = {run: begin[runs == run].min() for run in set(runs)}
-    for run in sorted(first, key=first.__getitem__):
-        here = runs == run
-        shift = offset_s - first[run]
+    runs = _places(shards["run"].to_pylist())
+    for here in sorted(runs.values(), key=lambda places: float(begin[places].min())):
+        shift = offset_s - begin[here].min()
         start[here] += shift
         end[here] += shift
         offset_s = float(end[here].max())
-    return Spans(np.array(shards["worker"].to_pylist(), object), start, end, shards)
+    return Spans(_places(shards["worker"].to_pylist()), start, end, shards)
 
 
 def timeline(spans: Spans) -> Timeline:
     """Throughput, records in flight and the cache's share, by worker."""
-    names = sorted(set(spans.workers), key=_by_number)
-    per_worker = len(spans.workers) / max(len(names), 1)
+    names = sorted(spans.of, key=_by_number)
+    per_worker = spans.shards.num_rows / max(len(names), 1)
     bins = int(min(max(per_worker * _SHARDS_PER_BIN, 12), _BINS))
     edges = np.linspace(0.0, max(spans.total_s, 1e-6), bins + 1)
     width_s = edges[1] - edges[0]
+    amounts_of = {
+        column: _floats(spans.shards, column)
+        for column in ("rows", "latency_s", "prompt_tokens", "cached_tokens")
+    }
     rows, flight, cached = {}, {}, {}
     for name in names:
-        mine = spans.workers == name
+        mine = spans.of[name]
+        start, end = spans.start_s[mine], spans.end_s[mine]
         amounts = {
-            column: _binned(spans, mine, column, edges)
-            for column in ("rows", "latency_s", "prompt_tokens", "cached_tokens")
+            column: _binned(start, end, values[mine], edges)
+            for column, values in amounts_of.items()
         }
         rows[name] = amounts["rows"] / width_s
         flight[name] = amounts["latency_s"] / width_s  # Little's law
@@ -90,10 +96,9 @@ def share(part: Floats, whole: Floats) -> Floats:
     return np.where(known, part / np.where(known, whole, 1.0), np.nan)
 
 
-def _binned(spans: Spans, mine: npt.NDArray[np.bool_], column: str, edges: Floats) -> Floats:
-    """How much of a column falls between each two edges, each shard's spread over its span."""
-    start, end = spans.start_s[mine], spans.end_s[mine]
-    rate = _floats(spans.shards, column)[mine] / (end - start)
+def _binned(start: Floats, end: Floats, amounts: Floats, edges: Floats) -> Floats:
+    """How much falls between each two edges, each shard's amount spread over its span."""
+    rate = amounts / (end - start)
     times = np.concatenate([start, end])
     order = np.argsort(times, kind="stable")
     times = times[order]
@@ -105,15 +110,22 @@ def _binned(spans: Spans, mine: npt.NDArray[np.bool_], column: str, edges: Float
 def busy_s(spans: Spans) -> Mapping[str, tuple[float, float, float]]:
     """Of each worker: seconds in which it generated, its first start and its last end."""
     found = {}
-    for name in set(spans.workers):
-        mine = spans.workers == name
+    for name, mine in spans.of.items():
         order = np.argsort(spans.start_s[mine])
         start, end = spans.start_s[mine][order], spans.end_s[mine][order]
         reached = np.maximum.accumulate(end)
         new = np.maximum(start[1:], reached[:-1])
         total = (end[0] - start[0]) + np.maximum(end[1:] - new, 0.0).sum()
-        found[str(name)] = (float(total), float(start[0]), float(reached[-1]))
+        found[name] = (float(total), float(start[0]), float(reached[-1]))
     return found
+
+
+def _places(names: list[str]) -> dict[str, npt.NDArray[np.int64]]:
+    """Where each name stands."""
+    found, numbers = np.unique(np.array(names, np.str_), return_inverse=True)
+    order = np.argsort(numbers, kind="stable")
+    cuts = np.searchsorted(numbers[order], np.arange(1, len(found)))
+    return dict(zip(map(str, found), np.split(order, cuts), strict=True)) if names else {}
 
 
 def _by_number(name: str) -> tuple[int, str]:

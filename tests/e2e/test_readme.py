@@ -59,6 +59,16 @@ def test_use_and_config(tmp_path: Path) -> None:
     assert (tmp_path / "out-2" / "_batchfim" / "_SUCCESS").exists()
 
 
+def test_python(tmp_path: Path, records: Path) -> None:
+    """With the simulated engine: the commands above are what runs the real one."""
+    script = tmp_path / "script.py"
+    simulated = '"model": {"path": "demo"},\n        "engine": {"backend": "simulated"},'
+    script.write_text(blocks("python")[0].replace('"model": {"path": "demo"},', simulated))
+    shown = run("python script.py", tmp_path)
+    assert "0 {'rows': 200, 'ok': 200," in shown
+    assert (tmp_path / "out-python" / "_batchfim" / "report.html").exists()
+
+
 def test_stop_and_trim_rules(tmp_path: Path) -> None:
     job = tmp_path / "job.yaml"
     job.write_text(blocks("yaml")[0] + blocks("yaml")[1])

@@ -1,0 +1,39 @@
+"""What `from batchfim import …` gives: every name, and nothing heavy before it is asked for."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+import batchfim
+from batchfim.errors import OutputError
+from tests.resume.conftest import Job, job
+
+__all__ = ["job"]
+
+
+@pytest.mark.parametrize("name", batchfim.__all__)
+def test_every_name_is_there(name: str) -> None:
+    assert getattr(batchfim, name).__module__.startswith("batchfim.")
+
+
+def test_another_name_is_not() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'run_jobs'"):
+        _ = batchfim.run_jobs
+
+
+def test_the_package_alone_imports_no_library() -> None:
+    code = "import batchfim, sys; print({'ray', 'pyarrow', 'pydantic'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+
+
+def test_results_are_the_finished_rows_and_no_others(job: Job) -> None:
+    job.run()
+    (job.output / ("part-" + "0" * 20 + ".parquet")).write_bytes(b"of a shard that is not done")
+    table = batchfim.open_results(str(job.output)).to_table(columns=["id", "status"])
+    assert sorted(table["id"].to_pylist()) == sorted(f"r{row}" for row in range(12))
+    with pytest.raises(OutputError, match="no batchfim job is here"):
+        batchfim.open_results(str(job.records))
