@@ -14,7 +14,7 @@ from batchfim.config_engine import Engine as EngineConfig
 from batchfim.engines.engine import EngineInfo, Generation, Request
 from batchfim.engines.vllm_args import check_memory, engine_arguments, set_environment
 from batchfim.engines.vllm_outputs import read_outputs, start_error, translate
-from batchfim.engines.vllm_stats import Speculation, step_logger
+from batchfim.engines.vllm_stats import Speculation, loggers
 from batchfim.errors import EngineStartError
 from batchfim.storage.adapter_files import Adapter
 
@@ -121,7 +121,7 @@ class VllmEngine:
             return AsyncLLM.from_engine_args(
                 AsyncEngineArgs(**arguments),
                 usage_context=UsageContext.LLM_CLASS,
-                stat_loggers=[step_logger(self.speculation)],
+                stat_loggers=loggers(self.speculation),
             )
         except Exception as error:  # whatever stops a start is reported as the start's failure
             raise start_error(error) from error

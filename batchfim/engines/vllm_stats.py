@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,3 +37,16 @@ def step_logger(speculation: Speculation) -> Any:
             pass
 
     return StepLogger
+
+
+def loggers(speculation: Speculation) -> list[Any]:
+    """Ours, and within Ray the one that tells vLLM's own metrics to Ray's agent.
+
+    That one does without them where Ray Serve (`ray[serve]`) is not installed, and so do we.
+    """
+    if "ray" in sys.modules and sys.modules["ray"].is_initialized():
+        from vllm.v1.metrics import ray_wrappers
+
+        if ray_wrappers.ray_metrics is not None:
+            return [step_logger(speculation), ray_wrappers.RayPrometheusStatLogger]
+    return [step_logger(speculation)]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -46,11 +48,14 @@ class Head:
 @pytest.fixture(scope="session")
 def head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Head]:
     """`ray start --head`, in a process group of its own."""
+    folder = Path(tempfile.mkdtemp(prefix="bf-"))
     names = ("port", "dashboard-port", "dashboard-agent-listen-port", "metrics-export-port")
     ports = {name: free_port() for name in names}
     command = [
         *(Path(sys.executable).with_name("ray"), "start", "--head", "--block", "--num-cpus=4"),
         *("--disable-usage-stats", "--system-config", '{"metrics_report_interval_ms": 500}'),
+        # A folder of its own, with a short name for its sockets: Ray's jobs go by it to their head.
+        *("--temp-dir", str(folder)),
         *(f"--{name}={port}" for name, port in ports.items()),
     ]
     log = (tmp_path_factory.mktemp("head") / "log").open("w+")
@@ -70,6 +75,7 @@ def head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Head]:
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(60)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _wait_for(url: str, process: subprocess.Popen[bytes], log: str) -> None:

@@ -1,0 +1,72 @@
+"""Each entry point by itself: its help, its job file, what it says."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.jobs.conftest import ROOT, ended, environment, start_module
+
+MODULES = sorted(
+    file.stem for file in (ROOT / "jobs").glob("*.py") if "to_exit(app)" in file.read_text()
+)
+WITHOUT = """
+import runpy, sys
+for name in ("ray", "vllm", "torch", "kubernetes"):
+    sys.modules[name] = None  # its import fails
+sys.argv = ["jobs", "--help"]
+runpy.run_module("jobs.{module}", run_name="__main__")
+"""
+
+
+def test_these_are_the_entry_points() -> None:
+    assert MODULES == ["bench", "infill", "prefetch", "submit"]
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_help_needs_neither_ray_nor_vllm(module: str) -> None:
+    command = [sys.executable, "-c", WITHOUT.format(module=module)]
+    done = subprocess.run(
+        command, env=environment(), capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    assert "--job-file" in done.stdout
+
+
+@pytest.mark.parametrize("module", ["bench", "infill", "prefetch"])
+def test_a_job_file_that_is_not_there(tmp_path: Path, module: str) -> None:
+    _, err = ended(start_module(f"jobs.{module}", "--job-file", "no.yaml", folder=tmp_path), 2)
+    assert err == "error: no.yaml: no such job file\n"
+
+
+def test_failed_rows_can_be_accepted(job_file: Path) -> None:
+    options = ("--job-file", job_file.name, "--set", "schedule.pool=local")
+    failing = (*options, "--set", "engine.simulated.fail_if_contains=f17")
+    ended(start_module("jobs.infill", *failing, folder=job_file.parent), 3)
+    more = (*failing, "--accept-failed-rows")
+    out, _ = ended(start_module("jobs.infill", *more, folder=job_file.parent))
+    assert "batchfim retry" in out
+
+
+def test_bench_says_a_line_for_each_run_and_leaves_the_output_alone(job_file: Path) -> None:
+    options = ("--job-file", job_file.name, "--rows", "50", "--repeats", "2")
+    local = (*options, "--set", "schedule.pool=local")
+    out, _ = ended(start_module("jobs.bench", *local, folder=job_file.parent))
+    runs = [json.loads(line) for line in out.splitlines()]
+    assert len(runs) == 2
+    assert all(run["records_per_s"] > 0 and run["error"] is None for run in runs)
+    assert not (job_file.parent / "out").exists()
+
+
+def test_prefetch_says_where_the_model_is(job_file: Path) -> None:
+    out, _ = ended(
+        start_module("jobs.prefetch", "--job-file", job_file.name, folder=job_file.parent)
+    )
+    told = json.loads(out)
+    assert told["model"] == "demo"
+    assert told["bytes"] == sum(
+        file.stat().st_size for file in Path(told["folder"]).rglob("*") if file.is_file()
+    )
