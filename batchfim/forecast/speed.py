@@ -17,7 +17,7 @@ from batchfim.storage.ledger import Ledger
 from batchfim.storage.location import Location
 
 # What two runs alike differ by, relative standard errors.
-_LEAST_ERROR = 0.05
+_LEAST_ERROR = 0.1
 _BEFORE_ERROR = 0.15
 
 

@@ -154,7 +154,9 @@ class Location:
         self.retried(lambda: self.filesystem.delete_dir(self.path))
 
     def _write_here(self, data: bytes | pa.Buffer) -> None:
-        with self.filesystem.open_output_stream(self.path) as file:
+        # So that a browser shows what it is given from an object store, and does not save it.
+        page = {"Content-Type": "text/html; charset=utf-8"} if self.path.endswith(".html") else None
+        with self.filesystem.open_output_stream(self.path, metadata=page) as file:
             file.write(data)
 
     def _flush(self) -> int:

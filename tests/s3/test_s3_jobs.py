@@ -112,6 +112,11 @@ def test_status_verify_and_retry_work_there_too(
     s3.proxy.heal()
     assert ids(s3, bucket) == list(range(NUM_ROWS))
     cli("verify", f"{bucket}/out")
+    cli("report", f"{bucket}/out")
+    place = f"{bucket.removeprefix('s3://')}/out/_batchfim/report.html"
+    with s3.direct.open_input_stream(place) as page:
+        assert page.metadata()["Content-Type"].startswith(b"text/html")
+        assert b'data-figure="rows.ok" data-value="120"' in page.read()
     assert json.loads(cli("status", f"{bucket}/out", "--json").stdout)["state"] == "complete"
 
 
