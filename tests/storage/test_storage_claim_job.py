@@ -14,7 +14,7 @@ from batchfim.planning.cutting import cut_shards
 from batchfim.shards import InputFile
 from batchfim.storage.ledger import Ledger
 from batchfim.storage.location import Location
-from tests.storage.jobs import report, stage
+from tests.storage.made_jobs import report, stage
 
 (SHARD,) = cut_shards([InputFile("/a.parquet", "aa", 5, 1.0)], 10, "job")
 FACTS = {"versions": {"batchfim": "1"}}

@@ -13,7 +13,7 @@ from batchfim.planning.cutting import cut_shards
 from batchfim.shards import InputFile, Shard
 from batchfim.storage.ledger import Ledger
 from batchfim.storage.location import Location
-from tests.storage.jobs import report, stage
+from tests.storage.made_jobs import report, stage
 
 FILE = InputFile("/data/a.parquet", "aa", 30, 10.0)
 SHARDS = cut_shards([FILE], 10, "job")

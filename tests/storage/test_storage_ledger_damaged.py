@@ -18,7 +18,7 @@ from batchfim.planning.cutting import cut_shards, halve
 from batchfim.shards import InputFile, Shard
 from batchfim.storage.ledger import Ledger
 from batchfim.storage.location import Location
-from tests.storage.jobs import report, stage
+from tests.storage.made_jobs import report, stage
 
 SHARDS = cut_shards([InputFile("/data/a.parquet", "aa", 60, 10.0)], 10, "job")
 DAMAGE = st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(1, 255)), max_size=3)

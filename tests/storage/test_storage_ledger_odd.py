@@ -9,7 +9,7 @@ import pytest
 from batchfim.errors import StorageError
 from batchfim.shards import Shard
 from batchfim.storage.ledger import Ledger
-from tests.storage.jobs import report
+from tests.storage.made_jobs import report
 
 ONE = Shard("0" * 20, "file", "content", "a.parquet", 0, 4)
 

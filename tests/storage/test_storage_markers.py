@@ -18,7 +18,7 @@ from batchfim.planning.cutting import cut_shards
 from batchfim.shards import InputFile
 from batchfim.storage.location import Location
 from batchfim.storage.markers import KEPT_APART, SEGMENT_SHARDS, Markers
-from tests.storage.jobs import report
+from tests.storage.made_jobs import report
 
 SHARDS = cut_shards([InputFile("/data/a.parquet", "aa", 60, 10.0)], 10, "job")
 REPORTS = [report(shard) for shard in SHARDS]
