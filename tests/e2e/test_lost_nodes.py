@@ -51,3 +51,26 @@ def test_a_lost_node_costs_its_shards_and_a_new_one_is_taken_into_use(
     run = last_run(output)
     assert run["workers_lost"] == 1
     assert len(run["engines"]) == 3  # type: ignore[arg-type]
+
+
+def test_a_range_of_workers_starts_with_the_first_machine_and_leaves_the_idle_ones(
+    records: Path, tmp_path: Path, start: Start, cluster: Cluster
+) -> None:
+    output = tmp_path / "out"
+    cluster.add_node(num_cpus=1)
+    of_three = ("--set", "schedule.workers={min: 1, max: 3}", "--set", "metrics.log=json")
+    address = ("--ray-address", cluster.address)
+    process = start(*run_args(records, output, *address, *SIMULATED, *LONG, *of_three))
+    wait_for_parts(output, process, 2)  # two workers wait for machines
+    cluster.add_node(num_cpus=1)
+
+    _, said = process.communicate()
+    assert process.returncode == 0, said
+    assert ids(output) == sorted(f"r{row}" for row in range(200))
+    run = last_run(output)
+    assert run["workers"] == 3
+    assert len(run["engines"]) == 2  # type: ignore[arg-type]
+    assert run["workers_lost"] == 0
+    events = [json.loads(line) for line in said.splitlines() if line.startswith("{")]
+    let_go = [event["worker"] for event in events if event["event"] == "idle and let go"]
+    assert len(let_go) == 2  # the one that never got a machine, and one of those that did

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import subprocess
+import threading
 import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pyarrow.dataset as ds
@@ -82,3 +84,24 @@ def test_a_dry_run_prints_what_would_be_submitted(submit: Submit, tmp_path: Path
     assert shown["entrypoint"] == "python -m jobs.infill --job-file job.yaml"
     assert shown["job"]["output"]["path"] == str(tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_cluster_of_another_version_is_refused_before_anything_is_sent(submit: Submit) -> None:
+    asked = []
+
+    class Other(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            data = b'{"version": "4", "ray_version": "2.9.3", "ray_commit": "x"}'
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Other) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        _, err = ended(submit(address=f"http://127.0.0.1:{server.server_port}"), 2)
+        server.shutdown()
+    assert " is 2.9.3, here it is " in err
+    assert set(asked) == {"/api/version"}
