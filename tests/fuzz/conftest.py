@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.fuzz.jobs import Runner
+from tests.fuzz.small_jobs import Runner
 
 
 @pytest.fixture(scope="session")

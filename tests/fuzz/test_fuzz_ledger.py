@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from batchfim.storage.job_lease import _machine
 from tests.fuzz.damage import Damage, damages
 from tests.fuzz.effort import examples
-from tests.fuzz.jobs import Runner
+from tests.fuzz.small_jobs import Runner
 
 ROWS = 12
 OURS = ("ConfigError", "InputError", "OutputError", "StorageError", "JobFailed", "JobHeld")

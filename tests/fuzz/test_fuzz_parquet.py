@@ -11,7 +11,7 @@ from hypothesis import given
 
 from tests.fuzz.damage import Damage, damages
 from tests.fuzz.effort import examples
-from tests.fuzz.jobs import Outcome, Runner, read_here
+from tests.fuzz.small_jobs import Outcome, Runner, read_here
 from tests.fuzz.tables import layouts, parquet, tables
 
 OURS = ("ConfigError", "InputError", "OutputError", "StorageError", "JobFailed")

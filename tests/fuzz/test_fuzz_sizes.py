@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.fuzz.jobs import Runner, read_here
+from tests.fuzz.small_jobs import Runner, read_here
 from tests.fuzz.test_fuzz_parquet import check
 
 

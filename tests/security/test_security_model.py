@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from batchfim.config import demo_model_path
-from tests.fuzz.jobs import SETTINGS
+from tests.fuzz.small_jobs import SETTINGS
 from tests.security.conftest import batchfim
 
 CODE = "import pathlib\npathlib.Path({marker!r}).touch()\nclass Mine: pass\n"

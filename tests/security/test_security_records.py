@@ -10,7 +10,7 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from tests.e2e.conftest import LOCAL
-from tests.fuzz.jobs import run_here
+from tests.fuzz.small_jobs import run_here
 from tests.security.conftest import batchfim
 
 PATHS = ["../../etc/passwd", "/etc/passwd", "a\0b", "..\\..\\x", "~/x", "file:///etc/passwd", ""]
