@@ -245,7 +245,9 @@ class Metrics(Section):
     progress: Literal["auto", "live", "lines", "none"] = "auto"
     progress_interval_s: float = Field(60.0, gt=0, description="Between lines, off a terminal.")
     report: bool = Field(
-        True, description="Make report.html at the end of a run that worked anything."
+        True,
+        description="Make report.html at the end of a run that worked anything, of up to 100,000 "
+        "shards.",
     )
     log: Literal["warnings", "text", "json"] = Field(
         "warnings",

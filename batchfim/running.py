@@ -38,6 +38,8 @@ from batchfim.storage.ledger import Ledger
 from batchfim.workers.pool import Pool, WorkerSpec
 
 _log = logging.getLogger(__name__)
+# Reading the reports of so many shards takes most of a minute.
+_MOST_REPORTED_SHARDS = 100_000
 _LIBRARIES = (
     "batchfim",
     "vllm",
@@ -181,7 +183,7 @@ class Run:
         summary["forecast"] = self._forecast(summary)
         ledger.write_summary(summary)
         if clock is not None and config.metrics.report and self.stop.number is None:
-            _make_report(ledger, config.output.path)
+            _make_report(ledger, config.output.path, len(done.table))
         if complaints:
             raise JobFailed(
                 f"{config.output.path}: the audit does not close: {'; '.join(complaints[:5])}; "
@@ -288,10 +290,13 @@ def _open_pool(config: JobConfig, spec: WorkerSpec) -> Pool:
     return RayPool(spec, num_gpus(config))
 
 
-def _make_report(ledger: Ledger, output: str) -> None:
+def _make_report(ledger: Ledger, output: str, num_shards: int) -> None:
     """The work is done and accounted for: a report that cannot be made changes nothing of that."""
     from batchfim.report.report import write_report
 
+    if num_shards > _MOST_REPORTED_SHARDS:
+        _log.warning("%d shards: batchfim report makes the report, for minutes", num_shards)
+        return
     try:
         write_report(ledger, output)
     except BatchfimError as error:
