@@ -109,6 +109,7 @@ def _work(path: Path, output: Path) -> int:
         "engine.simulated.decode_tokens_per_s": 1e9,
         "schedule.pool": "local",
         "metrics.progress": "lines",
+        "metrics.report": False,  # the driver makes it
     }
     process, peak, done = psutil.Process(), 0, threading.Event()
 
