@@ -68,16 +68,15 @@ class SteadyFile(io.RawIOBase):
         return b""
 
     def _read_here(self, num_bytes: int) -> bytes:
-        try:
+        with contextlib.ExitStack() as failing:
+            failing.callback(self._drop)
             file = self._opened()
             file.seek(self._place)
             data = bytes(file.read(num_bytes))
             if len(data) < num_bytes:
                 raise TimeoutError(f"the answer broke off after {len(data)} bytes")
+            failing.pop_all()
             return data
-        except Exception:
-            self._drop()
-            raise
 
     def _opened(self) -> pa.NativeFile:
         if self._file is None:

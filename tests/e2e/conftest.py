@@ -13,6 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tests.processes import end_all
+
 Cli = Callable[..., subprocess.CompletedProcess[str]]
 Start = Callable[..., subprocess.Popen[str]]
 
@@ -54,10 +56,7 @@ def start() -> Iterator[Start]:
         return process
 
     yield popen
-    for process in started:
-        if process.poll() is None:
-            process.kill()
-            process.wait()
+    end_all(started)
 
 
 @pytest.fixture

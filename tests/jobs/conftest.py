@@ -20,6 +20,8 @@ import pytest
 import requests
 import yaml
 
+from tests.processes import end_all
+
 ROOT = Path(__file__).parents[2]
 
 Submit = Callable[..., subprocess.Popen[str]]
@@ -124,10 +126,7 @@ def submit(head: Head, job_file: Path) -> Iterator[Submit]:
         return process
 
     yield popen
-    for process in started:
-        if process.poll() is None:
-            process.kill()
-            process.wait()
+    end_all(started)
 
 
 def start_module(module: str, *args: str, folder: Path) -> subprocess.Popen[str]:
