@@ -7,9 +7,7 @@ import logging
 import math
 import os
 import queue
-import signal
 import socket
-import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
@@ -35,6 +33,7 @@ from batchfim.workers.pool import (
     WorkerSpec,
 )
 from batchfim.workers.room import find_no_room
+from batchfim.workers.sigterm import own_sigterm
 from batchfim.workers.worker import Worker
 
 _STOP_S = 20.0
@@ -236,7 +235,7 @@ def _connect(resources: Resources) -> bool:
     address = resources.ray_address or os.environ.get("RAY_ADDRESS")
     try:
         _knock(address)
-        with _own_sigterm():
+        with own_sigterm():
             ray.init(
                 address=address or "local",
                 include_dashboard=False if address is None else None,
@@ -292,19 +291,6 @@ def _listens(node: dict[str, Any]) -> bool:
     except OSError:
         return True
     return True
-
-
-@contextlib.contextmanager
-def _own_sigterm() -> Iterator[None]:
-    """Keep this process's SIGTERM handler: `ray.init` puts one there that exits at once."""
-    handler = signal.getsignal(signal.SIGTERM)
-    try:
-        yield
-    except SystemExit:  # that one: it exits with the signal's bare number
-        raise SystemExit(128 + signal.SIGTERM) from None
-    finally:
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, handler)
 
 
 def _first_line(error: Exception) -> str:

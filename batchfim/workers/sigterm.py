@@ -1,0 +1,39 @@
+"""SIGTERM while Ray is starting."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+_SIGNALS = 4096
+
+
+@contextmanager
+def own_sigterm() -> Iterator[None]:
+    """Keep this process's SIGTERM handler: `ray.init` puts one there that exits at once.
+
+    What that one raises is dropped where it is raised in a destructor; the signal is then given
+    to the own handler afterwards. A signal's number reaches the wakeup descriptor in any case.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    handler = signal.getsignal(signal.SIGTERM)
+    heard, told = socket.socketpair()
+    with heard, told:
+        heard.setblocking(False)
+        told.setblocking(False)
+        wakeup = signal.set_wakeup_fd(told.fileno(), warn_on_full_buffer=False)
+        try:
+            yield
+        except SystemExit:  # that one: it exits with the signal's bare number
+            raise SystemExit(128 + signal.SIGTERM) from None
+        finally:
+            signal.set_wakeup_fd(wakeup)
+            signal.signal(signal.SIGTERM, handler)
+        with suppress(BlockingIOError):
+            if signal.SIGTERM in heard.recv(_SIGNALS):
+                signal.raise_signal(signal.SIGTERM)
