@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
 from collections.abc import Mapping
 from contextlib import aclosing
@@ -80,6 +81,7 @@ class VllmEngine:
             # cancelled, or it reports a dead engine.
             llm.shutdown()
             _keep_environment(False)
+            gc.unfreeze()
 
     def _start(self) -> EngineInfo:
         try:
@@ -93,6 +95,10 @@ class VllmEngine:
         device = str(current_platform.device_type)
         self._llm = self._open(device)
         _keep_environment(True)
+        # vLLM and torch are a million objects that stay: without this, each full collection, which
+        # the coming and going of requests brings about, looks at all of them.
+        gc.collect()
+        gc.freeze()
         self._loras |= _lora_requests(self._adapters)
         self._params = self._sampling_params()
         self._step_params = self._sampling_params(step_by_step=True)
