@@ -3,8 +3,8 @@
 Driver, queue, staff and budgets are the real ones; workers and storage are modelled on a virtual
 clock. A shard is 100 records with heavy-tailed work (log-normal, sigma 1.5), one worker in twenty
 runs at a third of the speed, and workers die at random, half of them with their machine; another
-takes their place after an engine's start. The ideal is the work divided by the speed of all
-workers, plus one engine start.
+takes their place after an engine's start. The ideal is one engine start, then all workers at work
+to the end, none ever lost, at the mean speed of those there were.
 Not measured: storage (see `benchmarks.ledger`), Ray's own calls, and the engines.
 """
 
@@ -13,11 +13,9 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-import platform
 import random
 import resource
 import time
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,10 +25,10 @@ from batchfim.driver.driver import Driver
 from batchfim.driver.progress import Progress
 from batchfim.driver.queue import ShardQueue
 from batchfim.shards import Shard
+from benchmarks.measuring import at_most, keep, machine
 from benchmarks.virtual_pool import NoStorage, VirtualPool
 
 MAKESPAN_LIMIT, DECISION_LIMIT_US, MEMORY_LIMIT_MB = 1.03, 50.0, 1000
-_RESULT = Path(__file__).parent / "results" / "scaling.json"
 _MEAN_S = 60.0  # of a shard on a worker of full speed
 _START_S = 60.0
 _RECORDS, _SIGMA = 100, 1.5
@@ -46,26 +44,24 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     logging.getLogger("batchfim").setLevel(logging.ERROR)  # losses are what this is about
-    rows = []
+    started, rows = machine(), []
     for workers in options.workers:
         num_shards = workers * options.shards_per_worker
         rows.append(_simulate(workers, num_shards, options.mean_life_s, options.seed))
         print(json.dumps(rows[-1]))
+    largest = rows[-1]
     result = {
+        "makespan": at_most(MAKESPAN_LIMIT, largest["makespan_ratio"]),
+        "driver_cpu_us_per_shard": at_most(DECISION_LIMIT_US, largest["driver_cpu_us_per_shard"]),
+        "peak_memory_mb": at_most(MEMORY_LIMIT_MB, largest["peak_memory_mb"]),
         "runs": rows,
-        "limits": {
-            "makespan_ratio": MAKESPAN_LIMIT,
-            "driver_cpu_us_per_shard": DECISION_LIMIT_US,
-            "peak_memory_mb": MEMORY_LIMIT_MB,
-        },
         "mean_shard_s": _MEAN_S,
         "mean_worker_life_s": options.mean_life_s,
         "slow_workers": f"{_SLOW_SHARE:.0%} at {_SLOW_SPEED:.2f} of the speed",
         "seed": options.seed,
-        "python": platform.python_version(),
         "not_measured": "storage, Ray's calls, engines",
     }
-    _RESULT.write_text(json.dumps(result, indent=1) + "\n")
+    keep("scaling", result, started=started)
 
 
 def _simulate(num_workers: int, num_shards: int, mean_life_s: float, seed: int) -> dict[str, Any]:
@@ -97,8 +93,8 @@ def _simulate(num_workers: int, num_shards: int, mean_life_s: float, seed: int) 
     started_s = time.process_time()
     clock = driver.run()
     driver_s = time.process_time() - started_s - pool.own_cpu_s
-    speed = sum(pool.speed(number) for number in range(num_workers))
-    ideal_s = _START_S + _MEAN_S * num_shards / speed
+    pool.close()
+    ideal_s = _START_S + _MEAN_S * num_shards / (num_workers * pool.mean_speed)
     return {
         "workers": num_workers,
         "shards": clock.shards,

@@ -36,6 +36,7 @@ _REPORT = ShardReport(
 @dataclass
 class _Member:
     speed: float
+    ready_s: float
     free_s: float
     steps: int = 0
 
@@ -53,6 +54,8 @@ class VirtualPool:
     now_s: float = 0.0
     own_cpu_s: float = 0.0
     num_submitted: int = 0
+    _up_s: float = 0.0  # of all workers, and what they could have worked
+    _could_s: float = 0.0
     _members: dict[str, _Member] = field(default_factory=dict)
     _events: list[tuple[float, int, Event]] = field(default_factory=list)
     _numbers: count[int] = field(default_factory=count)
@@ -60,7 +63,7 @@ class VirtualPool:
     def add_worker(self, worker: str) -> None:
         speed = self.speed(int(worker.removeprefix("worker-")))
         ready_s = self.now_s + self.start_s
-        self._members[worker] = _Member(speed, ready_s)
+        self._members[worker] = _Member(speed, ready_s, ready_s)
         self._at(ready_s, WorkerReady(worker, _ENGINE, self.start_s))
         dies_s = ready_s + self.rng.expovariate(1 / self.mean_life_s)
         gone = WorkerGone(worker, JobFailed("gone"), node_lost=self.rng.random() < 0.5)
@@ -71,7 +74,16 @@ class VirtualPool:
         return self.slow_speed if number % round(1 / self.slow_share) == 1 else 1.0
 
     def remove_worker(self, worker: str) -> None:
-        self._members.pop(worker, None)
+        member = self._members.pop(worker, None)
+        if member is not None:
+            up_s = max(self.now_s - member.ready_s, 0.0)
+            self._up_s += up_s
+            self._could_s += up_s * member.speed
+
+    @property
+    def mean_speed(self) -> float:
+        """Of the workers there were, each as long as it was up; told once all are closed."""
+        return self._could_s / self._up_s
 
     def submit(self, worker: str, lease: Lease) -> None:
         began_s = time.process_time()
@@ -103,7 +115,8 @@ class VirtualPool:
         return told
 
     def close(self) -> None:
-        pass
+        for worker in list(self._members):
+            self.remove_worker(worker)
 
     def _at(self, when_s: float, event: Event) -> None:
         heapq.heappush(self._events, (when_s, next(self._numbers), event))

@@ -61,6 +61,7 @@ class Driver:
     _shards: int = 0
     _records: int = 0
     _counts: Counts = field(default_factory=Counts)
+    _untold: list[Counts] = field(default_factory=list)  # of shards, not yet in the counts
 
     def run(self) -> RunClock:
         """Work the queue.
@@ -174,15 +175,16 @@ class Driver:
             worked = one.report.retried or one.report
             _log.info("committed", extra=_told(one))
             self._shards += 1
-            self._counts = Counts.sum((self._counts, worked.counts))
+            self._untold.append(worked.counts)
             self._records += worked.records
 
     def _tell(self) -> None:
         """Have those who watch know how things stand."""
         self._told_s = self.clock()
         ready = self._staff.ready
-        num_busy = sum(self.queue.num_held(worker) > 0 for worker in ready)
-        self._idle.pass_time(self._told_s, len(ready), num_busy)
+        self._idle.pass_time(self._told_s, len(ready), self.queue.num_busy)
+        self._counts = Counts.sum((self._counts, *self._untold))
+        self._untold.clear()
         state = RunState(
             counts=self._counts,
             records=self._records,

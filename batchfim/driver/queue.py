@@ -52,7 +52,7 @@ class ShardQueue:
         self._states = {shard.id: _State(shard) for shard in shards}
         self._waiting = deque(self._states.values())
         self._suspects: deque[_State] = deque()
-        self._held: dict[str, dict[str, _State]] = {}
+        self._held: dict[str, dict[str, _State]] = {}  # by worker, those who hold nothing left out
         self._leased: dict[str, _State] = {}  # in the order of their first holder's lease
         self.abandoned: dict[str, str] = {}
         self._task_attempts = task_attempts
@@ -78,13 +78,18 @@ class ShardQueue:
     def num_leased(self) -> int:
         return len(self._leased)
 
+    @property
+    def num_busy(self) -> int:
+        """Workers with a lease in hand."""
+        return len(self._held)
+
     def num_held(self, worker: str) -> int:
         """Leases a worker has in hand."""
-        return len(self._held.get(worker, {}))
+        return len(self._held.get(worker, ()))
 
     def lease(self, worker: str) -> Lease | None:
         """The next shard for a worker, in plan order, or None where none fits."""
-        held = self._held.setdefault(worker, {})
+        held = self._held.get(worker, {})
         if any(state.engines_lost for state in held.values()):
             return None
         if self._waiting:
@@ -101,6 +106,7 @@ class ShardQueue:
         lease = Lease(state.shard, state.attempts, state.verdict)
         state.holders[worker] = lease
         held[state.shard.id] = state
+        self._held[worker] = held
         self._leased.setdefault(state.shard.id, state)
         return lease
 
@@ -110,7 +116,7 @@ class ShardQueue:
         if state is None:
             return False
         for other in state.holders:
-            del self._held[other][lease.shard.id]
+            self._drop(other, state)
         self._leased.pop(lease.shard.id, None)
         del self._states[lease.shard.id]
         return True
@@ -208,7 +214,7 @@ class ShardQueue:
 
     def _abandon(self, state: _State, cause: str) -> None:
         for other in state.holders:
-            del self._held[other][state.shard.id]
+            self._drop(other, state)
         self._leased.pop(state.shard.id, None)
         del self._states[state.shard.id]
         self.abandoned[state.shard.id] = cause
@@ -223,5 +229,11 @@ class ShardQueue:
         if state is None or state.holders.get(worker) != lease:
             return None
         del state.holders[worker]
-        del self._held[worker][lease.shard.id]
+        self._drop(worker, state)
         return state
+
+    def _drop(self, worker: str, state: _State) -> None:
+        held = self._held[worker]
+        del held[state.shard.id]
+        if not held:
+            del self._held[worker]

@@ -160,6 +160,7 @@ class QueueMachine(RuleBasedStateMachine):
         assert self.queue.finished == (not open_ids)
         held = [len(self._held(worker)) for worker in "uvw"]
         assert [self.queue.num_held(worker) for worker in "uvw"] == held
+        assert self.queue.num_busy == sum(count > 0 for count in held)
         leased = [shard for shard in self.expected.values() if shard.holders]
         assert self.queue.num_leased == len(leased)
         assert self.queue.num_waiting == len(open_ids) - len(leased)
