@@ -5,16 +5,20 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from batchfim.config import Input, JobConfig
+from batchfim.config import JobConfig
 from batchfim.config_file import load_config
 from batchfim.engines.build import build_engine
 from batchfim.infiller import open_infiller
 from batchfim.metrics.report import Counts, ShardReport
 from batchfim.planning.cutting import cut_shards
-from batchfim.shards import Lease
+from batchfim.regroup.regroup import kept_columns, regrouped
+from batchfim.shards import InputFile, Lease
 from batchfim.storage.inputs import open_inputs
 from batchfim.storage.ledger import Ledger
 from batchfim.storage.location import Location
@@ -47,31 +51,40 @@ def house_config(setup: Setup, path: Path, output: Path) -> JobConfig:
 class HouseSide:
     """One worker, given leases as the driver gives them: always `shards_in_hand` of them."""
 
+    regroups = False
+
     def __init__(self, setup: Setup) -> None:
         """Start the engine, in the event loop that will work the shards."""
-        output = setup.folder / "house"
-        config = house_config(setup, Path("none"), output)
-        Ledger(Location.of(str(output))).prepare()
-        self._schedule = config.schedule
+        self._folder = setup.folder / f"house-{type(self).__name__}"
+        self._config = house_config(setup, Path("none"), self._folder)
+        if self.regroups:
+            planning = self._config.planning.model_copy(update={"regroup": "content"})
+            self._config = self._config.model_copy(update={"planning": planning})
+        Ledger(Location.of(str(self._folder))).prepare()
         self._loop = asyncio.new_event_loop()
-        infiller = open_infiller(config, weights=True)
-        self._engine: Any = build_engine(config, infiller)
+        self._infiller = open_infiller(self._config, weights=True)
+        self._engine: Any = build_engine(self._config, self._infiller)
         self._loop.run_until_complete(self._engine.start())
-        self._worker = Worker("house", WorkerSpec(config, KEPT, "run"), infiller, self._engine)
 
     def work(self, path: Path) -> Round:
-        """From the first lease to the last part written; cutting the shards is timed too."""
+        """From the first lease to the last part written; cutting the shards is timed too.
+
+        So is regrouping, apart.
+        """
         return self._loop.run_until_complete(self._work(path))
 
     def close(self) -> None:
         """End the engine."""
-        self._loop.run_until_complete(self._worker.stop())
+        self._loop.run_until_complete(self._engine.stop())
 
     async def _work(self, path: Path) -> Round:
         await self._engine._llm.reset_prefix_cache()  # no user needs it, so it has no other door
+        started_s = time.perf_counter()
+        worker, files = self._prepare(path)
+        regroup_s = time.perf_counter() - started_s
         cpu, started_s = Cpu.now(), time.perf_counter()
-        leases = self._leases(path)
-        hands = [self._hand(leases) for _ in range(self._schedule.shards_in_hand)]
+        leases = self._leases(files)
+        hands = [self._hand(worker, leases) for _ in range(self._config.schedule.shards_in_hand)]
         reports = [report for hand in await asyncio.gather(*hands) for report in hand]
         counts = Counts.sum([report.counts for report in reports])
         assert counts.ok == counts.rows, counts
@@ -82,17 +95,45 @@ class HouseSide:
             cached_tokens=counts.cached_tokens,
             output_tokens=counts.completion_tokens,
             cpu=cpu.since(),
+            regroup_s=regroup_s if self.regroups else None,
         )
 
-    def _leases(self, path: Path) -> deque[Lease]:
-        (file,) = open_inputs(Input(paths=(str(path),), keep=KEPT)).files
-        shards = cut_shards([file], self._schedule.shard_rows, "benchmark")
+    def _prepare(self, path: Path) -> tuple[Worker, Sequence[InputFile]]:
+        """A worker on the file's records, which are regrouped where that is asked for."""
+        source = self._config.input.model_copy(update={"paths": (str(path),)})
+        config = self._config.model_copy(update={"input": source})
+        inputs = open_inputs(source)
+        kept = tuple(kept_columns(config, inputs).names)
+        copies = Location.of(str(self._folder / f"regrouped-{path.stem}"))
+        files = _regrouped(config, copies) if self.regroups else inputs.files
+        spec = WorkerSpec(config, kept, "run")
+        return Worker("house", spec, self._infiller, self._engine), files
+
+    def _leases(self, files: Sequence[InputFile]) -> deque[Lease]:
+        shards = cut_shards(files, self._config.schedule.shard_rows, "benchmark")
         return deque(Lease(shard, 1) for shard in shards)
 
-    async def _hand(self, leases: deque[Lease]) -> list[ShardReport]:
+    async def _hand(self, worker: Worker, leases: deque[Lease]) -> list[ShardReport]:
         reports = []
         while leases:
-            report = await self._worker.work(leases.popleft())
+            report = await worker.work(leases.popleft())
             assert not isinstance(report, ShardFailure), report
             reports.append(report)
         return reports
+
+
+class RegroupedSide(HouseSide):
+    """With `planning.regroup: content`."""
+
+    regroups = True
+
+
+def _regrouped(config: JobConfig, copies: Location) -> Sequence[InputFile]:
+    """By a process of its own, so that the one that is measured holds no Ray."""
+    with ProcessPoolExecutor(1, get_context("spawn")) as processes:
+        return processes.submit(_regroup, config, copies).result()
+
+
+def _regroup(config: JobConfig, copies: Location) -> Sequence[InputFile]:
+    inputs = open_inputs(config.input)
+    return regrouped(config, inputs, copies, may_finish=lambda: True).files

@@ -27,13 +27,14 @@ def judge(cells: Cells) -> dict[str, dict[str, Any]]:
             there = f"{name}, cache {cache}"
             file = cells.get(f"{there}, file, batchfim", {}).get("over_bound")
             limits[f"{there}, file order: computed over bound"] = at_most(most, file)
-            limits[f"{there}, shuffled and regrouped: computed over bound"] = at_most(most, None)
+            shuffled = cells.get(f"{there}, shuffled, batchfim_regrouped", {}).get("over_bound")
+            key = f"{there}, shuffled and regrouped: computed over bound"
+            limits[key] = at_most(most, shuffled)
     for cache, least in _OVER_LLM.items():
         there = f"standard_library, cache {cache}, shuffled"
-        for ours in ("batchfim", "batchfim_one_shard"):
-            for peer, limit in _peers(least).items():
-                ratio = _ratio(cells, f"{there}, {ours}", f"{there}, {peer}")
-                limits[f"{there}: {ours} over {peer}"] = at_least(limit, ratio)
+        for peer, limit in _peers(least).items():
+            ratio = _ratio(cells, f"{there}, batchfim_regrouped", f"{there}, {peer}")
+            limits[f"{there}: regrouped over {peer}"] = at_least(limit, ratio)
     return limits
 
 

@@ -7,18 +7,18 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from benchmarks.bare_side import BareSide, SortedSide
-from benchmarks.house_side import HouseSide
+from benchmarks.house_side import HouseSide, RegroupedSide
 from benchmarks.ray_side import RaySide
 from benchmarks.sides import Setup, Side
 
 
 @dataclass(frozen=True)
 class Peer:
-    """A side, and settings of its own."""
+    """A side, its own settings, and whether it takes turns with others or has the machine alone."""
 
     side: Callable[[Setup], Side]
-    house: dict[str, Any] = field(default_factory=dict)
     ray: dict[str, Any] = field(default_factory=dict)
+    takes_turns: bool = True
 
 
 # The tuned Ray Data LLM is the best of these: less or more in a batch, more in flight than its
@@ -31,9 +31,9 @@ RAY_GRID = {
 }
 PEERS = {
     "batchfim": Peer(HouseSide),
-    "batchfim_one_shard": Peer(HouseSide, house={"schedule.shard_rows": 1_000_000}),
+    "batchfim_regrouped": Peer(RegroupedSide),
     "llm_generate": Peer(BareSide),
     "llm_generate_sorted": Peer(SortedSide),
-    "ray_default": Peer(RaySide),
-    **{name: Peer(RaySide, ray=settings) for name, settings in RAY_GRID.items()},
+    "ray_default": Peer(RaySide, takes_turns=False),
+    **{name: Peer(RaySide, settings, takes_turns=False) for name, settings in RAY_GRID.items()},
 }

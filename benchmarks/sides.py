@@ -81,6 +81,7 @@ class Round:
     cached_tokens: int | None
     output_tokens: int
     cpu: Cpu | None = None
+    regroup_s: float | None = None  # before the other seconds
 
     @property
     def records_per_s(self) -> float:
@@ -102,6 +103,8 @@ class Round:
         if self.cpu is not None:
             told["front_end_cpu_us_per_record"] = round(self.cpu.own_s / self.records * 1e6)
             told["engine_core_cpu_us_per_record"] = round(self.cpu.children_s / self.records * 1e6)
+        if self.regroup_s is not None:
+            told["regroup_seconds"] = round(self.regroup_s, 2)
         return told
 
 

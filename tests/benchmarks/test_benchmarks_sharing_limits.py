@@ -9,21 +9,21 @@ THERE = "standard_library, cache tenth, shuffled"
 
 def test_a_tuned_peer_is_the_fastest_of_its_grid() -> None:
     cells = {
-        f"{THERE}, batchfim": {"records_per_s": 30.0},
+        f"{THERE}, batchfim_regrouped": {"records_per_s": 30.0},
         f"{THERE}, ray_default": {"records_per_s": 10.0},
         f"{THERE}, ray_64x8": {"records_per_s": 25.0},
     }
     limits = judge(cells)
-    assert limits[f"{THERE}: batchfim over ray_default"]["ratio"] == 3.0
-    assert limits[f"{THERE}: batchfim over ray_default"]["holds"]
-    assert limits[f"{THERE}: batchfim over ray_tuned"]["ratio"] == 1.2
-    assert not limits[f"{THERE}: batchfim over ray_tuned"]["holds"]
+    assert limits[f"{THERE}: regrouped over ray_default"]["ratio"] == 3.0
+    assert limits[f"{THERE}: regrouped over ray_default"]["holds"]
+    assert limits[f"{THERE}: regrouped over ray_tuned"]["ratio"] == 1.2
+    assert not limits[f"{THERE}: regrouped over ray_tuned"]["holds"]
 
 
 def test_what_was_not_run_is_not_measured_and_its_limit_still_shown() -> None:
     limits = judge({})
     assert {limit["ratio"] for limit in limits.values()} == {"not measured"}
-    assert limits[f"{THERE}: batchfim over llm_generate"]["limit"] == "at least 1.5"
+    assert limits[f"{THERE}: regrouped over llm_generate"]["limit"] == "at least 1.5"
 
 
 def test_computed_tokens_are_held_to_a_looser_limit_with_the_smaller_cache() -> None:
