@@ -94,6 +94,7 @@ class HouseSide:
             prompt_tokens=counts.prompt_tokens,
             cached_tokens=counts.cached_tokens,
             output_tokens=counts.completion_tokens,
+            kept_tokens=counts.kept_tokens,
             cpu=cpu.since(),
             regroup_s=regroup_s if self.regroups else None,
         )

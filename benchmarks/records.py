@@ -32,9 +32,9 @@ class Text:
 def standard_library(seed: int, num_files: int = _NUM_FILES) -> list[Text]:
     """Ten holes of one to six lines in each of some files of 2.5 to 5.5 kB, in file order."""
     rng = random.Random(seed)
-    sources = _sources()
-    chosen = sorted(rng.sample(range(len(sources)), num_files))
-    return [hole for place in chosen for hole in _holes(sources[place], rng)]
+    texts = sources()
+    chosen = sorted(rng.sample(range(len(texts)), num_files))
+    return [hole for place in chosen for hole in _holes(texts[place], rng)]
 
 
 def multi_line() -> list[Text] | str:
@@ -51,10 +51,10 @@ def multi_line() -> list[Text] | str:
 def unshared(num_records: int, seed: int, characters: int = 900) -> list[Text]:
     """Holes whose prompts differ from their first tokens on, so that no two share a cache block."""
     rng = random.Random(seed)
-    sources = [source for source in _sources() if len(source) > characters]
+    texts = [text for text in sources() if len(text) > characters]
     records = []
     for _ in range(num_records):
-        source = rng.choice(sources)
+        source = rng.choice(texts)
         start = rng.randrange(len(source) - characters)
         stretch = source[start : start + characters]
         cut = characters * 3 // 4
@@ -81,7 +81,8 @@ def write(path: Path, records: list[Text], prompts: list[list[int]]) -> Path:
     return path
 
 
-def _sources() -> list[str]:
+def sources() -> list[str]:
+    """The standard library's smaller files, in the order of their names."""
     folder = Path(sysconfig.get_paths()["stdlib"])
     files = sorted(p for p in folder.rglob("*.py") if "site-packages" not in p.parts)
     sized = [p for p in files if _SMALLEST <= p.stat().st_size <= _LARGEST]

@@ -82,6 +82,8 @@ class Round:
     output_tokens: int
     cpu: Cpu | None = None
     regroup_s: float | None = None  # before the other seconds
+    kept_tokens: int | None = None  # of the output's
+    decoded_tokens: int | None = None  # by the core, for the output and in vain
 
     @property
     def records_per_s(self) -> float:
@@ -105,6 +107,8 @@ class Round:
             told["engine_core_cpu_us_per_record"] = round(self.cpu.children_s / self.records * 1e6)
         if self.regroup_s is not None:
             told["regroup_seconds"] = round(self.regroup_s, 2)
+        if self.decoded_tokens is not None:
+            told |= {"kept_tokens": self.kept_tokens, "decoded_tokens": self.decoded_tokens}
         return told
 
 
