@@ -44,30 +44,28 @@ class Files:
 
 
 def main() -> None:
-    """Run the benchmark and keep its result."""
+    """Run the benchmark and keep each set's result."""
     options = _options()
-    started = machine()
-    sets = _sets(options)
-    skipped = {name: records for name, records in sets.items() if isinstance(records, str)}
-    cells: dict[str, dict[str, Any]] = {}
-    with tempfile.TemporaryDirectory() as place:
-        folder = Path(place)
-        for name, records in sets.items():
-            if isinstance(records, str):
-                continue
-            files = _write(folder, name, records, options.seed)
+    for name in options.sets:
+        started = machine()
+        records = _records(name, options)
+        if isinstance(records, str):
+            print(f"{name} is left out: {records}")
+            continue
+        cells: dict[str, dict[str, Any]] = {}
+        with tempfile.TemporaryDirectory() as place:
+            files = _write(Path(place), name, records, options.seed)
             for cache in options.caches:
-                for key, cell in _cells(folder, files, cache, options):
-                    cells[f"{name}, cache {cache}, {key}"] = cell
-    result = {
-        "limits": judge(cells),
-        "cells": cells,
-        "skipped": skipped,
-        "seed": options.seed,
-        "model": "demo",
-        "not_measured": "tokens Ray Data LLM computes, which it does not tell; a GPU",
-    }
-    keep("sharing", result, started=started)
+                for key, cell in _cells(Path(place), files, cache, options):
+                    cells[f"cache {cache}, {key}"] = cell
+        result = {
+            "limits": judge(name, cells),
+            "cells": cells,
+            "seed": options.seed,
+            "model": "demo",
+            "not_measured": "tokens Ray Data LLM computes, which it does not tell; a GPU",
+        }
+        keep(f"sharing_{name}", result, started=started)
 
 
 def _options() -> argparse.Namespace:
@@ -83,15 +81,12 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _sets(options: argparse.Namespace) -> dict[str, list[Text] | str]:
-    """The sets asked for, each with its records or why they are not there."""
-    found: dict[str, list[Text] | str] = {}
-    if "standard_library" in options.sets:
-        found["standard_library"] = standard_library(options.seed, options.files)
-    if "multi_line" in options.sets:
-        records = multi_line()
-        found["multi_line"] = records if isinstance(records, str) else records[: options.multi_line]
-    return found
+def _records(name: str, options: argparse.Namespace) -> list[Text] | str:
+    """A set's records, or why they are not there."""
+    if name == "standard_library":
+        return standard_library(options.seed, options.files)
+    records = multi_line()
+    return records if isinstance(records, str) else records[: options.multi_line]
 
 
 def _write(folder: Path, name: str, records: list[Text], seed: int) -> Files:
