@@ -29,6 +29,7 @@ from batchfim.workers.pool import (
     ShardEnded,
     ShardFailure,
     WorkerGone,
+    WorkerLeaving,
     WorkerReady,
     WorkerSpec,
 )
@@ -40,6 +41,7 @@ _STOP_S = 20.0
 _KNOCK_S = 5.0
 _BEAT_S = 5.0
 _LISTENS_S = 0.5
+_LOOK_S = 1.0
 _KIND_SHARE = 0.001  # what Ray counts of a machine's kind of accelerator for each actor
 _log = logging.getLogger(__name__)
 
@@ -59,6 +61,7 @@ class _Member:
 
     actor: Any
     node: str = ""
+    leaves: bool = False
     steps: int | None = None  # None until its process has answered once
     asked_s: float = -math.inf
     beat: Future[int] | None = None
@@ -139,6 +142,7 @@ class RayPool:
         )(_Actor)
         self._members: dict[str, _Member] = {}
         self._answers: queue.Queue[_Answer] = queue.Queue()
+        self._looked_s = -math.inf
 
     def add_worker(self, worker: str) -> None:
         actor = self._actor_class.remote()
@@ -159,7 +163,8 @@ class RayPool:
             answers.append(self._answers.get(timeout=timeout_s))
             while True:
                 answers.append(self._answers.get_nowait())
-        return [self._event(answer) for answer in answers if answer.worker in self._members]
+        events = [self._event(answer) for answer in answers if answer.worker in self._members]
+        return events + self._leaving()
 
     def steps(self) -> dict[str, int]:
         now_s = time.monotonic()
@@ -185,6 +190,19 @@ class RayPool:
         ref.future().add_done_callback(
             lambda future: self._answers.put(_Answer(worker, lease, future))
         )
+
+    def _leaving(self) -> list[Event]:
+        """Workers on nodes that Ray drains, since the last look: spot machines, scaling down."""
+        now_s = time.monotonic()
+        if now_s - self._looked_s < _LOOK_S:
+            return []
+        self._looked_s, drained = now_s, _drained_nodes()
+        leaving: list[Event] = []
+        for worker, member in self._members.items():
+            if member.node in drained and not member.leaves:
+                member.leaves = True
+                leaving.append(WorkerLeaving(worker))
+        return leaving
 
     def _event(self, answer: _Answer) -> Event:
         worker, lease = answer.worker, answer.lease
@@ -278,6 +296,11 @@ def _knock(address: str | None) -> None:
     host, _, port = (address or "").removeprefix("ray://").rpartition(":")
     if host and port.isdigit():
         socket.create_connection((host, int(port)), _KNOCK_S).close()
+
+
+def _drained_nodes() -> set[str]:
+    """No public call of Ray 2.60 tells them; Ray Train asks this one."""
+    return set(ray._private.state.state.get_draining_nodes())
 
 
 def _listens(node: dict[str, Any]) -> bool:
