@@ -234,7 +234,7 @@ def bench_job(
 ) -> list[Trial]:
     """Measure a job's own settings on a sample, one engine; its output is not touched.
 
-    The sample lies in a temporary folder (TMPDIR), which the workers must see too.
+    Beside the output, in a folder of its own, lies the sample while it runs.
 
     Raises:
         UserError: as `run_job`.

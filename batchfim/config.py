@@ -300,6 +300,25 @@ class JobConfig(Section):
             )
         return self
 
+    @model_validator(mode="after")
+    def _machines_for_the_parts_of_the_model(self) -> JobConfig:
+        nodes, parts = self.resources.nodes_per_worker, self.engine.num_devices
+        backend = self.engine.args.get("distributed_executor_backend")
+        if nodes > 1 and (parts < nodes or self.resources.num_gpus is not None):
+            raise ValueError(
+                f"resources.nodes_per_worker is {nodes}, and engine.args makes {parts} parts of "
+                "the model, each with a GPU of its own: give as many at least "
+                "(tensor_parallel_size, pipeline_parallel_size), and no resources.num_gpus"
+            )
+        if nodes > 1 and self.schedule.pool != "ray":
+            raise ValueError("resources.nodes_per_worker: more than 1 needs schedule.pool ray")
+        if backend == "ray" or (nodes > 1 and backend is not None):
+            raise ValueError(
+                f"engine.args.distributed_executor_backend is {backend}: leave it unset, it "
+                "follows from resources.nodes_per_worker"
+            )
+        return self
+
     def fingerprint_fields(self) -> dict[str, Any]:
         """What decides a record's output; two configs that agree here are one job."""
         args = {

@@ -50,6 +50,13 @@ class Resources(Section):
         description="Unset: where vLLM runs on GPU, as many as it shards the model over, else 0. "
         "Less than 1: several workers share a GPU, each with its own copy of the model.",
     )
+    nodes_per_worker: int = Field(
+        1,
+        gt=0,
+        description="Machines that the parts of one model may lie on. More than 1, for a model too "
+        "large for any: a Ray placement group with one GPU, and `num_cpus` and `custom`, for each "
+        "of the parts that engine.args makes of it (tensor_parallel_size, pipeline_parallel_size).",
+    )
     accelerator_type: str | None = Field(
         None, min_length=1, description="Kind of GPU, by Ray's name for it: L4, A100-80G, H100, …"
     )

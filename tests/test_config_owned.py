@@ -107,6 +107,29 @@ def test_workers_are_the_replicas() -> None:
     assert sharded.engine.num_devices == 8
 
 
+@pytest.mark.parametrize(
+    ("sets", "reason"),
+    [
+        (["engine.args.tensor_parallel_size=1"], "makes 1 parts of the model"),
+        (["engine.args.tensor_parallel_size=4", "resources.num_gpus=4"], "no resources.num_gpus"),
+        (["engine.args.tensor_parallel_size=2", "schedule.pool=local"], "needs schedule.pool ray"),
+        (
+            ["engine.args.tensor_parallel_size=2", "engine.args.distributed_executor_backend=mp"],
+            "distributed_executor_backend is mp: leave it unset",
+        ),
+    ],
+)
+def test_parts_on_several_machines_that_could_not_be_placed(sets: list[str], reason: str) -> None:
+    with pytest.raises(ConfigError, match=reason):
+        config("resources.nodes_per_worker=2", *sets)
+
+
+def test_vllms_ray_executor_is_chosen_by_the_number_of_machines() -> None:
+    with pytest.raises(ConfigError, match=r"backend is ray: .* resources\.nodes_per_worker"):
+        config("engine.args.distributed_executor_backend=ray")
+    assert config("engine.args.distributed_executor_backend=mp")
+
+
 @pytest.mark.parametrize("setting", ["model.loras={a: b}", "input.columns.lora=which"])
 def test_names_of_adapters_need_both_a_column_and_a_map(setting: str) -> None:
     with pytest.raises(ConfigError, match="set both"):

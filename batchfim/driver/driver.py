@@ -26,6 +26,7 @@ from batchfim.workers.pool import (
     ShardEnded,
     ShardFailure,
     WorkerGone,
+    WorkerLeaving,
     WorkerReady,
 )
 
@@ -82,7 +83,7 @@ class Driver:
         finally:
             self._account(self._committer.close())
             self._tell()
-        for worker in self._staff.ready:
+        for worker in self._staff.at_work:
             self.queue.give_back(worker)
         ended_s = self.clock()
         ready_s = ended_s if self._staff.first_ready_s is None else self._staff.first_ready_s
@@ -133,7 +134,13 @@ class Driver:
                     self._hungry.pop(worker, None)
 
     def _let_go(self) -> None:
-        """At the end of a run, idle workers above the fewest only keep machines from others."""
+        """Let those go that are done with a machine that is to leave.
+
+        At the end of a run, idle workers above the fewest only keep machines from others, too.
+        """
+        for worker in [one for one in self._staff.leaving if not self.queue.num_held(one)]:
+            _log.info("left with its node", extra=fields(worker=worker))
+            self._staff.dismiss(worker)
         if self.queue.num_waiting or not self.schedule.workers.may_grow:
             return
         for worker in self._staff.spare(lambda one: self.queue.num_held(one) > 0):
@@ -150,11 +157,19 @@ class Driver:
             self._hungry[event.worker] = None
         elif isinstance(event, WorkerGone):
             self._replace(event.worker, event.error, node_lost=event.node_lost)
-        elif isinstance(event.outcome, ShardReport):
+        elif isinstance(event, WorkerLeaving):
+            _log.info("node leaves", extra=fields(worker=event.worker))
+            self._hungry.pop(event.worker, None)
+            self._staff.see_off(event.worker)
+        else:
+            self._ended(event)
+
+    def _ended(self, event: ShardEnded) -> None:
+        if event.worker in self._staff.ready:
             self._hungry[event.worker] = None
+        if isinstance(event.outcome, ShardReport):
             self._complete(event, event.outcome)
         else:
-            self._hungry[event.worker] = None
             self._fail(event, event.outcome)
 
     def _complete(self, event: ShardEnded, report: ShardReport) -> None:
@@ -225,7 +240,7 @@ class Driver:
         else:
             for shard in self.queue.engine_lost(worker, str(error)):
                 self._cut(worker, shard)
-        was_ready = worker in self._staff.ready
+        was_ready = worker in self._staff.at_work
         self._hungry.pop(worker, None)
         self._staff.replace(worker, error)
         if was_ready and not node_lost:
@@ -243,7 +258,7 @@ class Driver:
         if now_s - self._looked_s < min(_LOOK_S, self.schedule.stall_timeout_s / 4):
             return
         self._looked_s = now_s
-        busy = {worker for worker in self._staff.ready if self.queue.num_held(worker)}
+        busy = {worker for worker in self._staff.at_work if self.queue.num_held(worker)}
         for worker, stood_s in self._staff.stalled(busy, now_s).items():
             self._replace(worker, JobFailed(f"the worker made no step for {stood_s:.0f} s"))
 

@@ -26,12 +26,18 @@ class Staff:
         self._first_error: BatchfimError | None = None
         self._last_ready_s = clock()
         self.ready: set[str] = set()
+        self.leaving: set[str] = set()
         self.engines: list[EngineStart] = []
         self.first_ready_s: float | None = None
         self.num_lost = 0
 
     def __contains__(self, worker: str) -> bool:
-        return worker in self._starting or worker in self.ready
+        return worker in self._starting or worker in self.at_work
+
+    @property
+    def at_work(self) -> set[str]:
+        """Those whose engine is up."""
+        return self.ready | self.leaving
 
     @property
     def num_starting(self) -> int:
@@ -52,8 +58,15 @@ class Staff:
     def dismiss(self, worker: str) -> None:
         """Let a worker go for good, so that its machine may be taken away."""
         self.ready.discard(worker)
+        self.leaving.discard(worker)
         self._starting.discard(worker)
         self._pool.remove_worker(worker)
+
+    def see_off(self, worker: str) -> None:
+        """A worker's machine is about to go; another is asked for while it ends what it has."""
+        self.ready.discard(worker)
+        self.leaving.add(worker)
+        self.hire()
 
     def welcome(self, event: WorkerReady) -> None:
         """A worker's engine is up."""
@@ -83,13 +96,14 @@ class Staff:
             JobFailed: nobody is left, and no start succeeds any more.
         """
         self._first_error = self._first_error or error
-        if worker in self.ready:
+        has_successor = worker in self.leaving
+        if worker in self.at_work:
             self.num_lost += 1
         else:
             self._start_failures += 1
-        self.ready.discard(worker)
-        self._starting.discard(worker)
-        self._pool.remove_worker(worker)
+        self.dismiss(worker)
+        if has_successor:
+            return
         may_start = self.engines or isinstance(error, JobFailed)
         if may_start and self._start_failures < self._schedule.start_attempts:
             self.hire()
@@ -102,7 +116,7 @@ class Staff:
         Raises:
             JobFailed: for too long, there was no worker at all.
         """
-        if self.ready:
+        if self.at_work:
             self._last_ready_s = now_s
         elif now_s - self._last_ready_s > self._schedule.no_worker_timeout_s:
             raise JobFailed(

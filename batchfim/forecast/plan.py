@@ -20,6 +20,7 @@ from batchfim.infiller import Infiller, open_infiller
 from batchfim.planning.cutting import cut_shards
 from batchfim.running import JobResult, num_gpus
 from batchfim.storage.inputs import InputSet
+from batchfim.storage.location import Location
 from batchfim.tuning.sample import choose_blocks, write_sample
 from batchfim.tuning.trial import Interrupted, trial_config
 
@@ -89,13 +90,14 @@ def calibrate(
         others: as `run_job`; JobFailed: a signal ended it.
     """
     with tempfile.TemporaryDirectory(prefix="batchfim-plan-") as folder:
-        sample, output = Path(folder) / "sample.parquet", Path(folder) / "out"
-        write_sample(config.input, inputs, rows, seed, sample, _CALIBRATION_BLOCK_ROWS)
+        sample, output = (str(Path(folder) / name) for name in ("sample.parquet", "out"))
+        target = Location.of(sample)
+        write_sample(config.input, inputs, rows, seed, target, _CALIBRATION_BLOCK_ROWS)
         result = run_job(trial_config(config, {}, sample, output))
         if result.signal is not None:
             raise JobFailed(f"calibration was ended by {Interrupted(result.signal)}")
         num_rows = result.summary["records"]
-        return replace(speed_of(str(output), digest), source=f"a calibration on {num_rows:,} rows")
+        return replace(speed_of(output, digest), source=f"a calibration on {num_rows:,} rows")
 
 
 def _cache_block(config: JobConfig) -> int | None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Callable
-from pathlib import Path
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from batchfim.config import JobConfig
 from batchfim.errors import InputError, JobFailed
 from batchfim.storage.inputs import InputSet
+from batchfim.storage.location import Location
 from batchfim.tuning.sample import write_sample
 from batchfim.tuning.trial import RunJob, Trial, run_trial
 
@@ -31,14 +32,26 @@ def bench(
         Interrupted: by a signal.
     """
     trials = []
-    with tempfile.TemporaryDirectory(prefix="batchfim-bench-") as folder:
-        sample = Path(folder) / "sample.parquet"
+    with _beside(config.output.path) as folder:
+        sample = folder / "sample.parquet"
         if not write_sample(config.input, inputs, sample_rows, seed, sample):
             raise InputError("the input has no rows to measure with")
         for number in range(repeats):
-            trial = run_trial(config, {}, sample, Path(folder) / f"run-{number}", run_job)
+            output = (folder / f"run-{number}").url
+            trial = run_trial(config, {}, sample.url, output, run_job)
             if trial.error:
                 raise JobFailed(f"run {number + 1} of {repeats}: {trial.error}")
             tell(trial)
             trials.append(trial)
     return trials
+
+
+@contextmanager
+def _beside(output: str) -> Iterator[Location]:
+    """A folder for a while, where workers on other machines see it: they see the output, too."""
+    folder = Location.of(f"{output.rstrip('/')}.bench-{uuid.uuid4().hex[:8]}")
+    folder.make_folder()
+    try:
+        yield folder
+    finally:
+        folder.delete_folder()

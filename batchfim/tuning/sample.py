@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import random
-from pathlib import Path
 
 import pyarrow.parquet as pq
 
 from batchfim.config import Input
 from batchfim.shards import InputFile, Shard
 from batchfim.storage.inputs import InputSet
+from batchfim.storage.location import Location
 from batchfim.storage.rows import RowReader, columns_to_read
 
 _BLOCK_ROWS = 100  # neighbours share prefixes; single rows would look as if nothing were shared
@@ -20,7 +20,7 @@ def write_sample(
     inputs: InputSet,
     num_rows: int,
     seed: int,
-    target: Path,
+    target: Location,
     block_rows: int = _BLOCK_ROWS,
 ) -> int:
     """Write blocks of neighbouring rows, drawn from all files, as one Parquet file.
@@ -44,7 +44,7 @@ def write_sample(
     writer: pq.ParquetWriter | None = None
     for file, start, size in choose_blocks(inputs.files, num_rows, seed, block_rows):
         rows = reader.read(Shard("sample", "sample", file.content, file.path, start, size))
-        writer = writer or pq.ParquetWriter(target, rows.schema)
+        writer = writer or pq.ParquetWriter(target.path, rows.schema, filesystem=target.filesystem)
         writer.write_table(rows)
         written += rows.num_rows
     if writer:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from batchfim.config import JobConfig
@@ -46,11 +45,11 @@ def with_settings(config: JobConfig, settings: Settings) -> JobConfig:
     return check_config(config.model_dump(mode="json"), "batchfim tune", settings)
 
 
-def trial_config(config: JobConfig, settings: Settings, sample: Path, output: Path) -> JobConfig:
+def trial_config(config: JobConfig, settings: Settings, sample: str, output: str) -> JobConfig:
     """The job with these settings, by one worker, on a sample."""
     own = {
-        "input.paths": [str(sample)],
-        "output.path": str(output),
+        "input.paths": [sample],
+        "output.path": output,
         "planning.regroup": "none",
         "schedule.workers": 1,
         "metrics.progress": "none",
@@ -60,7 +59,7 @@ def trial_config(config: JobConfig, settings: Settings, sample: Path, output: Pa
 
 
 def run_trial(
-    config: JobConfig, settings: Settings, sample: Path, output: Path, run_job: RunJob
+    config: JobConfig, settings: Settings, sample: str, output: str, run_job: RunJob
 ) -> Trial:
     """Run one; whatever it fails on is what it says.
 

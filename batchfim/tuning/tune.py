@@ -10,6 +10,7 @@ from pathlib import Path
 from batchfim.config import JobConfig
 from batchfim.errors import ConfigError, InputError
 from batchfim.storage.inputs import InputSet
+from batchfim.storage.location import Location
 from batchfim.tuning.sample import write_sample
 from batchfim.tuning.search import Knob, Settings, search
 from batchfim.tuning.trial import RunJob, Trial, run_trial, with_settings
@@ -57,13 +58,13 @@ def tune(
             with_settings(config, {knob.key: value})
     trials: list[Trial] = []
     with tempfile.TemporaryDirectory(prefix="batchfim-tune-") as folder:
-        sample = Path(folder) / "sample.parquet"
-        num_rows = write_sample(config.input, inputs, sample_rows, seed, sample)
+        sample = str(Path(folder) / "sample.parquet")
+        num_rows = write_sample(config.input, inputs, sample_rows, seed, Location.of(sample))
         if not num_rows:
             raise InputError("the input has no rows to try anything on")
 
         def measure(settings: Settings) -> float | None:
-            output = Path(folder) / f"trial-{len(trials)}"
+            output = str(Path(folder) / f"trial-{len(trials)}")
             trial = run_trial(config, settings, sample, output, run_job)
             if trial.error and not trials:
                 raise ConfigError(f"the job does not run as it is: {trial.error}")

@@ -65,6 +65,13 @@ class WorkerGone:
 
 
 @dataclass(frozen=True)
+class WorkerLeaving:
+    """A worker's machine will be taken away soon; until then it works what it has in hand."""
+
+    worker: str
+
+
+@dataclass(frozen=True)
 class ShardEnded:
     """A lease came back."""
 
@@ -73,7 +80,7 @@ class ShardEnded:
     outcome: ShardReport | ShardFailure
 
 
-Event = WorkerReady | WorkerGone | ShardEnded
+Event = WorkerReady | WorkerGone | WorkerLeaving | ShardEnded
 
 
 class Pool(Protocol):

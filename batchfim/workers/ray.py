@@ -24,15 +24,23 @@ from batchfim.metrics.report import ShardReport
 from batchfim.shards import Lease
 from batchfim.telemetry.exporting import open_metric
 from batchfim.telemetry.table import IN_FLIGHT
+from batchfim.workers.placing import (
+    actor_options,
+    nodes_of,
+    open_on_each_node,
+    release,
+    reserve,
+)
 from batchfim.workers.pool import (
     Event,
     ShardEnded,
     ShardFailure,
     WorkerGone,
+    WorkerLeaving,
     WorkerReady,
     WorkerSpec,
 )
-from batchfim.workers.room import find_no_room
+from batchfim.workers.room import Wanted, find_no_room
 from batchfim.workers.sigterm import own_sigterm
 from batchfim.workers.worker import Worker
 
@@ -40,7 +48,7 @@ _STOP_S = 20.0
 _KNOCK_S = 5.0
 _BEAT_S = 5.0
 _LISTENS_S = 0.5
-_KIND_SHARE = 0.001  # what Ray counts of a machine's kind of accelerator for each actor
+_LOOK_S = 1.0
 _log = logging.getLogger(__name__)
 
 
@@ -58,7 +66,9 @@ class _Member:
     """An actor, and what was last heard of it."""
 
     actor: Any
-    node: str = ""
+    group: Any  # its placement group, where it has one
+    nodes: frozenset[str] = frozenset()  # once it is up
+    leaves: bool = False
     steps: int | None = None  # None until its process has answered once
     asked_s: float = -math.inf
     beat: Future[int] | None = None
@@ -91,6 +101,7 @@ class _Actor:
         """Bring the worker up; what prevents it is returned, as Ray would wrap what is raised."""
         started_s = time.monotonic()
         try:
+            await open_on_each_node(spec.config)
             self._worker, engine = await Worker.start(name, spec)
         except BatchfimError as error:
             return error
@@ -128,27 +139,29 @@ class RayPool:
         resources = spec.config.resources
         self._owns_ray = _connect(resources)
         may_grow = spec.config.schedule.workers.may_grow and not self._owns_ray
-        _check_room(resources, num_gpus, may_grow=may_grow)
+        self._num_gpus = num_gpus
+        self._wanted = Wanted.of(spec.config, num_gpus)
+        _check_room(self._wanted, may_grow=may_grow)
         self._actor_class = ray.remote(
-            num_cpus=resources.num_cpus,
-            num_gpus=num_gpus,
-            resources=resources.custom or None,
-            accelerator_type=resources.accelerator_type,
             max_restarts=0,  # a lost worker is replaced by the driver, which has to know
             max_concurrency=spec.config.schedule.shards_in_hand + 3,
         )(_Actor)
         self._members: dict[str, _Member] = {}
         self._answers: queue.Queue[_Answer] = queue.Queue()
+        self._looked_s = -math.inf
 
     def add_worker(self, worker: str) -> None:
-        actor = self._actor_class.remote()
-        self._members[worker] = _Member(actor)
+        group = reserve(self._wanted, worker)
+        options = actor_options(self._spec.config, self._num_gpus, group)
+        actor = self._actor_class.options(**options).remote()
+        self._members[worker] = _Member(actor, group)
         self._tell(worker, actor.start.remote(worker, self._spec))
 
     def remove_worker(self, worker: str) -> None:
         member = self._members.pop(worker, None)
         if member is not None:
             ray.kill(member.actor)
+            release(member.group)
 
     def submit(self, worker: str, lease: Lease) -> None:
         self._tell(worker, self._members[worker].actor.work.remote(lease), lease)
@@ -159,7 +172,8 @@ class RayPool:
             answers.append(self._answers.get(timeout=timeout_s))
             while True:
                 answers.append(self._answers.get_nowait())
-        return [self._event(answer) for answer in answers if answer.worker in self._members]
+        events = [self._event(answer) for answer in answers if answer.worker in self._members]
+        return events + self._look_at_nodes()
 
     def steps(self) -> dict[str, int]:
         now_s = time.monotonic()
@@ -186,6 +200,26 @@ class RayPool:
             lambda future: self._answers.put(_Answer(worker, lease, future))
         )
 
+    def _look_at_nodes(self) -> list[Event]:
+        """Workers on nodes that Ray drains, since the last look: spot machines, scaling down.
+
+        And those that lost a node of several: their actor may be on another, and not know it.
+        """
+        now_s = time.monotonic()
+        if now_s - self._looked_s < _LOOK_S:
+            return []
+        self._looked_s, drained = now_s, _drained_nodes()
+        alive = _alive_nodes() if self._wanted.num_machines > 1 else None
+        seen: list[Event] = []
+        for worker, member in self._members.items():
+            if alive is not None and member.nodes - alive:
+                lost = JobFailed("the worker was lost: one of its nodes is gone")
+                seen.append(WorkerGone(worker, lost, node_lost=True))
+            elif member.nodes & drained and not member.leaves:
+                member.leaves = True
+                seen.append(WorkerLeaving(worker))
+        return seen
+
     def _event(self, answer: _Answer) -> Event:
         worker, lease = answer.worker, answer.lease
         try:
@@ -198,16 +232,17 @@ class RayPool:
             return WorkerGone(worker, result)
         if isinstance(result, _Started):
             member = self._members[worker]
-            member.node, member.steps = result.node, member.steps or 0
+            member.nodes = nodes_of(member.group) if member.group else frozenset([result.node])
+            member.steps = member.steps or 0
             return WorkerReady(worker, result.engine, result.start_s)
         assert lease is not None
         return ShardEnded(worker, lease, result)
 
     def _lost_node(self, worker: str, error: RayError) -> bool:
         """Whether a worker went with its machine, which Ray itself may learn a bit later."""
-        nodes = {node["NodeID"]: node for node in ray.nodes()}
-        node = nodes.get(self._members[worker].node)
-        known = node is not None and not (node["Alive"] and _listens(node))
+        own = self._members[worker].nodes
+        nodes = [node for node in ray.nodes() if node["NodeID"] in own]
+        known = any(not (node["Alive"] and _listens(node)) for node in nodes)
         return known or bool(getattr(error, "preempted", False))
 
 
@@ -247,23 +282,22 @@ def _connect(resources: Resources) -> bool:
     return True
 
 
-def _check_room(resources: Resources, num_gpus: float, *, may_grow: bool) -> None:
+def _check_room(wanted: Wanted, *, may_grow: bool) -> None:
     """Refuse at once what would wait for ever; where machines may come, only say so.
 
     Raises:
         ConfigError: no machine can hold a worker, and none will come.
     """
-    wanted = {"CPU": resources.num_cpus, "GPU": num_gpus, **resources.custom}
-    if resources.accelerator_type:
-        wanted[f"accelerator_type:{resources.accelerator_type}"] = _KIND_SHARE
     problem = find_no_room(wanted, [node["Resources"] for node in ray.nodes() if node["Alive"]])
     if problem and not may_grow:
         raise ConfigError(
-            f"{problem}; ask for less (`resources`, engine.args.tensor_parallel_size) or, where "
-            "an autoscaler brings machines, give schedule.workers as {min: …, max: …}"
+            f"{problem}; ask for less (`resources`, engine.args.tensor_parallel_size), let a model "
+            "lie on several (resources.nodes_per_worker) or, where an autoscaler brings machines, "
+            "give schedule.workers as {min: …, max: …}"
         )
     if problem:
         _log.warning("%s; waiting for one to come", problem)
+    num_gpus = wanted.amounts["GPU"]
     if 0 < num_gpus < 1:
         _log.warning(
             "resources.num_gpus is %g: %d copies of the model share a GPU, so set "
@@ -278,6 +312,15 @@ def _knock(address: str | None) -> None:
     host, _, port = (address or "").removeprefix("ray://").rpartition(":")
     if host and port.isdigit():
         socket.create_connection((host, int(port)), _KNOCK_S).close()
+
+
+def _drained_nodes() -> set[str]:
+    """No public call of Ray 2.60 tells them; Ray Train asks this one."""
+    return set(ray._private.state.state.get_draining_nodes())
+
+
+def _alive_nodes() -> set[str]:
+    return {node["NodeID"] for node in ray.nodes() if node["Alive"]}
 
 
 def _listens(node: dict[str, Any]) -> bool:

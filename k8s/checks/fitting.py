@@ -52,7 +52,7 @@ def check_capacity(objects: Objects) -> Iterator[str]:
         if (config := config_of(rayjob, objects)) is None:
             continue
         workers, groups = config.schedule.workers, cluster["workerGroupSpecs"]
-        room = sum(group["maxReplicas"] * _engines(group, config) for group in groups)
+        room = sum(_engines(group, config) for group in groups)
         if room != workers.max:
             yield f"{named(rayjob)}: room for {room} engines, schedule.workers is {workers.max}"
         if cluster.get("enableInTreeAutoscaling") and not workers.may_grow:
@@ -73,11 +73,14 @@ def check_kueue(objects: Objects) -> Iterator[str]:
 
 
 def _engines(group: Object, config: JobConfig) -> int:
-    """Engines that one pod of a group has room for."""
+    """Engines that a group has room for: so many in each pod, or each in so many pods."""
     requests = group["template"]["spec"]["containers"][0]["resources"]["requests"]
-    if gpus := int(requests.get(_GPU, 0)):
-        return gpus // config.engine.num_devices
-    return int(float(requests["cpu"]) // config.resources.num_cpus)
+    num_pods, gpus = int(group["maxReplicas"]), int(requests.get(_GPU, 0))
+    if (num_together := config.resources.nodes_per_worker) > 1:
+        return num_pods // num_together * (num_together * gpus // config.engine.num_devices)
+    if gpus:
+        return num_pods * (gpus // config.engine.num_devices)
+    return num_pods * int(float(requests["cpu"]) // config.resources.num_cpus)
 
 
 def _drain_s(pod: Pod) -> float:

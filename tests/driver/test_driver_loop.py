@@ -8,7 +8,7 @@ import pytest
 
 from batchfim.errors import EngineStartError, JobFailed, StorageError
 from batchfim.shards import Lease
-from batchfim.workers.pool import Blame, Event, ShardEnded, ShardFailure, WorkerGone
+from batchfim.workers.pool import Blame, Event, ShardEnded, ShardFailure, WorkerGone, WorkerLeaving
 from tests.driver.pools import RUN, SHARDS, ScriptedPool, drive, lose, open_ledger
 
 ALL = {shard.id for shard in SHARDS}
@@ -163,6 +163,38 @@ def test_lost_nodes_are_no_reason_to_suspect_a_shard(tmp_path: Path) -> None:
     pool.script = lose_three_nodes
     clock = drive(pool, workers=1, shards_in_hand=1, setbacks=1).run()
     assert clock.workers_lost == 3
+    assert pool.ledger.done_ids() == ALL
+
+
+def test_a_worker_whose_node_leaves_ends_what_it_has_and_another_goes_on(tmp_path: Path) -> None:
+    pool = ScriptedPool(open_ledger(tmp_path), starts=[True, True])
+
+    def leave_first(worker: str, lease: Lease) -> list[Event]:
+        notice = [WorkerLeaving(worker)] if len(pool.submitted) == 1 else []
+        return [*notice, *pool.finish(worker, lease)]
+
+    pool.script = leave_first
+    clock = drive(pool, workers=1).run()
+    assert [worker for worker, _ in pool.submitted] == ["worker-0"] * 2 + ["worker-1"] * 2
+    assert [lease.attempt for _, lease in pool.submitted] == [1] * 4
+    assert pool.removed == ["worker-0"]
+    assert (clock.workers_lost, len(clock.engines)) == (0, 2)
+    assert pool.ledger.done_ids() == ALL
+
+
+def test_a_worker_that_goes_before_it_is_done_has_its_successor_already(tmp_path: Path) -> None:
+    pool = ScriptedPool(open_ledger(tmp_path), starts=[True, True])
+
+    def go_with_its_node(worker: str, lease: Lease) -> list[Event]:
+        if worker == "worker-1":
+            return pool.finish(worker, lease)
+        gone = WorkerGone(worker, JobFailed("preempted"), node_lost=True)
+        return [WorkerLeaving(worker), gone] if len(pool.submitted) == 2 else []
+
+    pool.script = go_with_its_node
+    clock = drive(pool, workers=1, setbacks=1).run()
+    assert pool.added == ["worker-0", "worker-1"]
+    assert clock.workers_lost == 1
     assert pool.ledger.done_ids() == ALL
 
 

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import pyarrow.dataset as ds
 import pytest
+from ray._raylet import GcsClient
 from ray.cluster_utils import Cluster
+from ray.core.generated import autoscaler_pb2
 
-from tests.e2e.conftest import SIMULATED, Start
+from tests.e2e.conftest import SIMULATED, Start, parts
 from tests.e2e.test_faults import ids, run_args, wait_for_parts
 
 LONG = (
-    *("--set", "engine.simulated.decode_tokens_per_s=20", "--set", "schedule.workers=2"),
+    *("--set", "schedule.workers=2", "--set", "engine.simulated.decode_tokens_per_s=20"),
     *("--set", "engine.simulated.max_num_seqs=4", "--set", "schedule.shard_rows=5"),
 )
 
@@ -29,6 +34,46 @@ def cluster() -> Iterator[Cluster]:
 def last_run(output: Path) -> dict[str, object]:
     run: dict[str, object] = json.loads((output / "_batchfim" / "summary.json").read_text())["runs"]
     return run[-1]  # type: ignore[index]
+
+
+def drain(cluster: Cluster, node: Any, within_s: float) -> None:
+    """What a spot machine's notice does, and Ray's autoscaler."""
+    accepted, why_not = GcsClient(address=cluster.address).drain_node(
+        node.node_id,
+        autoscaler_pb2.DrainNodeReason.Value("DRAIN_NODE_REASON_PREEMPTION"),
+        "notice",
+        int((time.time() + within_s) * 1000),
+    )
+    assert accepted, why_not
+
+
+def attempts(output: Path) -> set[int]:
+    return set(ds.dataset(output).to_table(columns=["attempt"])["attempt"].to_pylist())
+
+
+def test_a_drained_node_ends_what_it_has_and_gets_nothing_more(
+    records: Path, tmp_path: Path, start: Start, cluster: Cluster
+) -> None:
+    output = tmp_path / "out"
+    drained = cluster.add_node(num_cpus=1)
+    address = ("--ray-address", cluster.address, "--set", "schedule.workers=1")
+    process = start(*run_args(records, output, *address, *SIMULATED, *LONG[2:]))
+    wait_for_parts(output, process, 2)
+    drain(cluster, drained, within_s=600)
+    while drained.any_processes_alive():  # a drained node ends by itself once it is idle
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.1)
+    before = len(parts(output))
+    cluster.add_node(num_cpus=1)
+
+    _, said = process.communicate()
+    assert process.returncode == 0, said
+    assert 2 < before < 40
+    assert ids(output) == sorted(f"r{row}" for row in range(200))
+    assert attempts(output) == {1}
+    run = last_run(output)
+    assert run["workers_lost"] == 0
+    assert len(run["engines"]) == 2  # type: ignore[arg-type]
 
 
 def test_a_lost_node_costs_its_shards_and_a_new_one_is_taken_into_use(

@@ -54,11 +54,12 @@ def test_failed_rows_can_be_accepted(job_file: Path) -> None:
 def test_bench_says_a_line_for_each_run_and_leaves_the_output_alone(job_file: Path) -> None:
     options = ("--job-file", job_file.name, "--rows", "50", "--repeats", "2")
     local = (*options, "--set", "schedule.pool=local")
+    before = set(job_file.parent.iterdir())
     out, _ = ended(start_module("jobs.bench", *local, folder=job_file.parent))
     runs = [json.loads(line) for line in out.splitlines()]
     assert len(runs) == 2
     assert all(run["records_per_s"] > 0 and run["error"] is None for run in runs)
-    assert not (job_file.parent / "out").exists()
+    assert set(job_file.parent.iterdir()) == before
 
 
 def test_prefetch_says_where_the_model_is(job_file: Path) -> None:

@@ -23,6 +23,8 @@ pytestmark = pytest.mark.skipif(renderer() is None, reason="neither kubectl nor 
 
 ENTRY = "python -m jobs.infill --job-file /etc/batchfim/job.yaml"
 FIXED = "input: {paths: [a]}\noutput: {path: b}\nmodel: {path: c}\nschedule: {workers: 8}"
+PARTS = "engine: {args: {pipeline_parallel_size: 2}}\nresources: {nodes_per_worker: 2}"
+SPREAD = f"{FIXED}\n{PARTS}"  # each over two of the eight pods
 LONG = "batchfim-" + "x" * 40
 
 STRUCTURES = [
@@ -108,6 +110,7 @@ NIGHTS = [
     Fault("RayJob", f"{GROUP}maxReplicas", 2, "capacity", "room for 2 engines"),
     Fault("RayJob", f"{GROUP}maxReplicas", 5, "capacity", "workers is 16", "h100-tp2"),
     Fault("ConfigMap", "data.job~yaml", FIXED, "capacity", "needs schedule.workers", "gke-l4"),
+    Fault("ConfigMap", "data.job~yaml", SPREAD, "capacity", "room for 4 engines", "gke-l4"),
     Fault("RayJob", "metadata.labels", {"kueue.x-k8s.io/queue-name": "gpu"}, "kueue", "template"),
     Fault("RayJob", "metadata.annotations", {}, "kueue", "needs the annotation", "gke-l4"),
     Fault("PrometheusRule", "spec.groups.0.name", "other", "rules", "`make rules`", "h100-tp2"),

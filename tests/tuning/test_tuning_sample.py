@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from batchfim.config import Input
 from batchfim.shards import InputFile
 from batchfim.storage.inputs import open_inputs
+from batchfim.storage.location import Location
 from batchfim.tuning.sample import choose_blocks, write_sample
 
 
@@ -36,7 +37,7 @@ def test_the_rows_are_the_inputs_own(tmp_path: Path) -> None:
     pq.write_table(table, tmp_path / "in.parquet")
     section = Input(paths=(str(tmp_path / "in.parquet"),))
     target = tmp_path / "sample.parquet"
-    assert write_sample(section, open_inputs(section), 250, 3, target) == 250
+    assert write_sample(section, open_inputs(section), 250, 3, Location.of(str(target))) == 250
     found = pq.read_table(target)["prefix"].to_pylist()
     numbers = [int(text[1:]) for text in found]
     assert numbers == sorted(numbers)

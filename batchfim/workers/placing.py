@@ -1,0 +1,91 @@
+"""Where a worker's actor lives: on one machine, or in a placement group over several."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import ray
+from ray.util.placement_group import (
+    PlacementGroup,
+    get_current_placement_group,
+    placement_group,
+    placement_group_table,
+    remove_placement_group,
+)
+from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
+
+from batchfim.config import JobConfig
+from batchfim.errors import BatchfimError
+from batchfim.infiller import open_infiller
+from batchfim.workers.room import Wanted
+
+
+def reserve(wanted: Wanted, name: str) -> PlacementGroup | None:
+    """Ask for a worker's places, a bundle for each part; None where it is an actor's own affair.
+
+    vLLM places one part in each bundle, and takes none that has more than one GPU (vLLM 0.32,
+    `vllm/v1/executor/ray_utils.py`, `initialize_ray_cluster`).
+    """
+    if wanted.num_machines == 1:
+        return None
+    bundle = {resource: amount for resource, amount in wanted.amounts.items() if amount}
+    return placement_group([bundle] * wanted.num_parts, strategy="PACK", name=name)
+
+
+def actor_options(config: JobConfig, num_gpus: float, group: PlacementGroup | None) -> Any:
+    """What the actor itself asks for; in a group, the GPUs are those of vLLM's own actors."""
+    resources = config.resources
+    options = {"num_cpus": resources.num_cpus, "resources": resources.custom or None}
+    if group is None:
+        return options | {"num_gpus": num_gpus, "accelerator_type": resources.accelerator_type}
+    return options | {"num_gpus": 0, "scheduling_strategy": _in_bundle(group, 0)}
+
+
+def release(group: PlacementGroup | None) -> None:
+    """Give a worker's places back, which ends what is left in them."""
+    if group is not None:
+        remove_placement_group(group)
+
+
+def nodes_of(group: PlacementGroup) -> frozenset[str]:
+    """Ids of the nodes that a group which is placed lies on."""
+    return frozenset(_nodes_by_bundle(group).values())
+
+
+async def open_on_each_node(config: JobConfig) -> None:
+    """Have the model's files come to each node of the group that this actor is in.
+
+    Raises:
+        ModelError: they cannot be had on one of them.
+    """
+    if (group := get_current_placement_group()) is None:
+        return
+    one_bundle_each = {node: bundle for bundle, node in _nodes_by_bundle(group).items()}
+    task = ray.remote(num_cpus=0, max_retries=0)(_open)
+    opening = [
+        task.options(scheduling_strategy=_in_bundle(group, bundle)).remote(config)
+        for bundle in one_bundle_each.values()
+    ]
+    for error in await asyncio.gather(*opening):
+        if error is not None:
+            raise error
+
+
+def _open(config: JobConfig) -> BatchfimError | None:
+    """What prevents it is returned, as Ray would wrap what is raised."""
+    try:
+        open_infiller(config, weights=True)
+    except BatchfimError as error:
+        return error
+    return None
+
+
+def _in_bundle(group: PlacementGroup, bundle: int) -> PlacementGroupSchedulingStrategy:
+    return PlacementGroupSchedulingStrategy(group, bundle, placement_group_capture_child_tasks=True)
+
+
+def _nodes_by_bundle(group: PlacementGroup) -> Mapping[int, str]:
+    found: Mapping[int, str] = placement_group_table(group)["bundles_to_node_id"]
+    return found
