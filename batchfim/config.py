@@ -200,7 +200,12 @@ class Schedule(Section):
     shard_rows: int | None = Field(
         None, gt=0, description="Rows in a shard; unset: by size and number of workers."
     )
-    shards_in_hand: int = Field(2, gt=0, description="Shards leased to a worker at once.")
+    shards_in_hand: int | None = Field(
+        None,
+        gt=0,
+        description="Shards leased to a worker at once; unset: 2, and up to 16 that are so small "
+        "that they would not fill the engine.",
+    )
     in_flight_records: int | None = Field(
         None,
         gt=0,
@@ -237,6 +242,10 @@ class Schedule(Section):
     grace_s: float = Field(
         20, ge=0, description="After SIGTERM, to finish shards in hand before they are given back."
     )
+
+    def records_in_flight(self, max_num_seqs: int) -> int:
+        """Prompts in an engine at once that works so many at a time."""
+        return self.in_flight_records or 2 * max_num_seqs
 
 
 class Metrics(Section):

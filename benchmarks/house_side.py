@@ -13,6 +13,7 @@ from typing import Any
 
 from batchfim.config import JobConfig
 from batchfim.config_file import load_config
+from batchfim.driver.hands import has_room
 from batchfim.engines.build import build_engine
 from batchfim.infiller import open_infiller
 from batchfim.metrics.report import Counts, ShardReport
@@ -49,7 +50,7 @@ def house_config(setup: Setup, path: Path, output: Path) -> JobConfig:
 
 
 class HouseSide:
-    """One worker, given leases as the driver gives them: always `shards_in_hand` of them."""
+    """One worker, given leases as the driver gives them."""
 
     regroups = False
 
@@ -64,7 +65,7 @@ class HouseSide:
         self._loop = asyncio.new_event_loop()
         self._infiller = open_infiller(self._config, weights=True)
         self._engine: Any = build_engine(self._config, self._infiller)
-        self._loop.run_until_complete(self._engine.start())
+        self._max_num_seqs = self._loop.run_until_complete(self._engine.start()).max_num_seqs
 
     def work(self, path: Path) -> Round:
         """From the first lease to the last part written; cutting the shards is timed too.
@@ -83,9 +84,7 @@ class HouseSide:
         worker, files = self._prepare(path)
         regroup_s = time.perf_counter() - started_s
         cpu, started_s = Cpu.now(), time.perf_counter()
-        leases = self._leases(files)
-        hands = [self._hand(worker, leases) for _ in range(self._config.schedule.shards_in_hand)]
-        reports = [report for hand in await asyncio.gather(*hands) for report in hand]
+        reports = await self._work_all(worker, self._leases(files))
         counts = Counts.sum([report.counts for report in reports])
         assert counts.ok == counts.rows, counts
         return Round(
@@ -114,13 +113,31 @@ class HouseSide:
         shards = cut_shards(files, self._config.schedule.shard_rows, "benchmark")
         return deque(Lease(shard, 1) for shard in shards)
 
-    async def _hand(self, worker: Worker, leases: deque[Lease]) -> list[ShardReport]:
-        reports = []
-        while leases:
-            report = await worker.work(leases.popleft())
-            assert not isinstance(report, ShardFailure), report
-            reports.append(report)
+    async def _work_all(self, worker: Worker, leases: deque[Lease]) -> list[ShardReport]:
+        reports: list[ShardReport] = []
+        in_hand: dict[asyncio.Task[ShardReport | ShardFailure], int] = {}  # by task: its rows
+        while leases or in_hand:
+            while leases and self._has_room(in_hand, len(leases)):
+                lease = leases.popleft()
+                in_hand[asyncio.create_task(worker.work(lease))] = lease.shard.num_rows
+            done, _ = await asyncio.wait(in_hand, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                del in_hand[task]
+                report = task.result()
+                assert not isinstance(report, ShardFailure), report
+                reports.append(report)
         return reports
+
+    def _has_room(
+        self, in_hand: dict[asyncio.Task[ShardReport | ShardFailure], int], num_waiting: int
+    ) -> bool:
+        return has_room(
+            self._config.schedule,
+            self._max_num_seqs,
+            num_shards=len(in_hand),
+            num_rows=sum(in_hand.values()),
+            num_waiting=num_waiting,
+        )
 
 
 class RegroupedSide(HouseSide):

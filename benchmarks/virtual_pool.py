@@ -17,7 +17,7 @@ from batchfim.shards import Lease, Shard
 from batchfim.workers.pool import Event, ShardEnded, WorkerGone, WorkerReady
 
 _ROWS = 100
-_ENGINE = EngineInfo("virtual", "1", "none")
+_ENGINE = EngineInfo("virtual", "1", "none", max_num_seqs=_ROWS)  # works a shard at a time
 _REPORT = ShardReport(
     shard_id="0" * 20,
     attempt=1,

@@ -10,6 +10,7 @@ from typing import Any
 
 from batchfim.config import Schedule
 from batchfim.driver.committer import Commits, Committed, Committer
+from batchfim.driver.hands import has_room
 from batchfim.driver.queue import ShardQueue
 from batchfim.driver.staff import Staff
 from batchfim.driver.state import IdleTime, RunState, Watcher
@@ -54,6 +55,7 @@ class Driver:
     may_commit: Callable[[], bool]
     clock: Callable[[], float] = time.monotonic
     _hungry: dict[str, None] = field(default_factory=dict)  # workers with room, in order
+    _max_num_seqs: dict[str, int] = field(default_factory=dict)  # by worker, of its engine
     _looked_s: float = 0.0
     _told_s: float = 0.0
     _idle: IdleTime = field(default_factory=IdleTime)
@@ -120,18 +122,25 @@ class Driver:
 
     def _hand_out(self) -> None:
         """Fill the hands of those that have room, one shard each in turn."""
-        hands = self.schedule.shards_in_hand
-        for _ in range(hands):
+        while self._hungry:
             for worker in sorted(self._hungry, key=self.queue.num_held):
-                held = self.queue.num_held(worker)
-                lease = self.queue.lease(worker) if held < hands else None
+                lease = self.queue.lease(worker) if self._has_room(worker) else None
                 if lease is not None:
                     self.pool.submit(worker, lease)
                     _log.info("leased", extra=_about(worker, lease))
-                elif held == 0:
+                elif not self.queue.num_held(worker):
                     return  # there is nothing for the others either
-                if held + 1 >= hands:
-                    self._hungry.pop(worker, None)
+                else:
+                    self._hungry.pop(worker)
+
+    def _has_room(self, worker: str) -> bool:
+        return has_room(
+            self.schedule,
+            self._max_num_seqs[worker],
+            num_shards=self.queue.num_held(worker),
+            num_rows=self.queue.rows_held(worker),
+            num_waiting=self.queue.num_waiting / self._staff.num_workers,
+        )
 
     def _let_go(self) -> None:
         """Let those go that are done with a machine that is to leave.
@@ -153,6 +162,7 @@ class Driver:
             return  # an echo of a worker that was replaced
         if isinstance(event, WorkerReady):
             self._staff.welcome(event)
+            self._max_num_seqs[event.worker] = event.engine.max_num_seqs
             _log.info("ready", extra=fields(worker=event.worker, start_s=event.start_s))
             self._hungry[event.worker] = None
         elif isinstance(event, WorkerGone):

@@ -87,6 +87,10 @@ class ShardQueue:
         """Leases a worker has in hand."""
         return len(self._held.get(worker, ()))
 
+    def rows_held(self, worker: str) -> int:
+        """Rows of the shards a worker has in hand."""
+        return sum(state.shard.num_rows for state in self._held.get(worker, {}).values())
+
     def lease(self, worker: str) -> Lease | None:
         """The next shard for a worker, in plan order, or None where none fits."""
         held = self._held.get(worker, {})

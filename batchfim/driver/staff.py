@@ -43,6 +43,11 @@ class Staff:
     def num_starting(self) -> int:
         return len(self._starting)
 
+    @property
+    def num_workers(self) -> int:
+        """Ready ones, and those that will be."""
+        return len(self.ready) + len(self._starting)
+
     def hire(self) -> None:
         """Start one more worker."""
         name = f"worker-{next(self._names)}"

@@ -144,7 +144,6 @@ class RayPool:
         _check_room(self._wanted, may_grow=may_grow)
         self._actor_class = ray.remote(
             max_restarts=0,  # a lost worker is replaced by the driver, which has to know
-            max_concurrency=spec.config.schedule.shards_in_hand + 3,
         )(_Actor)
         self._members: dict[str, _Member] = {}
         self._answers: queue.Queue[_Answer] = queue.Queue()

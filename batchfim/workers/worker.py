@@ -88,7 +88,7 @@ class Worker:
         self._reader = RowReader(columns_to_read(config.input.columns, names))
         self._ledger = Ledger(Location.of(config.output.path))
         # More than the engine works at a time, so that it never waits for the next prompt.
-        max_records = config.schedule.in_flight_records or 2 * max_num_seqs
+        max_records = config.schedule.records_in_flight(max_num_seqs)
         self._in_flight = InFlight(max_records, config.schedule.in_flight_tokens)
         # Both are first come, first served: shards are read, and enter the engine, in lease order.
         self._reading = asyncio.Lock()
