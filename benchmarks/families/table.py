@@ -30,13 +30,13 @@ def cells(row: Row, metric: str) -> list[str]:
         row.family or "-",
         row.backend or "-",
         quality_text(row, metric),
-        _number(speed and speed.records_per_s),
+        _number(speed.records_per_s if speed else None),
         _number(per_s.get("computed")),
         _number(per_s.get("completion")),
         _percent(row.tokens.get("cached"), row.tokens.get("prompt")),
         _percent(row.rows.get("truncated"), row.rows.get("ok")),
         "-" if row.cost is None else f"{row.cost:.4g}",
-        _number(speed and speed.start_s),
+        _number(speed.start_s if speed else None),
         ", ".join(row.fronts) or "-",
     ]
 
