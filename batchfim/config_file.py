@@ -50,7 +50,7 @@ def load_config(
     for file in paths:
         if file.suffix == ".parquet":
             raise ConfigError(f"{file} is no job file; was a glob after --input left unquoted?")
-        tree = _laid_over(tree, _read_yaml(file))
+        tree = laid_over(tree, _read_yaml(file))
     return check_config(tree, ", ".join(map(str, paths)) or "the command line", flags, sets)
 
 
@@ -85,7 +85,7 @@ def check_config(
     try:
         return JobConfig.model_validate(tree)
     except ValidationError as error:
-        raise ConfigError(_explain(error, where)) from None
+        raise ConfigError(explain(error, where)) from None
 
 
 def without_hidden(stored: dict[str, Any]) -> dict[str, Any]:
@@ -97,9 +97,10 @@ def without_hidden(stored: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _laid_over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+def laid_over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """Settings in which those above win, section by section."""
     both = {
-        key: _laid_over(below[key], value)
+        key: laid_over(below[key], value)
         for key, value in above.items()
         if isinstance(value, dict) and isinstance(below.get(key), dict)
     }
@@ -142,12 +143,13 @@ def _assign(tree: dict[str, Any], dotted: str, value: Any) -> None:
     node[leaf] = value
 
 
-def _explain(error: ValidationError, where: str) -> str:
+def explain(error: ValidationError, where: str, root: type[BaseModel] = JobConfig) -> str:
+    """What is wrong with some settings, in one line; `root` is what they were read as."""
     lines = []
     for problem in error.errors():
         key = ".".join(str(part) for part in problem["loc"]) or "config"
         if problem["type"] == "extra_forbidden":
-            lines.append(f"{key}: unknown key{_nearest(problem['loc'])}")
+            lines.append(f"{key}: unknown key{_nearest(problem['loc'], root)}")
         elif problem["type"] == "missing":
             lines.append(f"{key}: required, but not given{_FLAGS.get(key, '')}")
         elif problem["type"] in _EXPECTED:
@@ -157,17 +159,19 @@ def _explain(error: ValidationError, where: str) -> str:
     return f"{where}: " + "; ".join(lines)
 
 
-def _nearest(location: tuple[int | str, ...]) -> str:
-    fields = _known_keys(location[:-1])
+def _nearest(location: tuple[int | str, ...], root: type[BaseModel]) -> str:
+    fields = _known_keys(location[:-1], root)
     close = difflib.get_close_matches(str(location[-1]), fields, n=1)
     if close:
         return f"; did you mean {close[0]!r}?"
     return f"; known keys: {', '.join(fields)}" if fields else ""
 
 
-def _known_keys(location: tuple[int | str, ...]) -> list[str]:
-    model: Any = JobConfig
+def _known_keys(location: tuple[int | str, ...], root: type[BaseModel]) -> list[str]:
+    model: Any = root
     for part in location:
+        if isinstance(part, int):  # of a list
+            continue
         field = model.model_fields.get(str(part))
         if field is None:
             return []

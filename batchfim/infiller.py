@@ -95,7 +95,7 @@ def open_infiller(config: JobConfig, *, weights: bool) -> Infiller:
             form,
             order,
             tokenizer,
-            max_prompt_tokens=max_model_len and max_model_len - _tokens_beside(files, form, config),
+            max_prompt_tokens=max_model_len and max_model_len - tokens_beside(files, form, config),
             truncate=truncation.enabled,
             prefix_share=truncation.prefix_share,
             align=truncation.align or 1,
@@ -110,7 +110,7 @@ def open_infiller(config: JobConfig, *, weights: bool) -> Infiller:
     return Infiller(files, tokenizer, encoder, finisher, max_model_len, warnings, adapters)
 
 
-def _tokens_beside(files: ModelFiles, form: Format, config: JobConfig) -> int:
+def tokens_beside(files: ModelFiles, form: Format, config: JobConfig) -> int:
     """Tokens of the context that the prompt must leave free.
 
     A masked model's middle is in its prompt, and T5's decoder counts its positions from its own

@@ -14,7 +14,14 @@ from safetensors.torch import save_file
 from batchfim.formats.catalog import CATALOG
 from batchfim.formats.tokenizer import TextTokenizer
 from tests.formats.tiny import tiny_family_json
-from tests.tiny_models import CONTEXT, GPT_SIZES, LLAMA_SIZES, TINY_MODELS, write_weights
+from tests.tiny_models import (
+    CONTEXT,
+    GPT_SIZES,
+    LLAMA_SIZES,
+    TINY_MODELS,
+    at_context,
+    write_weights,
+)
 
 _HEAD = {"head_dim": 32}
 _EXPERTS = {"moe_intermediate_size": 32, "num_experts_per_tok": 2}
@@ -86,8 +93,8 @@ class TinyFamily:
     def mask_id(self) -> int | None:
         return self.tokenizer.token_id("<mask>") if "<mask>" in self.tokenizer else None
 
-    def build(self, folder: Path) -> Path:
-        """Write the model's files."""
+    def build(self, folder: Path, context: int = CONTEXT) -> Path:
+        """Write the model's files; `context` is how many tokens it sees."""
         folder.mkdir(parents=True)
         text = tiny_family_json(CATALOG[self.name])
         (folder / "tokenizer.json").write_text(text, encoding="utf8")
@@ -98,10 +105,12 @@ class TinyFamily:
             names = f"{self.architecture}Config", f"{self.architecture}ForCausalLM"
             (stop, *_) = CATALOG[self.name].stops  # vLLM ends where the config says so, too
             ends = {"eos_token_id": self.tokenizer.token_id(stop)}
-            write_weights(folder, *names, size, _SIZES[self.architecture] | ends)
+            sizes = at_context(_SIZES[self.architecture], context)
+            write_weights(folder, *names, size, sizes | ends)
         else:
             tiny = TINY_MODELS[self.architecture]
-            write_weights(folder, tiny.config_class, tiny.model_class, size, tiny.sizes)
+            sizes = at_context(tiny.sizes, context)
+            write_weights(folder, tiny.config_class, tiny.model_class, size, sizes)
         if self.own_code:
             _add_code(folder)
         return folder

@@ -18,6 +18,7 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 CONTEXT = 160
 NUM_MASKS = 12
 _WIDTH, _HEADS, _LAYERS = 64, 2, 2  # heads of 32: vLLM's attention on CPU has no smaller
+_POSITIONS = ("max_position_embeddings", "n_positions")
 _STARCODER = ("<|endoftext|>", "<fim_prefix>", "<fim_middle>", "<fim_suffix>")
 _ROBERTA = ("<s>", "<pad>", "</s>", "<mask>", "<encoder-decoder>", "<mask0>")
 _T5 = ("<pad>", "</s>", "<extra_id_0>", "<extra_id_1>")
@@ -103,6 +104,12 @@ class TinyModel:
             folder, self.config_class, self.model_class, len(self.controls) + 256, self.sizes
         )
         return folder
+
+
+def at_context(sizes: Mapping[str, Any], context: int) -> dict[str, Any]:
+    """Sizes of a model that sees so many tokens instead of `CONTEXT`."""
+    longer = {name: sizes[name] + context - CONTEXT for name in _POSITIONS if name in sizes}
+    return {**sizes, **longer}
 
 
 def write_weights(

@@ -17,7 +17,7 @@ from bokeh.plotting import figure
 from batchfim.metrics.histogram import Histogram
 from batchfim.report.timeline import Floats, Timeline
 
-_PALETTE = Category10[8]  # of a middle brightness, seen on white and on black
+PALETTE = Category10[8]  # of a middle brightness, seen on white and on black
 _MOST_LINES = 8
 _QUANTILES = {"slowest": 0, "25 %": 25, "median": 50, "75 %": 75, "fastest": 100}
 _BARS = 48
@@ -59,10 +59,10 @@ def histogram_chart(key: str, title: str, histogram: Histogram, unit: str) -> Ch
     if not histogram.count:
         return None
     seconds = unit == "s"
-    plot = _plot("log" if seconds else "linear", unit, "rows")
+    plot = new_plot("log" if seconds else "linear", unit, "rows")
     edges, counts = _log_bars(histogram) if seconds else _plain_bars(histogram)
     bars = plot.quad(
-        left=edges[:-1], right=edges[1:], top=counts, bottom=0, color=_PALETTE[0], line_color=None
+        left=edges[:-1], right=edges[1:], top=counts, bottom=0, color=PALETTE[0], line_color=None
     )
     plot.y_range.start = 0
     tips = [(unit, "@left{0.[0000]} to @right{0.[0000]}"), ("rows", "@top{0,0}")]
@@ -70,19 +70,19 @@ def histogram_chart(key: str, title: str, histogram: Histogram, unit: str) -> Ch
     for percent, dash in ((50, "solid"), (99, "dashed")):
         value = histogram.percentile(percent)
         plot.add_layout(
-            Span(location=value, dimension="height", line_dash=dash, line_color=_PALETTE[1])
+            Span(location=value, dimension="height", line_dash=dash, line_color=PALETTE[1])
         )
     note = f"{histogram.count:,} rows; solid line: p50, dashed: p99"
-    return Chart(key, title, note, _item(plot, key))
+    return Chart(key, title, note, plot_item(plot, key))
 
 
 def time_use_chart(used: Mapping[str, float]) -> Chart:
     """One bar: the workers' seconds of each kind."""
     unit, unit_s = _clock(sum(used.values()))
-    plot = _plot("linear", f"worker {unit}", "", height=130)
+    plot = new_plot("linear", f"worker {unit}", "", height=130)
     plot.yaxis.visible = plot.ygrid.visible = False
     left = 0.0
-    for (name, seconds), color in zip(used.items(), _PALETTE, strict=False):
+    for (name, seconds), color in zip(used.items(), PALETTE, strict=False):
         right = left + seconds / unit_s
         source = {"left": [left], "right": [right], "name": [name], "amount": [seconds / unit_s]}
         bar = plot.quad(
@@ -98,8 +98,8 @@ def time_use_chart(used: Mapping[str, float]) -> Chart:
         tips = [("", "@name"), (f"worker {unit}", "@amount{0,0.00}")]
         plot.add_tools(HoverTool(renderers=[bar], tooltips=tips))
         left = right
-    _legend_above(plot)
-    return Chart("time-use", "Where the workers' time went", "", _item(plot, "time-use"))
+    legend_above(plot)
+    return Chart("time-use", "Where the workers' time went", "", plot_item(plot, "time-use"))
 
 
 def _lines(
@@ -112,9 +112,9 @@ def _lines(
     shares: bool = False,
 ) -> Chart:
     unit, unit_s = _clock(edges[-1])
-    plot = _plot("linear", f"{unit} of work", "")
+    plot = new_plot("linear", f"{unit} of work", "")
     middles = (edges[:-1] + edges[1:]) / 2 / unit_s
-    for (name, values), color in zip(_few(lines).items(), _PALETTE, strict=False):
+    for (name, values), color in zip(_few(lines).items(), PALETTE, strict=False):
         told = [None if math.isnan(value) else float(value) for value in values]
         drawn = plot.line(
             middles, told, color=color, line_width=2, legend_label=name, name=name, alpha=0.9
@@ -127,8 +127,8 @@ def _lines(
     if shares:
         plot.y_range.end = 1
         plot.yaxis.formatter = NumeralTickFormatter(format="0%")
-    _legend_above(plot)
-    return Chart(key, title, note, _item(plot, key))
+    legend_above(plot)
+    return Chart(key, title, note, plot_item(plot, key))
 
 
 def _few(lines: Mapping[str, Floats]) -> Mapping[str, Floats]:
@@ -173,8 +173,11 @@ def _clock(seconds: float) -> tuple[str, float]:
     return ("minutes", 60.0) if seconds < 36_000 else ("hours", 3600.0)
 
 
-def _plot(x_axis: str, x_label: str, y_label: str, height: int = 240) -> Any:
-    """Transparent, without a logo; its colours come from the page's style sheet."""
+def new_plot(x_axis: str, x_label: str, y_label: str, height: int = 240, **more: Any) -> Any:
+    """Transparent, without a logo; its colours come from the page's style sheet.
+
+    `more` goes to Bokeh's `figure`.
+    """
     plot = figure(
         height=height,
         sizing_mode="stretch_width",
@@ -185,6 +188,7 @@ def _plot(x_axis: str, x_label: str, y_label: str, height: int = 240) -> Any:
         background_fill_color=None,
         border_fill_color=None,
         outline_line_color=None,
+        **more,
     )
     plot.toolbar.logo = None
     plot.toolbar.autohide = True
@@ -192,7 +196,7 @@ def _plot(x_axis: str, x_label: str, y_label: str, height: int = 240) -> Any:
     return plot
 
 
-def _legend_above(plot: Any) -> None:
+def legend_above(plot: Any) -> None:
     if plot.legend:
         plot.add_layout(plot.legend[0], "above")
         plot.legend[0].orientation = "horizontal"
@@ -202,7 +206,7 @@ def _legend_above(plot: Any) -> None:
         plot.legend[0].label_text_color = "#808890"
 
 
-def _item(plot: Any, key: str) -> dict[str, Any]:
+def plot_item(plot: Any, key: str) -> dict[str, Any]:
     return dict(json_item(plot, f"chart-{key}"))
 
 

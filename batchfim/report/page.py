@@ -17,15 +17,15 @@ from batchfim.report.texts import visible
 _FOLDER = Path(__file__).parent / "page"
 
 
-def render(context: Mapping[str, Any]) -> str:
-    """The page's HTML.
+def render(context: Mapping[str, Any], template: Path = _FOLDER / "report.html.j2") -> str:
+    """The page's HTML, by the report's template or one that shares its style and scripts.
 
     Texts are escaped by Jinja, and by `visible` where they are of records or of people. Should one
     slip through, the browser still runs only the page's own two scripts, known by their digests,
     and loads nothing.
     """
     environment = Environment(
-        loader=FileSystemLoader(_FOLDER),
+        loader=FileSystemLoader([template.parent, _FOLDER]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -33,7 +33,7 @@ def render(context: Mapping[str, Any]) -> str:
     environment.filters["visible"] = lambda value: visible(str(value))
     environment.filters["off"] = off_text
     bokeh, script = _bokeh(), _own("report.js")
-    return environment.get_template("report.html.j2").render(
+    return environment.get_template(template.name).render(
         context,
         style=_own("report.css"),
         bokeh=bokeh,

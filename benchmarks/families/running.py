@@ -1,0 +1,134 @@
+"""Run the rows of a comparison one after the other; what is finished stays finished."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from batchfim import run_job
+from batchfim.api import evaluate_job
+from batchfim.config import JobConfig
+from batchfim.errors import BatchfimError
+from batchfim.quality.options import Options
+from batchfim.running import JobResult
+from batchfim.storage.ledger import Ledger
+from batchfim.storage.location import Location
+from benchmarks.families.entries import Entry, one_line
+from benchmarks.families.rows import Row, measured
+from benchmarks.families.settings import Comparison
+
+_COMPARED = ("exact_match", "first_line", "edit_similarity", "chrf")
+_DUMMY = "its weights are dummies: what it writes means nothing"
+
+
+class Interrupted(Exception):
+    """A signal ended a row; `code` is what the process is to exit with."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(f"exit {code}")
+        self.code = code
+
+
+def run_entries(
+    comparison: Comparison,
+    entries: Sequence[Entry],
+    before: Mapping[str, Mapping[str, Any]],
+    tell: Callable[[list[Row]], None],
+) -> list[Row]:
+    """Work every row, or go on with it; one that fails does not stop the others.
+
+    Args:
+        comparison: the settings.
+        entries: its rows.
+        before: what an earlier call said of each, by name.
+        tell: hears of all rows, those that wait too, whenever one has ended.
+
+    Raises:
+        Interrupted: by a signal; the row says so.
+    """
+    rows = [_waiting(comparison, entry) for entry in entries]
+    tell(rows)
+    for place, entry in enumerate(entries):
+        try:
+            rows[place] = _run(comparison, entry, rows[place], before.get(entry.name, {}))
+        except Interrupted:
+            rows[place] = replace(rows[place], state="interrupted")
+            tell(rows)
+            raise
+        tell(rows)
+    return rows
+
+
+def _waiting(comparison: Comparison, entry: Entry) -> Row:
+    model = entry.model
+    return Row(
+        name=entry.name,
+        model=model.name,
+        path=model.path,
+        order=entry.order,
+        family=model.family,
+        weights="dummy" if model.load_format == "dummy" else "own",
+        price=comparison.price_of(model),
+    )
+
+
+def _run(comparison: Comparison, entry: Entry, row: Row, before: Mapping[str, Any]) -> Row:
+    if entry.config is None:
+        return replace(row, state="failed", error=entry.error)
+    load = os.getloadavg()[0]
+    try:
+        result = run_job(entry.config)
+        if result.signal is not None:
+            raise Interrupted(result.exit_code)
+        row = measured(row, result.summary, entry.config.engine.num_devices)
+        row = replace(
+            row,
+            load=before.get("load") if result.idle else load,
+            hosts=_hosts(entry.config),
+        )
+        return _judged(row, entry.config, result, comparison.quality.options)
+    except BatchfimError as error:
+        return replace(row, state="failed", error=one_line(error))
+
+
+def _hosts(config: JobConfig) -> list[str]:
+    """Machines whose runs completed something."""
+    runs = Ledger(Location.of(config.output.path)).runs.last()
+    return sorted({run.host for run in runs if run.run.get("records")})
+
+
+def _judged(row: Row, config: JobConfig, result: JobResult, options: Options) -> Row:
+    """The row with its quality, or with why it has none."""
+    if row.weights == "dummy":
+        return replace(row, no_quality=_DUMMY)
+    found = _evaluation(config, result, options)
+    scores = {name: found["overall"][name] for name in _COMPARED if name in found["overall"]}
+    missing = None if scores else "; ".join(found["notes"]) or "no row has a reference"
+    return replace(row, quality=scores, no_quality=missing)
+
+
+def _evaluation(config: JobConfig, result: JobResult, options: Options) -> dict[str, Any]:
+    """What `batchfim evaluate` wrote, where it was asked the same of the same rows; or anew.
+
+    Raises:
+        BatchfimError: as `evaluate_job` says.
+    """
+    place = Ledger(Location.of(config.output.path)).root / "evaluation.json"
+    if result.idle and place.exists():
+        found: dict[str, Any] = json.loads(place.read())
+        asked = {"rule": options.rule, "seed": options.seed, "resamples": options.resamples}
+        same_column = options.reference in (None, found["reference"])
+        if same_column and asked.items() <= found.items():
+            return found
+    return evaluate_job(config.output.path, options)
+
+
+def earlier_rows(place: Path) -> dict[str, dict[str, Any]]:
+    """The rows that an earlier call left in `comparison.json`, by name."""
+    if not place.exists():
+        return {}
+    return {row["name"]: row for row in json.loads(place.read_text(encoding="utf8"))["rows"]}
