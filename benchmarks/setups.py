@@ -26,7 +26,7 @@ def demo_setup(folder: Path, **changes: Any) -> Setup:
     args = ENGINE_ARGS | changes.pop("args", {})
     model = str(demo_model_path())
     stops = demo_encoder().stop_token_ids
-    return Setup(model, folder, stops, max_tokens=MAX_TOKENS, args=args, **changes)
+    return Setup(model, folder, stops, args=args, **({"max_tokens": MAX_TOKENS} | changes))
 
 
 def demo_encoder() -> Encoder:
