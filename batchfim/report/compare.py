@@ -22,8 +22,9 @@ def compare_jobs(outputs: Sequence[str]) -> list[dict[str, Any]]:
     """The jobs at these paths or URLs, in order.
 
     Returns:
-        of each its `output`, `model`, `family`, `order`, `complete`, the `figures` (key, label,
-        unit, value) and the `evaluation`'s overall scores by metric, empty where there is none.
+        of each its `output`, `model`, `family`, `order`, `context_tokens` (null: not known),
+        `complete`, the `figures` (key, label, unit, value) and the `evaluation`'s overall scores
+        by metric, empty where there is none.
 
     Raises:
         OutputError: one is no job.
@@ -41,6 +42,7 @@ def _job(output: str) -> dict[str, Any]:
         "model": model["path"],
         "family": model["family"],
         "order": model["order"],
+        "context_tokens": model["max_model_len"],
         "complete": summary["complete"],
         "figures": [vars(figure) | {"text": figure.text} for figure in figures(summary)],
         "evaluation": _scores(ledger),
@@ -60,20 +62,26 @@ def _scores(ledger: Ledger) -> dict[str, Any]:
 
 
 def comparison_text(jobs: Sequence[Mapping[str, Any]]) -> str:
-    """A column for each job."""
+    """A column for each job, and what makes them hard to compare."""
     table = Table("", *(printable(job["output"]) for job in jobs), box=None, pad_edge=False)
-    for name in ("model", "family", "order"):
-        table.add_row(name, *(printable(str(job[name])) for job in jobs))
+    for name in ("model", "family", "order", "context_tokens"):
+        table.add_row(name.replace("_", " "), *(printable(str(job[name])) for job in jobs))
     table.add_row("complete", *("yes" if job["complete"] else "no" for job in jobs))
-    for lines in zip(*(job["figures"] for job in jobs), strict=True):
-        table.add_row(lines[0]["label"], *(line["text"] for line in lines))
+    for figure in zip(*(job["figures"] for job in jobs), strict=True):
+        table.add_row(figure[0]["label"], *(of_job["text"] for of_job in figure))
     labels = dict.fromkeys(label for job in jobs for label in job["evaluation"])
     for label in labels:
         table.add_row(printable(label), *(_score(job["evaluation"].get(label)) for job in jobs))
     console = Console(width=_WIDTH, color_system=None)
     with console.capture() as capture:
         console.print(table)
-    return "\n".join(line.rstrip() for line in capture.get().rstrip().splitlines())
+    lines = [line.rstrip() for line in capture.get().rstrip().splitlines()]
+    if len({job["context_tokens"] for job in jobs}) > 1:
+        lines.append(
+            "The contexts differ, so long records were cut differently; for one rule for all, set "
+            "engine.max_model_len to the smallest and run again."
+        )
+    return "\n".join(lines)
 
 
 def _score(score: Mapping[str, Any] | None) -> str:

@@ -1,0 +1,30 @@
+"""Jobs side by side, as a person reads them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from batchfim.api import compare_jobs
+from batchfim.report.compare import comparison_text
+from tests.resume.conftest import Job
+
+
+def in_context(context_tokens: int | None) -> dict[str, Any]:
+    about = dict.fromkeys(("output", "model", "family", "order"), "x")
+    found = {"context_tokens": context_tokens, "complete": True, "figures": [], "evaluation": {}}
+    return about | found
+
+
+@pytest.mark.parametrize("other", [512, None])
+def test_models_that_see_more_than_others_are_pointed_out(other: int | None) -> None:
+    assert "contexts differ" in comparison_text([in_context(2048), in_context(other)])
+    assert "contexts differ" not in comparison_text([in_context(2048), in_context(2048)])
+
+
+def test_the_context_is_the_jobs_own(job: Job) -> None:
+    job.run("engine.max_model_len=300", "sampling.max_tokens=8")
+    (told,) = compare_jobs([str(job.output)])
+    assert told["context_tokens"] == 300
+    assert "300" in comparison_text([told])
