@@ -76,8 +76,8 @@ def main() -> None:
 
 
 def _holes(num_records: int, seed: int, with_newline: bool) -> list[Text]:
-    rng, records = random.Random(seed), []
-    texts = sources()
+    rng, texts = random.Random(seed), sources()
+    records: list[Text] = []
     while len(records) < num_records:
         text = rng.choice(texts)
         hole = cut(text, Kind.LINE, rng)
