@@ -206,8 +206,7 @@ class Driver:
     def _tell(self) -> None:
         """Have those who watch know how things stand."""
         self._told_s = self.clock()
-        ready = self._staff.ready
-        self._idle.pass_time(self._told_s, len(ready), self.queue.num_busy)
+        self._idle.pass_time(self._told_s, len(self._staff.at_work), self.queue.num_busy)
         self._counts = Counts.sum((self._counts, *self._untold))
         self._untold.clear()
         state = RunState(
@@ -220,7 +219,7 @@ class Driver:
                 "abandoned": len(self.queue.abandoned),
             },
             num_starting=self._staff.num_starting,
-            num_ready=len(ready),
+            num_ready=len(self._staff.ready),
             num_lost=self._staff.num_lost,
             idle_share=self._idle.share,
         )

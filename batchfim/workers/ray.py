@@ -207,8 +207,12 @@ class RayPool:
         now_s = time.monotonic()
         if now_s - self._looked_s < _LOOK_S:
             return []
-        self._looked_s, drained = now_s, _drained_nodes()
-        alive = _alive_nodes() if self._wanted.num_machines > 1 else None
+        self._looked_s = now_s
+        try:
+            drained = _drained_nodes()
+            alive = _alive_nodes() if self._wanted.num_machines > 1 else None
+        except RayError:  # Ray's head does not answer: what is lost by that, calls will tell
+            return []
         seen: list[Event] = []
         for worker, member in self._members.items():
             if alive is not None and member.nodes - alive:
