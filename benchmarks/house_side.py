@@ -11,6 +11,8 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+import uvloop
+
 from batchfim.config import JobConfig
 from batchfim.config_file import load_config
 from batchfim.driver.hands import has_room
@@ -62,7 +64,7 @@ class HouseSide:
             planning = self._config.planning.model_copy(update={"regroup": "content"})
             self._config = self._config.model_copy(update={"planning": planning})
         Ledger(Location.of(str(self._folder))).prepare()
-        self._loop = asyncio.new_event_loop()
+        self._loop = uvloop.new_event_loop()  # as a worker has
         self._infiller = open_infiller(self._config, weights=True)
         self._engine: Any = build_engine(self._config, self._infiller)
         self._max_num_seqs = self._loop.run_until_complete(self._engine.start()).max_num_seqs

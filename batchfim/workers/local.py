@@ -10,6 +10,8 @@ import time
 from concurrent.futures import Future
 from typing import Any
 
+import uvloop
+
 from batchfim.errors import BatchfimError, JobFailed
 from batchfim.shards import Lease
 from batchfim.workers.pool import (
@@ -64,7 +66,7 @@ class _WorkerThread:
         self._name = name
         self._events = events
         self._worker: Worker | None = None
-        self._loop = asyncio.new_event_loop()
+        self._loop = uvloop.new_event_loop()  # as a Ray actor has
         self._thread = threading.Thread(target=self._loop.run_forever, name=name, daemon=True)
         self._thread.start()
         self._run(self._start(spec))
