@@ -45,7 +45,7 @@ def main() -> None:
     started, result = machine(), {}
     with tempfile.TemporaryDirectory() as name:
         setup = demo_setup(Path(name))
-        sides = {
+        sides: dict[str, tuple[type[HouseSide | BareSide], Setup]] = {
             "batchfim": (StubbedHouse, setup),
             "batchfim_with_stop_checks": (StubbedHouse, _checked(setup)),
             "llm_generate": (StubbedBare, setup),

@@ -14,10 +14,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from batchfim.formats.encoder import Encoder, Prompt
+from batchfim.planning.choosing import ChoosingEncoder
 
 _SMALLEST, _LARGEST = 2_500, 5_500  # bytes of a file
 _NUM_FILES, _HOLES_PER_FILE, _MOST_LINES = 120, 10, 6
-_SUFFIX_CHARACTERS = 600  # no more of what follows a hole: psm shares prefixes only
+_SUFFIX_CHARACTERS = 300  # of what follows a hole: a quarter of a prompt, as psm shares prefixes
 _MULTI_LINE = "data/humaneval-infilling/HumanEval-MultiLineInfilling.jsonl.gz"
 
 
@@ -62,7 +63,7 @@ def unshared(num_records: int, seed: int, characters: int = 900) -> list[Text]:
     return records
 
 
-def encode(records: list[Text], encoder: Encoder) -> list[list[int]]:
+def encode(records: list[Text], encoder: Encoder | ChoosingEncoder) -> list[list[int]]:
     """The prompts a job makes of the records, untruncated ones only."""
     prompts = encoder.encode([r.prefix for r in records], [r.suffix for r in records])
     assert all(isinstance(prompt, Prompt) for prompt in prompts)

@@ -10,6 +10,7 @@ from typing import Any
 from batchfim.config import demo_model_path
 from batchfim.formats.encoder import Encoder
 from batchfim.infiller import open_infiller
+from batchfim.planning.choosing import ChoosingEncoder
 from benchmarks.house_side import house_config
 from benchmarks.sides import BLOCK_SIZE, Setup
 
@@ -29,7 +30,7 @@ def demo_setup(folder: Path, **changes: Any) -> Setup:
     return Setup(model, folder, stops, args=args, **({"max_tokens": MAX_TOKENS} | changes))
 
 
-def demo_encoder() -> Encoder:
+def demo_encoder() -> Encoder | ChoosingEncoder:
     """What a job on the demo model encodes with."""
     setup = Setup(str(demo_model_path()), Path("none"), (), max_tokens=MAX_TOKENS)
     return open_infiller(house_config(setup, Path("none"), Path("none")), weights=False).encoder

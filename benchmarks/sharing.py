@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import random
 import tempfile
+from array import array
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -103,7 +104,7 @@ def _write(folder: Path, name: str, records: list[Text], seed: int) -> Files:
             ),
         },
         sum(map(len, prompts)),
-        tree_tokens(prompts, BLOCK_SIZE),
+        tree_tokens([array("I", prompt) for prompt in prompts], BLOCK_SIZE),
     )
 
 

@@ -14,7 +14,6 @@ import asyncio
 import importlib.util
 import json
 import multiprocessing
-import platform
 import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
@@ -30,8 +29,9 @@ from batchfim.engines.build import build_engine
 from batchfim.engines.engine import Request
 from batchfim.engines.vllm import VllmEngine
 from batchfim.infiller import open_infiller
+from benchmarks.measuring import keep, machine
+from benchmarks.records import Text, encode
 
-_RESULT = Path(__file__).parent / "results" / "speculative.json"
 _METHODS: dict[str, dict[str, Any] | None] = {
     "off": None,
     "ngram": {"method": "ngram", "num_speculative_tokens": 4, "prompt_lookup_max": 4},
@@ -48,6 +48,7 @@ def main() -> None:
     parser.add_argument("--max-tokens", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=2)
     options = parser.parse_args()
+    started = machine()
     methods = [name for name in _METHODS if name != "suffix" or _has_suffix_trees()]
     with tempfile.TemporaryDirectory() as folder:
         records = Path(folder) / "records"
@@ -65,12 +66,12 @@ def main() -> None:
         "records": len(rows),
         "methods": best,
         "over_off": {
-            name: of["records_per_s"] / best["off"]["records_per_s"] for name, of in best.items()
+            name: round(of["records_per_s"] / best["off"]["records_per_s"], 3)
+            for name, of in best.items()
         },
-        "python": platform.python_version(),
+        "not_measured": "other models; a GPU",
     }
-    _RESULT.write_text(json.dumps(result, indent=1) + "\n")
-    print(json.dumps(result, indent=1))
+    keep("speculative", result, started=started)
 
 
 def _has_suffix_trees() -> bool:
@@ -97,8 +98,8 @@ async def _completed(job: JobConfig, rows: list[dict[str, Any]]) -> dict[str, An
     infiller = open_infiller(job, weights=True)
     engine = build_engine(job, infiller)
     assert isinstance(engine, VllmEngine)
-    prompts = infiller.encoder.encode([r["prefix"] for r in rows], [r["suffix"] for r in rows])
-    requests = [Request(str(i), p.token_ids.tolist(), 0) for i, p in enumerate(prompts)]
+    prompts = encode([Text(r["prefix"], r["suffix"]) for r in rows], infiller.encoder)
+    requests = [Request(str(i), token_ids, 0) for i, token_ids in enumerate(prompts)]
     info = await engine.start()
     try:
         warm = [Request(f"w{i}", r.token_ids[::-1], 0) for i, r in enumerate(requests[:_WARM_UP])]

@@ -96,7 +96,8 @@ class VirtualPool:
 
     def wait(self, timeout_s: float) -> list[Event]:
         began_s = time.process_time()
-        until_s, events = self.now_s + timeout_s, []
+        until_s = self.now_s + timeout_s
+        events: list[Event] = []
         while not events and self._events and self._events[0][0] <= until_s:
             self.now_s, _, event = heapq.heappop(self._events)
             if event.worker in self._members:

@@ -21,6 +21,7 @@ import sys
 import tempfile
 import time
 from collections import deque
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict
 from pathlib import Path
@@ -88,7 +89,9 @@ def main() -> None:
     sys.exit(0 if result["holds"] else 1)
 
 
-def fight(folder: Path, engine: str, number: int, seed: int, targets: list[str]) -> dict[str, Any]:
+def fight(
+    folder: Path, engine: str, number: int, seed: int, targets: Sequence[str]
+) -> dict[str, Any]:
     """One job, `number` kills; its accounts."""
     kills = draw_kills(seed, number, targets)
     num_rows = (kills[-1].at_parts + _PARTS_AFTER) * SHARD_ROWS
@@ -102,7 +105,7 @@ def fight(folder: Path, engine: str, number: int, seed: int, targets: list[str])
 
 
 def _ground(
-    folder: Path, num_rows: int, seed: int, targets: list[str]
+    folder: Path, num_rows: int, seed: int, targets: Sequence[str]
 ) -> AbstractContextManager[Ground]:
     if "storage" in targets:
         return s3_ground(folder, num_rows, seed)

@@ -71,9 +71,10 @@ class Victims:
 
 def _lives(process: psutil.Process) -> bool:
     try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+        lives: bool = process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
+    return lives
 
 
 def _is(process: psutil.Process, target: str) -> bool:
@@ -81,7 +82,7 @@ def _is(process: psutil.Process, target: str) -> bool:
         if process.status() in (psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE):
             return False
         if target == "engine":
-            return "EngineCor" in process.name()
+            return "EngineCor" in str(process.name())
         return "_Actor" in " ".join(process.cmdline())
     except psutil.NoSuchProcess:
         return False
