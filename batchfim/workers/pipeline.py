@@ -36,12 +36,14 @@ from batchfim.workers.requests import requests
 class Lot(ABC):
     """Rows in hand: for each either a prompt still to complete, or its finished samples.
 
-    `id` begins the names of its requests; `verdict`: as a lease's.
+    `id` begins the names of its requests; `verdict`: as a lease's; `language`: columns that tell a
+    row's, where a rule asks for it.
     """
 
     id: str
     rows: pa.Table
     verdict: str | None = None
+    language: LanguageColumns = NO_LANGUAGE
     sides: tuple[pa.ChunkedArray, pa.ChunkedArray] = field(init=False)  # prefixes and suffixes
     prompts: dict[int, Prompt] = field(default_factory=dict)
     languages: list[str | None] = field(default_factory=list)
@@ -71,13 +73,10 @@ class Pipeline:
         config: JobConfig,
         infiller: Infiller,
         engine: Engine,
-        language: LanguageColumns,
         *,
         max_num_seqs: int = 256,
     ) -> None:
         self.num_steps = 0  # of work on any lot, so that one can see from afar whether it lives
-        parses = "syntax" in config.infill.trim  # the one rule that asks for the language
-        self.language = language if parses else NO_LANGUAGE
         self._columns = config.input.columns
         self._model = config.model
         self._sampling = config.sampling
@@ -129,8 +128,8 @@ class Pipeline:
         lot.languages = [
             find_language(name, path)
             for name, path in zip(
-                read_optional(lot.rows, self.language.language),
-                read_optional(lot.rows, self.language.path),
+                read_optional(lot.rows, lot.language.language),
+                read_optional(lot.rows, lot.language.path),
                 strict=True,
             )
         ]

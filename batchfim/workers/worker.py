@@ -14,7 +14,7 @@ from batchfim.engines.engine import Engine, EngineInfo
 from batchfim.errors import BatchfimError, EngineDead, InputError, StorageError
 from batchfim.infiller import Infiller, open_infiller
 from batchfim.metrics.report import Counts, Retried, ShardReport, endings, errors, sizes, timings
-from batchfim.records import Hole
+from batchfim.records import NO_LANGUAGE, Hole
 from batchfim.shards import Lease, Shard
 from batchfim.storage.ledger import Ledger
 from batchfim.storage.location import Location
@@ -69,10 +69,10 @@ class Worker:
         self._kept = list(spec.kept_columns)
         self._family = infiller.encoder.form.family
         self._engine = engine
-        self._pipeline = Pipeline(
-            config, infiller, engine, spec.language_columns, max_num_seqs=max_num_seqs
-        )
-        names = [*self._kept, *self._pipeline.language.names]
+        self._pipeline = Pipeline(config, infiller, engine, max_num_seqs=max_num_seqs)
+        parses = "syntax" in config.infill.trim  # the one rule that asks for the language
+        self._language = spec.language_columns if parses else NO_LANGUAGE
+        names = [*self._kept, *self._language.names]
         self._reader = RowReader(columns_to_read(config.input.columns, names))
         self._ledger = Ledger(Location.of(config.output.path))
         self._reading = asyncio.Lock()  # first come, first served: shards are read in lease order
@@ -137,6 +137,7 @@ class Worker:
             id=shard.id,
             rows=rows,
             verdict=lease.verdict,
+            language=self._language,
             shard=shard,
             places=places,
             before=before,
