@@ -9,6 +9,7 @@ import logging
 import os
 import socket
 import threading
+import weakref
 from collections.abc import AsyncIterator, Coroutine, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -21,10 +22,11 @@ from batchfim.api import open_results
 from batchfim.config import JobConfig
 from batchfim.config_file import check_config, laid_over
 from batchfim.engines.build import build_engine, resolve_engine
+from batchfim.engines.engine import Engine
 from batchfim.errors import ConfigError
 from batchfim.infiller import open_infiller
 from batchfim.places import absolute
-from batchfim.records import Hole, LanguageColumns, output_schema
+from batchfim.records import OUTPUT_FIELDS, Hole, LanguageColumns, output_schema
 from batchfim.running import num_gpus
 from batchfim.shards import identity
 from batchfim.storage.inputs import check_columns, check_languages, find_language_columns
@@ -54,7 +56,7 @@ def read_results(output: str) -> ray.data.Dataset:
     """
     found = open_results(output)
     if not found.files:
-        return ray.data.from_arrow(found.schema.empty_table())
+        return ray.data.from_arrow(pa.schema(OUTPUT_FIELDS).empty_table())
     return ray.data.read_parquet(found.files, filesystem=found.filesystem, partitioning=None)
 
 
@@ -77,7 +79,7 @@ def infill(rows: ray.data.Dataset, config: JobConfig | Mapping[str, Any]) -> ray
     Raises:
         ConfigError, ModelError: as `run_job`; nothing was worked.
         InputError: a column is missing or has a wrong type, where Ray Data knows that by now; else
-            the pipeline fails with it.
+            the error in which the pipeline ends tells it.
     """
     config = absolute(_job(config))
     infiller = open_infiller(config, weights=False)
@@ -134,11 +136,10 @@ class InfillStep:
         threading.Thread(target=self._loop.run_forever, daemon=True).start()
         infiller = open_infiller(self._config, weights=True)
         self._family = infiller.encoder.form.family
-        self._engine = build_engine(self._config, infiller)
-        info = self._run(self._engine.start()).result()
-        self._pipeline = Pipeline(
-            self._config, infiller, self._engine, max_num_seqs=info.max_num_seqs
-        )
+        engine = build_engine(self._config, infiller)
+        weakref.finalize(self, _end, engine, self._loop)  # also where the process exits first
+        info = self._run(engine.start()).result()
+        self._pipeline = Pipeline(self._config, infiller, engine, max_num_seqs=info.max_num_seqs)
 
     async def __call__(self, batch: pa.Table) -> AsyncIterator[pa.Table]:
         """The batch's rows with the columns of a job's output.
@@ -166,10 +167,11 @@ class InfillStep:
     def _run(self, work: Coroutine[Any, Any, T]) -> Future[T]:
         return asyncio.run_coroutine_threadsafe(work, self._loop)
 
-    def __del__(self) -> None:
-        with contextlib.suppress(Exception):  # it may not have come up
-            self._run(self._engine.stop()).result(_STOP_S)
-        self._loop.call_soon_threadsafe(self._loop.stop)
+
+def _end(engine: Engine, loop: asyncio.AbstractEventLoop) -> None:
+    with contextlib.suppress(TimeoutError):
+        asyncio.run_coroutine_threadsafe(engine.stop(), loop).result(_STOP_S)
+    loop.call_soon_threadsafe(loop.stop)
 
 
 def _job(given: JobConfig | Mapping[str, Any]) -> JobConfig:
