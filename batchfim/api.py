@@ -31,7 +31,7 @@ from batchfim.regroup.regroup import check_regroup, regrouped
 from batchfim.report.compare import compare_jobs as compare_jobs
 from batchfim.running import JobResult as JobResult
 from batchfim.running import Run, claim, failed_shards, num_gpus, plan
-from batchfim.storage.inputs import InputSet, check_apart, open_inputs
+from batchfim.storage.inputs import InputSet, check_apart, check_languages, open_inputs
 from batchfim.storage.job_lease import JobLease
 from batchfim.storage.ledger import Ledger
 from batchfim.storage.location import Location
@@ -159,7 +159,7 @@ def _claimed(config: JobConfig) -> Iterator[tuple[Run, InputSet]]:
     log_events(config.metrics.log, job=config.output.path, run=run_id)
     check_apart(config.input, config.output.path)
     inputs = open_inputs(config.input)
-    _check_languages(config, inputs)
+    check_languages(config.infill, inputs.language_columns)
     check_regroup(config, inputs)
     infiller = open_infiller(config, weights=False)
     for warning in infiller.warnings:
@@ -292,12 +292,3 @@ def show_prompt(
         "stop_token_ids": list(encoder.stop_token_ids),
         "prompt_tokens": len(token_ids),
     }
-
-
-def _check_languages(config: JobConfig, inputs: InputSet) -> None:
-    if "syntax" in config.infill.trim and not inputs.language_columns.names:
-        raise InputError(
-            "infill.trim: syntax needs each record's language, and the input has no column "
-            "`language` or `path`; set input.columns.language or input.columns.path, or leave "
-            "syntax out"
-        )

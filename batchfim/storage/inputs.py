@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import fs
 
-from batchfim.config import Columns, Input
+from batchfim.config import Columns, Infill, Input
 from batchfim.errors import InputError, OutputError, StorageBusy, StorageError
 from batchfim.records import (
     NO_LANGUAGE,
@@ -65,14 +65,14 @@ def open_inputs(section: Input) -> InputSet:
         raise
     except StorageError as error:  # nothing was written yet: what is asked for is wrong
         raise InputError(f"the input cannot be read: {error}") from None
-    kept = [_check_columns(file.path, schema, section) for file, schema in opened]
+    kept = [check_columns(file.path, schema, section) for file, schema in opened]
     for (file, _), schema in zip(opened, kept, strict=True):
         _check_agreement(opened[0][0].path, kept[0], file.path, schema)
     output_schema(kept[0], opened[0][0].path)
-    language_columns = _language_columns(section.columns, [schema for _, schema in opened])
+    languages = find_language_columns(section.columns, [schema for _, schema in opened])
     names = [schema.names for _, schema in opened]
     common = tuple(name for name in names[0] if all(name in other for other in names))
-    return InputSet([file for file, _ in opened], kept[0], language_columns, common)
+    return InputSet([file for file, _ in opened], kept[0], languages, common)
 
 
 def check_apart(section: Input, output: str) -> None:
@@ -182,19 +182,28 @@ def _open(url: str) -> tuple[InputFile, pa.Schema]:
     return InputFile(path, footer.content, metadata.num_rows, row_bytes, starts), schema
 
 
-def _check_columns(path: str, schema: pa.Schema, section: Input) -> pa.Schema:
-    """The columns that ride along, once those named by the config are known to exist."""
+def check_columns(source: str, schema: pa.Schema, section: Input) -> pa.Schema:
+    """The columns that ride along, once those named by the config are known to exist.
+
+    Args:
+        source: what to call the rows in errors.
+        schema: theirs.
+        section: which columns are read, and which are kept.
+
+    Raises:
+        InputError: a column is missing, is there twice, or holds something else.
+    """
     wanted = {
         **{f"input.columns.{key}": name for key, name in section.columns.names.items()},
         **{f"input.keep[{i}]": name for i, name in enumerate(section.keep or ())},
     }
     for name in schema.names:
         if schema.names.count(name) > 1:
-            raise InputError(f"{path}: two columns are called {name!r}; rename one")
+            raise InputError(f"{source}: two columns are called {name!r}; rename one")
     for key, name in wanted.items():
         if name not in schema.names:
             raise InputError(
-                f"{path}: no column {name!r}; it has {', '.join(schema.names)}; set {key}"
+                f"{source}: no column {name!r}; it has {', '.join(schema.names)}; set {key}"
             )
     for key, name in section.columns.names.items():
         holds, expected = is_text, "text"
@@ -202,14 +211,28 @@ def _check_columns(path: str, schema: pa.Schema, section: Input) -> pa.Schema:
             holds, expected = is_context, "a list of {path, text}"
         if not holds(schema.field(name).type):
             raise InputError(
-                f"{path}: column {name!r} holds {schema.field(name).type}, expected {expected}"
+                f"{source}: column {name!r} holds {schema.field(name).type}, expected {expected}"
             )
     keep: Sequence[str] = schema.names if section.keep is None else section.keep
     fields = [schema.field(name) for name in keep]
     return pa.schema([field.with_type(plain_type(field.type)) for field in fields])
 
 
-def _language_columns(columns: Columns, schemas: Sequence[pa.Schema]) -> LanguageColumns:
+def check_languages(infill: Infill, found: LanguageColumns) -> None:
+    """Refuse a rule that needs each record's language where nothing tells it.
+
+    Raises:
+        InputError: there is no such column.
+    """
+    if "syntax" in infill.trim and not found.names:
+        raise InputError(
+            "infill.trim: syntax needs each record's language, and the input has no column "
+            "`language` or `path`; set input.columns.language or input.columns.path, or leave "
+            "syntax out"
+        )
+
+
+def find_language_columns(columns: Columns, schemas: Sequence[pa.Schema]) -> LanguageColumns:
     """The columns named in the config, or those of the usual names that every file has as text."""
 
     def found(name: str) -> str | None:

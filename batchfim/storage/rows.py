@@ -105,7 +105,7 @@ class _Cursor:
         while missing:
             batches.append(self._next(missing))
             missing -= batches[-1].num_rows
-        return _without_views(pa.Table.from_batches(batches))
+        return without_views(pa.Table.from_batches(batches))
 
     def _next(self, at_most: int) -> pa.RecordBatch:
         batch = self._rest if self._rest is not None else next(self._batches, None)
@@ -120,7 +120,8 @@ class _Cursor:
         return min(bisect_right(self._starts, row) - 1, max(len(self._starts) - 2, 0))
 
 
-def _without_views(table: pa.Table) -> pa.Table:
+def without_views(table: pa.Table) -> pa.Table:
+    """The rows, with every column in its type's plain form (`records.plain_type`)."""
     fields = [field.with_type(plain_type(field.type)) for field in table.schema]
     schema = pa.schema(fields)
     return table if schema.equals(table.schema) else table.cast(schema)

@@ -16,7 +16,6 @@ from batchfim.formats.encoder import Prompt
 from batchfim.formats.finishing import Middle
 from batchfim.infiller import Infiller
 from batchfim.records import Completion, Hole, Status
-from batchfim.shards import Shard
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,14 +23,12 @@ class Asked:
     """A record on its way through the engine.
 
     Attributes:
-        row: its place in the shard.
         prompt: what the engine is asked.
         hole: its texts, for stop and trim rules.
         language: one of `formats.languages.LANGUAGES`, for the `syntax` rule.
         adapter: the LoRA adapter it is for; None: the model as it is.
     """
 
-    row: int
     prompt: Prompt
     hole: Hole
     language: str | None
@@ -50,21 +47,23 @@ class Completer:
         # Only `syntax` works long enough to want a thread.
         self._parses = "syntax" in config.infill.trim
 
-    async def complete(self, shard: Shard, records: Sequence[Asked]) -> list[list[Completion]]:
+    async def complete(
+        self, request_id: str, seed: int, records: Sequence[Asked]
+    ) -> list[list[Completion]]:
         """The samples of records that one request answers: the first's, and copies of it.
 
         Args:
-            shard: the records'.
+            request_id: no other request in the engine has it.
+            seed: of the first record's draws.
             records: with one prompt, one adapter, and rules that would stop it at one place.
 
         Raises:
             EngineDead: there is no engine any more.
         """
         first = records[0]
-        seed = record_seed(self._sampling.seed, shard.content, shard.start + first.row)
         new_check = self._finisher.stop_checks(first.hole)
         token_ids = first.prompt.token_ids.tolist()
-        request = Request(f"{shard.id}-{first.row}", token_ids, seed, new_check, first.adapter)
+        request = Request(request_id, token_ids, seed, new_check, first.adapter)
         failure = ""
         for _ in range(self._attempts):
             try:

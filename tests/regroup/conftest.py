@@ -1,10 +1,8 @@
-"""Records of many files, shuffled over several Parquet files; one local Ray for all tests."""
+"""Records of many files, shuffled over several Parquet files."""
 
 from __future__ import annotations
 
-import os
 import random
-from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -76,16 +74,6 @@ class Desk:
     @property
     def copies(self) -> Path:
         return self.output / "_batchfim" / "regrouped"
-
-
-@pytest.fixture(scope="session")
-def local_ray() -> Iterator[None]:
-    import ray
-
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    ray.init(address="local", num_cpus=2, include_dashboard=False, logging_level="ERROR")
-    yield
-    ray.shutdown()
 
 
 @pytest.fixture

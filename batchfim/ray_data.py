@@ -1,0 +1,205 @@
+"""batchfim in a Ray Data pipeline: a job's results as a source, infilling as a step."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import logging
+import os
+import socket
+import threading
+import weakref
+from collections.abc import AsyncIterator, Coroutine, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import pyarrow as pa
+import ray.data
+
+from batchfim.api import open_results
+from batchfim.config import JobConfig
+from batchfim.config_file import check_config, laid_over
+from batchfim.engines.build import build_engine, resolve_engine
+from batchfim.engines.engine import Engine
+from batchfim.errors import ConfigError
+from batchfim.infiller import open_infiller
+from batchfim.places import absolute
+from batchfim.records import OUTPUT_FIELDS, Hole, LanguageColumns, output_schema
+from batchfim.running import num_gpus
+from batchfim.shards import identity
+from batchfim.storage.inputs import check_columns, check_languages, find_language_columns
+from batchfim.storage.parts import part_table
+from batchfim.storage.rows import without_views
+from batchfim.workers.pipeline import Lot, Pipeline
+from batchfim.workers.placing import actor_options
+
+T = TypeVar("T")
+
+_SOURCE = "the data set"
+_NO_FILES = {"input": {"paths": [_SOURCE]}, "output": {"path": _SOURCE}}
+_CONTEXT = pa.list_(pa.struct([("path", pa.string()), ("text", pa.string())]))
+_BATCH_ROWS = 512
+# Ray Data works up to four batches of a block at once; with the next block, no border is waited at.
+_BLOCKS_AT_ONCE = 2
+_STOP_S = 20.0
+_log = logging.getLogger(__name__)
+
+
+def read_results(output: str) -> ray.data.Dataset:
+    """The rows of the job at a path or URL that are finished now; later ones are not added.
+
+    Raises:
+        OutputError: no job is there.
+        StorageError: a file of the ledger is damaged.
+    """
+    found = open_results(output)
+    if not found.files:
+        return ray.data.from_arrow(pa.schema(OUTPUT_FIELDS).empty_table())
+    return ray.data.read_parquet(found.files, filesystem=found.filesystem, partitioning=None)
+
+
+def infill(rows: ray.data.Dataset, config: JobConfig | Mapping[str, Any]) -> ray.data.Dataset:
+    """Fill the hole of every row, on as many engines as the config has workers.
+
+    A row comes out with its own columns and those of a job's output, whatever its status, once for
+    each sample; rows of a block keep their order. Greedy middles are a job's own. With a
+    temperature a record's seed is made of its texts, and not, as in a job, of its place in a file.
+
+    Exactly once is not promised: Ray Data works a batch again whose worker or machine was lost,
+    and keeps no ledger, so that a pipeline that ends early starts anew. `run_job` is for that.
+
+    Args:
+        rows: with the columns `input.columns` names.
+        config: a job's, or the sections of one. Not used: `input.paths`, `output`, `planning`,
+            `metrics` and, of `schedule`, what concerns shards; `schedule.shard_rows` is the size
+            of a batch (unset: 512).
+
+    Raises:
+        ConfigError, ModelError: as `run_job`; nothing was worked.
+        InputError: a column is missing or has a wrong type, where Ray Data knows that by now; else
+            the error in which the pipeline ends tells it.
+    """
+    config = absolute(_job(config))
+    infiller = open_infiller(config, weights=False)
+    for warning in infiller.warnings:
+        _log.warning("model %s: %s", config.model.path, warning)
+    config = resolve_engine(infiller.pin_revision(config), infiller.encoder.form)
+    known = rows.schema(fetch_if_missing=False)
+    if known is not None and isinstance(known.base_schema, pa.Schema):
+        _check(known.base_schema, config)
+    workers = config.schedule.workers
+    asked = actor_options(config, num_gpus(config), None)
+    return rows.map_batches(
+        InfillStep,
+        fn_constructor_kwargs={"config": config},
+        batch_size=config.schedule.shard_rows or _BATCH_ROWS,
+        batch_format="pyarrow",
+        compute=ray.data.ActorPoolStrategy(
+            min_size=workers.min,
+            max_size=workers.max,
+            max_concurrent_calls_per_actor=_BLOCKS_AT_ONCE,
+        ),
+        **{name: value for name, value in asked.items() if value is not None},
+    )
+
+
+@dataclass(kw_only=True)
+class _Batch(Lot):
+    """Rows of nobody knows which file: a seed is made of a row's texts."""
+
+    def where(self, row: int) -> str:
+        return ""
+
+    def place(self, row: int, hole: Hole) -> tuple[str, int]:
+        return identity(hole.prefix, hole.suffix), 0
+
+
+class InfillStep:
+    """One engine and the pipeline before it, as a class for `map_batches`; `infill` calls it so.
+
+    It wants `batch_format="pyarrow"`, and `max_concurrent_calls_per_actor` above 1 to keep the
+    engine full from one block to the next.
+    """
+
+    def __init__(self, config: JobConfig | Mapping[str, Any]) -> None:
+        """Start the engine.
+
+        Raises:
+            ConfigError, ModelError, EngineStartError: it cannot come up.
+        """
+        self._config = _job(config)
+        self._numbers = itertools.count()
+        # Ray Data's own loop stands still while it hands batches over.
+        self._loop = asyncio.new_event_loop()
+        threading.Thread(target=self._loop.run_forever, daemon=True).start()
+        infiller = open_infiller(self._config, weights=True)
+        self._family = infiller.encoder.form.family
+        engine = build_engine(self._config, infiller)
+        weakref.finalize(self, _end, engine, self._loop)  # also where the process exits first
+        info = self._run(engine.start()).result()
+        self._pipeline = Pipeline(self._config, infiller, engine, max_num_seqs=info.max_num_seqs)
+
+    async def __call__(self, batch: pa.Table) -> AsyncIterator[pa.Table]:
+        """The batch's rows with the columns of a job's output.
+
+        Raises:
+            InputError: a column is missing or has a wrong type.
+            EngineDead: there is no engine any more.
+        """
+        yield await asyncio.wrap_future(self._run(self._fill(batch)))
+
+    async def _fill(self, batch: pa.Table) -> pa.Table:
+        rows = without_views(batch)
+        kept, language = _check(rows.schema, self._config)
+        lot = _Batch(id=f"batch-{next(self._numbers)}", rows=rows, language=language)
+        await self._pipeline.complete(lot)
+        return await asyncio.to_thread(
+            part_table,
+            rows.select(kept),
+            lot.finished(),
+            family=self._family,
+            worker=f"{socket.gethostname()}-{os.getpid()}",
+            attempt=1,
+        )
+
+    def _run(self, work: Coroutine[Any, Any, T]) -> Future[T]:
+        return asyncio.run_coroutine_threadsafe(work, self._loop)
+
+
+def _end(engine: Engine, loop: asyncio.AbstractEventLoop) -> None:
+    with contextlib.suppress(TimeoutError):
+        asyncio.run_coroutine_threadsafe(engine.stop(), loop).result(_STOP_S)
+    loop.call_soon_threadsafe(loop.stop)
+
+
+def _job(given: JobConfig | Mapping[str, Any]) -> JobConfig:
+    config = given
+    if not isinstance(config, JobConfig):
+        config = check_config(laid_over(_NO_FILES, dict(config)), "the config of a Ray Data step")
+    if config.resources.nodes_per_worker > 1:
+        raise ConfigError(
+            "resources.nodes_per_worker: the engine of a Ray Data step lies on one machine; leave "
+            "it out, or use run_job"
+        )
+    return config
+
+
+def _check(schema: pa.Schema, config: JobConfig) -> tuple[list[str], LanguageColumns]:
+    """The columns that ride along, and those that tell a row's language, where all are right."""
+    columns = config.input.columns
+    types = {name: pa.string() for name in columns.names.values()} | {columns.context: _CONTEXT}
+    schema = pa.schema(  # of a block in which a column is null throughout, Arrow knows no more
+        [
+            field.with_type(types[field.name])
+            if pa.types.is_null(field.type) and field.name in types
+            else field
+            for field in schema
+        ]
+    )
+    kept = check_columns(_SOURCE, schema, config.input)
+    output_schema(kept, _SOURCE)
+    languages = find_language_columns(columns, [schema])
+    check_languages(config.infill, languages)
+    return kept.names, languages
