@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -54,6 +55,7 @@ def run_entries(
     rows = [_waiting(comparison, entry) for entry in entries]
     tell(rows)
     for place, entry in enumerate(entries):
+        print(f"{place + 1} of {len(entries)}: {entry.name}", file=sys.stderr, flush=True)
         try:
             rows[place] = _run(comparison, entry, rows[place], before.get(entry.name, {}))
         except Interrupted:
