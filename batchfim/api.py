@@ -6,7 +6,7 @@ import logging
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from typing import Any
 
@@ -169,14 +169,14 @@ def _claimed(config: JobConfig) -> Iterator[tuple[Run, InputSet]]:
         _log.warning("%s", SLOW_ENGINE)
     ledger = Ledger(Location.of(config.output.path))
     ledger.prepare()
-    with JobLease(ledger.root / "lease") as lease:
+    with ExitStack() as afterwards, JobLease(ledger.root / "lease") as lease:
         fingerprint = claim(config, inputs, infiller, ledger)
         with exit_signals():
             copies = ledger.root / "regrouped"
             inputs = regrouped(config, inputs, copies, may_finish=lambda: not lease.lost)
         with stop_signals() as stop:
-            run = Run(run_id, config, infiller, ledger, fingerprint, lease, stop, started_s)
-            yield run, inputs
+            claimed = (run_id, config, infiller, ledger, fingerprint, lease, stop)
+            yield Run(*claimed, afterwards, started_s), inputs
 
 
 def tune_job(

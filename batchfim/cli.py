@@ -14,7 +14,7 @@ from batchfim.config import JobConfig
 from batchfim.config_file import load_config
 from batchfim.exits import to_exit
 from batchfim.prepare.cli import prepare_app
-from batchfim.terminal import printable
+from batchfim.terminal import busy, printable
 
 app = typer.Typer(
     help="Complete the middle of code, in bulk.",
@@ -224,7 +224,9 @@ def report(output: OutputPath) -> None:
     """Make a job's report.html anew, also while it runs: `batchfim report out/`."""
     from batchfim.api import report_job
 
-    typer.echo(printable(report_job(output)))
+    with busy("reading what is done, drawing"):
+        place = report_job(output)
+    typer.echo(printable(place))
 
 
 @app.command()

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 import platform
 import socket
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib import metadata
@@ -31,15 +30,13 @@ from batchfim.metrics.run_record import End, RunRecord
 from batchfim.metrics.summary import RunClock
 from batchfim.planning.plan import absent_files, contents_of, places, plan_work
 from batchfim.regroup.regroup import kept_columns
+from batchfim.report.apart import report_apart
 from batchfim.shards import Shard
 from batchfim.storage.inputs import InputSet
 from batchfim.storage.job_lease import JobLease
 from batchfim.storage.ledger import Ledger
 from batchfim.workers.pool import Pool, WorkerSpec
 
-_log = logging.getLogger(__name__)
-# Reading the reports of so many shards takes most of a minute.
-_MOST_REPORTED_SHARDS = 100_000
 _LIBRARIES = (
     "batchfim",
     "vllm",
@@ -81,7 +78,10 @@ class JobResult:
 
 @dataclass(frozen=True)
 class Run:
-    """One process working on a job that it has claimed and holds the lease of."""
+    """One process working on a job that it has claimed and holds the lease of.
+
+    `afterwards` takes what is to be done once the lease is given back.
+    """
 
     id: str
     config: JobConfig
@@ -90,6 +90,7 @@ class Run:
     fingerprint: str
     lease: JobLease
     stop: StopSignal
+    afterwards: ExitStack
     started_s: float
 
     def work(self, inputs: InputSet, pending: list[Shard], *, retry: bool = False) -> JobResult:
@@ -183,7 +184,7 @@ class Run:
         summary["forecast"] = self._forecast(summary)
         ledger.write_summary(summary)
         if clock is not None and config.metrics.report and self.stop.number is None:
-            _make_report(ledger, config.output.path, len(done.table))
+            self.afterwards.callback(report_apart, config.output.path)
         if complaints:
             raise JobFailed(
                 f"{config.output.path}: the audit does not close: {'; '.join(complaints[:5])}; "
@@ -288,19 +289,6 @@ def _open_pool(config: JobConfig, spec: WorkerSpec) -> Pool:
     from batchfim.workers.ray import RayPool
 
     return RayPool(spec, num_gpus(config))
-
-
-def _make_report(ledger: Ledger, output: str, num_shards: int) -> None:
-    """The work is done and accounted for: a report that cannot be made changes nothing of that."""
-    from batchfim.report.report import write_report
-
-    if num_shards > _MOST_REPORTED_SHARDS:
-        _log.warning("%d shards: batchfim report makes the report, for minutes", num_shards)
-        return
-    try:
-        write_report(ledger, output)
-    except BatchfimError as error:
-        _log.warning("the report was not made (batchfim report makes it): %s", error)
 
 
 def _exporters(config: JobConfig, planned_rows: int) -> list[Watcher]:

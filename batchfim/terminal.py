@@ -1,9 +1,17 @@
-"""Text of others on its way to a person: a name or a record may hold what steers a terminal."""
+"""What a person sees: text of others, which may hold what steers a terminal, and work going on."""
 
 from __future__ import annotations
 
 import logging
 import unicodedata
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from typing import TypeVar
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+T = TypeVar("T")
 
 # Control, format (bidirectional overrides among them), surrogate, line and paragraph separator.
 _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
@@ -17,6 +25,21 @@ def printable(text: str) -> str:
         else character
         for character in text
     )
+
+
+def counted(items: Iterable[T], label: str, total: int | None = None) -> Iterator[T]:
+    """The items, and how many went by on the terminal, where there is one."""
+    console = Console(stderr=True)
+    columns = (TextColumn(label), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    off = not console.is_terminal
+    with Progress(*columns, console=console, transient=True, disable=off) as bar:
+        yield from bar.track(items, total)
+
+
+def busy(label: str) -> AbstractContextManager[object]:
+    """On the terminal, where there is one, that something is being done."""
+    console = Console(stderr=True)
+    return console.status(label) if console.is_terminal else nullcontext()
 
 
 class PrintableFormatter(logging.Formatter):

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from rich.console import Console
-from rich.progress import track
 
 from batchfim.accounts.coverage import holes_and_overlaps
 from batchfim.accounts.part_check import check_part
@@ -20,7 +18,7 @@ from batchfim.metrics.done import Done
 from batchfim.storage.job_lease import find_holder
 from batchfim.storage.ledger import Ledger
 from batchfim.storage.location import Location
-from batchfim.terminal import printable
+from batchfim.terminal import counted, printable
 
 _READERS = 8
 _AT_ONCE = 512
@@ -100,14 +98,8 @@ def _read_parts(ledger: Ledger, markers: pa.Table) -> list[str]:
             for start in range(0, markers.num_rows, _AT_ONCE)
         )
         results = (problems for batch in batches for problems in batch)
-        return [line for problems in _shown(results, markers.num_rows) for line in problems]
-
-
-def _shown(results: Iterable[list[str]], total: int) -> Iterator[list[str]]:
-    console = Console(stderr=True)
-    yield from track(
-        results, "reading parts", total, console=console, disable=not console.is_terminal
-    )
+        shown = counted(results, "reading parts", markers.num_rows)
+        return [line for problems in shown for line in problems]
 
 
 def _unfinished(num_wanted: int, done: Done) -> list[str]:

@@ -21,6 +21,7 @@ from batchfim.planning.cutting import cut_shards
 from batchfim.running import JobResult, num_gpus
 from batchfim.storage.inputs import InputSet
 from batchfim.storage.location import Location
+from batchfim.terminal import busy, counted
 from batchfim.tuning.sample import choose_blocks, write_sample
 from batchfim.tuning.trial import Interrupted, trial_config
 
@@ -63,7 +64,8 @@ def make_forecast(
     blocks = encode_sample(
         config, inputs, places, infiller, encoders, cache_block=_cache_block(config)
     )
-    sample = Sample(list(blocks), inputs.num_rows, seed)
+    shown = counted(blocks, "blocks of the sample", len(places))
+    sample = Sample(list(shown), inputs.num_rows, seed)
     return forecast(
         config,
         sample,
@@ -93,7 +95,8 @@ def calibrate(
         sample, output = (str(Path(folder) / name) for name in ("sample.parquet", "out"))
         target = Location.of(sample)
         write_sample(config.input, inputs, rows, seed, target, _CALIBRATION_BLOCK_ROWS)
-        result = run_job(trial_config(config, {}, sample, output))
+        with busy("a short run, to measure the speed"):
+            result = run_job(trial_config(config, {}, sample, output))
         if result.signal is not None:
             raise JobFailed(f"calibration was ended by {Interrupted(result.signal)}")
         num_rows = result.summary["records"]

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from batchfim.accounts.shards_of import shards_of
 from batchfim.accounts.summing import summary_now
 from batchfim.errors import ConfigError
 from batchfim.forecast.estimate import Estimate, ratio
@@ -63,7 +62,7 @@ def speed_of(output: str, digest: str) -> Speed:
     """
     ledger = Ledger(Location.of(output))
     done = ledger.done()
-    summary, shards = summary_now(ledger, done), shards_of(ledger)
+    summary, shards = summary_now(ledger, done), ledger.shards()
     runs = [run for run in summary["runs"] if run["records"]]
     if summary["model"]["digest"] != digest:
         raise ConfigError(f"{output} was worked with another model: its speed tells nothing here")

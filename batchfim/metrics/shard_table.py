@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import json as arrow_json
 
-from batchfim.metrics.report import TIMINGS, ShardReport
+from batchfim.metrics.report import TIMINGS
 
 _PHASES = ("read_s", "encode_s", "generate_s", "write_s")
 _COUNTS = (
@@ -36,28 +37,77 @@ SHARD_SCHEMA = pa.schema(
         pa.field("size_bytes", pa.int64()),
     ]
 )
+_COUNTS_TYPE = pa.struct([(name, pa.int64()) for name in _COUNTS])
+_TIMING_TYPE = pa.struct([("total", pa.float64()), ("max", pa.float64())])
+_TOP = ("shard_id", "run", "worker", "attempt", "started_at", *_PHASES, "records", "size_bytes")
+# What of a report's JSON is read; the rest of it, histograms' buckets mostly, is passed over.
+_READ = pa.schema(
+    [
+        *(SHARD_SCHEMA.field(name) for name in _TOP),
+        pa.field("counts", _COUNTS_TYPE),
+        pa.field("retried", pa.struct([("records", pa.int64()), ("counts", _COUNTS_TYPE)])),
+        pa.field("timings", pa.struct([(name, _TIMING_TYPE) for name in TIMINGS])),
+    ]
+)
 
 
-def shard_table(reports: Sequence[ShardReport]) -> pa.Table:
+def shard_table(reports: Sequence[str]) -> pa.Table:
     """A row for each report, columns `SHARD_SCHEMA`.
 
     `started_at` is in seconds since 1970, the phases follow one another from there. Counts and the
     sums of the rows' own seconds are of what that attempt worked: of a shard that was retried, the
     rows it worked again, and the seconds in their share of all.
+
+    Args:
+        reports: each a `ShardReport` as JSON, the form they are stored in; a million of them take
+            some seconds so, and minutes as objects.
+
+    Raises:
+        ValueError: one is no such report.
     """
-    worked = [report.retried or report for report in reports]
-    shares = [
-        own.counts.rows / report.counts.rows if report.counts.rows else 0.0
-        for own, report in zip(worked, reports, strict=True)
-    ]
-    columns: dict[str, list[Any]] = {
-        name: [getattr(report, name) for report in reports]
-        for name in ("shard_id", "run", "worker", "attempt", "started_at", *_PHASES, "size_bytes")
-    }
-    columns["records"] = [own.records for own in worked]
-    columns |= {name: [getattr(own.counts, name) for own in worked] for name in _COUNTS}
+    if not reports:
+        return SHARD_SCHEMA.empty_table()
+    told = _parsed(reports)
+    own, whole = _worked(told), _field(told["counts"], "rows")
+    share = pc.if_else(
+        pc.equal(whole, 0),
+        0.0,
+        pc.divide(pc.cast(own["rows"], pa.float64()), pc.max_element_wise(whole, 1)),
+    )
+    columns = {name: told[name] for name in _TOP} | own
     for name in TIMINGS:
-        totals = (report.timings[name].total for report in reports)
-        columns[name] = [total * share for total, share in zip(totals, shares, strict=True)]
-    columns["max_latency_s"] = [report.timings["latency_s"].max for report in reports]
-    return pa.table({field.name: columns[field.name] for field in SHARD_SCHEMA}, SHARD_SCHEMA)
+        columns[name] = pc.multiply(_field(told["timings"], name, "total"), share)
+    columns["max_latency_s"] = _field(told["timings"], "latency_s", "max")
+    table = pa.table({field.name: columns[field.name] for field in SHARD_SCHEMA}, SHARD_SCHEMA)
+    missing = [name for name in table.column_names if table[name].null_count]
+    if missing:
+        raise ValueError(f"{missing[0]} is missing")
+    return table
+
+
+def _parsed(reports: Sequence[str]) -> pa.Table:
+    data = "\n".join(reports).encode()
+    told = arrow_json.read_json(
+        pa.BufferReader(data),
+        read_options=arrow_json.ReadOptions(block_size=len(data) + 1, use_threads=False),
+        parse_options=arrow_json.ParseOptions(
+            explicit_schema=_READ, unexpected_field_behavior="ignore"
+        ),
+    )
+    for name, unknown in (("run", ""), ("started_at", 0.0)):
+        place = told.schema.get_field_index(name)
+        told = told.set_column(place, name, pc.fill_null(told[name], unknown))
+    return told
+
+
+def _worked(told: pa.Table) -> dict[str, pa.ChunkedArray]:
+    """The counts of what each attempt worked itself."""
+    retried = told["retried"]
+    of_retried = {name: _field(retried, "counts", name) for name in _COUNTS}
+    of_all = {name: _field(told["counts"], name) for name in _COUNTS}
+    counts = {name: pc.coalesce(of_retried[name], of_all[name], 0) for name in _COUNTS}
+    return counts | {"records": pc.coalesce(_field(retried, "records"), told["records"])}
+
+
+def _field(column: pa.ChunkedArray, *names: str) -> pa.ChunkedArray:
+    return pc.struct_field(column, list(names))

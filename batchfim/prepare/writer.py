@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from batchfim.errors import OutputError
+from batchfim.terminal import counted
 
 Row = Mapping[str, Any]  # texts, numbers, None, and lists of objects of texts
 
@@ -45,7 +46,7 @@ def write_records(
     Raises OutputError if `out` cannot take the files; `overwrite` replaces Parquet files only.
     """
     check_out(out, sources, overwrite)
-    groups = _row_groups(rows, limits)
+    groups = _row_groups(counted(rows, "records"), limits)
     # Most bad input shows in the first rows: read them before anything is created.
     groups = itertools.chain(list(itertools.islice(groups, 1)), groups)
     with _output_errors(out), _aside(out.resolve()) as aside:

@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from batchfim.errors import StorageError
 from batchfim.quality.rows import Scored
 from batchfim.storage.ledger import Ledger
 from batchfim.storage.location import Location
@@ -60,6 +61,24 @@ def write_evaluation(ledger: Ledger, evaluation: dict[str, Any]) -> None:
     """`_batchfim/evaluation.json`, as a whole."""
     text = json.dumps(evaluation, indent=1, ensure_ascii=False)
     (ledger.root / _EVALUATION).write(text.encode("utf8", "backslashreplace"))
+
+
+def read_evaluation(ledger: Ledger) -> dict[str, Any] | None:
+    """What `batchfim evaluate` wrote last; None where it did not.
+
+    Raises:
+        StorageError: the file is damaged.
+    """
+    place = ledger.root / _EVALUATION
+    if not place.exists():
+        return None
+    try:
+        found = dict(json.loads(place.read()))
+    except (ValueError, TypeError):
+        raise StorageError(
+            f"{place.path}: not an evaluation; batchfim evaluate writes it anew"
+        ) from None
+    return found
 
 
 def _schema(metrics: Sequence[str]) -> pa.Schema:

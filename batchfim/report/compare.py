@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from batchfim.accounts.summing import summary_now
+from batchfim.quality.writing import read_evaluation
 from batchfim.report.figures import figures
 from batchfim.storage.ledger import Ledger
 from batchfim.storage.location import Location
@@ -50,10 +50,9 @@ def _job(output: str) -> dict[str, Any]:
 
 
 def _scores(ledger: Ledger) -> dict[str, Any]:
-    place = ledger.root / "evaluation.json"
-    if not place.exists():
+    evaluation = read_evaluation(ledger)
+    if evaluation is None:
         return {}
-    evaluation = json.loads(place.read())
     return {
         metric["label"]: evaluation["overall"][metric["name"]] | {"unit": metric["unit"]}
         for metric in evaluation["metrics"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -11,10 +10,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
-from batchfim.accounts.shards_of import shards_of
 from batchfim.accounts.summing import summary_now
 from batchfim.metrics.done import Done
 from batchfim.metrics.report import ENDINGS
+from batchfim.quality.writing import read_evaluation
 from batchfim.report.charts import (
     Chart,
     chart_json,
@@ -42,7 +41,10 @@ _HISTOGRAMS = {
 
 
 def report_job(output: str) -> str:
-    """Make the report of the job at a path or URL; where it is.
+    """Write `metrics/shards.parquet` and `report.html` of the job at a path or URL.
+
+    Returns:
+        where the report is.
 
     Raises:
         OutputError: no job is there.
@@ -51,22 +53,7 @@ def report_job(output: str) -> str:
     ledger = Ledger(Location.of(output))
     ledger.job()
     running = find_holder(ledger.root / "lease") is not None
-    return write_report(ledger, output, running=running)
-
-
-def write_report(ledger: Ledger, output: str, *, running: bool = False) -> str:
-    """Write `metrics/shards.parquet` and `report.html` below the ledger; the latter's path.
-
-    Args:
-        ledger: the job's; its summary is written.
-        output: what the page calls the job.
-        running: somebody is working it.
-
-    Raises:
-        StorageError: as `report_job`.
-    """
-    done = ledger.done()
-    shards = _write_shards(ledger)
+    done, shards = ledger.done(), _write_shards(ledger)
     place = ledger.root / "report.html"
     place.write(render(_context(ledger, output, done, shards, running)).encode())
     return place.url
@@ -74,7 +61,7 @@ def write_report(ledger: Ledger, output: str, *, running: bool = False) -> str:
 
 def _write_shards(ledger: Ledger) -> pa.Table:
     """One row for each committed shard, also as a file for machines."""
-    shards, sink = shards_of(ledger), pa.BufferOutputStream()
+    shards, sink = ledger.shards(), pa.BufferOutputStream()
     pq.write_table(shards, sink, compression="zstd")
     folder = ledger.root / "metrics"
     folder.make_folder()
@@ -95,6 +82,7 @@ def _context(
     content = {
         "figures": figures(summary),
         "rows": summary["rows"]["rows"],
+        "rows_ok": summary["rows"]["ok"],
         "forecast": summary["forecast"],
         "chart_sections": sections,
         "chart_json": chart_json(charts),
@@ -108,7 +96,7 @@ def _context(
         "slowest": [_slow(row) for row in picked.slowest],
         "sample": sample,
         "verdicts": sorted({record.verdict for record in sample}),
-        "evaluation": _evaluation(ledger),
+        "evaluation": read_evaluation(ledger),
     }
     return content | {
         "output": output,
@@ -170,9 +158,3 @@ def _state(summary: Mapping[str, Any], running: bool) -> str:
     if not summary["complete"]:
         return "stopped"
     return "complete with failed rows" if summary["rows"]["failed"] else "complete"
-
-
-def _evaluation(ledger: Ledger) -> dict[str, Any] | None:
-    """What `batchfim evaluate` wrote, where it did."""
-    place = ledger.root / "evaluation.json"
-    return dict(json.loads(place.read())) if place.exists() else None

@@ -231,6 +231,10 @@ class Ledger:
         """The committed shards' reports, a few thousand in memory at a time."""
         return self._markers.reports()
 
+    def shards(self) -> pa.Table:
+        """What these reports say, a row each: columns `metrics.shard_table.SHARD_SCHEMA`."""
+        return self._markers.shards()
+
     def staged(self, run: str, shard_id: str, attempt: int) -> Location:
         """Where an attempt writes its part before the commit.
 

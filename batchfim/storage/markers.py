@@ -29,9 +29,10 @@ from pydantic import ValidationError
 from batchfim.errors import StorageError
 from batchfim.metrics.done import Done, done_table
 from batchfim.metrics.report import ShardReport
+from batchfim.metrics.shard_table import shard_table
 from batchfim.metrics.totals import Totals
 from batchfim.storage.location import Location
-from batchfim.storage.segments import read_reports, read_segment, write_segment
+from batchfim.storage.segments import read_reports, read_segment, read_shards, write_segment
 
 _log = logging.getLogger(__name__)
 A = TypeVar("A")
@@ -73,6 +74,9 @@ class _Segment:
     def reports(self) -> list[ShardReport]:
         return read_reports(self.location, self.done.ids.combine_chunks())
 
+    def shards(self) -> pa.Table:
+        return read_shards(self.location, self.done.ids.combine_chunks())
+
 
 class Markers:
     """Reads and writes the markers; `add` may be called by several threads."""
@@ -108,18 +112,7 @@ class Markers:
         Raises:
             StorageError: a file is damaged; the message names it and what to do.
         """
-        for _ in range(_LOOKS):
-            found = self._look()
-            try:
-                done = self._load(found)
-            except StorageError:
-                if self._look().same_files(found):
-                    raise
-                self._known.clear()
-                continue
-            if self._look().segments == found.segments:
-                return done
-        raise StorageError(f"{self._folder.path}: changes faster than it can be read; try again")
+        return self._settled(self._load)
 
     def reports(self) -> Iterator[ShardReport]:
         """The reports of all done shards, a few thousand in memory at a time."""
@@ -128,6 +121,10 @@ class Markers:
             yield from segment.reports()
         for ids in _batches(sorted(found.markers)):
             yield from self._read(ids)
+
+    def shards(self) -> pa.Table:
+        """A row for each done shard, columns `SHARD_SCHEMA`; right and wrong as `done`."""
+        return self._settled(self._load_shards)
 
     def recent(self) -> dict[str, fs.FileInfo]:
         """Files of the markers that are in no segment yet: the newest, by shard id."""
@@ -178,12 +175,32 @@ class Markers:
         segments = [i.base_name for i in infos if _SEGMENT.fullmatch(i.base_name)]
         return _Found(markers, segments, frozenset(voids))
 
+    def _settled(self, load: Callable[[_Found], B]) -> B:
+        """What is loaded from a look at the folder that is still right afterwards."""
+        for _ in range(_LOOKS):
+            found = self._look()
+            try:
+                loaded = load(found)
+            except StorageError:
+                if self._look().same_files(found):
+                    raise
+                self._known.clear()
+                continue
+            if self._look().segments == found.segments:
+                return loaded
+        raise StorageError(f"{self._folder.path}: changes faster than it can be read; try again")
+
     def _load(self, found: _Found) -> Done:
         segments = [segment.done for segment in self._current(found)]
         reports = self._read(sorted(found.markers))
         totals = [done.totals for done in segments] + list(map(Totals.of, reports))
         tables = [done.table for done in segments] + [done_table(reports)]
         return Done(pa.concat_tables(tables), Totals.sum(totals))
+
+    def _load_shards(self, found: _Found) -> pa.Table:
+        own = [report.model_dump_json() for report in self._read(sorted(found.markers))]
+        tables = self._parallel(_Segment.shards, self._current(found))
+        return pa.concat_tables([*tables, shard_table(own)])
 
     def _current(self, found: _Found) -> list[_Segment]:
         """Each segment without what is newer elsewhere; those with nothing left are not there."""

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from batchfim.errors import StorageError
 from batchfim.metrics.done import DONE_SCHEMA, Done, done_table
 from batchfim.metrics.report import ShardReport
+from batchfim.metrics.shard_table import shard_table
 from batchfim.metrics.totals import Totals
 from batchfim.shards import identity
 from batchfim.storage.location import Location
@@ -69,6 +70,16 @@ def read_reports(location: Location, shard_ids: pa.Array | None = None) -> list[
         return [ShardReport.model_validate_json(text) for text in table["report"].to_pylist()]
     except ValidationError as error:
         raise _damaged(location, error.errors()[0]["msg"]) from None
+
+
+def read_shards(location: Location, shard_ids: pa.Array) -> pa.Table:
+    """What the reports of some of a segment's shards say, columns `SHARD_SCHEMA`."""
+    table = _read(location, ["shard_id", "report"])
+    table = table.filter(pc.is_in(table["shard_id"], shard_ids))
+    try:
+        return shard_table(table["report"].to_pylist())
+    except ValueError as error:
+        raise _damaged(location, str(error)) from None
 
 
 def _read(location: Location, columns: Iterable[str]) -> pa.Table:

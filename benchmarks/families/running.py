@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from batchfim.api import evaluate_job
 from batchfim.config import JobConfig
 from batchfim.errors import BatchfimError
 from batchfim.quality.options import Options
+from batchfim.quality.writing import read_evaluation
 from batchfim.running import JobResult
 from batchfim.storage.ledger import Ledger
 from batchfim.storage.location import Location
@@ -53,6 +55,7 @@ def run_entries(
     rows = [_waiting(comparison, entry) for entry in entries]
     tell(rows)
     for place, entry in enumerate(entries):
+        print(f"{place + 1} of {len(entries)}: {entry.name}", file=sys.stderr, flush=True)
         try:
             rows[place] = _run(comparison, entry, rows[place], before.get(entry.name, {}))
         except Interrupted:
@@ -117,9 +120,8 @@ def _evaluation(config: JobConfig, result: JobResult, options: Options) -> dict[
     Raises:
         BatchfimError: as `evaluate_job` says.
     """
-    place = Ledger(Location.of(config.output.path)).root / "evaluation.json"
-    if result.idle and place.exists():
-        found: dict[str, Any] = json.loads(place.read())
+    found = read_evaluation(Ledger(Location.of(config.output.path)))
+    if result.idle and found is not None:
         asked = {"rule": options.rule, "seed": options.seed, "resamples": options.resamples}
         same_column = options.reference in (None, found["reference"])
         if same_column and asked.items() <= found.items():

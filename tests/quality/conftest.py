@@ -18,6 +18,7 @@ SETS = (
     "schedule.pool=local",
     "schedule.shard_rows=7",
     "metrics.progress=none",
+    "metrics.report=false",
     "sampling.max_tokens=8",
 )
 RunJob = Callable[..., str]

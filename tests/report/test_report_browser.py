@@ -2,25 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
+from tests.report.browsing import View, browser, view
 from tests.report.conftest import ReportedJob, write_records
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="needs the package playwright")
-_NAMES = ("chromium", "chromium-browser", "google-chrome")
-_FLAGS = [
-    "--no-sandbox",  # tests may run as root, where Chromium's own does not
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-dev-shm-usage",
-    "--disable-gpu",
-]
+__all__ = ["browser", "view"]
 SECTIONS = [
     "figures",
     "timelines",
@@ -46,39 +35,6 @@ CHARTS = [
 ]
 
 
-@dataclass
-class View:
-    """An open page, and what it complained of or asked for."""
-
-    page: sync_api.Page
-    complaints: list[str] = field(default_factory=list)
-    asked: list[str] = field(default_factory=list)
-    got: list[str] = field(default_factory=list)
-
-    def open(self, file: Path) -> None:
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.page.on(
-            "console",
-            lambda line: self.complaints.append(line.text) if line.type == "error" else None,
-        )
-        self.page.on("request", lambda request: self.asked.append(request.url))
-        self.page.on("requestfinished", lambda request: self.got.append(request.url))
-        self.page.goto(file.as_uri())
-        self.page.wait_for_selector("html[data-ready]", state="attached")
-        self.page.wait_for_function("Object.keys(Bokeh.index).length > 0")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[sync_api.Browser]:
-    path = os.environ.get("BATCHFIM_CHROMIUM") or next(filter(None, map(shutil.which, _NAMES)), "")
-    if not path:
-        pytest.skip("needs Chromium (apt-get install chromium, or set BATCHFIM_CHROMIUM)")
-    with sync_api.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=path, args=_FLAGS)
-        yield browser
-        browser.close()
-
-
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Of a job of hostile records, by two workers."""
@@ -87,13 +43,6 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_records(job)
     job.run("schedule.workers=2", "infill.trim=[suffix_overlap]")
     return job.ledger / "report.html"
-
-
-@pytest.fixture(params=["light", "dark"])
-def view(request: pytest.FixtureRequest, browser: sync_api.Browser) -> Iterator[View]:
-    context = browser.new_context(color_scheme=request.param, offline=True)
-    yield View(context.new_page())
-    context.close()
 
 
 def test_every_part_is_there_and_nothing_is_fetched(view: View, report: Path) -> None:

@@ -13,11 +13,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from batchfim.api import compare_jobs, job_status, report_job
+from batchfim.api import compare_jobs, evaluate_job, job_status, report_job
 from batchfim.driver.summary_text import summary_text
 from batchfim.errors import OutputError
 from batchfim.report.figures import figures
-from tests.report.conftest import ReportedJob, numbers
+from tests.report.conftest import ReportedJob, numbers, write_records
 from tests.resume.conftest import Job
 
 _FIGURE = re.compile(r'<dd data-figure="([^"]*)" data-value="([^"]*)">([^<]*)</dd>')
@@ -122,6 +122,38 @@ def test_evaluation_is_shown_and_compared_where_there_is_one(job: Job) -> None:
     assert shown.count("25.0 %") == 2
     assert "language: &lt;b&gt;py" in shown
     assert compare_jobs([str(job.output)])[0]["evaluation"]["exact match"]["value"] == 0.25
+
+
+def test_an_evaluation_of_fewer_rows_is_pointed_out(job: Job) -> None:
+    job.run()
+    evaluate_job(str(job.output))
+    report_job(str(job.output))
+    assert "evaluate again" not in page(job)
+    write_records(job, 80)
+    job.run()
+    assert "72 rows are ok by now: evaluate again" in page(job)
+
+
+@pytest.mark.parametrize("damage", ["{", '{"metrics": 1}'])
+def test_a_report_that_cannot_be_made_is_one_line_and_the_run_is_complete(
+    damage: str, job: Job, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The second damage is one that nobody thought of: it ends the report's process otherwise."""
+    (job.ledger).mkdir(parents=True)
+    (job.ledger / "evaluation.json").write_text(damage)
+    assert job.run().exit_code == 0
+    assert job.complete
+    assert job.summary["complete"]
+    assert not (job.ledger / "report.html").exists()
+    (line,) = [record.message for record in caplog.records if "report" in record.message]
+    assert line.startswith("the report was not made (")
+    assert line.endswith(f"make it by: batchfim report {job.output}")
+
+
+def test_the_report_of_a_run_is_of_one_that_has_ended(job: Job) -> None:
+    job.run()
+    assert job_status(str(job.output))["state"] == "complete"
+    assert '<span class="tag complete">complete</span>' in page(job)
 
 
 def test_a_job_without_one_good_row_has_a_report(tmp_path: Path) -> None:

@@ -50,7 +50,7 @@ def damage(path: Path, changes: list[tuple[float, int]], kept: float) -> None:
 
 def everything(ledger: Ledger) -> tuple[list[Shard], list[Any], Any]:
     done: Done = Ledger(ledger.output).done()
-    return ledger.plan(), done.table.to_pylist(), done.totals
+    return ledger.plan(), [done.table.to_pylist(), ledger.shards().to_pylist()], done.totals
 
 
 @pytest.mark.parametrize("pattern", ["plan/0*.parquet", "plan/split-*.parquet", "done/*.parquet"])

@@ -50,6 +50,8 @@ def check(markers: Markers, reports: list[ShardReport] = REPORTS) -> None:
     assert {each.shard_id: each for each in markers.reports()} == {
         each.shard_id: each for each in reports
     }
+    rows = {row["shard_id"]: row["ok"] for row in markers.shards().to_pylist()}
+    assert rows == {each.shard_id: each.counts.ok for each in reports}
 
 
 def files(folder: Path) -> dict[str, bytes]:

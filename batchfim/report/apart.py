@@ -1,0 +1,47 @@
+"""Make a report in a process of its own: what goes wrong there is a line of the log here."""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+import sys
+
+from batchfim.driver.signals import exit_signals
+
+_log = logging.getLogger(__name__)
+_LIMIT_S = 900.0
+
+
+def report_apart(output: str) -> None:
+    """Make the report of the job at an absolute path or URL, or say why there is none.
+
+    The job is accounted for by then, and neither an error there nor its memory touches that.
+    """
+    problem = _problem([sys.executable, "-m", "batchfim", "report", output])
+    if problem:
+        _log.warning(
+            "the report was not made (%s); make it by: batchfim report %s", problem, output
+        )
+
+
+def _problem(command: list[str]) -> str | None:
+    """Why the command failed, None where it did not."""
+    try:
+        with exit_signals():
+            done = subprocess.run(  # noqa: S603
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                check=False,
+                timeout=_LIMIT_S,
+            )
+    except subprocess.TimeoutExpired:
+        return f"it took longer than {_LIMIT_S:.0f} s"
+    except OSError as error:
+        return f"its process did not start: {error}"
+    if done.returncode == 0:
+        return None
+    told = done.stderr.decode("utf8", "replace").strip().splitlines()
+    ended = f"signal {-done.returncode}" if done.returncode < 0 else f"exit code {done.returncode}"
+    return told[-1].removeprefix("error: ") if told else f"its process ended by {ended}"

@@ -1,0 +1,61 @@
+"""The table of shards, read from reports as they are stored."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import pytest
+
+from batchfim.metrics.report import TIMINGS, Counts, Retried, ShardReport
+from batchfim.metrics.shard_table import SHARD_SCHEMA, shard_table
+from batchfim.records import Completion, Status
+
+Reports = Callable[..., ShardReport]
+OK = Completion(
+    Status.OK, prompt_tokens=9, completion_tokens=3, ttft_s=0.5, latency_s=2.0, queue_s=0.25
+)
+FAILED = Completion(Status.FAILED, error="engine \n died")
+
+
+def test_a_row_says_what_its_report_says(report: Reports) -> None:
+    told = report("a", [OK, OK, FAILED]).model_copy(update={"run": "r", "started_at": 1e9})
+    (row,) = shard_table([told.model_dump_json()]).to_pylist()
+    for name in row.keys() & ShardReport.model_fields.keys():
+        assert row[name] == getattr(told, name), name
+    for name in row.keys() & Counts.model_fields.keys():
+        assert row[name] == getattr(told.counts, name), name
+    for name in TIMINGS:
+        assert row[name] == told.timings[name].total, name
+    assert row["max_latency_s"] == 2.0
+
+
+def test_of_a_retried_shard_only_what_was_worked_again_counts(report: Reports) -> None:
+    whole = report("a", [OK, OK, OK, FAILED])
+    again = Retried(records=1, counts=Counts.of([FAILED]))
+    retried, other = whole.model_copy(update={"retried": again}), report("b", [OK])
+    rows = shard_table([retried.model_dump_json(), other.model_dump_json()]).to_pylist()
+    assert [(row["records"], row["rows"], row["ok"], row["failed"]) for row in rows] == [
+        (1, 1, 0, 1),
+        (1, 1, 1, 0),
+    ]
+    assert [row["latency_s"] for row in rows] == [6.0 / 4, 2.0]
+
+
+def test_a_shard_without_rows_has_no_share_of_anything(report: Reports) -> None:
+    (row,) = shard_table([report("a", []).model_dump_json()]).to_pylist()
+    assert (row["rows"], row["latency_s"], row["max_latency_s"]) == (0, 0.0, 0.0)
+    assert shard_table([]).schema == SHARD_SCHEMA
+
+
+def test_what_older_reports_do_not_have_is_as_if_it_were_nothing(report: Reports) -> None:
+    older = json.loads(report("a", [OK]).model_dump_json())
+    del older["run"], older["started_at"], older["retried"], older["counts"]["copied"]
+    (row,) = shard_table([json.dumps(older)]).to_pylist()
+    assert (row["run"], row["started_at"], row["copied"], row["ok"]) == ("", 0.0, 0, 1)
+
+
+@pytest.mark.parametrize("wrong", ["{", '{"shard_id": "a"}', '{"shard_id": 1}', "[]"])
+def test_what_is_no_report_is_refused(report: Reports, wrong: str) -> None:
+    with pytest.raises(ValueError, match=r"missing|JSON"):
+        shard_table([report("a", [OK]).model_dump_json(), wrong])
