@@ -230,15 +230,17 @@ def bench_job(
     sample_rows: int = 2000,
     seed: int = 0,
     repeats: int = 3,
+    keep_as: str | None = None,
     tell: Callable[[Trial], None] = lambda trial: None,
 ) -> list[Trial]:
     """Measure a job's own settings on a sample, one engine; its output is not touched.
 
-    Beside the output, in a folder of its own, lies the sample while it runs.
+    Beside the output, in a folder of its own, lies the sample while it runs; with `keep_as`, what
+    was measured stays in `<output>.bench/<keep_as>.jsonl`.
 
     Raises:
-        UserError: as `run_job`.
-        JobFailed: a run failed, or a signal ended it.
+        others: as `run_job`.
+        JobFailed: a signal ended it.
     """
     config = absolute(config)
     try:
@@ -248,6 +250,7 @@ def bench_job(
             sample_rows=sample_rows,
             seed=seed,
             repeats=repeats,
+            keep_as=keep_as,
             run_job=run_job,
             tell=tell,
         )

@@ -22,6 +22,9 @@ def bench(
     rows: Annotated[int, typer.Option(min=1, help="Rows of the sample.")] = 2000,
     seed: Annotated[int, typer.Option(help="Of the sample's draw.")] = 0,
     repeats: Annotated[int, typer.Option(min=1, help="Runs, one engine start each.")] = 3,
+    keep_as: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Keep the lines in OUTPUT.bench/NAME.jsonl.")
+    ] = None,
 ) -> None:
     """Run a sample of the job a few times on one engine; a line of JSON for each run."""
     from batchfim.api import bench_job
@@ -31,6 +34,7 @@ def bench(
         sample_rows=rows,
         seed=seed,
         repeats=repeats,
+        keep_as=keep_as,
         tell=lambda trial: typer.echo(json.dumps(asdict(trial))),
     )
 

@@ -60,15 +60,36 @@ def check_entrypoint(rayjob: dict[str, Any], job_files: Sequence[Path], where: s
     Raises:
         ConfigError: it runs another, or none.
     """
-    entrypoint = str(rayjob["spec"].get("entrypoint", ""))
-    words = shlex.split(entrypoint.replace("--job-file=", "--job-file "))
-    named = [after for word, after in pairwise(words) if word == "--job-file"]
+    named = _job_files(rayjob["spec"])
     if named != [str(path) for path in job_files]:
         raise ConfigError(
             f"{where}: its entrypoint runs --job-file {', '.join(named) or 'nothing'}, and "
             f"{', '.join(map(str, job_files))} was given here: both must be the same, in the "
             "same place"
         )
+
+
+def as_entry(rayjob: dict[str, Any], entry: str, name: str, num_machines: int) -> dict[str, Any]:
+    """The RayJob with another entry point on the same job files, for one worker.
+
+    It is tried once: what it does is not in a ledger, and would begin anew.
+
+    Args:
+        rayjob: one that `check_entrypoint` has nothing against.
+        entry: module of `jobs/`.
+        name: of the run, under which `jobs.bench` keeps what it measures.
+        num_machines: those that the worker may lie on.
+    """
+    tree = deepcopy(rayjob)
+    spec = tree["spec"]
+    files = " ".join(f"--job-file {path}" for path in _job_files(spec))
+    keeping = f" --keep-as {name}" if entry == "bench" else ""
+    spec |= {"entrypoint": f"python -m jobs.{entry} {files}{keeping}", "backoffLimit": 0}
+    for group in spec.get("rayClusterSpec", {}).get("workerGroupSpecs", []):
+        # All of them at once: a benchmark's one worker is refused where there is no machine yet.
+        num = min(group["maxReplicas"], num_machines)
+        group |= {"replicas": num, "minReplicas": num, "maxReplicas": num}
+    return tree
 
 
 def read_labels(texts: Sequence[str]) -> dict[str, str]:
@@ -96,7 +117,7 @@ def as_run(
 
     Args:
         rayjob: its manifest, or a RayJob of the cluster that is its template.
-        output: the job's output path, by which others that work it are found.
+        output: what it writes, the job's output path; others that do are found by it.
         name: of the run; None: the manifest's own.
         owner: the Job it is for.
         labels: of the run, beside those it has.
@@ -145,6 +166,13 @@ def state_text(rayjob: dict[str, Any]) -> str:
     status = rayjob.get("status") or {}
     told = [status.get(key) for key in ("jobDeploymentStatus", "jobStatus", "reason")]
     return f"{rayjob['metadata']['name']}: {', '.join(filter(None, told)) or 'New'}"
+
+
+def _job_files(spec: dict[str, Any]) -> list[str]:
+    """What the entrypoint names."""
+    entrypoint = str(spec.get("entrypoint", ""))
+    words = shlex.split(entrypoint.replace("--job-file=", "--job-file "))
+    return [after for word, after in pairwise(words) if word == "--job-file"]
 
 
 def _kept(metadata: dict[str, Any]) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from batchfim.exits import to_exit
 from batchfim.places import absolute
 from batchfim.workers.ray_token import use_ray_token
 from jobs.options import JobFiles, Sets, entry_point
-from jobs.rayjob import Owner, as_run, check_entrypoint, read_labels, read_manifest
+from jobs.rayjob import Owner, as_entry, as_run, check_entrypoint, read_labels, read_manifest
 from jobs.submission import Entry, Submission
 
 app = entry_point()
@@ -36,7 +36,7 @@ def submit(
     backend: Annotated[Backend, typer.Option(help="A Ray cluster that stands, or Kubernetes.")],
     job_file: JobFiles,
     sets: Sets = [],  # noqa: B006 - typer copies it
-    entry: Annotated[Entry, typer.Option(help="ray: what to run.")] = Entry.INFILL,
+    entry: Annotated[Entry, typer.Option(help="What to run.")] = Entry.INFILL,
     address: Annotated[
         str | None,
         typer.Option(help="ray: its Jobs API; unset: RAY_API_SERVER_ADDRESS, else this machine's."),
@@ -67,8 +67,12 @@ def submit(
         found = _rayjob(rayjob, namespace)
         check_entrypoint(found, job_file, rayjob)
         owner = Owner(owner_name, owner_uid) if owner_name and owner_uid else None
-        labels = read_labels(label)
-        run = as_run(found, config.output.path, name=name, owner=owner, labels=labels)
+        run = as_run(
+            found, _written(config, entry), name=name, owner=owner, labels=read_labels(label)
+        )
+        if entry is not Entry.INFILL:
+            machines = config.resources.nodes_per_worker
+            run = as_entry(run, entry, run["metadata"]["name"], machines)
         raise typer.Exit(_on_k8s(run, namespace, dry_run=dry_run))
 
 
@@ -83,6 +87,11 @@ def _on_ray(config: JobConfig, entry: Entry, address: str | None, *, dry_run: bo
     from jobs.on_ray import run_on_ray
 
     return run_on_ray(submission, address)
+
+
+def _written(config: JobConfig, entry: Entry) -> str:
+    """What a run writes: only one at a time may; a benchmark leaves the job's output alone."""
+    return config.output.path + ("" if entry is Entry.INFILL else f".{entry}")
 
 
 def _rayjob(rayjob: str, namespace: str | None) -> dict[str, Any]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 
 from batchfim.config import JobConfig
-from batchfim.errors import InputError, JobFailed
+from batchfim.errors import InputError
 from batchfim.storage.inputs import InputSet
 from batchfim.storage.location import Location
 from batchfim.tuning.sample import write_sample
@@ -21,6 +23,7 @@ def bench(
     sample_rows: int,
     seed: int,
     repeats: int,
+    keep_as: str | None,
     run_job: RunJob,
     tell: Callable[[Trial], None],
 ) -> list[Trial]:
@@ -28,7 +31,7 @@ def bench(
 
     Raises:
         InputError: there are no records.
-        JobFailed: a run failed.
+        BatchfimError: a run failed.
         Interrupted: by a signal.
     """
     trials = []
@@ -38,12 +41,18 @@ def bench(
             raise InputError("the input has no rows to measure with")
         for number in range(repeats):
             output = (folder / f"run-{number}").url
-            trial = run_trial(config, {}, sample.url, output, run_job)
-            if trial.error:
-                raise JobFailed(f"run {number + 1} of {repeats}: {trial.error}")
-            tell(trial)
-            trials.append(trial)
+            trials.append(run_trial(config, {}, sample.url, output, run_job))
+            tell(trials[-1])
+            if keep_as is not None:
+                _keep(trials, Location.of(f"{config.output.path.rstrip('/')}.bench"), keep_as)
     return trials
+
+
+def _keep(trials: Sequence[Trial], folder: Location, name: str) -> None:
+    """As lines of JSON, those so far: a cluster of its own takes the log of a benchmark along."""
+    lines = [json.dumps(asdict(trial)) for trial in trials]
+    folder.make_folder()
+    (folder / f"{name}.jsonl").write("".join(f"{line}\n" for line in lines).encode())
 
 
 @contextmanager

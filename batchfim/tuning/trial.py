@@ -8,7 +8,6 @@ from typing import Any
 
 from batchfim.config import JobConfig
 from batchfim.config_file import check_config
-from batchfim.errors import BatchfimError
 from batchfim.running import JobResult
 from batchfim.tuning.search import Settings
 
@@ -61,15 +60,13 @@ def trial_config(config: JobConfig, settings: Settings, sample: str, output: str
 def run_trial(
     config: JobConfig, settings: Settings, sample: str, output: str, run_job: RunJob
 ) -> Trial:
-    """Run one; whatever it fails on is what it says.
+    """Run one.
 
     Raises:
+        BatchfimError: the job fails.
         Interrupted: by a signal.
     """
-    try:
-        result = run_job(trial_config(config, settings, sample, output))
-    except BatchfimError as error:
-        return Trial(settings, error=str(error))
+    result = run_job(trial_config(config, settings, sample, output))
     if result.signal is not None:
         raise Interrupted(result.signal)
     return _told(settings, result.summary)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from batchfim.config import JobConfig
-from batchfim.errors import ConfigError, InputError
+from batchfim.errors import BatchfimError, ConfigError, InputError
 from batchfim.storage.inputs import InputSet
 from batchfim.storage.location import Location
 from batchfim.tuning.sample import write_sample
@@ -65,9 +65,12 @@ def tune(
 
         def measure(settings: Settings) -> float | None:
             output = str(Path(folder) / f"trial-{len(trials)}")
-            trial = run_trial(config, settings, sample, output, run_job)
-            if trial.error and not trials:
-                raise ConfigError(f"the job does not run as it is: {trial.error}")
+            try:
+                trial = run_trial(config, settings, sample, output, run_job)
+            except BatchfimError as error:
+                if not trials:
+                    raise ConfigError(f"the job does not run as it is: {error}") from None
+                trial = Trial(settings, error=str(error))
             trials.append(trial)
             tell(trial)
             return trial.records_per_s

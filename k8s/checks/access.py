@@ -1,4 +1,4 @@
-"""Who may call whom: the API server by its roles, Ray's ports by network policies."""
+"""Who may call the API server: the submitter by its role, and nobody else."""
 
 from __future__ import annotations
 
@@ -26,19 +26,26 @@ def check_rbac(objects: Objects) -> Iterator[str]:
                 yield f"{named(role)}: {what} {', '.join(' '.join(call) for call in sorted(calls))}"
 
 
-def check_network(objects: Objects) -> Iterator[str]:
-    """Every pod is behind a policy, and none opens it to everybody."""
-    policies = of_kind(objects, "NetworkPolicy")
+def check_accounts(objects: Objects) -> Iterator[str]:
+    """The submitter has the role and a token for it; Ray's pods, which run models, have no role."""
+    bound = {
+        subject["name"]
+        for binding in of_kind(objects, "RoleBinding", "ClusterRoleBinding")
+        for subject in binding["subjects"]
+    }
+    accounts = {one["metadata"]["name"]: one for one in of_kind(objects, "ServiceAccount")}
     for pod in pods(objects):
-        if not any(_selects(policy, pod) for policy in policies):
-            yield f"{pod.where}: no NetworkPolicy closes its ports"
-    for policy in policies:
-        for rule in policy["spec"].get("ingress", []):
-            if not rule.get("from"):
-                yield f"{named(policy)}: lets everybody in"
+        account = pod.spec.get("serviceAccountName", "default")
+        if pod.role != "job":
+            if account in bound:
+                yield f"{pod.where}: its ServiceAccount {account} has a role; a model needs none"
+        elif account not in bound:
+            yield f"{pod.where}: no RoleBinding gives its ServiceAccount {account} the role"
+        elif not _has_token(pod, accounts.get(account, {})):
+            yield f"{pod.where}: automountServiceAccountToken is false, and it calls the API server"
 
 
-def _selects(policy: Object, pod: Pod) -> bool:
-    labels = pod.template.get("metadata", {}).get("labels", {})
-    wanted = policy["spec"]["podSelector"].get("matchLabels", {})
-    return bool(wanted.items() <= labels.items()) and "Ingress" in policy["spec"]["policyTypes"]
+def _has_token(pod: Pod, account: Object) -> bool:
+    """The pod's own word counts before its account's."""
+    key = "automountServiceAccountToken"
+    return bool(pod.spec.get(key, account.get(key, True)))

@@ -45,9 +45,11 @@ def check_job_files(objects: Objects) -> Iterator[str]:
     files = job_files(objects)
     for name, text in files.items():
         try:
-            check_config(parse_yaml(text), name)
+            config = check_config(parse_yaml(text), name)
         except ConfigError as error:
             yield str(error)
+        else:
+            yield from (f"{name}: {problem}" for problem in _out_of_place(config))
     for where, words, pod in commands(objects):
         paths = _JOB_FILE.findall(" ".join(words))
         if not paths and "jobs." in " ".join(words):
@@ -77,6 +79,16 @@ def _mounted(path: str, pod: Pod) -> str:
             if mount["mountPath"] == folder:
                 return f"{volumes.get(mount['name'], {}).get('name')}/{key}"
     return ""
+
+
+def _out_of_place(config: JobConfig) -> Iterator[str]:
+    """What may be right elsewhere, and is not in a ConfigMap for a cluster of its own."""
+    if config.resources.ray_address:
+        yield "resources.ray_address leads away from the RayJob's own cluster; leave it unset"
+    if config.schedule.pool != "ray":
+        yield f"schedule.pool {config.schedule.pool} works on the head, beside idle workers"
+    if config.public_dump() != config.model_dump(mode="json"):
+        yield "engine.args holds a secret, for all to read; use batchfim-credentials"
 
 
 @cache

@@ -38,7 +38,10 @@ def check_times(objects: Objects) -> Iterator[str]:
                 yield f"{pod.where}: killed after {grace_s} s, while Ray drains ({_DRAIN})"
             if pod.role == "head" and config and grace_s <= config.schedule.grace_s:
                 yield f"{pod.where}: killed after {grace_s} s, within the job's schedule.grace_s"
-        needs_s = sum(rayjob["spec"][key] for key in _DEADLINES)
+        start_s, all_s = (rayjob["spec"][key] for key in _DEADLINES)
+        if all_s <= start_s:
+            yield f"{named(rayjob)}: may take {all_s} s in all, and {start_s} s to begin"
+        needs_s = start_s + all_s
         for cronjob in of_kind(objects, "CronJob"):
             waits_s = cronjob["spec"]["jobTemplate"]["spec"].get(_DEADLINES[-1])
             if waits_s is not None and waits_s < needs_s:

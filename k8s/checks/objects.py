@@ -62,6 +62,11 @@ def ray_pods(rayjob: Object) -> Iterator[Pod]:
         yield Pod(f"{named(rayjob)} group {group['groupName']}", "worker", group["template"])
 
 
+def environment(container: Object) -> dict[str, str]:
+    """A container's variables that are given as they are."""
+    return {one["name"]: one["value"] for one in container.get("env", []) if "value" in one}
+
+
 def job_files(objects: Objects) -> dict[str, str]:
     """Text of every job file in a ConfigMap, by `<ConfigMap>/<key>`."""
     return {

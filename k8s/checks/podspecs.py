@@ -5,10 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from k8s.checks.objects import Object, Objects, Pod, pods
+from kubernetes.utils.quantity import parse_quantity
+
+from k8s.checks.objects import Object, Objects, Pod, environment, pods
 
 _QUANTITY = re.compile(r"\d+(\.\d+)?([KMGTPE]i|[mkMGTPE])?")
 _ASKED = ("cpu", "memory", "ephemeral-storage")
+_ON_HOST = ("hostNetwork", "hostPID", "hostIPC")
+_VOLUMES = {"configMap", "emptyDir", "persistentVolumeClaim", "projected", "secret", "ephemeral"}
+_SECRET = re.compile(r"(SECRET|TOKEN|PASSWORD|_KEY$)")
+_GPU = "nvidia.com/gpu"
+_SHM, _LEAST_SHM = "/dev/shm", "2Gi"  # noqa: S108 - vLLM's processes exchange data there
 _PINNED = re.compile(r"[^@]+(:(?!latest)[\w][\w.-]*|@sha256:[0-9a-f]{64})")
 
 
@@ -20,6 +27,10 @@ def check_security(objects: Objects) -> Iterator[str]:
             yield f"{pod.where}: does not say runAsNonRoot and runAsUser"
         if context.get("seccompProfile", {}).get("type") != "RuntimeDefault":
             yield f"{pod.where}: seccompProfile is not RuntimeDefault"
+        yield from (f"{pod.where}: {key} is true" for key in _ON_HOST if pod.spec.get(key))
+        for volume in pod.volumes:
+            if kinds := volume.keys() - {"name"} - _VOLUMES:
+                yield f"{pod.where}: volume {volume['name']}: {', '.join(kinds)} is not allowed"
         for container in pod.containers:
             if (problem := _loose(container)) is not None:
                 yield f"{pod.where}: {container['name']}: {problem}"
@@ -33,15 +44,23 @@ def _loose(container: Object) -> str | None:
         return "allowPrivilegeEscalation is not false"
     if "ALL" not in context.get("capabilities", {}).get("drop", []):
         return "does not drop all capabilities"
-    return "is privileged" if context.get("privileged") else None
+    if context.get("privileged") or context.get("capabilities", {}).get("add"):
+        return "is privileged, or adds capabilities"
+    if context.get("runAsUser", 1) == 0 or context.get("runAsNonRoot") is False:
+        return "runs as root"
+    shown = [name for name in environment(container) if _SECRET.search(name)]
+    return f"{shown[0]} is there for all to read; use a secret" if shown else None
 
 
 def check_resources(objects: Objects) -> Iterator[str]:
     """Requests on every container (Kueue counts them); memory, disk and GPUs with equal limits."""
     for pod in pods(objects):
         for container in pod.containers:
-            for problem in _unequal(container.get("resources", {})):
+            resources = container.get("resources", {})
+            for problem in _unequal(resources):
                 yield f"{pod.where}: {container['name']}: {problem}"
+            if pod.role != "worker" and _GPU in resources.get("requests", {}):
+                yield f"{pod.where}: {container['name']}: holds a GPU, and works none"
 
 
 def _unequal(resources: Object) -> Iterator[str]:
@@ -82,3 +101,18 @@ def _loose_ends(pod: Pod) -> Iterator[str]:
     }
     yield from (f"mounts {name}, which is no volume" for name in sorted(mounts - volumes))
     yield from (f"volume {name} is mounted nowhere" for name in sorted(volumes - mounts))
+    for container in pod.containers:
+        folders = {mount["mountPath"]: mount["name"] for mount in container.get("volumeMounts", [])}
+        read_only = container.get("securityContext", {}).get("readOnlyRootFilesystem")
+        if read_only and "/tmp" not in folders:  # noqa: S108
+            yield f"{container['name']}: readOnlyRootFilesystem, and no volume at /tmp"
+        if _SHM in folders and not _is_shared_memory(pod, folders[_SHM]):
+            yield f"{container['name']}: {_SHM} is no emptyDir in Memory of {_LEAST_SHM} at least"
+
+
+def _is_shared_memory(pod: Pod, name: str) -> bool:
+    """KubeRay makes it where nobody else does."""
+    volume = next((one for one in pod.volumes if one["name"] == name), {})
+    folder = volume.get("emptyDir", {})
+    size = parse_quantity(folder.get("sizeLimit", _LEAST_SHM))
+    return bool(folder.get("medium") == "Memory" and size >= parse_quantity(_LEAST_SHM))

@@ -27,10 +27,19 @@ def check_references(objects: Objects) -> Iterator[str]:
     for where, kind, name in _named(objects):
         if (kind, name) not in there:
             yield f"{where}: names {kind}/{name}, which does not exist"
+    if len(spaces := _namespaces(objects)) > 1:
+        yield f"not one namespace for all: {', '.join(sorted(spaces))}"
     for pod in pods(objects):
         for where, reference in _walk(pod.template):
             if where in ("secretRef", "secretKeyRef") and reference.get("optional") is not True:
                 yield f"{pod.where}: Secret/{reference.get('name')} is not optional"
+
+
+def _namespaces(objects: Objects) -> set[str]:
+    """Of the objects, and of accounts that are bound, where they say one."""
+    subjects = [one for binding in of_kind(objects, "RoleBinding") for one in binding["subjects"]]
+    found = [thing["metadata"].get("namespace", "the current one") for thing in objects]
+    return {*found, *(subject["namespace"] for subject in subjects if "namespace" in subject)}
 
 
 def _named(objects: Objects) -> Iterator[tuple[str, str, str]]:

@@ -52,14 +52,23 @@ def test_failed_rows_can_be_accepted(job_file: Path) -> None:
 
 
 def test_bench_says_a_line_for_each_run_and_leaves_the_output_alone(job_file: Path) -> None:
-    options = ("--job-file", job_file.name, "--rows", "50", "--repeats", "2")
+    options = ("--job-file", job_file.name, "--rows", "50", "--repeats", "2", "--keep-as", "first")
     local = (*options, "--set", "schedule.pool=local")
     before = set(job_file.parent.iterdir())
     out, _ = ended(start_module("jobs.bench", *local, folder=job_file.parent))
     runs = [json.loads(line) for line in out.splitlines()]
     assert len(runs) == 2
     assert all(run["records_per_s"] > 0 and run["error"] is None for run in runs)
-    assert set(job_file.parent.iterdir()) == before
+    kept = job_file.parent / "out.bench"
+    assert (kept / "first.jsonl").read_text() == out
+    assert set(job_file.parent.iterdir()) == {*before, kept}
+
+
+def test_a_benchmark_of_a_job_that_does_not_run_ends_as_the_job_does(job_file: Path) -> None:
+    options = ("--job-file", job_file.name, "--set", "schedule.pool=local")
+    failing = (*options, "--set", "engine.simulated.fail_start=true")
+    _, err = ended(start_module("jobs.bench", *failing, folder=job_file.parent), 2)
+    assert "told not to start" in err
 
 
 def test_prefetch_says_where_the_model_is(job_file: Path) -> None:

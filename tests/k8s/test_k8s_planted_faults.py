@@ -6,6 +6,7 @@ import pytest
 
 from k8s.checks.checking import MEANING, STRUCTURE, problems
 from k8s.checks.rendering import renderer
+from tests.k8s.planted_wiring import INFILL, WIRING
 from tests.k8s.planting import (
     GONE,
     GROUP,
@@ -21,8 +22,8 @@ from tests.k8s.planting import (
 
 pytestmark = pytest.mark.skipif(renderer() is None, reason="neither kubectl nor kustomize here")
 
-ENTRY = "python -m jobs.infill --job-file /etc/batchfim/job.yaml"
-FIXED = "input: {paths: [a]}\noutput: {path: b}\nmodel: {path: c}\nschedule: {workers: 8}"
+ENTRY = f"{INFILL} --accept-failed-rows"
+FIXED = "input: {paths: [s3://a]}\noutput: {path: s3://b}\nmodel: {path: c}\nschedule: {workers: 8}"
 PARTS = "engine: {args: {pipeline_parallel_size: 2}}\nresources: {nodes_per_worker: 2}"
 SPREAD = f"{FIXED}\n{PARTS}"  # each over two of the eight pods
 LONG = "batchfim-" + "x" * 40
@@ -74,15 +75,15 @@ PODS = [
     Fault("RayJob", f"{HEAD_POD}containers.0.resources.requests.cpu", GONE, "resources",
           "does not request cpu"),
     Fault("RayJob", f"{WORKER_POD}containers.0.image", "batchfim:0.0.9", "images", "differ in"),
-    Fault("RayJob", f"{HEAD_POD}containers.0.volumeMounts.0.name", "model", "volumes", "no volume"),
-    Fault("RayJob", f"{HEAD_POD}volumes.4", GONE, "volumes", "mounts data, which is no volume"),
+    Fault("RayJob", f"{HEAD_POD}containers.0.volumeMounts.1.name", "ca", "volumes", "is no volume"),
+    Fault("RayJob", f"{HEAD_POD}volumes.1", GONE, "volumes", "mounts cache, which is no volume"),
     Fault("PersistentVolumeClaim/batchfim-data", "metadata.name", "data", "references",
           "PersistentVolumeClaim/batchfim-data, which does not exist"),
     Fault("RayJob", f"{HEAD_POD}serviceAccountName", "ray", "references", "ServiceAccount/ray"),
     Fault("RayJob", f"{HEAD_POD}containers.0.envFrom.0.secretRef.name", "s3", "references", "s3"),
     Fault("RayJob", f"{HEAD_POD}containers.0.envFrom.0.secretRef.optional", False, "references",
           "is not optional"),
-    Fault("RoleBinding", "subjects.0.name", "submitter", "references", "ServiceAccount/submitter"),
+    Fault("RoleBinding", "roleRef.name", "submitter", "references", "Role/submitter, which does"),
     Fault("CronJob", f"{JOB_POD}containers.0.command.5", "--rayjob=night", "references",
           "RayJob/night"),
 ]  # fmt: skip
@@ -107,7 +108,7 @@ NIGHTS = [
     Fault("RayJob", f"{WORKER_POD}terminationGracePeriodSeconds", 30, "times", "while Ray drains"),
     Fault("RayJob", f"{HEAD_POD}terminationGracePeriodSeconds", 5, "times", "schedule.grace_s"),
     Fault("CronJob", f"{JOB}activeDeadlineSeconds", 3600, "times", "waits 3600 s for a RayJob"),
-    Fault("RayJob", f"{GROUP}maxReplicas", 2, "capacity", "room for 2 engines"),
+    Fault("RayJob", f"{GROUP}maxReplicas", 7, "capacity", "room for 7 engines", "gke-l4"),
     Fault("RayJob", f"{GROUP}maxReplicas", 5, "capacity", "workers is 16", "h100-tp2"),
     Fault("ConfigMap", "data.job~yaml", FIXED, "capacity", "needs schedule.workers", "gke-l4"),
     Fault("ConfigMap", "data.job~yaml", SPREAD, "capacity", "room for 4 engines", "gke-l4"),
@@ -115,7 +116,7 @@ NIGHTS = [
     Fault("RayJob", "metadata.annotations", {}, "kueue", "needs the annotation", "gke-l4"),
     Fault("PrometheusRule", "spec.groups.0.name", "other", "rules", "`make rules`", "h100-tp2"),
 ]  # fmt: skip
-FAULTS = [*STRUCTURES, *PODS, *NIGHTS]
+FAULTS = [*STRUCTURES, *PODS, *NIGHTS, *WIRING]
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=str)

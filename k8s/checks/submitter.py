@@ -1,0 +1,60 @@
+"""What the CronJob's pod must say, so that each night is a run of its own and ends well."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from k8s.checks.objects import Object, Objects, Pod, named, of_kind, pods
+
+_JOB = "metadata.labels['batch.kubernetes.io/job-name']"
+_FROM_POD = {
+    "--namespace": "metadata.namespace",
+    "--name": _JOB,  # any other would be the first night's, found finished by all that follow
+    "--owner-name": _JOB,
+    "--owner-uid": "metadata.labels['batch.kubernetes.io/controller-uid']",
+}
+_ACCEPTS = "--accept-failed-rows"
+
+
+def check_submitters(objects: Objects) -> Iterator[str]:
+    """`jobs.submit` is told which night it is for: the RayJob's name and owner are the Job's."""
+    for pod in pods(objects):
+        for container in pod.containers:
+            if "jobs.submit" in container.get("command", []):
+                for problem in _night(container):
+                    yield f"{pod.where}: {container['name']}: {problem}"
+    for cronjob in of_kind(objects, "CronJob"):
+        yield from (f"{named(cronjob)}: {problem}" for problem in _policy(cronjob))
+
+
+def check_retries(objects: Objects) -> Iterator[str]:
+    """Failed rows do not make KubeRay start clusters that have nothing to do."""
+    for rayjob in of_kind(objects, "RayJob"):
+        words = rayjob["spec"]["entrypoint"].split()
+        if "jobs.infill" in words and rayjob["spec"]["backoffLimit"] and _ACCEPTS not in words:
+            yield (
+                f"{named(rayjob)}: backoffLimit without {_ACCEPTS}: a job with failed rows would "
+                "be started again, in vain"
+            )
+
+
+def _night(container: Object) -> Iterator[str]:
+    given = dict(word.partition("=")[::2] for word in container["command"])
+    told = {
+        f"$({one['name']})": one["valueFrom"].get("fieldRef", {}).get("fieldPath")
+        for one in container.get("env", [])
+        if "valueFrom" in one
+    }
+    for flag, field in _FROM_POD.items():
+        if told.get(given.get(flag, "")) != field:
+            yield f"{flag} is {given.get(flag)}, not a variable with the pod's {field}"
+
+
+def _policy(cronjob: Object) -> Iterator[str]:
+    """Kubernetes refuses a podFailurePolicy that names a container that is not there."""
+    job = cronjob["spec"]["jobTemplate"]["spec"]
+    names = {one["name"] for one in Pod(named(cronjob), "job", job["template"]).containers}
+    for rule in job.get("podFailurePolicy", {}).get("rules", []):
+        name = rule.get("onExitCodes", {}).get("containerName")
+        if name is not None and name not in names:
+            yield f"podFailurePolicy names container {name}, which does not exist"
