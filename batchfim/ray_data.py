@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 import pyarrow as pa
 import ray.data
+import uvloop
 
 from batchfim.api import open_results
 from batchfim.config import JobConfig
@@ -132,7 +133,7 @@ class InfillStep:
         self._config = _job(config)
         self._numbers = itertools.count()
         # Ray Data's own loop stands still while it hands batches over.
-        self._loop = asyncio.new_event_loop()
+        self._loop = uvloop.new_event_loop()
         threading.Thread(target=self._loop.run_forever, daemon=True).start()
         infiller = open_infiller(self._config, weights=True)
         self._family = infiller.encoder.form.family
