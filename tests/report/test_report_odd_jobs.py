@@ -35,7 +35,7 @@ def references_of_any_length(job: Job) -> str:
     return "1 rows have no middle_reference"
 
 
-def tests_that_never_end(job: Job) -> str:
+def programs_without_end(job: Job) -> str:
     endless = ["def check(f):\n    while True: pass\n"] * NUM
     points = [f"f{row}" for row in range(NUM)]
     tests = {"test": endless, "entry_point": points, "suffix": ["\n"] * NUM}
@@ -66,7 +66,7 @@ def no_row_at_all(job: Job) -> str:
 ODD = [
     without_references,
     references_of_any_length,
-    tests_that_never_end,
+    programs_without_end,
     not_one_good_row,
     no_row_at_all,
 ]
