@@ -82,4 +82,6 @@ def test_the_report_opens_and_says_what_is_missing(
     report_job(str(job.output))
     view.open(job.ledger / "report.html")
     assert said in view.page.inner_text("body")
+    for name in view.page.locator("#evaluation tbody td:first-child").all():
+        assert name.bounding_box()["height"] < 80, name.inner_text()
     assert view.complaints == []
