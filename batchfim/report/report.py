@@ -134,6 +134,7 @@ def _sections(content: Mapping[str, Any], picked: Picked) -> list[tuple[str, str
         "distributions": content["chart_sections"],
         "time": content["chart_sections"],
         "runs": content["runs"],
+        "endings": content["rows"],
         "errors": content["errors"],
         "evaluation": content["evaluation"],
         "slowest": picked.slowest,

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -17,10 +15,9 @@ from benchmarks.families.entries import open_entries
 from benchmarks.families.notes import notes_of
 from benchmarks.families.pareto import pareto
 from benchmarks.families.rows import Row, cost_of, speed_of, with_fronts
-from benchmarks.families.settings import Comparison, load_comparison
 from benchmarks.families.table import faults, markdown_table
+from tests.benchmarks.comparing import DEMO, comparison, told
 
-DEMO = {"name": "demo", "path": "demo", "orders": ["psm", "spm_v2"]}
 GONE = {"name": "gone", "path": "/nowhere/model"}
 
 
@@ -30,40 +27,6 @@ def run(num: int, records: int, run_s: float) -> dict[str, Any]:
     rates = {name: records * each / run_s for name, each in tokens.items()}
     figures = {"records": records, "rows": records, "run_s": run_s, "tokens_per_s": rates}
     return figures | {"engine_start_s": float(num), "workers": 1, "engines": []}
-
-
-@pytest.fixture
-def records(tmp_path: Path) -> Path:
-    """Twenty small records with references."""
-    path = tmp_path / "records.parquet"
-    columns = {
-        "id": [f"r{row}" for row in range(20)],
-        "prefix": [f"def f{row}(x):\n    return " for row in range(20)],
-        "suffix": [f"\n\nprint(f{row}(1))\n" for row in range(20)],
-        "middle_reference": [f"x + {row}" for row in range(20)],
-    }
-    pq.write_table(pa.table(columns), path)
-    return path
-
-
-def comparison(folder: Path, records: Path, *models: dict[str, Any], **more: Any) -> Comparison:
-    tree = {
-        "input": {"paths": [str(records)]},
-        "sampling": {"max_tokens": 8},
-        "engine": {"backend": "simulated"},
-        "schedule": {"pool": "local"},
-        "metrics": {"progress": "none", "report": False},
-        "models": list(models),
-    }
-    place = folder / "compare.yaml"
-    place.write_text(json.dumps(tree | more), encoding="utf8")  # which is YAML too
-    return load_comparison(place)
-
-
-def told(folder: Path) -> dict[str, dict[str, Any]]:
-    """The rows of `comparison.json`, by name."""
-    rows = json.loads((folder / "comparison.json").read_text(encoding="utf8"))["rows"]
-    return {row["name"]: row for row in rows}
 
 
 def test_the_front_is_what_no_other_point_beats() -> None:

@@ -35,7 +35,7 @@ def references_of_any_length(job: Job) -> str:
     return "1 rows have no middle_reference"
 
 
-def tests_that_never_end(job: Job) -> str:
+def programs_without_end(job: Job) -> str:
     endless = ["def check(f):\n    while True: pass\n"] * NUM
     points = [f"f{row}" for row in range(NUM)]
     tests = {"test": endless, "entry_point": points, "suffix": ["\n"] * NUM}
@@ -66,7 +66,7 @@ def no_row_at_all(job: Job) -> str:
 ODD = [
     without_references,
     references_of_any_length,
-    tests_that_never_end,
+    programs_without_end,
     not_one_good_row,
     no_row_at_all,
 ]
@@ -82,4 +82,6 @@ def test_the_report_opens_and_says_what_is_missing(
     report_job(str(job.output))
     view.open(job.ledger / "report.html")
     assert said in view.page.inner_text("body")
+    for name in view.page.locator("#evaluation tbody td:first-child").all():
+        assert name.bounding_box()["height"] < 80, name.inner_text()
     assert view.complaints == []
