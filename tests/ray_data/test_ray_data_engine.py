@@ -1,0 +1,62 @@
+"""The engine in a Ray Data step: kept full, ended with the step, and what its faults become."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pyarrow as pa
+import pytest
+import ray.data
+from ray.exceptions import RayError
+
+from batchfim.ray_data import InfillStep, infill
+
+LONG, SHORT = "x = 1\n" * 200, "y = 2\n"
+
+
+def settings(**simulated: Any) -> dict[str, Any]:
+    engine = {"backend": "simulated", "simulated": simulated}
+    return {"model": {"path": "demo"}, "engine": engine, "resources": {"num_cpus": 0}}
+
+
+def rows(*prefixes: str) -> pa.Table:
+    return pa.table({"prefix": prefixes, "suffix": ["\n"] * len(prefixes)})
+
+
+def test_a_slow_batch_holds_up_no_other() -> None:
+    step = InfillStep(settings(prefill_tokens_per_s=400, decode_tokens_per_s=1e6))
+    ended = []
+
+    async def fill(prefix: str) -> None:
+        async for batch in step(rows(prefix)):
+            assert batch["status"].to_pylist() == ["ok"]
+            ended.append(prefix)
+
+    async def both() -> None:
+        await asyncio.gather(fill(LONG), fill(SHORT))
+
+    asyncio.run(both())
+    assert ended == [SHORT, LONG]
+
+
+@pytest.mark.usefixtures("local_ray")
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        ({"fail_start": True}, "the simulated engine was told not to start"),
+        ({"die_if_contains": SHORT}, "the simulated engine died on demand"),
+    ],
+)
+def test_an_engine_that_fails_ends_the_pipeline_with_its_reason(
+    fault: dict[str, Any], told: str
+) -> None:
+    pipeline = infill(ray.data.from_arrow(rows(SHORT)), settings(**fault))
+    with pytest.raises(RayError, match=told):
+        pipeline.take_all()
+
+
+@pytest.mark.usefixtures("local_ray")
+def test_a_record_the_engine_fails_on_comes_out_as_failed() -> None:
+    pipeline = infill(ray.data.from_arrow(rows(SHORT, LONG)), settings(fail_if_contains=SHORT))
+    assert [row["status"] for row in pipeline.take_all()] == ["failed", "ok"]
