@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any
 
+import psutil
 import pyarrow as pa
 import pytest
 import ray.data
@@ -60,3 +62,31 @@ def test_an_engine_that_fails_ends_the_pipeline_with_its_reason(
 def test_a_record_the_engine_fails_on_comes_out_as_failed() -> None:
     pipeline = infill(ray.data.from_arrow(rows(SHORT, LONG)), settings(fail_if_contains=SHORT))
     assert [row["status"] for row in pipeline.take_all()] == ["failed", "ok"]
+
+
+@pytest.mark.usefixtures("local_ray")
+def test_vllm_fills_holes_and_ends_with_its_pipeline() -> None:
+    vllm = {"max_model_len": 256, "args": {"enforce_eager": True}}
+    config = {"model": {"path": "demo"}, "engine": vllm, "sampling": {"max_tokens": 8}}
+    pipeline = infill(ray.data.from_arrow(rows("def add(a, b):\n    return a ", LONG)), config)
+    filled = pipeline.take_all()
+    assert [row["status"] for row in filled] == ["ok", "ok"]
+    assert all(row["completion_tokens"] > 0 for row in filled)
+    assert filled[1]["truncated_prefix_tokens"] > 0
+    end_s = time.monotonic() + 60
+    while (left := engines()) and time.monotonic() < end_s:
+        time.sleep(0.2)
+    assert left == []
+
+
+def engines() -> list[int]:
+    """Processes of vLLM's engines below this one."""
+    below = psutil.Process().children(recursive=True)
+    return [process.pid for process in below if _is_engine(process)]
+
+
+def _is_engine(process: psutil.Process) -> bool:
+    try:
+        return "EngineCore" in " ".join(process.cmdline())
+    except psutil.NoSuchProcess:
+        return False
