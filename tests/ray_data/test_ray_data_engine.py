@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from typing import Any
 
@@ -40,6 +41,15 @@ def test_a_slow_batch_holds_up_no_other() -> None:
 
     asyncio.run(both())
     assert ended == [SHORT, LONG]
+
+
+def test_a_step_that_is_dropped_ends_its_engine_and_its_thread() -> None:
+    before = set(threading.enumerate())
+    step = InfillStep(settings())
+    (thread,) = set(threading.enumerate()) - before
+    del step
+    thread.join(30)
+    assert not thread.is_alive()
 
 
 @pytest.mark.usefixtures("local_ray")
