@@ -62,11 +62,15 @@ def test_use_and_config(tmp_path: Path) -> None:
 def test_python(tmp_path: Path, records: Path) -> None:
     """With the simulated engine: the commands above are what runs the real one."""
     script = tmp_path / "script.py"
-    simulated = '"model": {"path": "demo"},\n        "engine": {"backend": "simulated"},'
-    script.write_text(blocks("python")[0].replace('"model": {"path": "demo"},', simulated))
-    shown = run("python script.py", tmp_path)
-    assert "0 {'rows': 200, 'ok': 200," in shown
+    model, simulated = '"model": {"path": "demo"},', '"engine": {"backend": "simulated"},'
+    shown = []
+    for block in blocks("python"):
+        assert model in block
+        script.write_text(block.replace(model, f"{model} {simulated}"))
+        shown.append(run("python script.py", tmp_path))
+    assert "0 {'rows': 200, 'ok': 200," in shown[0]
     assert (tmp_path / "out-python" / "_batchfim" / "report.html").exists()
+    assert shown[1].splitlines()[-1] == "200"
 
 
 def test_stop_and_trim_rules(tmp_path: Path) -> None:

@@ -17,7 +17,11 @@ from tests.ray_data.conftest import NUM_ROWS, piped, results, worked
 
 pytestmark = pytest.mark.usefixtures("local_ray")
 MakeConfig = Callable[..., JobConfig]
-STEP = {"model": {"path": "demo"}, "engine": {"backend": "simulated"}}
+STEP = {
+    "model": {"path": "demo"},
+    "engine": {"backend": "simulated"},
+    "resources": {"num_cpus": 0},  # Ray takes a while to give back those of a pipeline that failed
+}
 ON_TWO_NODES = {
     "engine": {"args": {"tensor_parallel_size": 2}},
     "resources": {"nodes_per_worker": 2},
