@@ -18,7 +18,7 @@ from ray.exceptions import AuthenticationError
 from ray.job_submission import JobStatus, JobSubmissionClient
 
 from batchfim.errors import ConfigError, JobFailed
-from jobs.submission import JOB_FILE, Submission, next_turn, turns
+from jobs.submission import JOB_FILE, Submission, next_turn, stop_command, turns
 
 _ADDRESS = "http://127.0.0.1:8265"
 _AWAY_S = 120.0  # a head that does not answer for so long is gone
@@ -40,7 +40,8 @@ def run_on_ray(submission: Submission, address: str | None) -> int:
     except _TROUBLE as error:
         raise JobFailed(f"Ray at {jobs.address}: {_first_line(error)}") from None
     _say(f"{verb} {job_id} at {jobs.address}; the same command follows it again, and")
-    _say(f"`ray job stop {job_id} --address {jobs.address}` stops it")
+    stop = stop_command(job_id, jobs.address, os.environ.get("RAY_AUTH_MODE"))
+    _say(f"`{stop}` stops it")
     return jobs.follow(job_id)
 
 

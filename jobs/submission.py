@@ -76,6 +76,12 @@ def next_turn(base_id: str, had: list[str]) -> str:
     return _id(base_id, _turn(base_id, had[-1]) + 1 if had else 1)
 
 
+def stop_command(job_id: str, address: str, auth_mode: str | None) -> str:
+    """What stops a job, for a person to copy; Ray's own command asks no token unless told to."""
+    mode = f"RAY_AUTH_MODE={auth_mode} " if auth_mode else ""
+    return f"{mode}ray job stop {job_id} --address {address}"
+
+
 def _id(base_id: str, turn: int) -> str:
     return base_id if turn == 1 else f"{base_id}-{turn}"
 

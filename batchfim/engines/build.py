@@ -38,8 +38,6 @@ def resolve_engine(config: JobConfig, form: Format) -> JobConfig:
         check_names(config.engine.args)
     args = dict(config.engine.args)
     if config.resources.nodes_per_worker > 1:
-        if backend == "transformers":
-            raise ConfigError("resources.nodes_per_worker: only vLLM makes parts of a model")
         args["distributed_executor_backend"] = "ray"
     engine = config.engine.model_copy(update={"backend": backend, "args": args})
     return config.model_copy(update={"engine": engine})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,8 +18,11 @@ from ray.util.placement_group import (
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from batchfim.config import JobConfig
-from batchfim.errors import BatchfimError
+from batchfim.errors import BatchfimError, OutputError
 from batchfim.infiller import open_infiller
+from batchfim.storage.ledger import Ledger
+from batchfim.storage.location import Location
+from batchfim.workers.pool import WorkerSpec
 from batchfim.workers.room import Wanted
 
 
@@ -52,6 +56,20 @@ def release(group: PlacementGroup | None) -> None:
 def nodes_of(group: PlacementGroup) -> frozenset[str]:
     """Ids of the nodes that a group which is placed lies on."""
     return frozenset(_nodes_by_bundle(group).values())
+
+
+def check_output_is_seen(spec: WorkerSpec) -> None:
+    """The run's own record must be where this machine looks for it, or parts would be lost here.
+
+    Raises:
+        OutputError: another disk is under the same path.
+    """
+    output = spec.config.output.path
+    if not Ledger(Location.of(output)).runs.has(spec.run):
+        raise OutputError(
+            f"output.path {output} is another place on {socket.gethostname()}, where a worker is: "
+            "give a URL, or a folder on a disk that all machines share"
+        )
 
 
 async def open_on_each_node(config: JobConfig) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import math
@@ -26,6 +27,7 @@ from batchfim.telemetry.exporting import open_metric
 from batchfim.telemetry.table import IN_FLIGHT
 from batchfim.workers.placing import (
     actor_options,
+    check_output_is_seen,
     nodes_of,
     open_on_each_node,
     release,
@@ -101,6 +103,7 @@ class _Actor:
         """Bring the worker up; what prevents it is returned, as Ray would wrap what is raised."""
         started_s = time.monotonic()
         try:
+            await asyncio.to_thread(check_output_is_seen, spec)
             await open_on_each_node(spec.config)
             self._worker, engine = await Worker.start(name, spec)
         except BatchfimError as error:

@@ -55,6 +55,14 @@ def test_vllm_is_not_asked_for_what_it_cannot(task: str) -> None:
         resolve_engine(config("engine.backend=vllm"), form(task=task))
 
 
+def test_parts_on_several_machines_are_vllms_by_its_ray_executor() -> None:
+    sets = ("resources.nodes_per_worker=2", "engine.args.tensor_parallel_size=2")
+    args = resolve_engine(config(*sets), form()).engine.args
+    assert args["distributed_executor_backend"] == "ray"
+    with pytest.raises(ConfigError, match="tensor_parallel_size: the Transformers engine has no"):
+        resolve_engine(config(*sets, "engine.backend=transformers"), form(engine="transformers"))
+
+
 @pytest.mark.parametrize(
     ("setting", "complaint"),
     [

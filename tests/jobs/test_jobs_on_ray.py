@@ -68,6 +68,13 @@ def test_a_job_that_runs_is_followed_and_one_that_was_stopped_is_resumed(
     assert sum(run["records"] for run in summary["runs"]) == 200  # nothing was done twice
 
 
+def test_a_benchmark_is_submitted_like_a_job(submit: Submit, tmp_path: Path) -> None:
+    out, err = ended(submit("--entry", "bench"))
+    assert "submitted batchfim-bench-" in err
+    assert out.count('"records_per_s"') == 3
+    assert not (tmp_path / "out").exists()
+
+
 def test_the_exit_code_is_the_jobs(submit: Submit) -> None:
     out, _ = ended(submit("--set", "input.paths=nowhere.parquet"), 2)
     assert "nowhere.parquet" in out

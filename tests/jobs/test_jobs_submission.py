@@ -8,7 +8,7 @@ import pytest
 
 from batchfim.config import JobConfig
 from batchfim.config_file import load_config
-from jobs.submission import Entry, Submission, next_turn, turns
+from jobs.submission import Entry, Submission, next_turn, stop_command, turns
 
 
 def job(*sets: str) -> JobConfig:
@@ -49,6 +49,11 @@ def test_the_job_file_says_the_same_as_what_was_submitted(tmp_path: Path) -> Non
 def test_ray_waits_longer_than_the_grace_before_it_kills() -> None:
     environment = Submission(job("schedule.grace_s=90"), Entry.INFILL).environment
     assert int(environment["RAY_JOB_STOP_WAIT_TIME_S"]) > 90
+
+
+def test_what_stops_a_job_shows_the_token_that_starts_one() -> None:
+    assert stop_command("b-1", "http://h:1", None) == "ray job stop b-1 --address http://h:1"
+    assert stop_command("b-1", "http://h:1", "token").startswith("RAY_AUTH_MODE=token ray job stop")
 
 
 def test_secrets_are_not_shown() -> None:

@@ -1,27 +1,74 @@
-"""The pool's look at Ray's nodes."""
+"""The pool's look at Ray's nodes, and a worker's at the job's output from one of them."""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
 import ray
+from ray.util.placement_group import placement_group_table
 
 from batchfim.config_file import load_config
+from batchfim.errors import OutputError
+from batchfim.metrics.run_record import RunRecord
+from batchfim.storage.ledger import Ledger
+from batchfim.storage.location import Location
+from batchfim.workers.placing import check_output_is_seen
 from batchfim.workers.pool import WorkerSpec
 from batchfim.workers.ray import RayPool
 
 
-def test_a_head_that_does_not_answer_is_asked_again_and_ends_no_run(tmp_path: Path) -> None:
+def open_pool(folder: Path, *sets: str) -> RayPool:
+    """On a Ray of its own."""
     settings = {
-        "input.paths": [str(tmp_path)],
-        "output.path": str(tmp_path / "out"),
+        "input.paths": [str(folder)],
+        "output.path": str(folder / "out"),
         "model.path": "demo",
         "engine.backend": "simulated",
         "resources.ray_address": "local",
     }
-    pool = RayPool(WorkerSpec(load_config(None, settings), (), "run"), 0)
+    return RayPool(WorkerSpec(load_config(None, settings, sets), (), "run"), 0)
+
+
+def test_a_head_that_does_not_answer_is_asked_again_and_ends_no_run(tmp_path: Path) -> None:
+    pool = open_pool(tmp_path)
     assert pool.wait(0.0) == []
     ray.shutdown()
     pool._looked_s = 0.0  # a second later
     assert pool.wait(0.0) == []
     pool.close()
+
+
+def test_a_worker_that_is_let_go_gives_its_places_back_while_the_run_goes_on(
+    tmp_path: Path,
+) -> None:
+    parts = ("resources.nodes_per_worker=2", "engine.args.tensor_parallel_size=2")
+    pool = open_pool(tmp_path, *parts, "resources.num_cpus=0.5")
+    try:
+        pool.add_worker("w")
+        pool.remove_worker("w")
+        for _ in range(100):
+            states = [group["state"] for group in placement_group_table().values()]
+            if states == ["REMOVED"]:
+                break
+            time.sleep(0.1)
+        assert states == ["REMOVED"]
+    finally:
+        pool.close()
+
+
+def test_a_worker_whose_machine_has_another_disk_under_the_output_says_so(
+    make_spec: Callable[..., WorkerSpec], tmp_path: Path
+) -> None:
+    """Such a folder may be there, even with a ledger: that of another run."""
+    spec = make_spec()
+    runs = Ledger(Location.of(spec.config.output.path)).runs
+    record = RunRecord(id="other", started_at=datetime.now(UTC), host="h", shards_to_do=1)
+    runs.write(record)
+    with pytest.raises(OutputError, match=r"out is another place on .* give a URL, or a folder"):
+        check_output_is_seen(spec)
+    runs.write(record.model_copy(update={"id": spec.run}))
+    check_output_is_seen(spec)
