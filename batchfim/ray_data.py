@@ -69,8 +69,8 @@ def infill(rows: ray.data.Dataset, config: JobConfig | Mapping[str, Any]) -> ray
     temperature a record's seed is made of its texts, and not, as in a job, of its place in a file.
 
     Exactly once is not promised: Ray Data works a batch again whose worker or machine was lost, by
-    its own default without end, and keeps no ledger, so that a pipeline that ends early starts anew, as where an engine dies.
-    `run_job` is for that.
+    its own default without end, and keeps no ledger, so that a pipeline that ends early starts
+    anew, as where an engine dies. `run_job` is for that.
 
     Args:
         rows: with the columns `input.columns` names.

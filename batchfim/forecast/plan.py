@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from batchfim.config import JobConfig
@@ -20,10 +18,9 @@ from batchfim.infiller import Infiller, open_infiller
 from batchfim.planning.cutting import cut_shards
 from batchfim.running import JobResult, num_gpus
 from batchfim.storage.inputs import InputSet
-from batchfim.storage.location import Location
 from batchfim.terminal import busy, counted
 from batchfim.tuning.sample import choose_blocks, write_sample
-from batchfim.tuning.trial import Interrupted, trial_config
+from batchfim.tuning.trial import Interrupted, beside, trial_config
 
 _BLOCK_ROWS = 256  # neighbours that share are seen together, as far as that
 _CALIBRATION_BLOCK_ROWS = 16  # many places, as neighbours have middles alike
@@ -91,12 +88,11 @@ def calibrate(
     Raises:
         others: as `run_job`; JobFailed: a signal ended it.
     """
-    with tempfile.TemporaryDirectory(prefix="batchfim-plan-") as folder:
-        sample, output = (str(Path(folder) / name) for name in ("sample.parquet", "out"))
-        target = Location.of(sample)
-        write_sample(config.input, inputs, rows, seed, target, _CALIBRATION_BLOCK_ROWS)
+    with beside(config.output.path) as folder:
+        sample, output = folder / "sample.parquet", (folder / "out").url
+        write_sample(config.input, inputs, rows, seed, sample, _CALIBRATION_BLOCK_ROWS)
         with busy("a short run, to measure the speed"):
-            result = run_job(trial_config(config, {}, sample, output))
+            result = run_job(trial_config(config, {}, sample.url, output))
         if result.signal is not None:
             raise JobFailed(f"calibration was ended by {Interrupted(result.signal)}")
         num_rows = result.summary["records"]

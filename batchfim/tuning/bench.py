@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import uuid
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 
 from batchfim.config import JobConfig
@@ -13,7 +11,7 @@ from batchfim.errors import InputError
 from batchfim.storage.inputs import InputSet
 from batchfim.storage.location import Location
 from batchfim.tuning.sample import write_sample
-from batchfim.tuning.trial import RunJob, Trial, run_trial
+from batchfim.tuning.trial import RunJob, Trial, beside, run_trial
 
 
 def bench(
@@ -35,7 +33,7 @@ def bench(
         Interrupted: by a signal.
     """
     trials = []
-    with _beside(config.output.path) as folder:
+    with beside(config.output.path) as folder:
         sample = folder / "sample.parquet"
         if not write_sample(config.input, inputs, sample_rows, seed, sample):
             raise InputError("the input has no rows to measure with")
@@ -53,14 +51,3 @@ def _keep(trials: Sequence[Trial], folder: Location, name: str) -> None:
     lines = [json.dumps(asdict(trial)) for trial in trials]
     folder.make_folder()
     (folder / f"{name}.jsonl").write("".join(f"{line}\n" for line in lines).encode())
-
-
-@contextmanager
-def _beside(output: str) -> Iterator[Location]:
-    """A folder for a while, where workers on other machines see it: they see the output, too."""
-    folder = Location.of(f"{output.rstrip('/')}.bench-{uuid.uuid4().hex[:8]}")
-    folder.make_folder()
-    try:
-        yield folder
-    finally:
-        folder.delete_folder()

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from batchfim.config import JobConfig
 from batchfim.config_file import check_config
 from batchfim.running import JobResult
+from batchfim.storage.location import Location
 from batchfim.tuning.search import Settings
 
 RunJob = Callable[[JobConfig], JobResult]
@@ -55,6 +58,17 @@ def trial_config(config: JobConfig, settings: Settings, sample: str, output: str
         "metrics.report": False,
     }
     return with_settings(config, {**settings, **own})
+
+
+@contextmanager
+def beside(output: str) -> Iterator[Location]:
+    """A folder for a while, where workers on other machines see it: they see the output, too."""
+    folder = Location.of(f"{output.rstrip('/')}.trial-{uuid.uuid4().hex[:8]}")
+    folder.make_folder()
+    try:
+        yield folder
+    finally:
+        folder.delete_folder()
 
 
 def run_trial(

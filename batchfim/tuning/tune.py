@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from batchfim.config import JobConfig
 from batchfim.errors import BatchfimError, ConfigError, InputError
 from batchfim.storage.inputs import InputSet
-from batchfim.storage.location import Location
 from batchfim.tuning.sample import write_sample
 from batchfim.tuning.search import Knob, Settings, search
-from batchfim.tuning.trial import RunJob, Trial, run_trial, with_settings
+from batchfim.tuning.trial import RunJob, Trial, beside, run_trial, with_settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,16 +54,16 @@ def tune(
         for value in knob.values:
             with_settings(config, {knob.key: value})
     trials: list[Trial] = []
-    with tempfile.TemporaryDirectory(prefix="batchfim-tune-") as folder:
-        sample = str(Path(folder) / "sample.parquet")
-        num_rows = write_sample(config.input, inputs, sample_rows, seed, Location.of(sample))
+    with beside(config.output.path) as folder:
+        sample = folder / "sample.parquet"
+        num_rows = write_sample(config.input, inputs, sample_rows, seed, sample)
         if not num_rows:
             raise InputError("the input has no rows to try anything on")
 
         def measure(settings: Settings) -> float | None:
-            output = str(Path(folder) / f"trial-{len(trials)}")
+            output = (folder / f"trial-{len(trials)}").url
             try:
-                trial = run_trial(config, settings, sample, output, run_job)
+                trial = run_trial(config, settings, sample.url, output, run_job)
             except BatchfimError as error:
                 if not trials:
                     raise ConfigError(f"the job does not run as it is: {error}") from None
