@@ -195,7 +195,7 @@ def evaluate(
         str | None,
         typer.Option(help="Column to compare it with.", show_default="middle_reference"),
     ] = None,
-    rule: Annotated[str, typer.Option(help="What of the text counts; see the README.")] = "as_is",
+    rule: Annotated[str, typer.Option(help="What of the text counts; see GUIDE.md.")] = "as_is",
     allow_execution: Annotated[
         bool, typer.Option("--allow-execution", help="Run the records' tests: pass@k.")
     ] = False,

@@ -1,4 +1,4 @@
-"""Every command of the README runs, in its order, in one folder."""
+"""Every command of README.md, then of GUIDE.md, runs, in its order, in one folder."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ import pytest
 from tests.shared import shared_data
 
 ROOT = Path(__file__).parents[2]
-README = (ROOT / "README.md").read_text(encoding="utf8")
+DOCS = "".join((ROOT / name).read_text(encoding="utf8") for name in ("README.md", "GUIDE.md"))
 
 
 def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+    return re.findall(rf"```{language}\n(.*?)```", DOCS, re.DOTALL)
 
 
 def run(command: str, folder: Path) -> str:
@@ -85,6 +85,6 @@ def test_a_format_of_ones_own(tmp_path: Path) -> None:
     assert "<PRE>" in run("batchfim config job.yaml", tmp_path)
 
 
-@pytest.mark.parametrize("path", re.findall(r"`((?:tests|benchmarks)/[\w/.]*)`", README))
+@pytest.mark.parametrize("path", re.findall(r"`((?:tests|benchmarks)/[\w/.]*)`", DOCS))
 def test_what_it_points_to_exists(path: str) -> None:
     assert (ROOT / path).exists()

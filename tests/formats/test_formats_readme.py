@@ -1,4 +1,4 @@
-"""What the README says of families is the catalog's."""
+"""What the documents say of families is the catalog's."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ import yaml
 from batchfim.formats.catalog import CATALOG
 from batchfim.formats.format import Format
 
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf8")
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf8")
+GUIDE = (ROOT / "GUIDE.md").read_text(encoding="utf8")
 
 
 def test_it_lists_every_family_and_no_other() -> None:
@@ -20,7 +22,7 @@ def test_it_lists_every_family_and_no_other() -> None:
 
 
 def test_its_own_format_is_one() -> None:
-    blocks = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
+    blocks = re.findall(r"```yaml\n(.*?)```", GUIDE, re.DOTALL)
     (tree,) = (yaml.safe_load(block) for block in blocks if "format:" in block)
     form = Format(**tree["infill"]["format"])
     assert form.fields("with_path") == {"path"}
