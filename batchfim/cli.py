@@ -125,7 +125,8 @@ def tune(
     from batchfim.api import tune_job
     from batchfim.tuning.text import job_file, trial_text, tuning_text
 
-    flags = {"input.paths": input_, "model.path": model, "output.path": "unused"}
+    # Trials lie beside the output; without a job file, in the folder one is in.
+    flags = {"input.paths": input_, "model.path": model, "output.path": None if job else "tune"}
     found = tune_job(
         load_config(job, flags, sets),
         knobs,

@@ -113,7 +113,7 @@ class Run:
         )
         self.ledger.runs.write(record)
         try:
-            result = self._to_the_end(inputs, queue, retry=retry)
+            result = self._to_the_end(inputs, queue, record.name, retry=retry)
         except BatchfimError as error:
             with suppress(StorageError):  # what went wrong first is what is to be told
                 ended = record.ended(datetime.now(UTC), "failed", str(error), {})
@@ -123,8 +123,10 @@ class Run:
         self.ledger.runs.write(record.ended(datetime.now(UTC), result.end, None, run))
         return result
 
-    def _to_the_end(self, inputs: InputSet, queue: ShardQueue, *, retry: bool) -> JobResult:
-        clock = None if queue.finished else self._drive(inputs, queue, retry)
+    def _to_the_end(
+        self, inputs: InputSet, queue: ShardQueue, record: str, *, retry: bool
+    ) -> JobResult:
+        clock = None if queue.finished else self._drive(inputs, queue, record, retry)
         if self.lease.lost:
             raise JobFailed(
                 f"{self.config.output.path}: the lease of the job was lost; another run may have it"
@@ -140,13 +142,13 @@ class Run:
             pending, schedule.task_attempts, schedule.node_losses, rerun=rerun, cuts=not retry
         )
 
-    def _drive(self, inputs: InputSet, queue: ShardQueue, retry: bool) -> RunClock:
+    def _drive(self, inputs: InputSet, queue: ShardQueue, record: str, retry: bool) -> RunClock:
         rows = sum(shard.num_rows for shard in queue.shards) * self.config.sampling.n
         if retry:
             rows = self.ledger.done().totals.counts.failed
         schedule = self.config.schedule
         kept = tuple(inputs.kept.names)
-        spec = WorkerSpec(self.config, kept, self.id, inputs.language_columns, retry)
+        spec = WorkerSpec(self.config, kept, self.id, inputs.language_columns, retry, record)
         commits: Commits = Replacing(self.ledger) if retry else self.ledger
         pool = _open_pool(self.config, spec)
         try:

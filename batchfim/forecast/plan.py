@@ -18,6 +18,8 @@ from batchfim.infiller import Infiller, open_infiller
 from batchfim.planning.cutting import cut_shards
 from batchfim.running import JobResult, num_gpus
 from batchfim.storage.inputs import InputSet
+from batchfim.storage.location import Location
+from batchfim.storage.stores import extended
 from batchfim.terminal import busy, counted
 from batchfim.tuning.sample import choose_blocks, write_sample
 from batchfim.tuning.trial import Interrupted, beside, trial_config
@@ -89,10 +91,11 @@ def calibrate(
         others: as `run_job`; JobFailed: a signal ended it.
     """
     with beside(config.output.path) as folder:
-        sample, output = folder / "sample.parquet", (folder / "out").url
-        write_sample(config.input, inputs, rows, seed, sample, _CALIBRATION_BLOCK_ROWS)
+        sample, output = extended(folder, "/sample.parquet"), extended(folder, "/out")
+        target = Location.of(sample)
+        write_sample(config.input, inputs, rows, seed, target, _CALIBRATION_BLOCK_ROWS)
         with busy("a short run, to measure the speed"):
-            result = run_job(trial_config(config, {}, sample.url, output))
+            result = run_job(trial_config(config, {}, sample, output))
         if result.signal is not None:
             raise JobFailed(f"calibration was ended by {Interrupted(result.signal)}")
         num_rows = result.summary["records"]

@@ -18,6 +18,7 @@ from batchfim.storage.inputs import InputSet, open_inputs
 from batchfim.storage.location import Location
 from batchfim.storage.regrouped import RegroupedCopies, not_copied
 from batchfim.storage.rows import columns_to_read
+from batchfim.storage.stores import extended
 
 _PLACE = (pa.field(SOURCE_FILE, pa.string()), pa.field(SOURCE_ROW, pa.int64()))
 _log = logging.getLogger(__name__)
@@ -147,7 +148,7 @@ def _url(config: JobConfig, folder: Location) -> str:
     """A folder below the output in the form the output itself was given."""
     output = config.output.path
     below = folder.path.removeprefix(Location.of(output).path).strip("/")
-    return f"{output.rstrip('/')}/{below}"
+    return extended(output, f"/{below}")
 
 
 def _shows_progress(config: JobConfig) -> bool:

@@ -24,9 +24,9 @@ class RunRecords:
         self._folder.make_folder()
         (self._folder / record.name).write(record.model_dump_json(indent=1).encode())
 
-    def has(self, run: str) -> bool:
-        """Whether a run's record is there, by the run's id."""
-        return any(name.endswith(f"-{run}.json") for name in names_in(self._folder))
+    def has(self, name: str) -> bool:
+        """Whether a record is there, by its name: a listing may be an old one on NFS."""
+        return (self._folder / name).exists()
 
     def last(self) -> list[RunRecord]:
         """The last runs, oldest first; a file that is no record is left out."""

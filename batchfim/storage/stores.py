@@ -31,6 +31,12 @@ def split_query(url: str) -> tuple[str, str]:
     return (url[: found.start()], url[found.start() :]) if found else (url, "")
 
 
+def extended(url: str, more: str) -> str:
+    """The place whose path has `more` at its end; a URL's query stays its query."""
+    base, query = split_query(url)
+    return f"{base.rstrip('/')}{more}{query}"
+
+
 def open_store(url: str) -> tuple[fs.FileSystem, str]:
     """File system and path of a local path or URL.
 

@@ -10,6 +10,7 @@ from batchfim.config import JobConfig
 from batchfim.errors import InputError
 from batchfim.storage.inputs import InputSet
 from batchfim.storage.location import Location
+from batchfim.storage.stores import extended
 from batchfim.tuning.sample import write_sample
 from batchfim.tuning.trial import RunJob, Trial, beside, run_trial
 
@@ -34,15 +35,15 @@ def bench(
     """
     trials = []
     with beside(config.output.path) as folder:
-        sample = folder / "sample.parquet"
-        if not write_sample(config.input, inputs, sample_rows, seed, sample):
+        sample = extended(folder, "/sample.parquet")
+        if not write_sample(config.input, inputs, sample_rows, seed, Location.of(sample)):
             raise InputError("the input has no rows to measure with")
         for number in range(repeats):
-            output = (folder / f"run-{number}").url
-            trials.append(run_trial(config, {}, sample.url, output, run_job))
+            output = extended(folder, f"/run-{number}")
+            trials.append(run_trial(config, {}, sample, output, run_job))
             tell(trials[-1])
             if keep_as is not None:
-                _keep(trials, Location.of(f"{config.output.path.rstrip('/')}.bench"), keep_as)
+                _keep(trials, Location.of(extended(config.output.path, ".bench")), keep_as)
     return trials
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from batchfim.config import Input
@@ -38,17 +39,19 @@ def write_sample(
 
     Raises:
         InputError: a file is damaged.
+        StorageError: the sample cannot be written.
     """
     columns = columns_to_read(section.columns, inputs.kept.names)
-    reader, written = RowReader(columns), 0
+    reader, written, sink = RowReader(columns), 0, pa.BufferOutputStream()
     writer: pq.ParquetWriter | None = None
     for file, start, size in choose_blocks(inputs.files, num_rows, seed, block_rows):
         rows = reader.read(Shard("sample", "sample", file.content, file.path, start, size))
-        writer = writer or pq.ParquetWriter(target.path, rows.schema, filesystem=target.filesystem)
+        writer = writer or pq.ParquetWriter(sink, rows.schema)
         writer.write_table(rows)
         written += rows.num_rows
     if writer:
         writer.close()
+        target.write(sink.getvalue().to_pybytes())
     return written
 
 

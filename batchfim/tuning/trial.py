@@ -10,8 +10,10 @@ from typing import Any
 
 from batchfim.config import JobConfig
 from batchfim.config_file import check_config
+from batchfim.driver.signals import exit_signals
 from batchfim.running import JobResult
 from batchfim.storage.location import Location
+from batchfim.storage.stores import extended
 from batchfim.tuning.search import Settings
 
 RunJob = Callable[[JobConfig], JobResult]
@@ -61,14 +63,16 @@ def trial_config(config: JobConfig, settings: Settings, sample: str, output: str
 
 
 @contextmanager
-def beside(output: str) -> Iterator[Location]:
+def beside(output: str) -> Iterator[str]:
     """A folder for a while, where workers on other machines see it: they see the output, too."""
-    folder = Location.of(f"{output.rstrip('/')}.trial-{uuid.uuid4().hex[:8]}")
-    folder.make_folder()
-    try:
-        yield folder
-    finally:
-        folder.delete_folder()
+    url = extended(output, f".trial-{uuid.uuid4().hex[:8]}")
+    folder = Location.of(url)
+    with exit_signals():  # SIGTERM leaves no sample of somebody's records behind either
+        folder.make_folder()
+        try:
+            yield url
+        finally:
+            folder.delete_folder()
 
 
 def run_trial(

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from batchfim.config import JobConfig
 from batchfim.errors import BatchfimError, ConfigError, InputError
 from batchfim.storage.inputs import InputSet
+from batchfim.storage.location import Location
+from batchfim.storage.stores import extended
 from batchfim.tuning.sample import write_sample
 from batchfim.tuning.search import Knob, Settings, search
 from batchfim.tuning.trial import RunJob, Trial, beside, run_trial, with_settings
@@ -55,15 +57,15 @@ def tune(
             with_settings(config, {knob.key: value})
     trials: list[Trial] = []
     with beside(config.output.path) as folder:
-        sample = folder / "sample.parquet"
-        num_rows = write_sample(config.input, inputs, sample_rows, seed, sample)
+        sample = extended(folder, "/sample.parquet")
+        num_rows = write_sample(config.input, inputs, sample_rows, seed, Location.of(sample))
         if not num_rows:
             raise InputError("the input has no rows to try anything on")
 
         def measure(settings: Settings) -> float | None:
-            output = (folder / f"trial-{len(trials)}").url
+            output = extended(folder, f"/trial-{len(trials)}")
             try:
-                trial = run_trial(config, settings, sample.url, output, run_job)
+                trial = run_trial(config, settings, sample, output, run_job)
             except BatchfimError as error:
                 if not trials:
                     raise ConfigError(f"the job does not run as it is: {error}") from None

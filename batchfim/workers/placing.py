@@ -65,7 +65,7 @@ def check_output_is_seen(spec: WorkerSpec) -> None:
         OutputError: another disk is under the same path.
     """
     output = spec.config.output.path
-    if not Ledger(Location.of(output)).runs.has(spec.run):
+    if not Ledger(Location.of(output)).runs.has(spec.run_record):
         raise OutputError(
             f"output.path {output} is another place on {socket.gethostname()}, where a worker is: "
             "give a URL, or a folder on a disk that all machines share"

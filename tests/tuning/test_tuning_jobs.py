@@ -59,6 +59,14 @@ def test_the_faster_setting_is_found_and_can_be_laid_over_the_job(
     assert not (tmp_path / "out").exists()
 
 
+def test_trials_lie_beside_the_output(job: Path, tmp_path: Path) -> None:
+    """Where workers on other machines see them."""
+    place = tmp_path / "a file"
+    place.touch()
+    done = CliRunner().invoke(app, ["tune", str(job), "--set", f"output.path={place}/out"])
+    assert "a file/out.trial-" in str(done.exception)
+
+
 def test_a_trial_that_fails_is_a_line_of_the_table(job: Path) -> None:
     found = tune_job(config(job), ["engine.simulated.fail_start=true"], sample_rows=20)
     own, failed = found.trials

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -64,11 +65,12 @@ def test_a_worker_whose_machine_has_another_disk_under_the_output_says_so(
     make_spec: Callable[..., WorkerSpec], tmp_path: Path
 ) -> None:
     """Such a folder may be there, even with a ledger: that of another run."""
-    spec = make_spec()
+    spec = replace(make_spec(), run_record="20260101T000000Z-run.json")
     runs = Ledger(Location.of(spec.config.output.path)).runs
-    record = RunRecord(id="other", started_at=datetime.now(UTC), host="h", shards_to_do=1)
+    started = datetime(2026, 1, 1, tzinfo=UTC)
+    record = RunRecord(id="other", started_at=started, host="h", shards_to_do=1)
     runs.write(record)
     with pytest.raises(OutputError, match=r"out is another place on .* give a URL, or a folder"):
         check_output_is_seen(spec)
-    runs.write(record.model_copy(update={"id": spec.run}))
+    runs.write(record.model_copy(update={"id": "run"}))
     check_output_is_seen(spec)
