@@ -1,0 +1,83 @@
+"""The README's figures are those of the kept results, and a missed limit is said to be one."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf8")
+RESULTS = ROOT / "benchmarks" / "results"
+SHARING = "sharing_standard_library"
+TENTH, HUNDREDTH = "cache tenth, ", "cache hundredth, "
+
+
+def found(name: str, *path: str) -> Any:
+    value = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf8"))
+    for key in path:
+        value = value[key]
+    return value
+
+
+def row(start: str) -> str:
+    """The figure of the row of the table that begins so."""
+    (line,) = (line for line in README.splitlines() if line.startswith(f"| {start}"))
+    return line.split("|")[2]
+
+
+@pytest.mark.parametrize(
+    ("start", "name", "path", "form"),
+    [
+        ("a worker's memory", "memory", ["mostly_riding_along", "peak_rss_mb"], "{} MB"),
+        ("what a run does around", "ledger", ["total_s"], "{:.1f} s"),
+        ("what a run does around", "ledger", ["peak_rss_mb"], "{:,} MB"),
+        ("`report.html` of a job", "report", ["seconds", "found"], "{:.0f} s"),
+        ("`report.html` of a job", "report", ["peak_rss_mb"], "{:,} MB"),
+        ("driver of 1,000 simulated", "scaling", ["makespan", "ratio"], "{}"),
+        ("driver of 1,000 simulated", "scaling", ["driver_cpu_us_per_shard", "ratio"], "{:.0f} us"),
+        ("driver of 1,000 simulated", "scaling", ["peak_memory_mb", "ratio"], "{} MB"),
+        ("line holes, `stop", "decode", ["limits", "line: kept over decoded", "ratio"], "{:.2f}"),
+        ("from the command", "startup", ["seconds_beyond_the_engine", "local", "ratio"], "{:.1f}"),
+        ("from the command", "startup", ["seconds_beyond_the_engine", "ray", "ratio"], "({:.0f}, "),
+        ("encoding, tokens/s", "encoding", ["ratio"], "{:.2f}"),
+        ("rows lost, doubled", "chaos", ["lost"], " {} "),
+        ("rows lost, doubled", "chaos", ["doubled"], " {} "),
+        ("rows lost, doubled", "chaos_vllm", ["lost"], " {} "),
+        ("rows lost, doubled", "chaos_vllm", ["doubled"], " {} "),
+    ],
+)
+def test_a_figure_is_the_results(start: str, name: str, path: list[str], form: str) -> None:
+    assert form.format(found(name, *path)) in row(start)
+
+
+@pytest.mark.parametrize(
+    ("start", "key", "form"),
+    [
+        ("ten holes in each of", "file order: computed over bound", "{:.2f}"),
+        ("the same shuffled, with", "shuffled and regrouped: computed over bound", "{:.2f}"),
+        ("the same, records/s over `LLM", "shuffled: regrouped over llm_generate", "{:.1f}"),
+        ("the same, records/s over Ray", "shuffled: regrouped over ray_default", "{:.1f}"),
+    ],
+)
+def test_sharing(start: str, key: str, form: str) -> None:
+    both = [found(SHARING, "limits", f"{cache}{key}") for cache in (TENTH, HUNDREDTH)]
+    tenth, hundredth = (form.format(one["ratio"]) for one in both)
+    assert row(start).strip().startswith(f"{tenth} ({hundredth})")
+    assert ("missed" in row(start)) is not all(one["holds"] for one in both)
+
+
+@pytest.mark.parametrize(
+    ("start", "peer"),
+    [
+        ("nothing shared, records/s", "llm_generate"),
+        ("the same over `LLM.generate` from", "llm_generate_on_texts"),
+    ],
+)
+def test_overhead(start: str, peer: str) -> None:
+    judged = found("overhead", "records_per_s_over", peer)
+    low, high = judged["interval"]
+    assert row(start).strip().startswith(f"{judged['ratio']:.2f} ({low:.2f} to {high:.2f})")
+    assert ("missed" in row(start)) is not judged["holds"]
