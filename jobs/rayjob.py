@@ -60,7 +60,7 @@ def check_entrypoint(rayjob: dict[str, Any], job_files: Sequence[Path], where: s
     Raises:
         ConfigError: it runs another, or none.
     """
-    named = _job_files(rayjob["spec"])
+    named = _given(rayjob, "--job-file")
     if named != [str(path) for path in job_files]:
         raise ConfigError(
             f"{where}: its entrypoint runs --job-file {', '.join(named) or 'nothing'}, and "
@@ -69,25 +69,30 @@ def check_entrypoint(rayjob: dict[str, Any], job_files: Sequence[Path], where: s
         )
 
 
-def as_entry(rayjob: dict[str, Any], entry: str, name: str, num_machines: int) -> dict[str, Any]:
-    """The RayJob with another entry point on the same job files, for one worker.
+def settings(rayjob: dict[str, Any]) -> list[str]:
+    """What its entrypoint sets beside the job file, as `SECTION.KEY=VALUE`."""
+    return _given(rayjob, "--set")
+
+
+def as_benchmark(rayjob: dict[str, Any], name: str, num_machines: int) -> dict[str, Any]:
+    """The RayJob with `jobs.bench` on the same job, for one worker.
 
     It is tried once: what it does is not in a ledger, and would begin anew.
 
     Args:
         rayjob: one that `check_entrypoint` has nothing against.
-        entry: module of `jobs/`.
         name: of the run, under which `jobs.bench` keeps what it measures.
         num_machines: those that the worker may lie on.
     """
     tree = deepcopy(rayjob)
     spec = tree["spec"]
-    files = " ".join(f"--job-file {path}" for path in _job_files(spec))
-    keeping = f" --keep-as {name}" if entry == "bench" else ""
-    spec |= {"entrypoint": f"python -m jobs.{entry} {files}{keeping}", "backoffLimit": 0}
+    words = ["python", "-m", "jobs.bench"]
+    for option in ("--job-file", "--set"):
+        words += [word for value in _given(rayjob, option) for word in (option, value)]
+    spec |= {"entrypoint": shlex.join([*words, "--keep-as", name]), "backoffLimit": 0}
     for group in spec.get("rayClusterSpec", {}).get("workerGroupSpecs", []):
         # All of them at once: a benchmark's one worker is refused where there is no machine yet.
-        num = min(group["maxReplicas"], num_machines)
+        num = min(group.get("maxReplicas", num_machines), num_machines)
         group |= {"replicas": num, "minReplicas": num, "maxReplicas": num}
     return tree
 
@@ -168,11 +173,14 @@ def state_text(rayjob: dict[str, Any]) -> str:
     return f"{rayjob['metadata']['name']}: {', '.join(filter(None, told)) or 'New'}"
 
 
-def _job_files(spec: dict[str, Any]) -> list[str]:
-    """What the entrypoint names."""
-    entrypoint = str(spec.get("entrypoint", ""))
-    words = shlex.split(entrypoint.replace("--job-file=", "--job-file "))
-    return [after for word, after in pairwise(words) if word == "--job-file"]
+def _given(rayjob: dict[str, Any], option: str) -> list[str]:
+    """What the entrypoint gives an option, as `OPTION VALUE` or `OPTION=VALUE`."""
+    words = shlex.split(str(rayjob["spec"].get("entrypoint", "")))
+    return [
+        after if word == option else word.removeprefix(f"{option}=")
+        for word, after in pairwise([*words, ""])
+        if word == option or word.startswith(f"{option}=")
+    ]
 
 
 def _kept(metadata: dict[str, Any]) -> dict[str, Any]:

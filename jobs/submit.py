@@ -18,7 +18,15 @@ from batchfim.exits import to_exit
 from batchfim.places import absolute
 from batchfim.workers.ray_token import use_ray_token
 from jobs.options import JobFiles, Sets, entry_point
-from jobs.rayjob import Owner, as_entry, as_run, check_entrypoint, read_labels, read_manifest
+from jobs.rayjob import (
+    Owner,
+    as_benchmark,
+    as_run,
+    check_entrypoint,
+    read_labels,
+    read_manifest,
+    settings,
+)
 from jobs.submission import Entry, Submission
 
 app = entry_point()
@@ -64,15 +72,21 @@ def submit(
             raise typer.Exit(_on_ray(config, entry, address, dry_run=dry_run))
         if rayjob is None or sets:
             raise ConfigError("--backend k8s: it wants --rayjob, and takes no --set")
+        if entry is Entry.PREFETCH:
+            raise ConfigError(
+                "--backend k8s: the CronJob's prefetch brings the model; --entry prefetch is for "
+                "--backend ray"
+            )
         found = _rayjob(rayjob, namespace)
         check_entrypoint(found, job_file, rayjob)
+        config = load_config(job_file, sets=settings(found))  # the job as the RayJob runs it
         owner = Owner(owner_name, owner_uid) if owner_name and owner_uid else None
         run = as_run(
             found, _written(config, entry), name=name, owner=owner, labels=read_labels(label)
         )
-        if entry is not Entry.INFILL:
+        if entry is Entry.BENCH:
             machines = config.resources.nodes_per_worker
-            run = as_entry(run, entry, run["metadata"]["name"], machines)
+            run = as_benchmark(run, run["metadata"]["name"], machines)
         raise typer.Exit(_on_k8s(run, namespace, dry_run=dry_run))
 
 

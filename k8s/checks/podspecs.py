@@ -12,8 +12,11 @@ from k8s.checks.objects import Object, Objects, Pod, environment, pods
 _QUANTITY = re.compile(r"\d+(\.\d+)?([KMGTPE]i|[mkMGTPE])?")
 _ASKED = ("cpu", "memory", "ephemeral-storage")
 _ON_HOST = ("hostNetwork", "hostPID", "hostIPC")
-_VOLUMES = {"configMap", "emptyDir", "persistentVolumeClaim", "projected", "secret", "ephemeral"}
-_SECRET = re.compile(r"(SECRET|TOKEN|PASSWORD|_KEY$)")
+_VOLUMES = {
+    *("configMap", "csi", "downwardAPI", "emptyDir", "ephemeral"),
+    *("persistentVolumeClaim", "projected", "secret"),
+}
+_SECRET = re.compile(r"(SECRET|TOKEN|PASSWORD|_KEY)$")
 _GPU = "nvidia.com/gpu"
 _SHM, _LEAST_SHM = "/dev/shm", "2Gi"  # noqa: S108 - vLLM's processes exchange data there
 _PINNED = re.compile(r"[^@]+(:(?!latest)[\w][\w.-]*|@sha256:[0-9a-f]{64})")

@@ -9,8 +9,9 @@ import pytest
 import yaml
 
 from batchfim.errors import BatchfimError, ConfigError, JobFailed, JobHeld
+from batchfim.shards import identity
 from jobs.on_k8s import ApiServer, read_template, run_on_k8s
-from jobs.rayjob import Owner, as_run, read_manifest
+from jobs.rayjob import OUTPUT_LABEL, Owner, as_run, read_manifest
 from tests.jobs.api_server import Cluster, serving
 from tests.jobs.conftest import ended, start_module
 
@@ -190,6 +191,28 @@ def test_the_command_creates_and_ends_with_the_jobs_exit_code(
     assert "failed with exit code 3" in err
 
 
+def test_a_benchmark_has_the_settings_that_the_entrypoint_gives(
+    job_file: Path, tmp_path: Path
+) -> None:
+    given = "--set=output.path=here --set 'infill.stop=[eot, line]'"
+    spec = {
+        "entrypoint": f"{RAYJOB['spec']['entrypoint']} {given} --accept-failed-rows",
+        "rayClusterSpec": {"workerGroupSpecs": [{"groupName": "workers"}]},
+    }
+    (tmp_path / "rayjob.yaml").write_text(yaml.safe_dump(RAYJOB | {"spec": spec}))
+    options = ("--backend", "k8s", "--rayjob", "rayjob.yaml", "--job-file", job_file.name)
+    dry = (*options, "--entry", "bench", "--dry-run")
+    out, _ = ended(start_module("jobs.submit", *dry, folder=tmp_path))
+    run = yaml.safe_load(out)
+    assert run["spec"]["entrypoint"] == (
+        "python -m jobs.bench --job-file job.yaml --set output.path=here "
+        "--set 'infill.stop=[eot, line]' --keep-as infill"
+    )
+    (group,) = run["spec"]["rayClusterSpec"]["workerGroupSpecs"]
+    assert group["maxReplicas"] == 1
+    assert run["metadata"]["labels"][OUTPUT_LABEL] == identity("here.bench")
+
+
 @pytest.mark.parametrize(
     ("options", "told"),
     [
@@ -197,6 +220,7 @@ def test_the_command_creates_and_ends_with_the_jobs_exit_code(
         (("--job-file", "other.yaml"), "its entrypoint runs --job-file job.yaml, and other.yaml"),
         (("--job-file", "job.yaml", "--name", "n" * 50), "has 50 characters"),
         (("--job-file", "job.yaml", "--label", "queue"), "--label queue: expected KEY=VALUE"),
+        (("--job-file", "job.yaml", "--entry", "prefetch"), "the CronJob's prefetch brings the"),
     ],
 )
 def test_what_is_wrong_is_told_before_the_server_is_asked(

@@ -126,5 +126,17 @@ def test_a_planted_fault_is_refused_by_its_check_alone(fault: Fault) -> None:
     assert any(fault.says in text for _, text in found), found
 
 
+@pytest.mark.parametrize("name", ["TOKENIZERS_PARALLELISM", "AWS_WEB_IDENTITY_TOKEN_FILE"])
+def test_a_variable_that_only_sounds_like_a_secret_is_allowed(name: str) -> None:
+    shown = {"name": name, "value": "x"}
+    assert problems(plant(Fault("RayJob", f"{WORKER_POD}containers.0.env.4", shown, "", ""))) == []
+
+
+@pytest.mark.parametrize("kind", ["csi", "downwardAPI"])
+def test_volumes_of_the_restricted_standard_are_allowed(kind: str) -> None:
+    volume = {"name": "cache", kind: {"driver": "d"} if kind == "csi" else {}}
+    assert problems(plant(Fault("RayJob", f"{WORKER_POD}volumes.1", volume, "", ""))) == []
+
+
 def test_every_check_has_refused_something() -> None:
     assert {fault.check for fault in FAULTS} == {*STRUCTURE, *MEANING}

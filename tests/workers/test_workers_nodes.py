@@ -18,8 +18,9 @@ from batchfim.metrics.run_record import RunRecord
 from batchfim.storage.ledger import Ledger
 from batchfim.storage.location import Location
 from batchfim.workers.placing import check_output_is_seen
-from batchfim.workers.pool import WorkerSpec
+from batchfim.workers.pool import WorkerGone, WorkerSpec
 from batchfim.workers.ray import RayPool
+from tests.workers.conftest import WAIT_S
 
 
 def open_pool(folder: Path, *sets: str) -> RayPool:
@@ -74,3 +75,17 @@ def test_a_worker_whose_machine_has_another_disk_under_the_output_says_so(
         check_output_is_seen(spec)
     runs.write(record.model_copy(update={"id": "run"}))
     check_output_is_seen(spec)
+
+
+def test_a_worker_that_does_not_see_the_runs_record_does_not_start(
+    make_spec: Callable[..., WorkerSpec],
+) -> None:
+    spec = make_spec("resources.ray_address=local")
+    pool = RayPool(spec, 0)
+    try:
+        pool.add_worker("w")
+        (event,) = pool.wait(WAIT_S)
+    finally:
+        pool.close()
+    assert isinstance(event, WorkerGone)
+    assert spec.config.output.path in str(event.error)
