@@ -140,13 +140,15 @@ class InfillStep:
         """
         self._config = _job(config)
         self._numbers = itertools.count()
-        # Ray Data's own loop stands still while it hands batches over.
-        self._loop = uvloop.new_event_loop()
-        threading.Thread(target=self._loop.run_forever, daemon=True).start()
         infiller = open_infiller(self._config, weights=True)
         self._family = infiller.encoder.form.family
         engine = build_engine(self._config, infiller)
-        weakref.finalize(self, _end, engine, self._loop)  # also where the process exits first
+        # Ray Data's own loop stands still while it hands batches over.
+        self._loop = uvloop.new_event_loop()
+        thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        thread.start()
+        # Also where the process exits first.
+        weakref.finalize(self, _end, engine, self._loop, thread)
         info = self._run(engine.start()).result()
         self._pipeline = Pipeline(self._config, infiller, engine, max_num_seqs=info.max_num_seqs)
 
@@ -177,7 +179,10 @@ class InfillStep:
         return asyncio.run_coroutine_threadsafe(work, self._loop)
 
 
-def _end(engine: Engine, loop: asyncio.AbstractEventLoop) -> None:
+def _end(engine: Engine, loop: asyncio.AbstractEventLoop, thread: threading.Thread) -> None:
+    if threading.current_thread() is thread:  # where the last batch's end drops the step
+        threading.Thread(target=_end, args=(engine, loop, thread)).start()
+        return
     with contextlib.suppress(TimeoutError):
         asyncio.run_coroutine_threadsafe(engine.stop(), loop).result(_STOP_S)
     loop.call_soon_threadsafe(loop.stop)
