@@ -30,7 +30,12 @@ from batchfim.places import absolute
 from batchfim.records import OUTPUT_FIELDS, Hole, LanguageColumns, output_schema
 from batchfim.running import num_gpus
 from batchfim.shards import identity
-from batchfim.storage.inputs import check_columns, check_languages, find_language_columns
+from batchfim.storage.inputs import (
+    check_columns,
+    check_languages,
+    find_language_columns,
+    languages_to_read,
+)
 from batchfim.storage.parts import part_table
 from batchfim.storage.rows import without_views
 from batchfim.workers.pipeline import Lot, Pipeline
@@ -65,8 +70,10 @@ def infill(rows: ray.data.Dataset, config: JobConfig | Mapping[str, Any]) -> ray
     """Fill the hole of every row, on as many engines as the config has workers.
 
     A row comes out with its own columns and those of a job's output, whatever its status, once for
-    each sample; rows of a block keep their order. Greedy middles are a job's own. With a
-    temperature a record's seed is made of its texts, and not, as in a job, of its place in a file.
+    each sample; rows of a block keep their order. Greedy middles are a job's own, but for
+    `infill.order: auto`, which goes by the company a row is worked in: here its batch. With a
+    temperature a record's seed is made of its texts, and not, as in a job, of its place in a file:
+    identical rows draw the same samples.
 
     Exactly once is not promised: Ray Data works a batch again whose worker or machine was lost, by
     its own default without end, and keeps no ledger, so that a pipeline that ends early starts
@@ -133,13 +140,15 @@ class InfillStep:
         """
         self._config = _job(config)
         self._numbers = itertools.count()
-        # Ray Data's own loop stands still while it hands batches over.
-        self._loop = uvloop.new_event_loop()
-        threading.Thread(target=self._loop.run_forever, daemon=True).start()
         infiller = open_infiller(self._config, weights=True)
         self._family = infiller.encoder.form.family
         engine = build_engine(self._config, infiller)
-        weakref.finalize(self, _end, engine, self._loop)  # also where the process exits first
+        # Ray Data's own loop stands still while it hands batches over.
+        self._loop = uvloop.new_event_loop()
+        thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        thread.start()
+        # Also where the process exits first.
+        weakref.finalize(self, _end, engine, self._loop, thread)
         info = self._run(engine.start()).result()
         self._pipeline = Pipeline(self._config, infiller, engine, max_num_seqs=info.max_num_seqs)
 
@@ -170,7 +179,10 @@ class InfillStep:
         return asyncio.run_coroutine_threadsafe(work, self._loop)
 
 
-def _end(engine: Engine, loop: asyncio.AbstractEventLoop) -> None:
+def _end(engine: Engine, loop: asyncio.AbstractEventLoop, thread: threading.Thread) -> None:
+    if threading.current_thread() is thread:  # where the last batch's end drops the step
+        threading.Thread(target=_end, args=(engine, loop, thread)).start()
+        return
     with contextlib.suppress(TimeoutError):
         asyncio.run_coroutine_threadsafe(engine.stop(), loop).result(_STOP_S)
     loop.call_soon_threadsafe(loop.stop)
@@ -204,4 +216,4 @@ def _check(schema: pa.Schema, config: JobConfig) -> tuple[list[str], LanguageCol
     output_schema(kept, _SOURCE)
     languages = find_language_columns(columns, [schema])
     check_languages(config.infill, languages)
-    return kept.names, languages
+    return kept.names, languages_to_read(config.infill, languages)

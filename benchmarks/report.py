@@ -83,7 +83,8 @@ def _job(folder: Path) -> Ledger:
 
 def _multiply(ledger: Ledger, num_shards: int) -> None:
     """Parts are links to the one there is; markers are segments, as a run compacts them."""
-    (report,) = ledger.reports()
+    (marker,) = Path(ledger.root.path, "done").iterdir()
+    report = ShardReport.model_validate_json(marker.read_bytes())
     part = ledger.part(report.shard_id).path
     for number, start in enumerate(range(0, num_shards, SEGMENT_SHARDS)):
         places = range(start, min(start + SEGMENT_SHARDS, num_shards))

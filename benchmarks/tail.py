@@ -67,9 +67,9 @@ def _run(path: Path, output: Path, workers: int) -> dict[str, Any]:
     (run,) = run_job(load_config(None, settings)).summary["runs"]
     ledger = Ledger(Location.of(str(output)))
     last_s: dict[str, float] = defaultdict(float)
-    for report in ledger.reports():
-        written_s = Path(ledger.part(report.shard_id).path).stat().st_mtime
-        last_s[report.worker] = max(last_s[report.worker], written_s)
+    for shard in ledger.shards().to_pylist():
+        written_s = Path(ledger.part(shard["shard_id"]).path).stat().st_mtime
+        last_s[shard["worker"]] = max(last_s[shard["worker"]], written_s)
     idle_s = sum(max(last_s.values()) - ended_s for ended_s in last_s.values())
     return {
         "share_of_worker_time_idle_at_the_end": round(idle_s / (workers * run["run_s"]), 4),

@@ -232,6 +232,11 @@ def check_languages(infill: Infill, found: LanguageColumns) -> None:
         )
 
 
+def languages_to_read(infill: Infill, found: LanguageColumns) -> LanguageColumns:
+    """The columns that tell a row's language, where a rule asks for it; none elsewhere."""
+    return found if "syntax" in infill.trim else NO_LANGUAGE
+
+
 def find_language_columns(columns: Columns, schemas: Sequence[pa.Schema]) -> LanguageColumns:
     """The columns named in the config, or those of the usual names that every file has as text."""
 

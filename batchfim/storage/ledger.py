@@ -16,7 +16,7 @@ output/_batchfim/job.json           config, fingerprint, model, versions
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -227,12 +227,8 @@ class Ledger:
             {"shard_id": _ids_of_parts(files["name"]), "size_bytes": files["size_bytes"]}
         )
 
-    def reports(self) -> Iterator[ShardReport]:
-        """The committed shards' reports, a few thousand in memory at a time."""
-        return self._markers.reports()
-
     def shards(self) -> pa.Table:
-        """What these reports say, a row each: columns `metrics.shard_table.SHARD_SCHEMA`."""
+        """A row for each committed shard, columns `metrics.shard_table.SHARD_SCHEMA`."""
         return self._markers.shards()
 
     def staged(self, run: str, shard_id: str, attempt: int) -> Location:

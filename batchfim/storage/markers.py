@@ -114,14 +114,6 @@ class Markers:
         """
         return self._settled(self._load)
 
-    def reports(self) -> Iterator[ShardReport]:
-        """The reports of all done shards, a few thousand in memory at a time."""
-        found = self._look()
-        for segment in self._current(found):
-            yield from segment.reports()
-        for ids in _batches(sorted(found.markers)):
-            yield from self._read(ids)
-
     def shards(self) -> pa.Table:
         """A row for each done shard, columns `SHARD_SCHEMA`; right and wrong as `done`."""
         return self._settled(self._load_shards)

@@ -61,25 +61,28 @@ def read_segment(location: Location) -> Done:
     return Done(table.replace_schema_metadata(None), totals)
 
 
-def read_reports(location: Location, shard_ids: pa.Array | None = None) -> list[ShardReport]:
-    """The reports of a segment's shards, of all or of some."""
-    table = _read(location, ["shard_id", "report"])
-    if shard_ids is not None:
-        table = table.filter(pc.is_in(table["shard_id"], shard_ids))
+def read_reports(location: Location, shard_ids: pa.Array) -> list[ShardReport]:
+    """The reports of some of a segment's shards."""
+    texts = _texts(location, shard_ids)
     try:
-        return [ShardReport.model_validate_json(text) for text in table["report"].to_pylist()]
+        return [ShardReport.model_validate_json(text) for text in texts]
     except ValidationError as error:
         raise _damaged(location, error.errors()[0]["msg"]) from None
 
 
 def read_shards(location: Location, shard_ids: pa.Array) -> pa.Table:
     """What the reports of some of a segment's shards say, columns `SHARD_SCHEMA`."""
-    table = _read(location, ["shard_id", "report"])
-    table = table.filter(pc.is_in(table["shard_id"], shard_ids))
+    texts = _texts(location, shard_ids)
     try:
-        return shard_table(table["report"].to_pylist())
+        return shard_table(texts)
     except ValueError as error:
         raise _damaged(location, str(error)) from None
+
+
+def _texts(location: Location, shard_ids: pa.Array) -> list[str]:
+    table = _read(location, ["shard_id", "report"])
+    reports = table["report"].filter(pc.is_in(table["shard_id"], shard_ids))
+    return list(reports.to_pylist())
 
 
 def _read(location: Location, columns: Iterable[str]) -> pa.Table:

@@ -14,8 +14,9 @@ from batchfim.engines.engine import Engine, EngineInfo
 from batchfim.errors import BatchfimError, EngineDead, InputError, StorageError
 from batchfim.infiller import Infiller, open_infiller
 from batchfim.metrics.report import Counts, Retried, ShardReport, endings, errors, sizes, timings
-from batchfim.records import NO_LANGUAGE, Hole
+from batchfim.records import Hole
 from batchfim.shards import Lease, Shard
+from batchfim.storage.inputs import languages_to_read
 from batchfim.storage.ledger import Ledger
 from batchfim.storage.location import Location
 from batchfim.storage.parts import part_table, read_part, write_part
@@ -70,8 +71,7 @@ class Worker:
         self._family = infiller.encoder.form.family
         self._engine = engine
         self._pipeline = Pipeline(config, infiller, engine, max_num_seqs=max_num_seqs)
-        parses = "syntax" in config.infill.trim  # the one rule that asks for the language
-        self._language = spec.language_columns if parses else NO_LANGUAGE
+        self._language = languages_to_read(config.infill, spec.language_columns)
         names = [*self._kept, *self._language.names]
         self._reader = RowReader(columns_to_read(config.input.columns, names))
         self._ledger = Ledger(Location.of(config.output.path))

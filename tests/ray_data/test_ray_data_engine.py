@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from collections.abc import AsyncIterator
 from typing import Any
 
 import psutil
@@ -13,6 +14,7 @@ import pytest
 import ray.data
 from ray.exceptions import RayError
 
+from batchfim.errors import ModelError
 from batchfim.ray_data import InfillStep, infill
 
 LONG, SHORT = "x = 1\n" * 200, "y = 2\n"
@@ -50,6 +52,33 @@ def test_a_step_that_is_dropped_ends_its_engine_and_its_thread() -> None:
     del step
     thread.join(30)
     assert not thread.is_alive()
+
+
+def test_a_step_that_is_dropped_while_it_fills_ends_its_engine_and_its_thread(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("batchfim.ray_data._STOP_S", 600)  # what a loop would wait for itself
+    before = set(threading.enumerate())
+    step = InfillStep(settings(prefill_tokens_per_s=1))
+    (thread,) = set(threading.enumerate()) - before
+
+    async def leave(filling: AsyncIterator[pa.Table]) -> None:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(anext(filling), 0.5)
+
+    filling = step(rows(LONG))
+    del step
+    asyncio.run(leave(filling))
+    del filling
+    thread.join(30)
+    assert not thread.is_alive()
+
+
+def test_a_step_that_cannot_open_its_model_leaves_no_thread() -> None:
+    before = set(threading.enumerate())
+    with pytest.raises(ModelError):
+        InfillStep(settings() | {"model": {"path": "no/such/model"}})
+    assert set(threading.enumerate()) <= before
 
 
 @pytest.mark.usefixtures("local_ray")

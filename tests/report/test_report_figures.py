@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import html
 import json
+import os
 import re
+import signal
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -148,6 +153,48 @@ def test_a_report_that_cannot_be_made_is_one_line_and_the_run_is_complete(
     (line,) = [record.message for record in caplog.records if "report" in record.message]
     assert line.startswith("the report was not made (")
     assert line.endswith(f"make it by: batchfim report {job.output}")
+
+
+def signal_once_it_is_made(number: int) -> None:
+    """Send this process a signal when the process that makes its report is at work."""
+    for _ in range(6000):
+        for child in psutil.Process().children():
+            if "report" in child.cmdline() and child.cpu_times().user > 0.1:
+                os.kill(os.getpid(), number)
+                return
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_report_and_the_run_is_complete(
+    number: int, job: Job, caplog: pytest.LogCaptureFixture
+) -> None:
+    with ThreadPoolExecutor(1) as threads:
+        sent = threads.submit(signal_once_it_is_made, number)
+        assert job.run().exit_code == 0
+        sent.result()
+    assert job.complete
+    assert not (job.ledger / "report.html").exists()
+    assert "the report was not made (it was ended by a signal)" in caplog.text
+
+
+def test_the_folder_a_run_is_started_in_is_not_imported_from(
+    job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("yaml", "queue", "code"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('a module of the project')")
+    monkeypatch.chdir(tmp_path)
+    job.run()
+    assert (job.ledger / "report.html").exists()
+
+
+def test_the_report_is_made_by_the_batchfim_that_made_the_run(
+    job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "batchfim.py").write_text("raise SystemExit('another batchfim')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    job.run()
+    assert (job.ledger / "report.html").exists()
 
 
 def test_the_report_of_a_run_is_of_one_that_has_ended(job: Job) -> None:

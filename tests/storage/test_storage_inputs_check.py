@@ -10,10 +10,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from batchfim.config import Columns, Input
+from batchfim.config import Columns, Infill, Input
 from batchfim.errors import InputError
 from batchfim.records import LanguageColumns
-from batchfim.storage.inputs import InputSet, open_inputs
+from batchfim.storage.inputs import InputSet, languages_to_read, open_inputs
 from batchfim.storage.rows import columns_to_read
 from tests.parquet import content_of
 
@@ -101,6 +101,12 @@ def test_the_languages_columns_are_found_by_name_or_named(write: Write) -> None:
         opened(path, columns=Columns(language="lang"))
     with pytest.raises(InputError, match=r"column 'kind' holds int64, expected text"):
         opened(path, columns=Columns(path="kind"))
+
+
+def test_languages_are_read_where_a_rule_asks_for_them() -> None:
+    found = LanguageColumns("language", "path")
+    assert languages_to_read(Infill(trim=("line", "syntax")), found) == found
+    assert languages_to_read(Infill(trim=("line",)), found).names == []
 
 
 def test_a_languages_column_that_some_file_lacks_is_none(write: Write) -> None:

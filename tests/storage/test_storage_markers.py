@@ -13,6 +13,7 @@ import pytest
 
 from batchfim.errors import StorageError
 from batchfim.metrics.report import Counts, ShardReport
+from batchfim.metrics.shard_table import shard_table
 from batchfim.metrics.totals import Totals
 from batchfim.planning.cutting import cut_shards
 from batchfim.shards import InputFile
@@ -47,11 +48,8 @@ def check(markers: Markers, reports: list[ShardReport] = REPORTS) -> None:
     assert markers.ids() == {each.shard_id for each in reports}
     assert done.totals.counts == Counts.sum(each.counts for each in reports)
     assert done.totals.timings == Totals.sum(map(Totals.of, reports)).timings
-    assert {each.shard_id: each for each in markers.reports()} == {
-        each.shard_id: each for each in reports
-    }
-    rows = {row["shard_id"]: row["ok"] for row in markers.shards().to_pylist()}
-    assert rows == {each.shard_id: each.counts.ok for each in reports}
+    told = shard_table([each.model_dump_json() for each in reports])
+    assert markers.shards().sort_by("shard_id").equals(told.sort_by("shard_id"))
 
 
 def files(folder: Path) -> dict[str, bytes]:
