@@ -175,7 +175,11 @@ def state_text(rayjob: dict[str, Any]) -> str:
 
 def _given(rayjob: dict[str, Any], option: str) -> list[str]:
     """What the entrypoint gives an option, as `OPTION VALUE` or `OPTION=VALUE`."""
-    words = shlex.split(str(rayjob["spec"].get("entrypoint", "")))
+    entrypoint = str(rayjob["spec"].get("entrypoint", ""))
+    try:
+        words = shlex.split(entrypoint)
+    except ValueError as error:
+        raise ConfigError(f"the RayJob's entrypoint {entrypoint!r}: {error}") from None
     return [
         after if word == option else word.removeprefix(f"{option}=")
         for word, after in pairwise([*words, ""])
