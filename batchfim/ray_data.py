@@ -186,6 +186,9 @@ def _end(engine: Engine, loop: asyncio.AbstractEventLoop, thread: threading.Thre
     with contextlib.suppress(TimeoutError):
         asyncio.run_coroutine_threadsafe(engine.stop(), loop).result(_STOP_S)
     loop.call_soon_threadsafe(loop.stop)
+    thread.join(_STOP_S)
+    if not thread.is_alive():
+        loop.close()  # its descriptors do not go with the object
 
 
 def _job(given: JobConfig | Mapping[str, Any]) -> JobConfig:

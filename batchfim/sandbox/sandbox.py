@@ -158,9 +158,11 @@ def _read(process: subprocess.Popen[bytes], at_most: int, timeout_s: float) -> b
     """What it says until it ends, or has said so many bytes; None: its time is up."""
     assert process.stdout is not None
     deadline, said = time.monotonic() + timeout_s, b""
+    poller = select.poll()  # unlike select, for a process with any number of open files
+    poller.register(process.stdout, select.POLLIN)
     while len(said) < at_most:
         left_s = deadline - time.monotonic()
-        if left_s <= 0 or not select.select([process.stdout], [], [], left_s)[0]:
+        if left_s <= 0 or not poller.poll(left_s * 1000):
             return None
         more = os.read(process.stdout.fileno(), at_most - len(said))
         if not more:

@@ -83,6 +83,8 @@ class _WorkerThread:
             self._run(self._end()).result(_STOP_S)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(_STOP_S)
+        if not self._thread.is_alive():
+            self._loop.close()  # its descriptors do not go with the object
 
     def _run(self, coroutine: Any) -> Future[Any]:
         future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
