@@ -58,7 +58,8 @@ def run(
     }
     config = load_config(job, flags, sets)
     result = run_job(config)
-    typer.echo(summary_text(result.summary, config.output.path, idle=result.idle))
+    where, idle = config.output.path, result.idle
+    typer.echo(summary_text(result.summary, where, idle=idle, report=result.report))
     raise typer.Exit(result.exit_code)
 
 
@@ -173,7 +174,7 @@ def retry(
     from batchfim.driver.summary_text import summary_text
 
     result = retry_job(output, {"resources.ray_address": ray_address}, sets)
-    typer.echo(summary_text(result.summary, output, idle=result.idle))
+    typer.echo(summary_text(result.summary, output, idle=result.idle, report=result.report))
     raise typer.Exit(result.exit_code)
 
 

@@ -54,12 +54,13 @@ class JobResult:
     """How a run ended.
 
     `summary` is what `_batchfim/summary.json` holds, `idle` tells that nothing was left to do,
-    `signal` is the number of the signal that stopped it.
+    `signal` is the number of the signal that stopped it, `report` tells that `report.html` was due.
     """
 
     summary: dict[str, Any]
     idle: bool = False
     signal: int | None = None
+    report: bool = False
 
     @property
     def exit_code(self) -> int:
@@ -148,7 +149,7 @@ class Run:
             rows = self.ledger.done().totals.counts.failed
         schedule = self.config.schedule
         kept = tuple(inputs.kept.names)
-        spec = WorkerSpec(self.config, kept, self.id, inputs.language_columns, retry, record)
+        spec = WorkerSpec(self.config, kept, self.id, record, inputs.language_columns, retry)
         commits: Commits = Replacing(self.ledger) if retry else self.ledger
         pool = _open_pool(self.config, spec)
         try:
@@ -185,7 +186,8 @@ class Run:
         }
         summary["forecast"] = self._forecast(summary)
         ledger.write_summary(summary)
-        if clock is not None and config.metrics.report and self.stop.number is None:
+        report = clock is not None and config.metrics.report and self.stop.number is None
+        if report:
             self.afterwards.callback(report_apart, config.output.path)
         if complaints:
             raise JobFailed(
@@ -198,7 +200,7 @@ class Run:
                 f"{len(queue.abandoned)} shards could be neither worked nor written as failed, the "
                 f"first because of: {cause}; the other shards are complete, run again to work these"
             )
-        return JobResult(summary, idle=clock is None, signal=self.stop.number)
+        return JobResult(summary, idle=clock is None, signal=self.stop.number, report=report)
 
     def _forecast(self, summary: dict[str, Any]) -> list[dict[str, Any]]:
         """What was foretold of this job against what it took; nothing before it is complete."""

@@ -108,7 +108,7 @@ class HouseSide:
         kept = tuple(kept_columns(config, inputs).names)
         copies = Location.of(str(self._folder / f"regrouped-{path.stem}"))
         files = _regrouped(config, copies) if self.regroups else inputs.files
-        spec = WorkerSpec(config, kept, "run")
+        spec = WorkerSpec(config, kept, "run", "run.json")
         return Worker("house", spec, self._infiller, self._engine), files
 
     def _leases(self, files: Sequence[InputFile]) -> deque[Lease]:

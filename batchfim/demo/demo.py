@@ -63,7 +63,7 @@ def run_demo(folder: Path, workers: int | None) -> int:
     for row in choose_examples(rows):
         show_example(row, console)
     console.print("\n[bold]4. Summary[/]")
-    text = summary_text(result.summary, str(folder / "out"))
+    text = summary_text(result.summary, str(folder / "out"), report=result.report)
     console.print(text, highlight=False, soft_wrap=True)
     return result.exit_code
 

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from batchfim.forecast.text import against_text
+from batchfim.storage.stores import extended
 from batchfim.terminal import printable
 
 SLOW_ENGINE = (
@@ -16,7 +17,9 @@ SLOW_ENGINE = (
 )
 
 
-def summary_text(summary: dict[str, Any], output: str, *, idle: bool = False) -> str:
+def summary_text(
+    summary: dict[str, Any], output: str, *, idle: bool = False, report: bool = False
+) -> str:
     """A few lines: rows, tokens, speed, latencies, and where everything is."""
     rows, tokens = summary["rows"], summary["tokens"]
     lines = [
@@ -30,14 +33,18 @@ def summary_text(summary: dict[str, Any], output: str, *, idle: bool = False) ->
         *filter(None, [against_text(summary.get("forecast", ()))]),
         *([SLOW_ENGINE] if summary["engine"]["backend"] == "transformers" else []),
         *(f"{count:,} rows: {printable(error)}" for error, count in summary["errors"].items()),
-        f"results: {printable(output)} (part-*.parquet); numbers: "
-        f"{printable(output.rstrip('/'))}/_batchfim/summary.json",
+        f"results: {printable(output)} (part-*.parquet); numbers: {_own(output, 'summary.json')}"
+        + (f"; page: {_own(output, 'report.html')}" if report else ""),
     ]
     if not summary["complete"]:
         lines.append("stopped before the end: run the same command again to go on")
     elif rows["failed"]:
         lines.append(f"work the failed rows: batchfim retry {printable(output)}")
     return "\n".join(lines)
+
+
+def _own(output: str, name: str) -> str:
+    return printable(extended(output, f"/_batchfim/{name}"))
 
 
 def _copied(num_rows: int) -> str:

@@ -22,9 +22,9 @@ class WorkerSpec:
     config: JobConfig
     kept_columns: tuple[str, ...]
     run: str  # names this run's staged parts
+    run_record: str  # the run's file in the ledger, by which a machine knows the output
     language_columns: LanguageColumns = NO_LANGUAGE
     retry: bool = False  # shards are done, and only their failed rows are worked
-    run_record: str = ""  # the run's file in the ledger, by which a machine knows the output
 
 
 class Blame(StrEnum):

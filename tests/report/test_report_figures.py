@@ -71,6 +71,15 @@ def test_summary_status_report_and_comparison_say_the_same(job: Job) -> None:
         assert expected[key][1] in text
 
 
+def test_the_end_of_a_run_names_the_page_it_made(job: Job) -> None:
+    def said() -> str:
+        result = job.run()
+        return summary_text(result.summary, str(job.output), report=result.report)
+
+    assert f"; page: {job.ledger / 'report.html'}" in said()
+    assert "page:" not in said()  # nothing was left to do, and none was made
+
+
 def test_the_table_of_shards_adds_up_to_the_summary(job: Job) -> None:
     job.run("schedule.workers=2")
     table, summary = pq.read_table(job.ledger / "metrics" / "shards.parquet"), job.summary

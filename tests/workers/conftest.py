@@ -70,7 +70,7 @@ def make_spec(tmp_path: Path) -> Callable[..., WorkerSpec]:
         config = load_config(None, flags | {"model.path": "demo"}, (*SIMULATED, *sets))
         Ledger(Location.of(config.output.path)).prepare()
         languages = open_inputs(config.input).language_columns
-        return WorkerSpec(config, tuple(RECORDS), "run", languages)
+        return WorkerSpec(config, tuple(RECORDS), "run", "run.json", languages)
 
     return make
 

@@ -32,7 +32,7 @@ def open_pool(folder: Path, *sets: str) -> RayPool:
         "engine.backend": "simulated",
         "resources.ray_address": "local",
     }
-    return RayPool(WorkerSpec(load_config(None, settings, sets), (), "run"), 0)
+    return RayPool(WorkerSpec(load_config(None, settings, sets), (), "run", "run.json"), 0)
 
 
 def test_a_head_that_does_not_answer_is_asked_again_and_ends_no_run(tmp_path: Path) -> None:
