@@ -18,7 +18,7 @@ from batchfim.planning.choosing import ChoosingEncoder
 
 _SMALLEST, _LARGEST = 2_500, 5_500  # bytes of a file
 _NUM_FILES, _HOLES_PER_FILE, _MOST_LINES = 120, 10, 6
-_SUFFIX_CHARACTERS = 600  # no more of what follows a hole: psm shares prefixes only
+_SUFFIX_CHARACTERS = 300  # no more of what follows a hole: psm shares prefixes only
 _MULTI_LINE = "data/humaneval-infilling/HumanEval-MultiLineInfilling.jsonl.gz"
 
 

@@ -3,7 +3,8 @@
 `batchfim run` on 16 records, one a shard, until its first part is visible, on the local pool and on
 Ray; and, in turns with it, a Python process that does nothing but start `LLM` with the same engine
 arguments and complete one prompt. What batchfim takes longer is what it adds to the engine's own
-start. vLLM's compiled code is in its cache before the first round.
+start. vLLM's compiled code is in its cache before the first round. A job of two workers on Ray
+tells how long the second engine starts beside the first.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from benchmarks.sides import Setup
 LIMIT_S = 3.0
 _POOLS = ("local", "ray")
 _RECORDS = 16
+_RECORDS_FOR_TWO = 1200  # so that the first engine is not done before the second is up
 _LOOK_S = 0.02
 _BARE = """
 import json, sys
@@ -56,6 +58,8 @@ def main() -> None:
         records = unshared(_RECORDS, seed=0)
         prompts = encode(records, demo_encoder())
         many = write(setup.folder / "many.parquet", records, prompts)
+        more = unshared(_RECORDS_FOR_TWO, seed=1)
+        longer = write(setup.folder / "longer.parquet", more, encode(more, demo_encoder()))
         one = write(setup.folder / "one.parquet", records[:1], prompts[:1])
         _bare_s(setup, one)
         seconds: dict[str, list[float]] = {who: [] for who in ("engine", *options.pools)}
@@ -64,15 +68,18 @@ def main() -> None:
             for pool in options.pools:
                 output = setup.folder / f"{pool}-{number}"
                 seconds[pool].append(_house_s(setup, many, output, pool))
+        both = [_two_starts_s(setup, longer, number) for number in range(options.rounds)]
     medians = {who: statistics.median(took) for who, took in seconds.items()}
     result = {
         "seconds_beyond_the_engine": {
             pool: at_most(LIMIT_S, medians[pool] - medians["engine"]) for pool in options.pools
         },
+        "second_engine_over_first": at_most(1.0, statistics.median(b / a for a, b in both)),
+        "starts_of_two_s": [[round(start_s, 2) for start_s in starts] for starts in both],
         "seconds_to_first_record": {k: [round(s, 2) for s in v] for k, v in seconds.items()},
         "model": "demo",
         "engine_args": setup.args,
-        "not_measured": "a first start without vLLM's compile cache; a second engine; a GPU",
+        "not_measured": "a first start without vLLM's compile cache; a GPU",
     }
     keep("startup", result, started=started)
 
@@ -96,10 +103,7 @@ def _bare_s(setup: Setup, path: Path) -> float:
 
 
 def _house_s(setup: Setup, path: Path, output: Path, pool: str) -> float:
-    config = house_config(setup, path, output).model_dump(mode="json", exclude_unset=True)
-    config["schedule"] = {"pool": pool, "shard_rows": 1}
-    job = setup.folder / "job.yaml"
-    job.write_text(json.dumps(config), encoding="utf8")  # which is YAML too
+    job = _job(setup, path, output, {"pool": pool, "shard_rows": 1})
     started_s = time.monotonic()
     with subprocess.Popen(
         [sys.executable, "-m", "batchfim", "run", str(job)],
@@ -112,6 +116,24 @@ def _house_s(setup: Setup, path: Path, output: Path, pool: str) -> float:
             time.sleep(_LOOK_S)
         took_s = time.monotonic() - started_s
     return took_s
+
+
+def _two_starts_s(setup: Setup, path: Path, number: int) -> tuple[float, float]:
+    """How long each of a job's two engines took, the first worker's first."""
+    output = setup.folder / f"two-{number}"
+    schedule = {"pool": "ray", "shard_rows": 32, "workers": {"min": 2, "max": 2}}
+    command = [sys.executable, "-m", "batchfim", "run", str(_job(setup, path, output, schedule))]
+    subprocess.run(command, stdout=subprocess.DEVNULL, env=_environment(), check=True)
+    (run,) = json.loads((output / "_batchfim" / "summary.json").read_text(encoding="utf8"))["runs"]
+    engines = sorted(run["engines"], key=lambda engine: str(engine["worker"]))
+    return engines[0]["start_s"], engines[1]["start_s"]
+
+
+def _job(setup: Setup, path: Path, output: Path, schedule: dict[str, Any]) -> Path:
+    config = house_config(setup, path, output).model_dump(mode="json", exclude_unset=True)
+    job = setup.folder / "job.yaml"
+    job.write_text(json.dumps(config | {"schedule": schedule}), encoding="utf8")  # YAML too
+    return job
 
 
 def _environment() -> dict[str, Any]:
