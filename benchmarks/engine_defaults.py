@@ -1,0 +1,90 @@
+"""The engine's defaults on CPU, one by one: `python -m benchmarks.engine_defaults`.
+
+batchfim's worker on ten holes in each of some standard-library files, in file order: an engine with
+the default of a setting beside one with another value, all else alike, in turns. What counts is the
+median of the rounds' ratios; token counts say where a ratio comes from. GPUs have other defaults
+(vLLM's own for offline use), which this does not show.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from benchmarks.house_side import HouseSide
+from benchmarks.measuring import keep, machine
+from benchmarks.records import encode, standard_library, write
+from benchmarks.setups import demo_encoder, demo_setup
+from benchmarks.sides import InProcess, Round
+
+OTHERS: tuple[dict[str, Any], ...] = (
+    {"block_size": 64},
+    {"block_size": 128},
+    {"max_num_seqs": 64},
+    {"max_num_seqs": 256},
+    {"max_num_batched_tokens": 2048},
+    {"max_num_batched_tokens": 8192},
+    {"enable_prefix_caching": False},
+    {"enable_chunked_prefill": False},
+)
+
+
+def main() -> None:
+    """Run the benchmark and keep its result."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--files", type=int, default=40)
+    parser.add_argument("--rounds", type=int, default=3)
+    options = parser.parse_args()
+    started = machine()
+    with tempfile.TemporaryDirectory() as folder:
+        path = _file(Path(folder), options.files)
+        default = InProcess(HouseSide, demo_setup(Path(folder)))
+        with default:
+            default.work(path)  # warm-up
+            over_default = {
+                _name(other): _compared(default, other, path, options.rounds) for other in OTHERS
+            }
+        args = demo_setup(Path(folder)).args
+    result = {
+        "over_default": over_default,
+        "defaults": args | {"enable_prefix_caching": True, "enable_chunked_prefill": True},
+        "model": "demo",
+        "not_measured": "settings together, which `batchfim tune` tries; other models; a GPU",
+    }
+    keep("engine_defaults", result, started=started)
+
+
+def _compared(default: InProcess, other: dict[str, Any], path: Path, rounds: int) -> dict[str, Any]:
+    """Another value's speed over the default's."""
+    ours: list[Round] = []
+    theirs: list[Round] = []
+    with InProcess(HouseSide, demo_setup(path.parent, args=other)) as side:
+        side.work(path)  # warm-up
+        for _ in range(rounds):
+            ours.append(default.work(path))
+            theirs.append(side.work(path))
+    ratios = [t.records_per_s / o.records_per_s for o, t in zip(ours, theirs, strict=True)]
+    told = {
+        "records_per_s": round(statistics.median(ratios), 3),
+        "ratios": [round(ratio, 3) for ratio in ratios],
+        "default": ours[-1].figures(),
+        "other": theirs[-1].figures(),
+    }
+    print(_name(other), told, flush=True)
+    return told
+
+
+def _name(args: dict[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in args.items())
+
+
+def _file(folder: Path, num_files: int) -> Path:
+    records = standard_library(seed=0, num_files=num_files)
+    return write(folder / "records.parquet", records, encode(records, demo_encoder()))
+
+
+if __name__ == "__main__":
+    main()
