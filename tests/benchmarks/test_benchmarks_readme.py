@@ -69,6 +69,18 @@ def test_sharing(start: str, key: str, form: str) -> None:
     assert ("missed" in row(start)) is not all(one["holds"] for one in both)
 
 
+def test_sharing_of_multi_line() -> None:
+    told = row("HumanEval-Infilling MultiLine").strip().split("; ")
+    for figure, order in zip(told, ("file order", "shuffled and regrouped"), strict=True):
+        key = f"{order}: computed over bound"
+        both = [
+            found("sharing_multi_line", "limits", f"{cache}{key}") for cache in (TENTH, HUNDREDTH)
+        ]
+        tenth, hundredth = (f"{one['ratio']:.2f}" for one in both)
+        assert figure == f"{tenth} ({hundredth})"
+        assert all(one["holds"] for one in both)
+
+
 @pytest.mark.parametrize(
     ("start", "peer"),
     [
