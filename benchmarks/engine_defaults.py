@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import statistics
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -41,16 +42,13 @@ def main() -> None:
     started = machine()
     with tempfile.TemporaryDirectory() as folder:
         path = _file(Path(folder), options.files)
-        default = InProcess(HouseSide, demo_setup(Path(folder)))
-        with default:
+        with _engine(path, {}) as default:
             default.work(path)  # warm-up
             over_default = {
                 _name(other): _compared(default, other, path, options.rounds) for other in OTHERS
             }
-        args = demo_setup(Path(folder)).args
     result = {
         "over_default": over_default,
-        "defaults": args | {"enable_prefix_caching": True, "enable_chunked_prefill": True},
         "model": "demo",
         "not_measured": "settings together, which `batchfim tune` tries; other models; a GPU",
     }
@@ -61,7 +59,7 @@ def _compared(default: InProcess, other: dict[str, Any], path: Path, rounds: int
     """Another value's speed over the default's."""
     ours: list[Round] = []
     theirs: list[Round] = []
-    with InProcess(HouseSide, demo_setup(path.parent, args=other)) as side:
+    with _engine(path, other) as side:
         side.work(path)  # warm-up
         for _ in range(rounds):
             ours.append(default.work(path))
@@ -75,6 +73,11 @@ def _compared(default: InProcess, other: dict[str, Any], path: Path, rounds: int
     }
     print(_name(other), told, flush=True)
     return told
+
+
+def _engine(path: Path, args: dict[str, Any]) -> InProcess:
+    """With nothing of the other benchmarks' arguments: the defaults are those of a job."""
+    return InProcess(HouseSide, replace(demo_setup(path.parent), args=args))
 
 
 def _name(args: dict[str, Any]) -> str:

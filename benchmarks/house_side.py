@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import tempfile
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -106,8 +107,7 @@ class HouseSide:
         config = self._config.model_copy(update={"input": source})
         inputs = open_inputs(source)
         kept = tuple(kept_columns(config, inputs).names)
-        copies = Location.of(str(self._folder / f"regrouped-{path.stem}"))
-        files = _regrouped(config, copies) if self.regroups else inputs.files
+        files = _regrouped(config, self._folder) if self.regroups else inputs.files
         spec = WorkerSpec(config, kept, "run", "run.json")
         return Worker("house", spec, self._infiller, self._engine), files
 
@@ -148,8 +148,10 @@ class RegroupedSide(HouseSide):
     regroups = True
 
 
-def _regrouped(config: JobConfig, copies: Location) -> Sequence[InputFile]:
+def _regrouped(config: JobConfig, folder: Path) -> Sequence[InputFile]:
     """By a process of its own, so that the one that is measured holds no Ray."""
+    # A new place each time: copies that an earlier round made would be found and taken.
+    copies = Location.of(tempfile.mkdtemp(prefix="regrouped-", dir=folder))
     with ProcessPoolExecutor(1, get_context("spawn")) as processes:
         return processes.submit(_regroup, config, copies).result()
 

@@ -4,7 +4,8 @@
 Ray; and, in turns with it, a Python process that does nothing but start `LLM` with the same engine
 arguments and complete one prompt. What batchfim takes longer is what it adds to the engine's own
 start. vLLM's compiled code is in its cache before the first round. A job of two workers on Ray
-tells how long the second engine starts beside the first.
+tells how long its engines take, which start at once: where neither waits for the other, the second
+worker's takes about what the first's does, a little more or less.
 """
 
 from __future__ import annotations
