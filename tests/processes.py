@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Iterable
 
+import psutil
+
 
 def end_all(started: Iterable[subprocess.Popen[str]]) -> None:
     """Kill those that still run, and wait for them."""
@@ -12,3 +14,11 @@ def end_all(started: Iterable[subprocess.Popen[str]]) -> None:
         if process.poll() is None:
             process.kill()
             process.wait()
+
+
+def is_core(process: psutil.Process) -> bool:
+    """Whether it is the core of a vLLM engine; one that has ended since it was listed is none."""
+    try:
+        return "EngineCor" in process.name()
+    except psutil.NoSuchProcess:
+        return False

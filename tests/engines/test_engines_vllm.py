@@ -19,6 +19,7 @@ from batchfim.formats.finishing import Finisher
 from batchfim.formats.stopping import StopRule
 from batchfim.infiller import Infiller, open_infiller
 from batchfim.records import Hole
+from tests.processes import is_core
 
 Result = TypeVar("Result")
 MAX_MODEL_LEN = 256
@@ -175,7 +176,7 @@ def num_tokens(samples: list[Generation]) -> int:
 
 
 def test_a_killed_core_is_a_dead_engine(vllm: Running) -> None:
-    cores = [child for child in psutil.Process().children() if "EngineCor" in child.name()]
+    cores = list(filter(is_core, psutil.Process().children()))
     assert cores
     for core in cores:
         core.kill()

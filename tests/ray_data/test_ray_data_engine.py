@@ -16,6 +16,7 @@ from ray.exceptions import RayError
 
 from batchfim.errors import ModelError
 from batchfim.ray_data import InfillStep, infill
+from tests.processes import is_core
 
 LONG, SHORT = "x = 1\n" * 200, "y = 2\n"
 
@@ -121,11 +122,4 @@ def test_vllm_fills_holes_and_ends_with_its_pipeline() -> None:
 def engines() -> list[int]:
     """Processes of vLLM's engines below this one."""
     below = psutil.Process().children(recursive=True)
-    return [process.pid for process in below if _is_engine(process)]
-
-
-def _is_engine(process: psutil.Process) -> bool:
-    try:
-        return "EngineCore" in " ".join(process.cmdline())
-    except psutil.NoSuchProcess:
-        return False
+    return [process.pid for process in below if is_core(process)]
