@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import tempfile
 import time
 from collections import deque
@@ -109,36 +110,44 @@ class HouseSide:
         kept = tuple(kept_columns(config, inputs).names)
         files = _regrouped(config, self._folder) if self.regroups else inputs.files
         spec = WorkerSpec(config, kept, "run", "run.json")
-        return Worker("house", spec, self._infiller, self._engine), files
+        max_num_seqs = self._max_num_seqs
+        worker = Worker("house", spec, self._infiller, self._engine, max_num_seqs=max_num_seqs)
+        return worker, files
 
     def _leases(self, files: Sequence[InputFile]) -> deque[Lease]:
         shards = cut_shards(files, self._config.schedule.shard_rows, "benchmark")
         return deque(Lease(shard, 1) for shard in shards)
 
     async def _work_all(self, worker: Worker, leases: deque[Lease]) -> list[ShardReport]:
+        told: asyncio.Queue[Lease | ShardReport | ShardFailure] = asyncio.Queue()
         reports: list[ShardReport] = []
-        in_hand: dict[asyncio.Task[ShardReport | ShardFailure], int] = {}  # by task: its rows
+        in_hand: dict[str, asyncio.Task[None]] = {}  # by shard
+        ahead: dict[str, int] = {}  # rows by shard, of those not begun
+
+        async def work(lease: Lease) -> None:
+            told.put_nowait(await worker.work(lease, lambda: told.put_nowait(lease)))
+
         while leases or in_hand:
-            while leases and self._has_room(in_hand, len(leases)):
+            while leases and self._has_room(len(in_hand), sum(ahead.values())):
                 lease = leases.popleft()
-                in_hand[asyncio.create_task(worker.work(lease))] = lease.shard.num_rows
-            done, _ = await asyncio.wait(in_hand, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                del in_hand[task]
-                report = task.result()
-                assert not isinstance(report, ShardFailure), report
-                reports.append(report)
+                ahead[lease.shard.id] = lease.shard.num_rows
+                in_hand[lease.shard.id] = asyncio.create_task(work(lease))
+            news = await told.get()
+            if isinstance(news, Lease):
+                del ahead[news.shard.id]
+                continue
+            assert isinstance(news, ShardReport), news
+            del in_hand[news.shard_id]
+            reports.append(news)
         return reports
 
-    def _has_room(
-        self, in_hand: dict[asyncio.Task[ShardReport | ShardFailure], int], num_waiting: int
-    ) -> bool:
+    def _has_room(self, num_shards: int, rows_ahead: int) -> bool:
         return has_room(
             self._config.schedule,
             self._max_num_seqs,
-            num_shards=len(in_hand),
-            num_rows=sum(in_hand.values()),
-            num_waiting=num_waiting,
+            num_shards=num_shards,
+            rows_ahead=rows_ahead,
+            num_waiting=math.inf,  # there is no other worker
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ from batchfim.workers.pool import (
     Blame,
     Event,
     Pool,
+    ShardBegun,
     ShardEnded,
     ShardFailure,
     WorkerGone,
@@ -134,12 +136,13 @@ class Driver:
                     self._hungry.pop(worker)
 
     def _has_room(self, worker: str) -> bool:
+        num_others = self._staff.num_workers - 1
         return has_room(
             self.schedule,
             self._max_num_seqs[worker],
             num_shards=self.queue.num_held(worker),
-            num_rows=self.queue.rows_held(worker),
-            num_waiting=self.queue.num_waiting / self._staff.num_workers,
+            rows_ahead=self.queue.rows_ahead(worker),
+            num_waiting=self.queue.num_waiting / num_others if num_others > 0 else math.inf,
         )
 
     def _let_go(self) -> None:
@@ -171,12 +174,18 @@ class Driver:
             _log.info("node leaves", extra=fields(worker=event.worker))
             self._hungry.pop(event.worker, None)
             self._staff.see_off(event.worker)
+        elif isinstance(event, ShardBegun):
+            self.queue.begin(event.worker, event.lease)
+            self._feed(event.worker)
         else:
             self._ended(event)
 
+    def _feed(self, worker: str) -> None:
+        if worker in self._staff.ready:
+            self._hungry[worker] = None
+
     def _ended(self, event: ShardEnded) -> None:
-        if event.worker in self._staff.ready:
-            self._hungry[event.worker] = None
+        self._feed(event.worker)
         if isinstance(event.outcome, ShardReport):
             self._complete(event, event.outcome)
         else:

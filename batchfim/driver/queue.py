@@ -53,6 +53,7 @@ class ShardQueue:
         self._waiting = deque(self._states.values())
         self._suspects: deque[_State] = deque()
         self._held: dict[str, dict[str, _State]] = {}  # by worker, those who hold nothing left out
+        self._begun: set[tuple[str, str]] = set()  # worker and shard it holds
         self._leased: dict[str, _State] = {}  # in the order of their first holder's lease
         self.abandoned: dict[str, str] = {}
         self._task_attempts = task_attempts
@@ -87,9 +88,10 @@ class ShardQueue:
         """Leases a worker has in hand."""
         return len(self._held.get(worker, ()))
 
-    def rows_held(self, worker: str) -> int:
-        """Rows of the shards a worker has in hand."""
-        return sum(state.shard.num_rows for state in self._held.get(worker, {}).values())
+    def rows_ahead(self, worker: str) -> int:
+        """Rows of the shards a worker has in hand and has not begun."""
+        held = self._held.get(worker, {}).values()
+        return sum(s.shard.num_rows for s in held if (worker, s.shard.id) not in self._begun)
 
     def lease(self, worker: str) -> Lease | None:
         """The next shard for a worker, in plan order, or None where none fits."""
@@ -113,6 +115,12 @@ class ShardQueue:
         self._held[worker] = held
         self._leased.setdefault(state.shard.id, state)
         return lease
+
+    def begin(self, worker: str, lease: Lease) -> None:
+        """A worker's engine has all of a shard that it holds."""
+        state = self._states.get(lease.shard.id)
+        if state is not None and state.holders.get(worker) == lease:
+            self._begun.add((worker, lease.shard.id))
 
     def complete(self, worker: str, lease: Lease) -> bool:
         """Whether this report is the one that counts; the shard is done with it."""
@@ -226,6 +234,7 @@ class ShardQueue:
     def _take_all(self, worker: str) -> list[tuple[_State, Lease]]:
         """What a worker held, the last leased first."""
         states = reversed(self._held.pop(worker, {}).values())
+        self._begun = {(one, shard) for one, shard in self._begun if one != worker}
         return [(state, state.holders.pop(worker)) for state in states]
 
     def _release(self, worker: str, lease: Lease) -> _State | None:
@@ -239,5 +248,6 @@ class ShardQueue:
     def _drop(self, worker: str, state: _State) -> None:
         held = self._held[worker]
         del held[state.shard.id]
+        self._begun.discard((worker, state.shard.id))
         if not held:
             del self._held[worker]

@@ -16,6 +16,7 @@ from batchfim.errors import BatchfimError, JobFailed
 from batchfim.shards import Lease
 from batchfim.workers.pool import (
     Event,
+    ShardBegun,
     ShardEnded,
     WorkerGone,
     WorkerReady,
@@ -117,5 +118,6 @@ class _WorkerThread:
 
     async def _work(self, lease: Lease) -> None:
         assert self._worker is not None
-        outcome = await self._worker.work(lease)
+        begun = ShardBegun(self._name, lease)
+        outcome = await self._worker.work(lease, lambda: self._events.put(begun))
         self._events.put(ShardEnded(self._name, lease, outcome))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -92,8 +92,12 @@ class Pipeline:
         """Records handed to the engine and not yet finished."""
         return self._in_flight.num_records
 
-    async def complete(self, lot: Lot) -> None:
+    async def complete(self, lot: Lot, begun: Callable[[], None] = lambda: None) -> None:
         """Find the samples of every row.
+
+        Args:
+            lot: its samples are added to it.
+            begun: called once the engine has all its prompts.
 
         Raises:
             EngineDead: there is no engine any more.
@@ -101,7 +105,7 @@ class Pipeline:
         self.num_steps += 1
         await asyncio.to_thread(self._encode, lot)
         self.num_steps += 1
-        await self._generate(lot)
+        await self._generate(lot, begun)
 
     def _encode(self, lot: Lot) -> None:
         """Decide for each row: a prompt, or why there is none."""
@@ -147,7 +151,7 @@ class Pipeline:
                 lot.prompts[row] = prompt
         lot.phases_s["encode_s"] = time.monotonic() - started_s
 
-    async def _generate(self, lot: Lot) -> None:
+    async def _generate(self, lot: Lot, begun: Callable[[], None]) -> None:
         started_s = time.monotonic()
         greedy = self._sampling.temperature == 0  # otherwise each row has its own seed
         key = partial(self._stop_key, lot) if greedy else None
@@ -156,6 +160,7 @@ class Pipeline:
             for rows in requests(lot.prompts, key, lot.adapters):
                 await self._in_flight.enter(len(lot.prompts[rows[0]].token_ids))
                 tasks.append(asyncio.create_task(self._complete(rows, lot)))
+        begun()
         await asyncio.gather(*tasks)
         lot.phases_s["generate_s"] = time.monotonic() - started_s
 

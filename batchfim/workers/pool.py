@@ -73,6 +73,14 @@ class WorkerLeaving:
 
 
 @dataclass(frozen=True)
+class ShardBegun:
+    """All prompts of a lease are with the engine, so that its worker may want the next shard."""
+
+    worker: str
+    lease: Lease
+
+
+@dataclass(frozen=True)
 class ShardEnded:
     """A lease came back."""
 
@@ -81,7 +89,7 @@ class ShardEnded:
     outcome: ShardReport | ShardFailure
 
 
-Event = WorkerReady | WorkerGone | WorkerLeaving | ShardEnded
+Event = WorkerReady | WorkerGone | WorkerLeaving | ShardBegun | ShardEnded
 
 
 class Pool(Protocol):
@@ -94,7 +102,10 @@ class Pool(Protocol):
         """End a worker at once; nothing more is heard of it."""
 
     def submit(self, worker: str, lease: Lease) -> None:
-        """Hand a lease to a worker that is ready; `ShardEnded` or `WorkerGone` follows."""
+        """Hand a lease to a worker that is ready; `ShardEnded` or `WorkerGone` follows.
+
+        Before it, `ShardBegun` may.
+        """
 
     def wait(self, timeout_s: float) -> list[Event]:
         """What happened; returns at the first event, or empty after the time-out."""

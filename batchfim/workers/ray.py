@@ -35,6 +35,7 @@ from batchfim.workers.placing import (
 )
 from batchfim.workers.pool import (
     Event,
+    ShardBegun,
     ShardEnded,
     ShardFailure,
     WorkerGone,
@@ -85,7 +86,7 @@ class _Member:
 
 @dataclass(frozen=True)
 class _Answer:
-    """A call to an actor that has ended: its start, or the work on a lease."""
+    """A call to an actor that has ended: its start, the begin of a lease, or the work on it."""
 
     worker: str
     lease: Lease | None
@@ -97,6 +98,7 @@ class _Actor:
 
     def __init__(self) -> None:
         self._worker: Worker | None = None
+        self._begun: dict[Lease, asyncio.Event] = {}
         self._set_in_flight: Callable[[int], None] = lambda num_records: None
 
     async def start(self, name: str, spec: WorkerSpec) -> _Started | BatchfimError:
@@ -122,7 +124,17 @@ class _Actor:
 
     async def work(self, lease: Lease) -> ShardReport | ShardFailure:
         assert self._worker is not None
-        return await self._worker.work(lease)
+        begun = self._begun[lease] = asyncio.Event()
+        try:
+            return await self._worker.work(lease, begun.set)
+        finally:
+            del self._begun[lease]
+            begun.set()
+
+    async def begun(self, lease: Lease) -> None:
+        """Return once the engine has all prompts of a lease that is worked, or it has ended."""
+        if lease in self._begun:
+            await self._begun[lease].wait()
 
     async def stop(self) -> None:
         if self._worker:
@@ -166,7 +178,9 @@ class RayPool:
             release(member.group)
 
     def submit(self, worker: str, lease: Lease) -> None:
-        self._tell(worker, self._members[worker].actor.work.remote(lease), lease)
+        actor = self._members[worker].actor
+        self._tell(worker, actor.work.remote(lease), lease)
+        self._tell(worker, actor.begun.remote(lease), lease)
 
     def wait(self, timeout_s: float) -> list[Event]:
         answers: list[_Answer] = []
@@ -242,6 +256,8 @@ class RayPool:
             member.steps = member.steps or 0
             return WorkerReady(worker, result.engine, result.start_s)
         assert lease is not None
+        if result is None:
+            return ShardBegun(worker, lease)
         return ShardEnded(worker, lease, result)
 
     def _lost_node(self, worker: str, error: RayError) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -99,16 +99,23 @@ class Worker:
         """Records handed to the engine and not yet finished."""
         return self._pipeline.num_in_flight
 
-    async def work(self, lease: Lease) -> ShardReport | ShardFailure:
-        """Work a lease. The shard boundary: whatever goes wrong inside is recorded, not raised."""
+    async def work(
+        self, lease: Lease, begun: Callable[[], None] = lambda: None
+    ) -> ShardReport | ShardFailure:
+        """Work a lease. The shard boundary: whatever goes wrong inside is recorded, not raised.
+
+        Args:
+            lease: of a shard.
+            begun: called once the engine has all its prompts.
+        """
         try:
-            return await self.run_shard(lease)
+            return await self.run_shard(lease, begun)
         except BatchfimError as error:
             return ShardFailure(str(error), _blame(error))
         except Exception as error:  # one shard's failure must not take its neighbours along
             return ShardFailure(f"{type(error).__name__}: {error}")
 
-    async def run_shard(self, lease: Lease) -> ShardReport:
+    async def run_shard(self, lease: Lease, begun: Callable[[], None]) -> ShardReport:
         """Complete every record of a shard and stage its part.
 
         Raises:
@@ -117,7 +124,7 @@ class Worker:
         """
         async with self._reading:
             work = await asyncio.to_thread(self._read, lease)
-        await self._pipeline.complete(work)
+        await self._pipeline.complete(work, begun)
         return await asyncio.to_thread(self._write, lease, work)
 
     async def stop(self) -> None:

@@ -8,7 +8,15 @@ import pytest
 
 from batchfim.errors import EngineStartError, JobFailed, StorageError
 from batchfim.shards import Lease
-from batchfim.workers.pool import Blame, Event, ShardEnded, ShardFailure, WorkerGone, WorkerLeaving
+from batchfim.workers.pool import (
+    Blame,
+    Event,
+    ShardBegun,
+    ShardEnded,
+    ShardFailure,
+    WorkerGone,
+    WorkerLeaving,
+)
 from tests.driver.pools import RUN, SHARDS, ScriptedPool, drive, lose, open_ledger
 
 ALL = {shard.id for shard in SHARDS}
@@ -26,6 +34,22 @@ def test_every_shard_is_committed_once(tmp_path: Path) -> None:
 def test_no_more_workers_are_started_than_there_are_shards(tmp_path: Path) -> None:
     pool = ScriptedPool(open_ledger(tmp_path), starts=[True] * 9)
     assert drive(pool, workers=9).run().workers == len(pool.added) == 4
+
+
+def test_shards_whose_prompts_the_engine_has_make_room_before_they_end(tmp_path: Path) -> None:
+    pool = ScriptedPool(open_ledger(tmp_path), starts=[True])
+    leased: list[Lease] = []
+
+    def end_all_with_the_last(worker: str, lease: Lease) -> list[Event]:
+        leased.append(lease)
+        begun: list[Event] = [ShardBegun(worker, lease)]
+        if len(leased) < len(SHARDS):
+            return begun
+        return begun + [event for one in leased for event in pool.finish(worker, one)]
+
+    pool.script = end_all_with_the_last
+    drive(pool, workers=1, in_flight_records=10).run()
+    assert pool.ledger.done_ids() == ALL
 
 
 def test_a_replacement_that_fails_to_start_is_tried_again(tmp_path: Path) -> None:
@@ -174,7 +198,7 @@ def test_a_worker_whose_node_leaves_ends_what_it_has_and_another_goes_on(tmp_pat
         return [*notice, *pool.finish(worker, lease)]
 
     pool.script = leave_first
-    clock = drive(pool, workers=1).run()
+    clock = drive(pool, workers=1, shards_in_hand=2).run()
     assert [worker for worker, _ in pool.submitted] == ["worker-0"] * 2 + ["worker-1"] * 2
     assert [lease.attempt for _, lease in pool.submitted] == [1] * 4
     assert pool.removed == ["worker-0"]

@@ -29,6 +29,7 @@ class Expected:
     engines: int = 0
     alone: int = 0
     ended: list[str] = field(default_factory=list)
+    begun: dict[str, Lease] = field(default_factory=dict)  # by worker, whatever became of it
 
 
 class QueueMachine(RuleBasedStateMachine):
@@ -80,6 +81,14 @@ class QueueMachine(RuleBasedStateMachine):
         shard = self.expected[lease.shard.id]
         counts = shard.holders.get(worker) == lease and not shard.ended
         return worker, lease, shard if counts else None
+
+    @precondition(lambda self: self.leases)
+    @rule(data=st.data())
+    def begin(self, data: st.DataObject) -> None:
+        worker, lease, shard = self._report(data)
+        self.queue.begin(worker, lease)
+        if shard:
+            shard.begun[worker] = lease
 
     @precondition(lambda self: self.leases)
     @rule(data=st.data())
@@ -160,6 +169,10 @@ class QueueMachine(RuleBasedStateMachine):
         assert self.queue.finished == (not open_ids)
         held = [len(self._held(worker)) for worker in "uvw"]
         assert [self.queue.num_held(worker) for worker in "uvw"] == held
+        assert [self.queue.rows_ahead(worker) for worker in "uvw"] == [
+            sum(s.shard.num_rows for s in self._held(w) if s.begun.get(w) != s.holders[w])
+            for w in "uvw"
+        ]
         assert self.queue.num_busy == sum(count > 0 for count in held)
         leased = [shard for shard in self.expected.values() if shard.holders]
         assert self.queue.num_leased == len(leased)

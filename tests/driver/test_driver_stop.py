@@ -12,6 +12,7 @@ def test_a_run_that_may_not_commit_commits_nothing(tmp_path: Path) -> None:
     driver = drive(
         pool,
         workers=1,
+        shards_in_hand=2,
         stop_grace_s=lambda: 0.0 if len(pool.submitted) == 2 and not pool.events else None,
         may_commit=lambda: False,
     )
@@ -54,7 +55,8 @@ def test_what_was_committed_before_the_stop_stays(tmp_path: Path) -> None:
 
 def test_shards_in_hand_are_finished_where_there_is_time(tmp_path: Path) -> None:
     pool = ScriptedPool(open_ledger(tmp_path), starts=[True])
-    driver = drive(pool, workers=1, stop_grace_s=lambda: 60.0 if pool.submitted else None)
+    stop_grace_s = lambda: 60.0 if pool.submitted else None  # noqa: E731
+    driver = drive(pool, workers=1, shards_in_hand=2, stop_grace_s=stop_grace_s)
     clock = driver.run()
     assert len(pool.submitted) == 2
     assert clock.records == 20

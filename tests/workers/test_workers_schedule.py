@@ -68,7 +68,7 @@ def test_several_shards_at_once_are_told_apart(open_desk: OpenDesk) -> None:
     while len(ended) < 4:
         events = desk.pool.wait(60.0)
         assert events
-        ended += events
+        ended += [event for event in events if isinstance(event, ShardEnded)]
     for event in ended:
         assert event.outcome.shard_id == event.lease.shard.id
         assert event.outcome.records == 2
