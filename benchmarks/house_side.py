@@ -7,7 +7,7 @@ import math
 import tempfile
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -128,7 +128,7 @@ class HouseSide:
             told.put_nowait(await worker.work(lease, lambda: told.put_nowait(lease)))
 
         while leases or in_hand:
-            while leases and self._has_room(len(in_hand), sum(ahead.values())):
+            while leases and self._has_room(len(in_hand), ahead.values()):
                 lease = leases.popleft()
                 ahead[lease.shard.id] = lease.shard.num_rows
                 in_hand[lease.shard.id] = asyncio.create_task(work(lease))
@@ -141,7 +141,7 @@ class HouseSide:
             reports.append(news)
         return reports
 
-    def _has_room(self, num_shards: int, rows_ahead: int) -> bool:
+    def _has_room(self, num_shards: int, rows_ahead: Collection[int]) -> bool:
         return has_room(
             self._config.schedule,
             self._max_num_seqs,

@@ -2,31 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from batchfim.config import Schedule
 
 _FEWEST, _MOST = 2, 32
 
 
 def has_room(
-    schedule: Schedule, max_num_seqs: int, *, num_shards: int, rows_ahead: int, num_waiting: float
+    schedule: Schedule,
+    max_num_seqs: int,
+    *,
+    num_shards: int,
+    rows_ahead: Collection[int],
+    num_waiting: float,
 ) -> bool:
     """Whether a worker is to get one more shard.
 
     Two shards, so that one is read and encoded while the engine works the other. More while what
     the engine has not begun of them is less than it is given at once: a shard is in hand until its
-    longest middle ends, and meanwhile the engine may have begun all the others. But no more than
-    wait for each of the other workers.
+    longest middle ends, and meanwhile the engine may have begun all the others. But no more that
+    are not begun than wait for each of the other workers.
 
     Args:
         schedule: `shards_in_hand` is the number where it is set.
         max_num_seqs: prompts the worker's engine works at a time.
         num_shards: what it has in hand.
-        rows_ahead: rows of those of them that the engine has not begun wholly.
+        rows_ahead: rows of each of those that the engine has not begun wholly.
         num_waiting: shards in nobody's hand, for each of the other workers there are or will be.
     """
     if schedule.shards_in_hand is not None:
         return num_shards < schedule.shards_in_hand
     if num_shards < _FEWEST:
         return True
-    most = min(_MOST, num_waiting)
-    return num_shards < most and rows_ahead < schedule.records_in_flight(max_num_seqs)
+    enough = schedule.records_in_flight(max_num_seqs)
+    return num_shards < _MOST and len(rows_ahead) < num_waiting and sum(rows_ahead) < enough

@@ -88,10 +88,10 @@ class ShardQueue:
         """Leases a worker has in hand."""
         return len(self._held.get(worker, ()))
 
-    def rows_ahead(self, worker: str) -> int:
-        """Rows of the shards a worker has in hand and has not begun."""
+    def rows_ahead(self, worker: str) -> list[int]:
+        """Rows of each shard that a worker has in hand and has not begun."""
         held = self._held.get(worker, {}).values()
-        return sum(s.shard.num_rows for s in held if (worker, s.shard.id) not in self._begun)
+        return [s.shard.num_rows for s in held if (worker, s.shard.id) not in self._begun]
 
     def lease(self, worker: str) -> Lease | None:
         """The next shard for a worker, in plan order, or None where none fits."""

@@ -19,7 +19,7 @@ def fill(rows_each: int, *, num_begun: int = 0) -> int:
         Schedule(),
         256,
         num_shards=in_hand,
-        rows_ahead=(in_hand - num_begun) * rows_each,
+        rows_ahead=[rows_each] * (in_hand - num_begun),
         num_waiting=math.inf,
     ):
         in_hand += 1
@@ -46,11 +46,12 @@ def test_what_is_begun_but_for_its_last_middles_does_not_count(
 
 def test_a_number_that_is_set_is_kept_to() -> None:
     schedule = Schedule(shards_in_hand=1)
-    assert has_room(schedule, 256, num_shards=0, rows_ahead=0, num_waiting=9)
-    assert not has_room(schedule, 256, num_shards=1, rows_ahead=0, num_waiting=9)
+    assert has_room(schedule, 256, num_shards=0, rows_ahead=[], num_waiting=9)
+    assert not has_room(schedule, 256, num_shards=1, rows_ahead=[], num_waiting=9)
 
 
 def test_near_the_end_no_worker_takes_more_than_its_share_of_small_shards() -> None:
-    assert has_room(Schedule(), 256, num_shards=2, rows_ahead=128, num_waiting=3)
-    assert not has_room(Schedule(), 256, num_shards=3, rows_ahead=0, num_waiting=2.5)
-    assert has_room(Schedule(), 256, num_shards=1, rows_ahead=64, num_waiting=0.1)
+    assert has_room(Schedule(), 256, num_shards=2, rows_ahead=[64] * 2, num_waiting=3)
+    assert not has_room(Schedule(), 256, num_shards=3, rows_ahead=[64] * 3, num_waiting=2.5)
+    assert has_room(Schedule(), 256, num_shards=9, rows_ahead=[64], num_waiting=1.5)  # 8 are begun
+    assert has_room(Schedule(), 256, num_shards=1, rows_ahead=[64], num_waiting=0.1)

@@ -169,7 +169,7 @@ class QueueMachine(RuleBasedStateMachine):
         assert self.queue.finished == (not open_ids)
         held = [len(self._held(worker)) for worker in "uvw"]
         assert [self.queue.num_held(worker) for worker in "uvw"] == held
-        assert [self.queue.rows_ahead(worker) for worker in "uvw"] == [
+        assert [sum(self.queue.rows_ahead(worker)) for worker in "uvw"] == [
             sum(s.shard.num_rows for s in self._held(w) if s.begun.get(w) != s.holders[w])
             for w in "uvw"
         ]
