@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from operator import add, attrgetter
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -84,11 +85,11 @@ class Counts(BaseModel):
     @classmethod
     def sum(cls, parts: Iterable[Counts]) -> Counts:
         """The sum of several counts."""
-        totals = dict.fromkeys(cls.model_fields, 0)
-        for part in parts:
-            for name, value in part:
-                totals[name] += value
-        return cls(**totals)
+        names = tuple(cls.model_fields)
+        totals = [0] * len(names)
+        for values in map(attrgetter(*names), parts):
+            totals = list(map(add, totals, values))
+        return cls(**dict(zip(names, totals, strict=True)))
 
 
 class Retried(BaseModel):
