@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import math
 import time
@@ -82,9 +83,11 @@ class Driver:
         num_workers = min(self.schedule.workers.max, self.queue.num_waiting)
         for _ in range(num_workers):
             self._staff.hire()
+        gc.freeze()  # or every full collection looks at a million shards that only wait
         try:
             self._loop()
         finally:
+            gc.unfreeze()
             self._account(self._committer.close())
             self._tell()
         for worker in self._staff.at_work:
