@@ -32,7 +32,7 @@ class Staff:
         self.num_lost = 0
 
     def __contains__(self, worker: str) -> bool:
-        return worker in self._starting or worker in self.at_work
+        return any(worker in some for some in (self._starting, self.ready, self.leaving))
 
     @property
     def at_work(self) -> set[str]:

@@ -58,7 +58,7 @@ def test_a_figure_is_the_results(start: str, name: str, path: list[str], form: s
     [
         ("ten holes in each of", "file order: computed over bound", "{:.2f}"),
         ("the same shuffled, with", "shuffled and regrouped: computed over bound", "{:.2f}"),
-        ("the same, records/s over `LLM", "shuffled: regrouped over llm_generate", "{:.1f}"),
+        ("the same, records/s over `LLM", "shuffled: regrouped over llm_generate", "{:.2f}"),
         ("the same, records/s over Ray", "shuffled: regrouped over ray_default", "{:.1f}"),
     ],
 )
