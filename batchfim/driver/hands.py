@@ -20,9 +20,10 @@ def has_room(
     """Whether a worker is to get one more shard.
 
     Two shards, so that one is read and encoded while the engine works the other. More while what
-    the engine has not begun of them is less than it is given at once: a shard is in hand until its
-    longest middle ends, and meanwhile the engine may have begun all the others. But no more that
-    are not begun than wait for each of the other workers.
+    the engine has not begun of them is less than half of what it is given at once, of which the
+    other half waits in it already: a shard is in hand until its longest middle ends, and meanwhile
+    the engine may have begun all the others. But no more that are not begun than wait for each of
+    the other workers.
 
     Args:
         schedule: `shards_in_hand` is the number where it is set.
@@ -35,5 +36,5 @@ def has_room(
         return num_shards < schedule.shards_in_hand
     if num_shards < _FEWEST:
         return True
-    enough = schedule.records_in_flight(max_num_seqs)
+    enough = schedule.records_in_flight(max_num_seqs) // 2
     return num_shards < _MOST and len(rows_ahead) < num_waiting and sum(rows_ahead) < enough

@@ -36,8 +36,8 @@ class ShardQueue:
     Without `cuts`, the whole shard is condemned instead.
 
     With `rerun`, when nothing waits any more, idle workers work leased shards a second time, those
-    first that have others before them in their worker's hands, then those leased longest ago. The
-    first report counts.
+    first that wait in their worker's hands behind others, then those leased longest ago. The first
+    report counts.
     """
 
     def __init__(
@@ -198,9 +198,10 @@ class ShardQueue:
         return next(iter(queued or alone), None)
 
     def _is_queued(self, state: _State) -> bool:
-        """Whether its holder has another shard in hand that it got before."""
+        """Whether its holder has not begun it, and has another in hand that it got before."""
         (worker,) = state.holders
-        return next(iter(self._held[worker].values())) is not state
+        is_first = next(iter(self._held[worker].values())) is state
+        return not is_first and (worker, state.shard.id) not in self._begun
 
     def _blame(self, state: _State, cause: str, *, alone: bool) -> bool:
         """Note that an engine died on a shard; whether it is to be cut in two."""

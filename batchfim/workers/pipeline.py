@@ -34,7 +34,7 @@ from batchfim.workers.requests import requests
 
 @dataclass(kw_only=True)
 class Lot(ABC):
-    """Rows in hand: for each either a prompt still to complete, or its finished samples.
+    """Rows in hand: prompts the engine is still to get, and samples of the rows that are finished.
 
     `id` begins the names of its requests; `verdict`: as a lease's; `language`: columns that tell a
     row's, where a rule asks for it.
@@ -60,8 +60,7 @@ class Lot(ABC):
         """Content and number: what a row's seed is made of, whichever lot it is in."""
 
     def finished(self) -> list[list[Completion]]:
-        """The samples of each row. The prompts, as large as the rows that are made now, go."""
-        self.prompts.clear()
+        """The samples of each row."""
         return [self.completions[row] for row in range(self.rows.num_rows)]
 
 
@@ -170,7 +169,7 @@ class Pipeline:
     async def _complete(self, rows: list[int], lot: Lot) -> None:
         records = [
             Asked(
-                lot.prompts[row],
+                lot.prompts.pop(row),  # as large as its texts, which stay for the lot's last row
                 self._hole(lot, row),
                 lot.languages[row],
                 lot.adapters.get(row),

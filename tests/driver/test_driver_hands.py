@@ -27,7 +27,7 @@ def fill(rows_each: int, *, num_begun: int = 0) -> int:
 
 
 @pytest.mark.parametrize(
-    ("rows_each", "num_shards"), [(LARGE, 2), (SMALL, 8), (1, 32)], ids=["large", "small", "tiny"]
+    ("rows_each", "num_shards"), [(LARGE, 2), (SMALL, 4), (1, 32)], ids=["large", "small", "tiny"]
 )
 def test_shards_in_hand_fill_the_engine_and_are_two_at_least_and_thirty_two_at_most(
     rows_each: int, num_shards: int
@@ -36,7 +36,7 @@ def test_shards_in_hand_fill_the_engine_and_are_two_at_least_and_thirty_two_at_m
 
 
 @pytest.mark.parametrize(
-    ("rows_each", "num_shards"), [(LARGE, 3 + 1), (SMALL, 3 + 8)], ids=["large", "small"]
+    ("rows_each", "num_shards"), [(LARGE, 3 + 1), (SMALL, 3 + 4)], ids=["large", "small"]
 )
 def test_what_is_begun_but_for_its_last_middles_does_not_count(
     rows_each: int, num_shards: int

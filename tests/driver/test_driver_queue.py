@@ -197,6 +197,13 @@ def test_nothing_is_worked_twice_unless_asked_for() -> None:
     assert queue.lease("w") is None
 
 
+def test_a_shard_that_is_begun_waits_behind_no_other() -> None:
+    queue = queue_of("abc")
+    _, begun, _ = (lease(queue, "v") for _ in "abc")
+    queue.begin("v", begun)
+    assert [lease(queue, worker).shard for worker in "wxy"] == [shard(name) for name in "cab"]
+
+
 def test_a_shard_that_two_workers_hold_waits_only_when_both_are_rid_of_it() -> None:
     queue = queue_of("a", task_attempts=2)
     first, second = lease(queue, "v"), lease(queue, "w")

@@ -18,14 +18,7 @@ from batchfim.storage.inputs import open_inputs
 from batchfim.storage.ledger import Ledger
 from batchfim.storage.location import Location
 from batchfim.workers.local import LocalPool
-from batchfim.workers.pool import (
-    Event,
-    Pool,
-    ShardEnded,
-    ShardFailure,
-    WorkerReady,
-    WorkerSpec,
-)
+from batchfim.workers.pool import Event, Pool, ShardEnded, ShardFailure, WorkerReady, WorkerSpec
 from tests.parquet import content_of
 
 RECORDS = {
