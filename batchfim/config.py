@@ -203,7 +203,7 @@ class Schedule(Section):
     shards_in_hand: int | None = Field(
         None,
         gt=0,
-        description="Shards leased to a worker at once; unset: 2, and up to 32 while "
+        description="Shards leased to a worker at once; unset: 2, and up to 16 while "
         "those of them that the engine has not begun would not fill it.",
     )
     in_flight_records: int | None = Field(

@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from batchfim.config import Schedule
 
-_FEWEST, _MOST = 2, 32
+_FEWEST, _MOST = 2, 16
 
 
 def has_room(

@@ -27,9 +27,9 @@ def fill(rows_each: int, *, num_begun: int = 0) -> int:
 
 
 @pytest.mark.parametrize(
-    ("rows_each", "num_shards"), [(LARGE, 2), (SMALL, 4), (1, 32)], ids=["large", "small", "tiny"]
+    ("rows_each", "num_shards"), [(LARGE, 2), (SMALL, 4), (1, 16)], ids=["large", "small", "tiny"]
 )
-def test_shards_in_hand_fill_the_engine_and_are_two_at_least_and_thirty_two_at_most(
+def test_shards_in_hand_fill_the_engine_and_are_two_at_least_and_sixteen_at_most(
     rows_each: int, num_shards: int
 ) -> None:
     assert fill(rows_each) == num_shards
