@@ -84,6 +84,7 @@ class Pipeline:
         # More than the engine works at a time, so that it never waits for the next prompt.
         max_records = config.schedule.records_in_flight(max_num_seqs)
         self._in_flight = InFlight(max_records, config.schedule.in_flight_tokens)
+        self._encoding = asyncio.Lock()  # the tokenizer has all cores at work for one lot already
         self._entering = asyncio.Lock()  # first come, first served: lots enter in their order
 
     @property
@@ -102,7 +103,8 @@ class Pipeline:
             EngineDead: there is no engine any more.
         """
         self.num_steps += 1
-        await asyncio.to_thread(self._encode, lot)
+        async with self._encoding:
+            await asyncio.to_thread(self._encode, lot)
         self.num_steps += 1
         await self._generate(lot, begun)
 
