@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from batchfim.arrow_memory import reader
 from batchfim.storage.location import Location
 
 _STATUSES = ("ok", "rejected", "failed")
@@ -34,7 +35,7 @@ def check_part(part: Location, marker: Mapping[str, Any]) -> list[str]:
 
 
 def _rows_that_differ(data: bytes, marker: Mapping[str, Any]) -> Iterator[str]:
-    file = pq.ParquetFile(pa.BufferReader(data))
+    file = pq.ParquetFile(reader(data))
     if file.metadata.num_rows != marker["rows"]:
         yield f"has {file.metadata.num_rows} rows, its marker says {marker['rows']}"
         return

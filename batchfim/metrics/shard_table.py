@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import json as arrow_json
 
+from batchfim.arrow_memory import reader
 from batchfim.metrics.report import TIMINGS
 
 _PHASES = ("read_s", "encode_s", "generate_s", "write_s")
@@ -88,7 +89,7 @@ def shard_table(reports: Sequence[str]) -> pa.Table:
 def _parsed(reports: Sequence[str]) -> pa.Table:
     data = "\n".join(reports).encode()
     told = arrow_json.read_json(
-        pa.BufferReader(data),
+        reader(data),
         read_options=arrow_json.ReadOptions(block_size=len(data) + 1, use_threads=False),
         parse_options=arrow_json.ParseOptions(
             explicit_schema=_READ, unexpected_field_behavior="ignore"

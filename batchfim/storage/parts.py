@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from batchfim.arrow_memory import reader
 from batchfim.errors import InputError, StorageError
 from batchfim.records import OUTPUT_FIELDS, Completion
 from batchfim.storage.footer import MAGIC, read_footer
@@ -75,7 +76,7 @@ def read_part(part: Location, columns: Collection[str] | None = None) -> pa.Tabl
     """
     data = part.read()
     try:
-        file = pq.ParquetFile(pa.BufferReader(data))
+        file = pq.ParquetFile(reader(data))
         names = file.schema_arrow.names
         return file.read([name for name in names if columns is None or name in columns])
     except (pa.ArrowException, OSError) as error:

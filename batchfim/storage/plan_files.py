@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyarrow import fs
 
+from batchfim.arrow_memory import reader
 from batchfim.errors import StorageError
 from batchfim.shards import Shard
 from batchfim.storage.location import Location
@@ -156,7 +157,7 @@ def _columns(shards: Sequence[Shard]) -> pa.Table:
 
 def _table(location: Location, schema: pa.Schema) -> pa.Table:
     try:
-        source = pa.BufferReader(location.read())
+        source = reader(location.read())
         table = pq.read_table(source, schema=schema, page_checksum_verification=True)
         table = table.unify_dictionaries()
         _check(table)

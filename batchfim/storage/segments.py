@@ -89,8 +89,8 @@ def _read(location: Location, columns: Iterable[str]) -> pa.Table:
     names = list(columns)
     try:
         with pa.PythonFile(location.open(), mode="r") as file:
-            segment = pq.ParquetFile(file, page_checksum_verification=True)
-            table = segment.read(names)
+            segment = pq.ParquetFile(file, page_checksum_verification=True, pre_buffer=False)
+            table = segment.read(names, use_threads=False)  # none: see `arrow_memory`
     except (pa.ArrowException, OSError) as error:
         raise _damaged(location, str(error)) from None
     if table.column_names != names or any(column.null_count for column in table.columns):
