@@ -34,9 +34,11 @@ class MetricsExporter:
             if metric is not table.IN_FLIGHT
         }
         self._counted: dict[tuple[Metric, str], int] = {}
-        self._set(table.PLANNED_ROWS, {"": planned_rows})
+        self._planned_rows = planned_rows
 
     def update(self, state: RunState) -> None:
+        # Gauges are set each time, changed or not: Ray forgets one that is not set for a while.
+        self._set(table.PLANNED_ROWS, {"": self._planned_rows})
         counts = state.counts
         rows = {"ok": counts.ok, "rejected": counts.rejected, "failed": counts.failed}
         self._count(table.ROWS, rows)
