@@ -8,6 +8,9 @@ grid, which starts an engine for every file and works by itself. All get the sam
 and engine arguments, and every file starts with an empty prefix cache. Tokens computed are compared
 with the fewest that a cache of whole blocks allows (`batchfim.planning.sharing`). Regrouping's own
 time is told apart, as its start is most of it here.
+
+`--model wide` does the same on a larger model of random weights (`benchmarks.setups`), of whose
+time a record's prompt takes the more.
 """
 
 from __future__ import annotations
@@ -25,12 +28,13 @@ from typing import Any
 from batchfim.planning.sharing import tree_tokens
 from benchmarks.measuring import keep, machine
 from benchmarks.records import Text, encode, multi_line, standard_library, write
-from benchmarks.setups import demo_encoder, demo_setup
+from benchmarks.setups import demo_encoder, demo_setup, wide_setup
 from benchmarks.sharing_limits import judge
 from benchmarks.sharing_peers import PEERS
 from benchmarks.sides import BLOCK_SIZE, InProcess, Round
 
 CACHES = {"tenth": 10, "hundredth": 100}
+MODELS = {"demo": demo_setup, "wide": wide_setup}
 ORDERS = ("file", "shuffled")
 SETS = ("standard_library", "multi_line")
 
@@ -63,10 +67,11 @@ def main() -> None:
             "limits": judge(name, cells),
             "cells": cells,
             "seed": options.seed,
-            "model": "demo",
+            "model": options.model,
             "not_measured": "tokens Ray Data LLM computes, which it does not tell; a GPU",
         }
-        keep(f"sharing_{name}", result, started=started)
+        model = "" if options.model == "demo" else f"_{options.model}"
+        keep(f"sharing_{name}{model}", result, started=started)
 
 
 def _options() -> argparse.Namespace:
@@ -74,6 +79,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--files", type=int, default=120, help="of the standard library")
     parser.add_argument("--multi-line", type=int, default=None, help="only its first records")
     parser.add_argument("--caches", nargs="+", choices=list(CACHES), default=list(CACHES))
+    parser.add_argument("--model", choices=list(MODELS), default="demo")
     parser.add_argument("--peers", nargs="+", choices=list(PEERS), default=list(PEERS))
     parser.add_argument("--orders", nargs="+", choices=ORDERS, default=list(ORDERS))
     parser.add_argument("--rounds", type=int, default=2)
@@ -116,7 +122,8 @@ def _cells(
 
     def start(name: str) -> InProcess:
         args = {"num_gpu_blocks_override": blocks}
-        return InProcess(PEERS[name].side, demo_setup(folder, args=args, ray=PEERS[name].ray))
+        setup = MODELS[options.model](folder, args=args, ray=PEERS[name].ray)
+        return InProcess(PEERS[name].side, setup)
 
     in_turns = [name for name in options.peers if PEERS[name].takes_turns]
     rounds: dict[str, list[Round]] = {}

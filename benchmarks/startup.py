@@ -1,11 +1,12 @@
 """From the command to the first record: `python -m benchmarks.startup`.
 
-`batchfim run` on 16 records, one a shard, until its first part is visible, on the local pool and on
-Ray; and, in turns with it, a Python process that does nothing but start `LLM` with the same engine
-arguments and complete one prompt. What batchfim takes longer is what it adds to the engine's own
-start. vLLM's compiled code is in its cache before the first round. A job of two workers on Ray
-tells how long its engines take, which start at once: where neither waits for the other, the second
-worker's takes about what the first's does, a little more or less.
+`batchfim run` on 16 records, one a shard, until its first part is visible: on the local pool, on
+a Ray of its own, and on one that runs already, as a Ray job's does. In turns with it, a Python
+process that does nothing but start `LLM` with the same engine arguments and complete one prompt.
+What batchfim takes longer is what it adds to the engine's own start. vLLM's compiled code is in its
+cache before the first round. A job of two workers on Ray tells how long its engines take, which
+start at once: where neither waits for the other, the second worker's takes about what the first's
+does, a little more or less.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +31,12 @@ from benchmarks.setups import demo_encoder, demo_setup
 from benchmarks.sides import Setup
 
 LIMIT_S = 3.0
-_POOLS = ("local", "ray")
+_POOLS = ("local", "ray", "running_ray")
 _RECORDS = 16
 _RECORDS_FOR_TWO = 1200  # so that the first engine is not done before the second is up
 _LOOK_S = 0.02
+_RAY_PORT = 16379
+_REST_S = 20.0  # its agents and first idle workers are up by then
 _BARE = """
 import json, sys
 from pathlib import Path
@@ -104,12 +109,20 @@ def _bare_s(setup: Setup, path: Path) -> float:
 
 
 def _house_s(setup: Setup, path: Path, output: Path, pool: str) -> float:
-    job = _job(setup, path, output, {"pool": pool, "shard_rows": 1})
+    runs = pool == "running_ray"
+    job = _job(setup, path, output, {"pool": "ray" if runs else pool, "shard_rows": 1})
+    if not runs:
+        return _first_part_s(job, output, {})
+    with _running_ray() as address:
+        return _first_part_s(job, output, address)
+
+
+def _first_part_s(job: Path, output: Path, address: dict[str, str]) -> float:
     started_s = time.monotonic()
     with subprocess.Popen(
         [sys.executable, "-m", "batchfim", "run", str(job)],
         stdout=subprocess.DEVNULL,
-        env=_environment(),
+        env=_environment() | address,
     ) as process:
         while not any(output.glob("part-*.parquet")):
             if process.poll() is not None:
@@ -117,6 +130,19 @@ def _house_s(setup: Setup, path: Path, output: Path, pool: str) -> float:
             time.sleep(_LOOK_S)
         took_s = time.monotonic() - started_s
     return took_s
+
+
+@contextmanager
+def _running_ray() -> Iterator[dict[str, str]]:
+    """A Ray of one node that has come to rest, and what tells a job of it."""
+    ray = [str(Path(sys.executable).with_name("ray")), "start", "--head", "--block"]
+    command = [*ray, "--include-dashboard=false", f"--port={_RAY_PORT}"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, env=_environment()) as process:
+        time.sleep(_REST_S)
+        try:
+            yield {"RAY_ADDRESS": f"127.0.0.1:{_RAY_PORT}"}
+        finally:
+            process.terminate()
 
 
 def _two_starts_s(setup: Setup, path: Path, number: int) -> tuple[float, float]:

@@ -28,7 +28,7 @@ class ModelFiles:
 
     path: Path
     config: dict[str, Any]
-    tokenizer_json: str
+    tokenizer_json: str = field(repr=False)  # megabytes
     revision: str | None = None  # commit of a model id, or listing of a URL
     tokenizer_config: dict[str, Any] = field(default_factory=dict)
     generation_config: dict[str, Any] = field(default_factory=dict)

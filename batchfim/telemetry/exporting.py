@@ -37,7 +37,8 @@ class MetricsExporter:
         self._planned_rows = planned_rows
 
     def update(self, state: RunState) -> None:
-        # Gauges are set each time, changed or not: Ray forgets one that is not set for a while.
+        # Gauges are set each time, changed or not: Ray's agent forgets one that was not set for two
+        # of its report intervals (OpenTelemetryMetricRecorder); it keeps counters.
         self._set(table.PLANNED_ROWS, {"": self._planned_rows})
         counts = state.counts
         rows = {"ok": counts.ok, "rejected": counts.rejected, "failed": counts.failed}
