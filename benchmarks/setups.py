@@ -4,9 +4,6 @@ starts the engine: on CPU, 2,048 batched tokens for its server and 4,096 for `LL
 
 from __future__ import annotations
 
-import json
-import shutil
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +20,6 @@ ENGINE_ARGS: dict[str, Any] = {
     "max_num_batched_tokens": 4096,
 }
 MAX_TOKENS = 32
-# The demo's architecture with nine times its weights between embedding and logits, all random: for
-# it a prompt's tokens take the more of a record's time, as for models in use. Random weights end
-# no middle, so that each has as many tokens as the demo's have on average.
-_WIDE = {"hidden_size": 512, "intermediate_size": 2048, "num_hidden_layers": 9}
-_WIDE_MAX_TOKENS = 12
 
 
 def demo_setup(folder: Path, **changes: Any) -> Setup:
@@ -36,17 +28,6 @@ def demo_setup(folder: Path, **changes: Any) -> Setup:
     model = str(demo_model_path())
     stops = demo_encoder().stop_token_ids
     return Setup(model, folder, stops, args=args, **({"max_tokens": MAX_TOKENS} | changes))
-
-
-def wide_setup(folder: Path, **changes: Any) -> Setup:
-    """As `demo_setup`, for a larger model of random weights; `folder` gets its files."""
-    model = folder / "wide"
-    if not model.exists():
-        shutil.copytree(demo_model_path(), model, ignore=shutil.ignore_patterns("*.safetensors"))
-        config = json.loads((model / "config.json").read_text(encoding="utf8"))
-        (model / "config.json").write_text(json.dumps(config | _WIDE), encoding="utf8")
-    setup = demo_setup(folder, max_tokens=_WIDE_MAX_TOKENS, **changes)
-    return replace(setup, model=str(model), args=setup.args | {"load_format": "dummy"})
 
 
 def demo_encoder() -> Encoder | ChoosingEncoder:

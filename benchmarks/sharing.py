@@ -8,9 +8,6 @@ grid, which starts an engine for every file and works by itself. All get the sam
 and engine arguments, and every file starts with an empty prefix cache. Tokens computed are compared
 with the fewest that a cache of whole blocks allows (`batchfim.planning.sharing`). Regrouping's own
 time is told apart, as its start is most of it here.
-
-`--model wide` does the same on a larger model of random weights (`benchmarks.setups`), of whose
-time a record's prompt takes the more.
 """
 
 from __future__ import annotations
@@ -28,13 +25,12 @@ from typing import Any
 from batchfim.planning.sharing import tree_tokens
 from benchmarks.measuring import keep, machine
 from benchmarks.records import Text, encode, multi_line, standard_library, write
-from benchmarks.setups import demo_encoder, demo_setup, wide_setup
+from benchmarks.setups import demo_encoder, demo_setup
 from benchmarks.sharing_limits import judge
 from benchmarks.sharing_peers import PEERS
 from benchmarks.sides import BLOCK_SIZE, InProcess, Round
 
 CACHES = {"tenth": 10, "hundredth": 100}
-MODELS = {"demo": demo_setup, "wide": wide_setup}
 ORDERS = ("file", "shuffled")
 SETS = ("standard_library", "multi_line")
 
@@ -67,11 +63,10 @@ def main() -> None:
             "limits": judge(name, cells),
             "cells": cells,
             "seed": options.seed,
-            "model": options.model,
+            "model": "demo",
             "not_measured": "tokens Ray Data LLM computes, which it does not tell; a GPU",
         }
-        model = "" if options.model == "demo" else f"_{options.model}"
-        keep(f"sharing_{name}{model}", result, started=started)
+        keep(f"sharing_{name}", result, started=started)
 
 
 def _options() -> argparse.Namespace:
@@ -79,7 +74,6 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--files", type=int, default=120, help="of the standard library")
     parser.add_argument("--multi-line", type=int, default=None, help="only its first records")
     parser.add_argument("--caches", nargs="+", choices=list(CACHES), default=list(CACHES))
-    parser.add_argument("--model", choices=list(MODELS), default="demo")
     parser.add_argument("--peers", nargs="+", choices=list(PEERS), default=list(PEERS))
     parser.add_argument("--orders", nargs="+", choices=ORDERS, default=list(ORDERS))
     parser.add_argument("--rounds", type=int, default=2)
@@ -122,8 +116,7 @@ def _cells(
 
     def start(name: str) -> InProcess:
         args = {"num_gpu_blocks_override": blocks}
-        setup = MODELS[options.model](folder, args=args, ray=PEERS[name].ray)
-        return InProcess(PEERS[name].side, setup)
+        return InProcess(PEERS[name].side, demo_setup(folder, args=args, ray=PEERS[name].ray))
 
     in_turns = [name for name in options.peers if PEERS[name].takes_turns]
     rounds: dict[str, list[Round]] = {}
@@ -149,7 +142,7 @@ def _figures(rounds: Sequence[Round], bound: int) -> dict[str, Any]:
     by_speed = sorted(rounds, key=lambda done: done.records_per_s)
     done = by_speed[len(rounds) // 2]
     figures = done.figures() | {"bound": bound}
-    figures["records_per_s_by_round"] = [round(one.records_per_s, 1) for one in rounds]
+    figures["records_per_s_by_round"] = [round(one.records_per_s, 2) for one in rounds]
     computed = [one.prompt_tokens - one.cached_tokens for one in rounds if one.cached_tokens]
     if computed:
         figures["over_bound"] = round(max(computed) / bound, 3)

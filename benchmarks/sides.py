@@ -96,7 +96,7 @@ class Round:
         told = {
             "records": self.records,
             "seconds": round(self.seconds, 2),
-            "records_per_s": round(self.records_per_s, 1),
+            "records_per_s": round(self.records_per_s, 2),
             "prompt_tokens": self.prompt_tokens,
             "cached_tokens": cached,
             "computed_tokens": None if cached is None else self.prompt_tokens - cached,

@@ -69,6 +69,15 @@ def test_sharing(start: str, key: str, form: str) -> None:
     assert ("missed" in row(start)) is not all(one["holds"] for one in both)
 
 
+def test_sharing_where_prompts_take_more_of_the_time() -> None:
+    key = "shuffled: regrouped over llm_generate"
+    name = "sharing_standard_library_avx2"
+    both = [found(name, "limits", f"{cache}{key}") for cache in (TENTH, HUNDREDTH)]
+    tenth, hundredth = (f"{one['ratio']:.2f}" for one in both)
+    assert row("the same on cores without AVX-512").strip() == f"{tenth} ({hundredth})"
+    assert all(one["holds"] for one in both)
+
+
 def test_sharing_of_multi_line() -> None:
     told = row("HumanEval-Infilling MultiLine").strip().split("; ")
     for figure, order in zip(told, ("file order", "shuffled and regrouped"), strict=True):
