@@ -35,7 +35,7 @@ _POOLS = ("local", "ray", "running_ray")
 _RECORDS = 16
 _RECORDS_FOR_TWO = 1200  # so that the first engine is not done before the second is up
 _LOOK_S = 0.02
-_RAY_PORT = 16379
+_RAY_PORT = 26399  # not among those that Ray gives to its workers
 _REST_S = 20.0  # its agents and first idle workers are up by then
 _BARE = """
 import json, sys

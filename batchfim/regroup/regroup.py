@@ -19,6 +19,7 @@ from batchfim.storage.location import Location
 from batchfim.storage.regrouped import RegroupedCopies, not_copied
 from batchfim.storage.rows import columns_to_read
 from batchfim.storage.stores import extended
+from batchfim.workers.ray_token import keep_ray_private
 
 _PLACE = (pa.field(SOURCE_FILE, pa.string()), pa.field(SOURCE_ROW, pa.int64()))
 _log = logging.getLogger(__name__)
@@ -45,6 +46,7 @@ def check_regroup(config: JobConfig, inputs: InputSet) -> None:
             f"planning.regroup: no column {group!r} in all input files; they have "
             f"{', '.join(inputs.common_columns)}; or set it to {CONTENT}"
         )
+    keep_ray_private(config.resources)
     try:
         import_module("ray.data")
     except ImportError as error:

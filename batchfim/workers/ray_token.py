@@ -14,13 +14,15 @@ from batchfim.config import Resources
 
 
 def keep_ray_private(resources: Resources) -> None:
-    """Make a token for a Ray that is to be started here; to be called before Ray is imported.
+    """Make a token for a Ray that is to be started here, or use the one that is there for others.
 
-    Ray reads it at its import, so a process that imported Ray already keeps its own settings; a
-    cluster that is there already has its own, too.
+    To be called before Ray is imported, as Ray reads it then: a process that imported Ray already
+    keeps its own settings.
     """
-    given = resources.ray_address or os.environ.get("RAY_ADDRESS")
-    if given or "ray" in sys.modules or "RAY_AUTH_MODE" in os.environ:
+    if "ray" in sys.modules or "RAY_AUTH_MODE" in os.environ:
+        return
+    if resources.ray_address or os.environ.get("RAY_ADDRESS"):
+        use_ray_token()
         return
     os.environ["RAY_AUTH_MODE"] = "token"
     os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
