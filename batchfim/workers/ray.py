@@ -43,6 +43,7 @@ from batchfim.workers.pool import (
     WorkerReady,
     WorkerSpec,
 )
+from batchfim.workers.ray_token import token_hint
 from batchfim.workers.room import Wanted, find_no_room
 from batchfim.workers.sigterm import own_sigterm
 from batchfim.workers.worker import Worker
@@ -300,7 +301,8 @@ def _connect(resources: Resources) -> bool:
                 log_to_driver=True,
             )
     except (OSError, ValueError, RuntimeError) as error:
-        raise ConfigError(f"no Ray at {address or 'this machine'}: {_first_line(error)}") from None
+        problem = f"no Ray at {address or 'this machine'}: {_first_line(error)}"
+        raise ConfigError(problem + token_hint()) from None
     return True
 
 

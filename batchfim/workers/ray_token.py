@@ -14,15 +14,13 @@ from batchfim.config import Resources
 
 
 def keep_ray_private(resources: Resources) -> None:
-    """Make a token for a Ray that is to be started here, or use the one that is there for others.
+    """Make a token for a Ray that is to be started here; to be called before Ray is imported.
 
-    To be called before Ray is imported, as Ray reads it then: a process that imported Ray already
-    keeps its own settings.
+    Ray reads it at its import, so a process that imported Ray already keeps its own settings; a
+    cluster that is there already has its own, too.
     """
-    if "ray" in sys.modules or "RAY_AUTH_MODE" in os.environ:
-        return
-    if resources.ray_address or os.environ.get("RAY_ADDRESS"):
-        use_ray_token()
+    given = resources.ray_address or os.environ.get("RAY_ADDRESS")
+    if given or "ray" in sys.modules or "RAY_AUTH_MODE" in os.environ:
         return
     os.environ["RAY_AUTH_MODE"] = "token"
     os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
@@ -33,6 +31,21 @@ def use_ray_token() -> None:
 
     A Ray started by `ray start` asks for one where its user has one.
     """
-    file = Path(os.environ.get("RAY_AUTH_TOKEN_PATH") or Path.home() / ".ray" / "auth_token")
-    if "RAY_AUTH_TOKEN" in os.environ or file.is_file():
+    if has_token():
         os.environ.setdefault("RAY_AUTH_MODE", "token")
+
+
+def has_token() -> bool:
+    """Whether this user has one, which Ray itself makes where none was."""
+    file = Path(os.environ.get("RAY_AUTH_TOKEN_PATH") or Path.home() / ".ray" / "auth_token")
+    return "RAY_AUTH_TOKEN" in os.environ or file.is_file()
+
+
+def token_hint() -> str:
+    """What may help where a cluster does not answer.
+
+    Nothing is tried: workers are lost on a cluster that asks for none where one is sent.
+    """
+    if "RAY_AUTH_MODE" in os.environ or not has_token():
+        return ""
+    return "; if it asks for a token, as `ray start` has it do, set RAY_AUTH_MODE=token"

@@ -12,8 +12,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
-
 from tests.jobs.conftest import ROOT, free_port
 
 
@@ -36,9 +34,8 @@ def started_ray(folder: Path, environment: dict[str, str]) -> Iterator[str]:
             process.terminate()
 
 
-@pytest.mark.parametrize("given", ["option", "environment"])
-def test_a_run_on_a_ray_that_asks_for_a_token_uses_the_one_at_home(
-    given: str, job_file: Path, tmp_path: Path
+def test_a_cluster_that_asks_for_a_token_is_told_of_and_gets_it(
+    job_file: Path, tmp_path: Path
 ) -> None:
     (tmp_path / ".ray").mkdir()
     (tmp_path / ".ray" / "auth_token").write_text(secrets.token_hex(32))
@@ -46,9 +43,10 @@ def test_a_run_on_a_ray_that_asks_for_a_token_uses_the_one_at_home(
     own |= {"HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
     run = [sys.executable, "-m", "batchfim", "run", str(job_file), "--set", "schedule.pool=ray"]
     with tempfile.TemporaryDirectory(prefix="bf-") as folder, started_ray(Path(folder), own) as at:
-        if given == "option":
-            run += ["--ray-address", at]
-        else:
-            own["RAY_ADDRESS"] = at
-        done = subprocess.run(run, cwd=tmp_path, capture_output=True, text=True, env=own)
-    assert done.returncode == 0, done.stderr
+        own["RAY_ADDRESS"] = at
+        without = subprocess.run(run, cwd=tmp_path, capture_output=True, text=True, env=own)
+        own["RAY_AUTH_MODE"] = "token"
+        with_it = subprocess.run(run, cwd=tmp_path, capture_output=True, text=True, env=own)
+    assert without.returncode == 2
+    assert "set RAY_AUTH_MODE=token" in without.stderr
+    assert with_it.returncode == 0, with_it.stderr
