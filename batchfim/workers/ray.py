@@ -301,8 +301,10 @@ def _connect(resources: Resources) -> bool:
                 log_to_driver=True,
             )
     except (OSError, ValueError, RuntimeError) as error:
-        problem = f"no Ray at {address or 'this machine'}: {_first_line(error)}"
-        raise ConfigError(problem + token_hint()) from None
+        nobody_there = getattr(error, "errno", None) is not None  # the system's error, not Ray's
+        hint = "" if nobody_there else token_hint()
+        where = address or "this machine"
+        raise ConfigError(f"no Ray at {where}: {_first_line(error)}{hint}") from None
     return True
 
 
