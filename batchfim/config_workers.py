@@ -43,7 +43,12 @@ Workers = Annotated[
 class Resources(Section):
     """What one worker asks of Ray."""
 
-    num_cpus: float = Field(1.0, ge=0)
+    num_cpus: float | None = Field(
+        None,
+        ge=0,
+        description="CPUs that Ray keeps for it, and on CPU its engine's threads. Unset: Ray keeps "
+        "1, and engines on CPU have all cores of their machines, in equal shares.",
+    )
     num_gpus: float | None = Field(
         None,
         ge=0,
@@ -64,3 +69,8 @@ class Resources(Section):
         default_factory=dict, description="Custom resources of the cluster's own."
     )
     ray_address: str | None = Field(None, description="Unset: RAY_ADDRESS, else a local Ray.")
+
+    @property
+    def kept_cpus(self) -> float:
+        """CPUs that Ray keeps for a worker."""
+        return 1.0 if self.num_cpus is None else self.num_cpus

@@ -39,7 +39,7 @@ from batchfim.storage.inputs import (
 from batchfim.storage.parts import part_table
 from batchfim.storage.rows import without_views
 from batchfim.workers.pipeline import Lot, Pipeline
-from batchfim.workers.placing import actor_options
+from batchfim.workers.placing import actor_options, share_cores_of_node
 
 T = TypeVar("T")
 
@@ -140,6 +140,7 @@ class InfillStep:
         """
         self._config = _job(config)
         self._numbers = itertools.count()
+        share_cores_of_node(self._config)
         infiller = open_infiller(self._config, weights=True)
         self._family = infiller.encoder.form.family
         engine = build_engine(self._config, infiller)

@@ -9,12 +9,15 @@ median of the rounds' ratios; token counts say where a ratio comes from. GPUs ha
 from __future__ import annotations
 
 import argparse
+import os
 import statistics
 import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from batchfim.config import demo_model_path
+from batchfim.engines.cpu import dtype_argument
 from benchmarks.house_side import HouseSide
 from benchmarks.measuring import keep, machine
 from benchmarks.records import encode, standard_library, write
@@ -30,6 +33,7 @@ OTHERS: tuple[dict[str, Any], ...] = (
     {"max_num_batched_tokens": 8192},
     {"enable_prefix_caching": False},
     {"enable_chunked_prefill": False},
+    {"VLLM_CPU_OMP_THREADS_BIND": "auto"},  # vLLM's own choice
 )
 
 
@@ -38,6 +42,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--files", type=int, default=40)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="settings; unset: all")
     options = parser.parse_args()
     started = machine()
     with tempfile.TemporaryDirectory() as folder:
@@ -45,7 +50,9 @@ def main() -> None:
         with _engine(path, {}) as default:
             default.work(path)  # warm-up
             over_default = {
-                _name(other): _compared(default, other, path, options.rounds) for other in OTHERS
+                _name(other): _compared(default, other, path, options.rounds)
+                for other in (*OTHERS, _other_dtype())
+                if options.only is None or set(other) <= set(options.only)
             }
     result = {
         "over_default": over_default,
@@ -76,8 +83,26 @@ def _compared(default: InProcess, other: dict[str, Any], path: Path, rounds: int
 
 
 def _engine(path: Path, args: dict[str, Any]) -> InProcess:
-    """With nothing of the other benchmarks' arguments: the defaults are those of a job."""
-    return InProcess(HouseSide, replace(demo_setup(path.parent), args=args))
+    """With nothing of the other benchmarks' arguments: the defaults are those of a job.
+
+    What has the name of an environment variable is set as one while the engine's process starts.
+    """
+    variables = {name: value for name, value in args.items() if name.isupper()}
+    others = {name: value for name, value in args.items() if not name.isupper()}
+    before = dict(os.environ)
+    os.environ |= variables
+    try:
+        return InProcess(HouseSide, replace(demo_setup(path.parent), args=others))
+    finally:
+        for name in variables:
+            del os.environ[name]
+        os.environ |= before
+
+
+def _other_dtype() -> dict[str, str]:
+    """Of float32 and the model's own, what this machine's default is not."""
+    default = dtype_argument(demo_model_path(), {}).get("dtype", "bfloat16")
+    return {"dtype": "bfloat16" if default == "float32" else "float32"}
 
 
 def _name(args: dict[str, Any]) -> str:

@@ -1,5 +1,6 @@
 """The model that ships here, with engine arguments spelled out, as vLLM's defaults depend on who
-starts the engine: on CPU, 2,048 batched tokens for its server and 4,096 for `LLM`.
+starts the engine: on CPU, 2,048 batched tokens for its server and 4,096 for `LLM`. So is the dtype
+where batchfim would have another than the model's: all get ours.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from batchfim.config import demo_model_path
+from batchfim.engines.cpu import dtype_argument
 from batchfim.formats.encoder import Encoder
 from batchfim.infiller import open_infiller
 from batchfim.planning.choosing import ChoosingEncoder
@@ -24,10 +26,10 @@ MAX_TOKENS = 32
 
 def demo_setup(folder: Path, **changes: Any) -> Setup:
     """The demo model on one engine; `changes` are fields of `Setup`."""
-    args = ENGINE_ARGS | changes.pop("args", {})
-    model = str(demo_model_path())
+    model = demo_model_path()
+    args = ENGINE_ARGS | dtype_argument(model, {}) | changes.pop("args", {})
     stops = demo_encoder().stop_token_ids
-    return Setup(model, folder, stops, args=args, **({"max_tokens": MAX_TOKENS} | changes))
+    return Setup(str(model), folder, stops, args=args, **({"max_tokens": MAX_TOKENS} | changes))
 
 
 def demo_encoder() -> Encoder | ChoosingEncoder:

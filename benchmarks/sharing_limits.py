@@ -45,10 +45,12 @@ def _peers(over_llm: float) -> dict[str, float]:
 
 
 def _ratio(cells: Cells, ours: str, peer: str) -> float | None:
-    """How many times as fast; a tuned peer is the fastest of all its cells."""
+    """How many times as fast; a tuned peer is the fastest of all its cells, if it was tuned."""
     if peer.endswith("ray_tuned"):
         start = peer.removesuffix("tuned")
-        speeds = [cell["records_per_s"] for key, cell in cells.items() if key.startswith(start)]
+        tried = {key: cell for key, cell in cells.items() if key.startswith(start)}
+        only_defaults = tried.keys() <= {f"{start}default"}
+        speeds = [] if only_defaults else [cell["records_per_s"] for cell in tried.values()]
     else:
         speeds = [cells[peer]["records_per_s"]] if peer in cells else []
     if ours not in cells or not speeds:

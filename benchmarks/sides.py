@@ -18,6 +18,8 @@ from typing import Any, Protocol
 
 import psutil
 
+from batchfim.engines.cpu import num_cores
+
 BLOCK_SIZE = 32
 
 
@@ -122,11 +124,17 @@ class Side(Protocol):
         """End the engine."""
 
 
+def engine_environment() -> dict[str, str]:
+    """The same threads for every engine: Ray gives one to those of its actors, unless told."""
+    return {"VLLM_CPU_OMP_THREADS_BIND": "nobind", "OMP_NUM_THREADS": str(num_cores())}
+
+
 class InProcess:
     """A side at work in a process of its own."""
 
     def __init__(self, make: Callable[[Setup], Side], setup: Setup) -> None:
-        os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", "nobind")
+        for name, value in engine_environment().items():
+            os.environ.setdefault(name, value)
         os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
         os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
         context = multiprocessing.get_context("spawn")

@@ -1,12 +1,13 @@
 """From the command to the first record: `python -m benchmarks.startup`.
 
-`batchfim run` on 16 records, one a shard, until its first part is visible: on the local pool, on
-a Ray of its own, and on one that runs already, as a Ray job's does. In turns with it, a Python
+`batchfim run` on 16 records, one a shard, until its first part is visible: on the local pool, on a
+Ray of its own, and on one that runs already, as a Ray job's does. In turns with it, a Python
 process that does nothing but start `LLM` with the same engine arguments and complete one prompt.
 What batchfim takes longer is what it adds to the engine's own start. vLLM's compiled code is in its
-cache before the first round. A job of two workers on Ray tells how long its engines take, which
-start at once: where neither waits for the other, the second worker's takes about what the first's
-does, a little more or less.
+cache before the first round. Engines differ by seconds from start to start; so what a job took
+outside of its own engine's start is told as well. A job of two workers on Ray tells how long its
+engines take, which start at once: where neither waits for the other, the second worker's takes
+about what the first's does, a little more or less.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from benchmarks.house_side import house_config
 from benchmarks.measuring import at_most, keep, machine
 from benchmarks.records import encode, unshared, write
 from benchmarks.setups import demo_encoder, demo_setup
-from benchmarks.sides import Setup
+from benchmarks.sides import Setup, engine_environment
 
 LIMIT_S = 3.0
 _POOLS = ("local", "ray", "running_ray")
@@ -69,16 +70,21 @@ def main() -> None:
         one = write(setup.folder / "one.parquet", records[:1], prompts[:1])
         _bare_s(setup, one)
         seconds: dict[str, list[float]] = {who: [] for who in ("engine", *options.pools)}
+        outside: dict[str, list[float]] = {pool: [] for pool in options.pools}
         for number in range(options.rounds):
             seconds["engine"].append(_bare_s(setup, one))
             for pool in options.pools:
                 output = setup.folder / f"{pool}-{number}"
                 seconds[pool].append(_house_s(setup, many, output, pool))
+                outside[pool].append(seconds[pool][-1] - _engine_starts_s(output)[0])
         both = [_two_starts_s(setup, longer, number) for number in range(options.rounds)]
     medians = {who: statistics.median(took) for who, took in seconds.items()}
     result = {
         "seconds_beyond_the_engine": {
             pool: at_most(LIMIT_S, medians[pool] - medians["engine"]) for pool in options.pools
+        },
+        "seconds_outside_the_engines_start": {
+            pool: round(statistics.median(took), 2) for pool, took in outside.items()
         },
         "second_engine_over_first": at_most(1.0, statistics.median(b / a for a, b in both)),
         "starts_of_two_s": [[round(start_s, 2) for start_s in starts] for starts in both],
@@ -147,15 +153,20 @@ def _running_ray() -> Iterator[dict[str, str]]:
             process.terminate()
 
 
-def _two_starts_s(setup: Setup, path: Path, number: int) -> tuple[float, float]:
+def _two_starts_s(setup: Setup, path: Path, number: int) -> list[float]:
     """How long each of a job's two engines took, the first worker's first."""
     output = setup.folder / f"two-{number}"
     schedule = {"pool": "ray", "shard_rows": 32, "workers": {"min": 2, "max": 2}}
     command = [sys.executable, "-m", "batchfim", "run", str(_job(setup, path, output, schedule))]
     subprocess.run(command, stdout=subprocess.DEVNULL, env=_environment(), check=True)
+    return _engine_starts_s(output)
+
+
+def _engine_starts_s(output: Path) -> list[float]:
+    """How long a job's engines took to start, as their workers saw it, the first worker's first."""
     (run,) = json.loads((output / "_batchfim" / "summary.json").read_text(encoding="utf8"))["runs"]
     engines = sorted(run["engines"], key=lambda engine: str(engine["worker"]))
-    return engines[0]["start_s"], engines[1]["start_s"]
+    return [engine["start_s"] for engine in engines]
 
 
 def _job(setup: Setup, path: Path, output: Path, schedule: dict[str, Any]) -> Path:
@@ -166,8 +177,8 @@ def _job(setup: Setup, path: Path, output: Path, schedule: dict[str, Any]) -> Pa
 
 
 def _environment() -> dict[str, Any]:
-    quiet = {"VLLM_CPU_OMP_THREADS_BIND": "nobind", "VLLM_LOGGING_LEVEL": "ERROR"}
-    return {**os.environ, **quiet, "PYTHONPATH": os.pathsep.join(sys.path)}
+    alike = engine_environment() | {"VLLM_LOGGING_LEVEL": "ERROR"}
+    return {**os.environ, **alike, "PYTHONPATH": os.pathsep.join(sys.path)}
 
 
 if __name__ == "__main__":

@@ -16,9 +16,17 @@ def end_all(started: Iterable[subprocess.Popen[str]]) -> None:
             process.wait()
 
 
-def is_core(process: psutil.Process) -> bool:
-    """Whether it is the core of a vLLM engine; one that has ended since it was listed is none."""
+CORE = "EngineCor"
+"""In the name of a vLLM engine's core."""
+
+
+def named(word: str, processes: Iterable[psutil.Process]) -> list[psutil.Process]:
+    """Those that have `word` in their name or command; one that has ended meanwhile has none."""
+    return [process for process in processes if word in _words(process)]
+
+
+def _words(process: psutil.Process) -> str:
     try:
-        return "EngineCor" in process.name()
+        return " ".join((process.name(), *process.cmdline()))
     except psutil.NoSuchProcess:
-        return False
+        return ""

@@ -86,6 +86,7 @@ class Staff:
             name=engine.name,
             version=engine.version,
             device=engine.device,
+            dtype=engine.dtype,
             start_s=event.start_s,
         )
         self.engines.append(start)

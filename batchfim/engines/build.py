@@ -76,7 +76,7 @@ def build_engine(config: JobConfig, infiller: Infiller) -> Engine:
         max_model_len=infiller.max_model_len,
         adapters=infiller.adapters,
         trust_remote_code=config.model.trust_remote_code,
-        shares_cores=config.schedule.workers.max > 1,
+        num_engines=config.schedule.workers.max,
     )
 
 

@@ -64,6 +64,7 @@ class EngineInfo:
     version: str
     device: str
     max_num_seqs: int = 256
+    dtype: str = ""  # of weights and KV cache, unless either is quantised
 
 
 def take(token_ids: Iterable[int], check: StopCheck | None) -> tuple[list[int], bool]:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from batchfim.config import Sampling
 from batchfim.engines.batching import pick_batch
+from batchfim.engines.cpu import dtype_argument
 from batchfim.engines.engine import EngineInfo, Generation, Request, Timing
 from batchfim.engines.transformers_args import TransformersArgs
 from batchfim.errors import EngineDead, EngineError, EngineStartError, RequestRefused
@@ -130,12 +131,14 @@ class TransformersEngine:
         from batchfim.engines.model_loading import load_model
         from batchfim.engines.transformers_errors import start_error
 
-        device = "cuda" if torch.cuda.is_available() else "cpu"
+        device, args = "cuda" if torch.cuda.is_available() else "cpu", self._args
+        if device == "cpu" and args.dtype == "auto":
+            args = args.model_copy(update=dtype_argument(self._folder, {}))
         try:
             self._model = load_model(
                 self._folder,
                 self._task.kind,
-                self._args,
+                args,
                 max_model_len=self._max_model_len,
                 device=device,
                 trust_remote_code=self._trust_remote_code,
@@ -145,7 +148,8 @@ class TransformersEngine:
         except Exception as error:  # whatever stops a start is reported as the start's failure
             raise start_error(error) from error
         self._vocabulary_size = self._model.get_input_embeddings().num_embeddings
-        return EngineInfo("transformers", transformers.__version__, device)
+        dtype = str(self._model.dtype).removeprefix("torch.")
+        return EngineInfo("transformers", transformers.__version__, device, dtype=dtype)
 
     def _check(self, request: Request) -> None:
         if self._dead is not None:

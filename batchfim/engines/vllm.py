@@ -12,6 +12,7 @@ from typing import Any
 
 from batchfim.config import Sampling
 from batchfim.config_engine import Engine as EngineConfig
+from batchfim.engines.cpu import share_cores
 from batchfim.engines.engine import EngineInfo, Generation, Request
 from batchfim.engines.vllm_args import check_memory, engine_arguments, set_environment
 from batchfim.engines.vllm_outputs import read_outputs, start_error, translate
@@ -33,7 +34,7 @@ class VllmEngine:
         max_model_len: int | None,
         adapters: Mapping[str, Adapter] | None = None,
         trust_remote_code: bool = False,
-        shares_cores: bool = False,
+        num_engines: int = 1,
     ) -> None:
         """Nothing is started yet.
 
@@ -45,7 +46,7 @@ class VllmEngine:
             max_model_len: context in tokens; None: the model's.
             adapters: LoRA adapters, by the names requests have for them.
             trust_remote_code: let the model run its own Python code.
-            shares_cores: on CPU, other engines may run on the same cores.
+            num_engines: those of the job, which on CPU may share the machine's cores.
         """
         self._model = model
         self._config = config
@@ -54,7 +55,7 @@ class VllmEngine:
         self._max_model_len = max_model_len
         self._adapters = adapters or {}
         self._trust_remote_code = trust_remote_code
-        self._shares_cores = shares_cores
+        self._num_engines = num_engines
         self.speculation = Speculation()
         self._llm: Any = None
         self._params: Any = None
@@ -63,7 +64,7 @@ class VllmEngine:
 
     async def start(self) -> EngineInfo:
         """Import vLLM, start the core process and load the model."""
-        set_environment(self._shares_cores)
+        set_environment()
         return await asyncio.to_thread(self._start)
 
     async def generate(self, request: Request) -> list[Generation]:
@@ -102,8 +103,10 @@ class VllmEngine:
         self._loras |= _lora_requests(self._adapters)
         self._params = self._sampling_params()
         self._step_params = self._sampling_params(step_by_step=True)
-        most = self._llm.vllm_config.scheduler_config.max_num_seqs
-        return EngineInfo("vllm", vllm.__version__, device, most)
+        took = self._llm.vllm_config
+        dtype = str(took.model_config.dtype).removeprefix("torch.")
+        most = took.scheduler_config.max_num_seqs
+        return EngineInfo("vllm", vllm.__version__, device, most, dtype)
 
     def _open(self, device: str) -> Any:
         from vllm.engine.arg_utils import AsyncEngineArgs
@@ -120,6 +123,7 @@ class VllmEngine:
         )
         if device == "cpu":
             check_memory(arguments)
+            share_cores(self._num_engines, self._config.num_devices)
         try:
             # AsyncLLM's own context has vLLM's smallest defaults: 2,048 batched tokens and 128
             # sequences on every device; that of `LLM` has 16,384 and 1,024 on an H100, 8,192 and

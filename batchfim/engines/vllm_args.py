@@ -15,6 +15,7 @@ from typing import Any
 import psutil
 
 from batchfim.config_engine import Engine as EngineConfig
+from batchfim.engines.cpu import dtype_argument
 from batchfim.errors import ConfigError, EngineStartError
 from batchfim.storage.adapter_files import Adapter
 
@@ -73,6 +74,8 @@ def engine_arguments(
         **(_CPU_DEFAULTS if device == "cpu" else {}),
         **_lora_arguments(adapters),
     }
+    if device == "cpu":
+        arguments |= dtype_argument(model, config.args)
     if device == "cpu" and _has_mamba_layers(model):
         arguments["enable_prefix_caching"] = False  # with it, vLLM 0.32's core dies there
     if config.kv_cache_gib is not None:
@@ -154,10 +157,8 @@ def check_memory(arguments: Mapping[str, Any]) -> None:
         )
 
 
-def set_environment(shares_cores: bool) -> None:
+def set_environment() -> None:
     """Set before vLLM is imported: nobody is told of a run, and only errors reach the log."""
-    if shares_cores:  # each engine would bind its threads to the machine's first cores
-        os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", "nobind")
     os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")

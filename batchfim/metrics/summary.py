@@ -19,6 +19,7 @@ class EngineStart(BaseModel):
     name: str
     version: str
     device: str
+    dtype: str = ""  # unknown of runs of old
     start_s: float
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 from collections.abc import Mapping
 from typing import Any
@@ -18,6 +19,7 @@ from ray.util.placement_group import (
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from batchfim.config import JobConfig
+from batchfim.engines.cpu import threads_each
 from batchfim.errors import BatchfimError, OutputError
 from batchfim.infiller import open_infiller
 from batchfim.storage.ledger import Ledger
@@ -41,10 +43,32 @@ def reserve(wanted: Wanted, name: str) -> PlacementGroup | None:
 def actor_options(config: JobConfig, num_gpus: float, group: PlacementGroup | None) -> Any:
     """What the actor itself asks for; in a group, the GPUs are those of vLLM's own actors."""
     resources = config.resources
-    options = {"num_cpus": resources.num_cpus, "resources": resources.custom or None}
+    options = {"num_cpus": resources.kept_cpus, "resources": resources.custom or None}
     if group is None:
-        return options | {"num_gpus": num_gpus, "accelerator_type": resources.accelerator_type}
+        spread = None if num_gpus else "SPREAD"  # Ray fills one machine first, by what is kept
+        more = {"accelerator_type": resources.accelerator_type, "scheduling_strategy": spread}
+        return options | {"num_gpus": num_gpus, **more}
     return options | {"num_gpus": 0, "scheduling_strategy": _in_bundle(group, 0)}
+
+
+def share_cores_of_node(config: JobConfig) -> None:
+    """Where the job names no CPUs, have an engine on CPU take its share of this machine's.
+
+    Ray gives a process as many threads as its actor has CPUs, so one to whoever names none. Called
+    in the actor, before anything that computes is imported; elsewhere nothing is changed.
+    """
+    actor = ray.get_runtime_context()
+    told = os.environ.get("OMP_NUM_THREADS", "1") != "1" or config.resources.num_cpus is not None
+    if told or config.resources.nodes_per_worker > 1 or actor.get_actor_id() is None:
+        return
+    if actor.get_assigned_resources().get("GPU"):
+        return
+    alive = [node for node in ray.nodes() if node["Alive"]]
+    cores = {node["NodeID"]: int(node["Resources"].get("CPU", 0)) for node in alive}
+    num_machines = sum(num > 0 for num in cores.values())
+    num_processes = config.schedule.workers.max * config.engine.num_devices
+    threads = threads_each(cores[actor.get_node_id()], num_processes, num_machines)
+    os.environ["OMP_NUM_THREADS"] = str(threads)
 
 
 def release(group: PlacementGroup | None) -> None:

@@ -32,6 +32,7 @@ from batchfim.workers.placing import (
     open_on_each_node,
     release,
     reserve,
+    share_cores_of_node,
 )
 from batchfim.workers.pool import (
     Event,
@@ -106,6 +107,7 @@ class _Actor:
         """Bring the worker up; what prevents it is returned, as Ray would wrap what is raised."""
         started_s = time.monotonic()
         try:
+            share_cores_of_node(spec.config)
             await asyncio.to_thread(check_output_is_seen, spec)
             await open_on_each_node(spec.config)
             self._worker, engine = await Worker.start(name, spec)

@@ -26,7 +26,7 @@ class Wanted:
         """What each worker of a job asks for, that needs so many GPUs in all."""
         resources = config.resources
         num_parts = config.engine.num_devices if resources.nodes_per_worker > 1 else 1
-        amounts = {"CPU": resources.num_cpus, "GPU": num_gpus / num_parts, **resources.custom}
+        amounts = {"CPU": resources.kept_cpus, "GPU": num_gpus / num_parts, **resources.custom}
         if resources.accelerator_type:
             amounts[f"accelerator_type:{resources.accelerator_type}"] = _KIND_SHARE
         return cls(amounts, num_parts, resources.nodes_per_worker)

@@ -83,7 +83,7 @@ def _engines(group: Object, config: JobConfig) -> int:
         return num_pods // num_together * (num_together * gpus // config.engine.num_devices)
     if gpus:
         return num_pods * (gpus // config.engine.num_devices)
-    return num_pods * int(float(requests["cpu"]) // config.resources.num_cpus)
+    return num_pods * int(float(requests["cpu"]) // config.resources.kept_cpus)
 
 
 def _drain_s(pod: Pod) -> float:

@@ -20,6 +20,15 @@ def test_a_tuned_peer_is_the_fastest_of_its_grid() -> None:
     assert not limits[f"{THERE}: regrouped over ray_tuned"]["holds"]
 
 
+def test_a_peer_that_was_not_tuned_is_not_measured_tuned() -> None:
+    cells = {
+        f"{THERE}, batchfim_regrouped": {"records_per_s": 30.0},
+        f"{THERE}, ray_default": {"records_per_s": 10.0},
+    }
+    limits = judge("standard_library", cells)
+    assert limits[f"{THERE}: regrouped over ray_tuned"]["ratio"] == "not measured"
+
+
 def test_what_was_not_run_is_not_measured_and_its_limit_still_shown() -> None:
     limits = judge("standard_library", {})
     assert {limit["ratio"] for limit in limits.values()} == {"not measured"}

@@ -12,6 +12,7 @@ import pyarrow.dataset as ds
 import pytest
 
 from tests.e2e.conftest import LOCAL, SIMULATED, Cli, Start, children_of, parts, still_alive
+from tests.processes import named
 
 # About ten seconds of work in twenty shards: time to be hit in the middle.
 SLOW = (
@@ -99,7 +100,7 @@ def test_a_worker_that_dies_is_replaced(records: Path, tmp_path: Path, start: St
     output = tmp_path / "out"
     process = start(*run_args(records, output, *SIMULATED, *SLOW))
     wait_for_parts(output, process, 2)
-    actors = [child for child in children_of(process) if "_Actor" in " ".join(child.cmdline())]
+    actors = named("_Actor", children_of(process))
     assert actors
     for actor in actors:
         actor.kill()

@@ -10,6 +10,7 @@ import pytest
 
 from tests.e2e.conftest import LOCAL, SIMULATED, Cli, Start, children_of, parts, still_alive
 from tests.e2e.test_faults import SLOW, ids, run_args, wait_for_parts
+from tests.processes import named
 
 POISON = "f7("
 
@@ -63,7 +64,7 @@ def test_a_worker_process_that_stands_still_is_killed_and_replaced(
     impatient = ("--set", "schedule.stall_timeout_s=4")
     process = start(*run_args(records, output, *SIMULATED, *SLOW, *impatient))
     wait_for_parts(output, process, 2)
-    actors = [child for child in children_of(process) if "_Actor" in " ".join(child.cmdline())]
+    actors = named("_Actor", children_of(process))
     for actor in actors:
         actor.send_signal(signal.SIGSTOP)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from tests.e2e.conftest import Start, children_of, still_alive
 from tests.e2e.test_faults import ids, run_args, wait_for_parts
 from tests.e2e.test_humaneval import FAST_START
-from tests.processes import is_core
+from tests.processes import CORE, named
 
 # About ten thousand tokens in a row: time to be hit in the middle.
 SMALL = ("--set", "engine.args.max_num_seqs=4", "--set", "schedule.shard_rows=10")
@@ -20,7 +20,7 @@ def test_a_dead_core_ends_its_actor_and_another_does_the_work(
     output = tmp_path / "out"
     process = start(*run_args(records, output, *FAST_START, *SMALL))
     wait_for_parts(output, process, 2)
-    while not (core := list(filter(is_core, children_of(process)))):
+    while not (core := named(CORE, children_of(process))):
         assert process.poll() is None, process.communicate()
     actors = [core[0].parent()]
     assert len(core) == 1

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pyarrow.dataset as ds
 import pytest
 
 from tests.e2e.conftest import Cli, Start, children_of, still_alive
-from tests.e2e.test_faults import run_args, wait_for_parts
+from tests.e2e.test_faults import run_args
 from tests.e2e.test_humaneval import FAST_START
+from tests.processes import named
 
 TWO_SHARDS = ("--set", "engine.args.tensor_parallel_size=2", "--set", "resources.num_cpus=2")
 
@@ -29,8 +31,9 @@ def test_a_model_in_two_shards_fills_the_holes_as_the_whole_one_does(
     # vLLM gives each shard a NUMA node's cores, unless told which; this machine may have one node.
     monkeypatch.setenv("VLLM_CPU_OMP_THREADS_BIND", "0|1")
     process = start(*run_args(records, sharded, *FAST_START, *TWO_SHARDS))
-    wait_for_parts(sharded, process, 1)
-    shards = [child for child in children_of(process) if "Worker_TP" in child.name()]
+    while len(shards := named("Worker_TP", children_of(process))) < 2:
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.2)
     _, said = process.communicate()
 
     assert process.returncode == 0, said

@@ -19,7 +19,7 @@ from batchfim.formats.finishing import Finisher
 from batchfim.formats.stopping import StopRule
 from batchfim.infiller import Infiller, open_infiller
 from batchfim.records import Hole
-from tests.processes import is_core
+from tests.processes import CORE, named
 
 Result = TypeVar("Result")
 MAX_MODEL_LEN = 256
@@ -176,7 +176,7 @@ def num_tokens(samples: list[Generation]) -> int:
 
 
 def test_a_killed_core_is_a_dead_engine(vllm: Running) -> None:
-    cores = list(filter(is_core, psutil.Process().children()))
+    cores = named(CORE, psutil.Process().children())
     assert cores
     for core in cores:
         core.kill()

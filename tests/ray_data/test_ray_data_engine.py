@@ -16,7 +16,7 @@ from ray.exceptions import RayError
 
 from batchfim.errors import ModelError
 from batchfim.ray_data import InfillStep, infill
-from tests.processes import is_core
+from tests.processes import CORE, named
 
 LONG, SHORT = "x = 1\n" * 200, "y = 2\n"
 
@@ -122,4 +122,4 @@ def test_vllm_fills_holes_and_ends_with_its_pipeline() -> None:
 def engines() -> list[int]:
     """Processes of vLLM's engines below this one."""
     below = psutil.Process().children(recursive=True)
-    return [process.pid for process in below if is_core(process)]
+    return [process.pid for process in named(CORE, below)]

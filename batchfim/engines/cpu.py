@@ -1,0 +1,77 @@
+"""What an engine on CPU is told of the machine: its share of the cores, and the numbers they are
+quick with.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+# A lone engine's threads are bound by vLLM to the first NUMA node, all its cores but one, which is
+# for the front end. That takes 3 % of the engine's own CPU here (`benchmarks.overhead`), so where a
+# core is more than an eighth of the machine it is worth more to the engine: on two cores, 1.6
+# times the records/s.
+_FEW_CORES = 8
+
+
+def num_cores() -> int:
+    """Cores that this process may run on."""
+    if hasattr(os, "sched_getaffinity"):  # not on macOS
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def threads_each(num_cores: int, num_processes: int, num_machines: int = 1) -> int:
+    """Threads of each process that computes, where they lie evenly over machines of as many cores.
+
+    Args:
+        num_cores: of one machine.
+        num_processes: that compute, on all machines.
+        num_machines: that they lie on.
+    """
+    on_one = -(-num_processes // max(num_machines, 1))
+    return max(num_cores // max(on_one, 1), 1)
+
+
+def share_cores(num_engines: int, num_parts: int) -> None:
+    """Tell the engine's processes, which start later, how many threads each has, and where.
+
+    What the environment says already stays.
+
+    Args:
+        num_engines: that may be on this machine.
+        num_parts: of the model, each a process.
+    """
+    cores = num_cores()
+    share = str(threads_each(cores, num_engines * num_parts))
+    threads = int(os.environ.setdefault("OMP_NUM_THREADS", share))
+    if num_engines > 1 or cores <= _FEW_CORES or threads < cores:
+        # vLLM's own binding would give each engine the same cores, or more than its share.
+        os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", "nobind")
+
+
+def dtype_argument(model: Path, args: Mapping[str, Any]) -> dict[str, str]:
+    """`dtype`, where the model's own would be slow; empty where it is not, or the job says one.
+
+    With AVX2 alone there are no kernels for numbers of 16 bits: a product of 4,096 rows takes 9
+    times as long as in float32, and vLLM made 3.7 to 4.6 times fewer records/s of the demo model
+    (`benchmarks.engine_defaults`). A quantised model's kernels want what it says.
+
+    Args:
+        model: folder with `config.json`.
+        args: the job's own engine arguments.
+    """
+    import torch
+
+    slow = torch.backends.cpu.get_cpu_capability() == "AVX2"
+    if not slow or {"dtype", "quantization"} & args.keys() or _is_quantised(model):
+        return {}
+    return {"dtype": "float32"}
+
+
+def _is_quantised(model: Path) -> bool:
+    config: dict[str, Any] = json.loads((model / "config.json").read_text(encoding="utf8"))
+    return "quantization_config" in config
