@@ -57,9 +57,11 @@ def share_cores_of_node(config: JobConfig) -> None:
     Ray gives a process as many threads as its actor has CPUs, so one to whoever names none. Called
     in the actor, before anything that computes is imported; elsewhere nothing is changed.
     """
-    actor = ray.get_runtime_context()
     told = os.environ.get("OMP_NUM_THREADS", "1") != "1" or config.resources.num_cpus is not None
-    if told or config.resources.nodes_per_worker > 1 or actor.get_actor_id() is None:
+    if told or config.resources.nodes_per_worker > 1 or not ray.is_initialized():
+        return  # asking Ray for anything more would start one
+    actor = ray.get_runtime_context()
+    if actor.get_actor_id() is None:
         return
     if actor.get_assigned_resources().get("GPU"):
         return
