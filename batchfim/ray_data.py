@@ -100,6 +100,7 @@ def infill(rows: ray.data.Dataset, config: JobConfig | Mapping[str, Any]) -> ray
         _check(known.base_schema, config)
     workers = config.schedule.workers
     asked = actor_options(config, num_gpus(config), None)
+    del asked["scheduling_strategy"]  # Ray Data has its own
     return rows.map_batches(
         InfillStep,
         fn_constructor_kwargs={"config": config},
