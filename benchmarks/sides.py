@@ -18,7 +18,7 @@ from typing import Any, Protocol
 
 import psutil
 
-from batchfim.engines.cpu import num_cores
+from batchfim.engines.cpu import cores_here
 
 BLOCK_SIZE = 32
 
@@ -126,7 +126,7 @@ class Side(Protocol):
 
 def engine_environment() -> dict[str, str]:
     """The same threads for every engine: Ray gives one to those of its actors, unless told."""
-    return {"VLLM_CPU_OMP_THREADS_BIND": "nobind", "OMP_NUM_THREADS": str(num_cores())}
+    return {"VLLM_CPU_OMP_THREADS_BIND": "nobind", "OMP_NUM_THREADS": str(cores_here())}
 
 
 class InProcess:

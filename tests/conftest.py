@@ -30,9 +30,9 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path
     return build
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def local_ray() -> Iterator[None]:
-    """A Ray in this process, for what works on the Ray of its caller."""
+    """A Ray in this process, for what works on the Ray of its caller; others have one of their own."""
     import ray
 
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 
 import psutil
 
+CORE = "EngineCor"  # in the name of the core of a vLLM engine
+
 
 def end_all(started: Iterable[subprocess.Popen[str]]) -> None:
     """Kill those that still run, and wait for them."""
@@ -14,10 +16,6 @@ def end_all(started: Iterable[subprocess.Popen[str]]) -> None:
         if process.poll() is None:
             process.kill()
             process.wait()
-
-
-CORE = "EngineCor"
-"""In the name of a vLLM engine's core."""
 
 
 def named(word: str, processes: Iterable[psutil.Process]) -> list[psutil.Process]:

@@ -17,7 +17,7 @@ from typing import Any
 _FEW_CORES = 8
 
 
-def num_cores() -> int:
+def cores_here() -> int:
     """Cores that this process may run on."""
     if hasattr(os, "sched_getaffinity"):  # not on macOS
         return len(os.sched_getaffinity(0))
@@ -45,10 +45,11 @@ def share_cores(num_engines: int, num_parts: int) -> None:
         num_engines: that may be on this machine.
         num_parts: of the model, each a process.
     """
-    cores = num_cores()
+    cores = cores_here()
     share = str(threads_each(cores, num_engines * num_parts))
-    threads = int(os.environ.setdefault("OMP_NUM_THREADS", share))
-    if num_engines > 1 or cores <= _FEW_CORES or threads < cores:
+    told = os.environ.setdefault("OMP_NUM_THREADS", share)
+    fewer = told.isdigit() and int(told) < cores  # it may be a list, one for each nesting
+    if num_engines > 1 or cores <= _FEW_CORES or fewer:
         # vLLM's own binding would give each engine the same cores, or more than its share.
         os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", "nobind")
 
@@ -67,11 +68,13 @@ def dtype_argument(model: Path, args: Mapping[str, Any]) -> dict[str, str]:
     import torch
 
     slow = torch.backends.cpu.get_cpu_capability() == "AVX2"
-    if not slow or {"dtype", "quantization"} & args.keys() or _is_quantised(model):
-        return {}
-    return {"dtype": "float32"}
+    told = {"dtype", "quantization"} & args.keys() or "quantization_config" in config_of_model(
+        model
+    )
+    return {"dtype": "float32"} if slow and not told else {}
 
 
-def _is_quantised(model: Path) -> bool:
+def config_of_model(model: Path) -> dict[str, Any]:
+    """What a model's `config.json` says."""
     config: dict[str, Any] = json.loads((model / "config.json").read_text(encoding="utf8"))
-    return "quantization_config" in config
+    return config

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import difflib
 import importlib.util
-import json
 import os
 import shutil
 from collections.abc import Collection, Iterable, Mapping
@@ -15,7 +14,7 @@ from typing import Any
 import psutil
 
 from batchfim.config_engine import Engine as EngineConfig
-from batchfim.engines.cpu import dtype_argument
+from batchfim.engines.cpu import config_of_model, dtype_argument
 from batchfim.errors import ConfigError, EngineStartError
 from batchfim.storage.adapter_files import Adapter
 
@@ -92,8 +91,7 @@ def engine_arguments(
 
 def _has_mamba_layers(model: Path) -> bool:
     """Whether the model is of Mamba layers, some or all (Granite 4, Falcon-H1)."""
-    config: dict[str, Any] = json.loads((model / "config.json").read_text(encoding="utf8"))
-    return any(key.startswith("mamba_") for key in config)
+    return any(key.startswith("mamba_") for key in config_of_model(model))
 
 
 def _lora_arguments(adapters: Collection[Adapter]) -> dict[str, Any]:

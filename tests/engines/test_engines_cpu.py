@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from batchfim.config import demo_model_path
-from batchfim.engines.cpu import num_cores, threads_each
+from batchfim.engines.cpu import cores_here, threads_each
 
 _OWN = ("OMP_NUM_THREADS", "VLLM_CPU_OMP_THREADS_BIND", "ATEN_CPU_CAPABILITY")
 _BFLOAT16 = {"architectures": ["LlamaForCausalLM"], "dtype": "bfloat16"}
@@ -59,18 +58,19 @@ def shared(num_engines: int, num_parts: int = 1, **variables: str) -> object:
 
 
 def test_an_engine_has_its_share_of_the_cores_and_not_those_of_another() -> None:
-    assert shared(num_cores()) == ["1", "nobind"]
-    assert shared(1, num_cores()) == ["1", "nobind"]
+    assert shared(cores_here()) == ["1", "nobind"]
+    assert shared(1, cores_here()) == ["1", "nobind"]
 
 
-@pytest.mark.skipif(num_cores() > 8, reason="there, vLLM binds a lone engine's threads")
+@pytest.mark.skipif(cores_here() > 8, reason="there, vLLM binds a lone engine's threads")
 def test_a_lone_engine_has_all_of_few_cores() -> None:
-    assert shared(1) == [str(num_cores()), "nobind"]
+    assert shared(1) == [str(cores_here()), "nobind"]
 
 
 def test_what_the_environment_says_stays() -> None:
     assert shared(2, OMP_NUM_THREADS="7") == ["7", "nobind"]
-    assert shared(1, VLLM_CPU_OMP_THREADS_BIND="0") == [str(num_cores()), "0"]
+    assert shared(2, OMP_NUM_THREADS="4,2") == ["4,2", "nobind"]
+    assert shared(1, VLLM_CPU_OMP_THREADS_BIND="0") == [str(cores_here()), "0"]
 
 
 def dtype(config: dict[str, object], folder: Path, args: str = "{}", vectors: str = "avx2") -> str:
@@ -92,7 +92,3 @@ def test_what_a_job_says_of_its_numbers_stays(tmp_path: Path, args: str) -> None
 
 def test_a_quantised_model_stays_as_it_is(tmp_path: Path) -> None:
     assert dtype(_BFLOAT16 | {"quantization_config": {}}, tmp_path) == "the model's"
-
-
-def test_the_demo_model_is_of_16_bits() -> None:
-    assert json.loads((demo_model_path() / "config.json").read_text())["dtype"] == "bfloat16"

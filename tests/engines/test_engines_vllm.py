@@ -10,9 +10,10 @@ from typing import Any, TypeVar
 import psutil
 import pytest
 
-from batchfim.config import JobConfig
+from batchfim.config import JobConfig, demo_model_path
 from batchfim.config_file import load_config
 from batchfim.engines.build import build_engine
+from batchfim.engines.cpu import dtype_argument
 from batchfim.engines.engine import STOPPED, Engine, Generation, Request
 from batchfim.errors import EngineDead, RequestRefused
 from batchfim.formats.finishing import Finisher
@@ -80,6 +81,8 @@ def vllm() -> Iterator[Running]:
 def test_what_came_up(vllm: Running) -> None:
     assert vllm.info.name == "vllm"
     assert vllm.info.device in ("cpu", "cuda")
+    quick = vllm.info.device == "cpu" and dtype_argument(demo_model_path(), {})
+    assert vllm.info.dtype == ("float32" if quick else "bfloat16")
 
 
 def test_the_seed_decides_each_sample(vllm: Running) -> None:
