@@ -32,7 +32,7 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path
 
 @pytest.fixture(scope="module")
 def local_ray() -> Iterator[None]:
-    """A Ray in this process, for what works on the Ray of its caller; others have one of their own."""
+    """A Ray in this process, for what works on its caller's; others start one of their own."""
     import ray
 
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"

@@ -68,10 +68,9 @@ def dtype_argument(model: Path, args: Mapping[str, Any]) -> dict[str, str]:
     import torch
 
     slow = torch.backends.cpu.get_cpu_capability() == "AVX2"
-    told = {"dtype", "quantization"} & args.keys() or "quantization_config" in config_of_model(
-        model
-    )
-    return {"dtype": "float32"} if slow and not told else {}
+    if not slow or {"dtype", "quantization"} & args.keys():
+        return {}
+    return {} if "quantization_config" in config_of_model(model) else {"dtype": "float32"}
 
 
 def config_of_model(model: Path) -> dict[str, Any]:
