@@ -33,7 +33,8 @@ OTHERS: tuple[dict[str, Any], ...] = (
     {"max_num_batched_tokens": 8192},
     {"enable_prefix_caching": False},
     {"enable_chunked_prefill": False},
-    {"VLLM_CPU_OMP_THREADS_BIND": "auto"},  # vLLM's own choice
+    {"VLLM_CPU_OMP_THREADS_BIND": "auto"},  # vLLM's own choice, and then a process for the model
+    {"distributed_executor_backend": "mp"},  # that process, with threads as they are
 )
 
 

@@ -1,6 +1,7 @@
 """The model that ships here, with engine arguments spelled out, as vLLM's defaults depend on who
-starts the engine: on CPU, 2,048 batched tokens for its server and 4,096 for `LLM`. So is the dtype
-where batchfim would have another than the model's: all get ours.
+starts the engine: on CPU, 2,048 batched tokens for its server and 4,096 for `LLM`. So are the dtype
+where batchfim would have another than the model's, and the model's place in the core's own process:
+all get ours.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from batchfim.config import demo_model_path
-from batchfim.engines.cpu import dtype_argument
+from batchfim.engines.cpu import MODEL_IN_CORE, dtype_argument
 from batchfim.formats.encoder import Encoder
 from batchfim.infiller import open_infiller
 from batchfim.planning.choosing import ChoosingEncoder
@@ -20,6 +21,7 @@ ENGINE_ARGS: dict[str, Any] = {
     "block_size": BLOCK_SIZE,
     "max_num_seqs": 128,
     "max_num_batched_tokens": 4096,
+    "distributed_executor_backend": MODEL_IN_CORE,
 }
 MAX_TOKENS = 32
 

@@ -1,5 +1,5 @@
-"""What an engine on CPU is told of the machine: its share of the cores, and the numbers they are
-quick with.
+"""What an engine on CPU is told of the machine: its share of the cores, the processes it takes, and
+the numbers they are quick with.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from typing import Any
 # core is more than an eighth of the machine it is worth more to the engine: on two cores, 1.6
 # times the records/s.
 _FEW_CORES = 8
+# vLLM starts a process for the model even where one is all, as only there it can bind threads.
+MODEL_IN_CORE = "vllm.v1.executor.uniproc_executor.UniProcExecutor"
 
 
 def cores_here() -> int:
@@ -52,6 +54,20 @@ def share_cores(num_engines: int, num_parts: int) -> None:
     if num_engines > 1 or cores <= _FEW_CORES or fewer:
         # vLLM's own binding would give each engine the same cores, or more than its share.
         os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", "nobind")
+
+
+def executor_argument(num_parts: int) -> dict[str, str]:
+    """`distributed_executor_backend`, where the model can be in the core's own process.
+
+    One process less that imports torch and vLLM, a third of an engine's start, and no word of each
+    step from process to process (`benchmarks.engine_defaults`). To be asked after `share_cores`:
+    threads that are bound want a process of their own.
+
+    Args:
+        num_parts: of the model.
+    """
+    unbound = os.environ.get("VLLM_CPU_OMP_THREADS_BIND") == "nobind"
+    return {"distributed_executor_backend": MODEL_IN_CORE} if unbound and num_parts == 1 else {}
 
 
 def dtype_argument(model: Path, args: Mapping[str, Any]) -> dict[str, str]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from batchfim.config import Sampling
 from batchfim.config_engine import Engine as EngineConfig
-from batchfim.engines.cpu import share_cores
+from batchfim.engines.cpu import MODEL_IN_CORE, share_cores
 from batchfim.engines.engine import EngineInfo, Generation, Request
 from batchfim.engines.vllm_args import check_memory, engine_arguments, set_environment
 from batchfim.engines.vllm_outputs import read_outputs, start_error, translate
@@ -58,6 +58,7 @@ class VllmEngine:
         self._num_engines = num_engines
         self.speculation = Speculation()
         self._llm: Any = None
+        self._stop_s: float | None = None  # that the core has to end by itself; None: vLLM's own
         self._params: Any = None
         self._step_params: Any = None  # the same, told step by step
         self._loras: dict[str | None, Any] = {None: None}
@@ -80,7 +81,7 @@ class VllmEngine:
             llm, self._llm = self._llm, None
             # On the loop's own thread: vLLM's output task must not see the core go before it is
             # cancelled, or it reports a dead engine.
-            llm.shutdown()
+            llm.shutdown(timeout=self._stop_s)
             _keep_environment(False)
             gc.unfreeze()
 
@@ -113,6 +114,8 @@ class VllmEngine:
         from vllm.usage.usage_lib import UsageContext
         from vllm.v1.engine.async_llm import AsyncLLM
 
+        if device == "cpu":
+            share_cores(self._num_engines, self._config.num_devices)
         arguments = engine_arguments(
             self._model,
             self._config,
@@ -123,7 +126,10 @@ class VllmEngine:
         )
         if device == "cpu":
             check_memory(arguments)
-            share_cores(self._num_engines, self._config.num_devices)
+        if arguments.get("distributed_executor_backend") == MODEL_IN_CORE:
+            # It has nothing to give back but memory, and clearing up takes it longer than the five
+            # seconds that vLLM waits before it kills.
+            self._stop_s = 0.0
         try:
             # AsyncLLM's own context has vLLM's smallest defaults: 2,048 batched tokens and 128
             # sequences on every device; that of `LLM` has 16,384 and 1,024 on an H100, 8,192 and

@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 
 from batchfim.config_engine import Engine as EngineConfig
-from batchfim.engines.cpu import config_of_model, dtype_argument
+from batchfim.engines.cpu import config_of_model, dtype_argument, executor_argument
 from batchfim.errors import ConfigError, EngineStartError
 from batchfim.storage.adapter_files import Adapter
 
@@ -74,7 +74,7 @@ def engine_arguments(
         **_lora_arguments(adapters),
     }
     if device == "cpu":
-        arguments |= dtype_argument(model, config.args)
+        arguments |= dtype_argument(model, config.args) | executor_argument(config.num_devices)
     if device == "cpu" and _has_mamba_layers(model):
         arguments["enable_prefix_caching"] = False  # with it, vLLM 0.32's core dies there
     if config.kv_cache_gib is not None:

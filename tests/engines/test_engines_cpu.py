@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from batchfim.engines.cpu import cores_here, threads_each
+from batchfim.engines.cpu import MODEL_IN_CORE, cores_here, threads_each
 
 _OWN = ("OMP_NUM_THREADS", "VLLM_CPU_OMP_THREADS_BIND", "ATEN_CPU_CAPABILITY")
 _BFLOAT16 = {"architectures": ["LlamaForCausalLM"], "dtype": "bfloat16"}
@@ -71,6 +71,14 @@ def test_what_the_environment_says_stays() -> None:
     assert shared(2, OMP_NUM_THREADS="7") == ["7", "nobind"]
     assert shared(2, OMP_NUM_THREADS="4,2") == ["4,2", "nobind"]
     assert shared(1, VLLM_CPU_OMP_THREADS_BIND="0") == [str(cores_here()), "0"]
+
+
+def test_a_model_of_one_part_is_in_the_cores_own_process_unless_threads_are_bound() -> None:
+    in_core = {"distributed_executor_backend": MODEL_IN_CORE}
+    ask = "share_cores(2, {0}) or executor_argument({0})"
+    assert told(ask.format(1)) == in_core
+    assert told(ask.format(2)) == {}
+    assert told(ask.format(1), VLLM_CPU_OMP_THREADS_BIND="0") == {}
 
 
 def dtype(config: dict[str, object], folder: Path, args: str = "{}", vectors: str = "avx2") -> str:

@@ -34,15 +34,13 @@ _LOADED = ("vllm.v1.engine.core", "vllm.v1.worker.cpu_model_runner", "transforme
 def quick_start() -> Iterator[None]:
     """Fork vLLM's core from one process that has imported it: 2 s a start for 25.
 
-    Only how the process comes to be is changed; it runs the same code on the same pipes. A core
-    without multiprocessing below it computes in its own process.
+    Only how the process comes to be is changed; it runs the same code on the same pipes.
     """
     utils = pytest.importorskip("vllm.v1.engine.utils")
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(list(_LOADED))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(utils, "get_mp_context", lambda: context)
-        patch.setenv("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
         yield
 
 

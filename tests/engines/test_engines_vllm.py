@@ -13,7 +13,7 @@ import pytest
 from batchfim.config import JobConfig, demo_model_path
 from batchfim.config_file import load_config
 from batchfim.engines.build import build_engine
-from batchfim.engines.cpu import dtype_argument
+from batchfim.engines.cpu import cores_here, dtype_argument
 from batchfim.engines.engine import STOPPED, Engine, Generation, Request
 from batchfim.errors import EngineDead, RequestRefused
 from batchfim.formats.finishing import Finisher
@@ -83,6 +83,12 @@ def test_what_came_up(vllm: Running) -> None:
     assert vllm.info.device in ("cpu", "cuda")
     quick = vllm.info.device == "cpu" and dtype_argument(demo_model_path(), {})
     assert vllm.info.dtype == ("float32" if quick else "bfloat16")
+
+
+@pytest.mark.skipif(cores_here() > 8, reason="there, vLLM binds a lone engine's threads")
+def test_a_model_of_one_part_takes_no_process_beside_the_core(vllm: Running) -> None:
+    (core,) = named(CORE, psutil.Process().children())
+    assert not named("Worker", core.children(recursive=True))
 
 
 def test_the_seed_decides_each_sample(vllm: Running) -> None:
