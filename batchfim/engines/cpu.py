@@ -12,8 +12,8 @@ from typing import Any
 
 # A lone engine's threads are bound by vLLM to the first NUMA node, all its cores but one, which is
 # for the front end. That takes 3 % of the engine's own CPU here (`benchmarks.overhead`), so where a
-# core is more than an eighth of the machine it is worth more to the engine: on two cores, 1.6
-# times the records/s.
+# core is more than an eighth of the machine it is worth more to the engine: of two cores, all made
+# 1.6 times the records/s (`benchmarks.engine_defaults`).
 _FEW_CORES = 8
 # vLLM starts a process for the model even where one is all, as only there it can bind threads.
 MODEL_IN_CORE = "vllm.v1.executor.uniproc_executor.UniProcExecutor"
@@ -59,9 +59,10 @@ def share_cores(num_engines: int, num_parts: int) -> None:
 def executor_argument(num_parts: int) -> dict[str, str]:
     """`distributed_executor_backend`, where the model can be in the core's own process.
 
-    One process less that imports torch and vLLM, a third of an engine's start, and no word of each
-    step from process to process (`benchmarks.engine_defaults`). To be asked after `share_cores`:
-    threads that are bound want a process of their own.
+    One process less imports torch and vLLM, a third of an engine's start, and steps are not handed
+    from process to process, with which the same work takes 1.4 times the CPU: on two cores, 1.3
+    times the records/s (`benchmarks.engine_defaults`). To be asked after `share_cores`, as threads
+    that are bound want a process of their own.
 
     Args:
         num_parts: of the model.
@@ -74,8 +75,8 @@ def dtype_argument(model: Path, args: Mapping[str, Any]) -> dict[str, str]:
     """`dtype`, where the model's own would be slow; empty where it is not, or the job says one.
 
     With AVX2 alone there are no kernels for numbers of 16 bits: a product of 4,096 rows takes 9
-    times as long as in float32, and vLLM made 3.7 to 4.6 times fewer records/s of the demo model
-    (`benchmarks.engine_defaults`). A quantised model's kernels want what it says.
+    times as long as in float32, which made 2.6 and 3.3 times the records/s of the demo model in two
+    rounds (`benchmarks.engine_defaults`). A quantised model's kernels want what it says.
 
     Args:
         model: folder with `config.json`.
