@@ -46,7 +46,7 @@ def plain(table: pa.Table) -> list[dict[str, Any]]:
     return sorted(table.to_pylist(), key=lambda row: int(row["row"][1:]))
 
 
-@examples(15)
+@examples(30)
 @given(tables(), layouts())
 def test_every_row_of_every_kind_of_file_comes_out_once(
     runner: Runner, table: pa.Table, layout: dict[str, Any]
