@@ -51,11 +51,13 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--reserve-core", action="store_true", help="the engine has one core")
     options = parser.parse_args()
+    args = {}
     if options.reserve_core:
         os.environ["VLLM_CPU_OMP_THREADS_BIND"] = "0"
+        args["distributed_executor_backend"] = "mp"  # threads are bound in a process of their own
     started = machine()
     with tempfile.TemporaryDirectory() as folder:
-        setup = demo_setup(Path(folder))
+        setup = demo_setup(Path(folder), args=args)
         rounds = _measure(setup, options.records, options.rounds, options.seed)
     name = "overhead_reserved_core" if options.reserve_core else "overhead"
     keep(name, _result(rounds, setup, options.seed), started=started)
