@@ -9,14 +9,13 @@ whose process no longer runs on this host.
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import socket
 import threading
 import time
 import uuid
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -24,6 +23,7 @@ from typing import Self
 
 import psutil
 from pyarrow import fs
+from pydantic import PositiveInt, TypeAdapter
 
 from batchfim.errors import JobHeld, StorageError
 from batchfim.storage.location import Location
@@ -45,7 +45,7 @@ class Claim:
 
     host: str
     machine: str
-    pid: int
+    pid: PositiveInt
     started_s: float
     held: bool
 
@@ -60,6 +60,9 @@ class Claim:
             return another or bool(process.status() == psutil.STATUS_ZOMBIE)
         except psutil.NoSuchProcess:
             return True
+
+
+_CLAIM = TypeAdapter(Claim)
 
 
 @dataclass(frozen=True)
@@ -141,7 +144,7 @@ class JobLease:
         pid = os.getpid()
         started_s = psutil.Process(pid).create_time()
         claim = Claim(socket.gethostname(), _machine(), pid, started_s, held)
-        self._mine().write(json.dumps(asdict(claim)).encode())
+        self._mine().write(_CLAIM.dump_json(claim))
         self._renewed_s = time.monotonic()
 
     def _renew(self) -> None:
@@ -183,12 +186,12 @@ class JobLease:
 def _read_claim(folder: Location, info: fs.FileInfo) -> Claim | None:
     location = Location(folder.filesystem, info.path)
     try:
-        return Claim(**json.loads(location.read()))
+        return _CLAIM.validate_json(location.read(), strict=True)
     except StorageError:
         if location.exists():  # a claim that cannot be read may well be held
             raise
         return None  # released meanwhile
-    except (ValueError, TypeError):  # no claim at all
+    except ValueError:  # no claim at all
         return None
 
 

@@ -63,6 +63,7 @@ def job(tmp_path: Path) -> Callable[[TinyFamily], JobConfig]:
             "sampling.max_tokens": NUM_TOKENS,
             "schedule.pool": "local",
             "metrics.progress": "none",
+            "metrics.report": False,
             **{f"infill.{name}": value for name, value in tiny.infill.items()},
         }
         if CATALOG[tiny.name].engine == "vllm":

@@ -47,7 +47,8 @@ def job(tiny_model: Callable[[str], Path], tmp_path: Path) -> Job:
         settings = (
             f"infill.format={json.dumps(TINY_MODELS[name].form | form)}",
             f"sampling.max_tokens={NUM_TOKENS}",
-            *("schedule.pool=local", "schedule.shard_rows=5", "metrics.progress=none"),
+            *("schedule.pool=local", "schedule.shard_rows=5"),
+            *("metrics.progress=none", "metrics.report=false"),
         )
         return load_config(None, flags, (*settings, *sets))
 

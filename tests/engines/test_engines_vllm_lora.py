@@ -52,6 +52,7 @@ def job(folder: Path) -> Any:
         "sampling.logprobs": "tokens",
         "schedule.pool": "local",
         "metrics.progress": "none",
+        "metrics.report": False,
     }
     return load_config(None, flags)
 

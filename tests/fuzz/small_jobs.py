@@ -25,6 +25,7 @@ SETTINGS = (
     "schedule.task_attempts=1",
     "schedule.node_losses=1",
     "metrics.progress=none",
+    "metrics.report=false",
 )
 _HANGS_S = 120
 

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from batchfim.errors import JobHeld
-from batchfim.storage.job_lease import LEASE_S, JobLease
+from batchfim.storage.job_lease import LEASE_S, JobLease, find_holder
 from batchfim.storage.location import Location
 
 
@@ -103,6 +103,14 @@ def test_a_claim_of_garbage_holds_nothing(folder: Location, garbage: bytes) -> N
     (folder / "bad.json").write(garbage)
     with JobLease(folder):
         assert "bad.json" not in names(folder)
+
+
+@pytest.mark.parametrize("odd", [{"pid": -1}, {"pid": 1.5}, {"started_s": "then"}, {"held": 1}])
+def test_a_claim_of_odd_values_holds_nothing(folder: Location, odd: dict[str, object]) -> None:
+    write_claim(folder, "other.json", **odd)
+    assert find_holder(folder) is None
+    with JobLease(folder):
+        assert len(names(folder)) == 1
 
 
 @pytest.mark.parametrize("contest", range(15))
