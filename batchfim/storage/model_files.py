@@ -9,9 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import snapshot_download
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-
 from batchfim.config import Model, demo_model_path
 from batchfim.errors import ModelError
 from batchfim.storage.model_copies import copy_model
@@ -148,8 +145,14 @@ def _folder(path: str, revision: str | None, patterns: list[str] | None) -> Path
     if path == "demo":
         return demo_model_path()
     folder = Path(path).expanduser()
-    if folder.is_dir():
-        return folder.resolve()
+    return folder.resolve() if folder.is_dir() else _fetched(path, revision, patterns)
+
+
+def _fetched(path: str, revision: str | None, patterns: list[str] | None) -> Path:
+    # A second of imports, for what most jobs on a cluster have in a folder or at a URL.
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
     try:
         return Path(snapshot_download(path, revision=revision, allow_patterns=patterns))
     except (HFValidationError, HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
