@@ -39,6 +39,7 @@ OUTPUT_FIELDS: tuple[pa.Field, ...] = (
     pa.field("cached_tokens", pa.int32(), nullable=False),
     pa.field("completion_tokens", pa.int32(), nullable=False),
     pa.field("kept_tokens", pa.int32(), nullable=False),
+    pa.field("num_preemptions", pa.int32(), nullable=False),
     pa.field("truncated_prefix_tokens", pa.int32(), nullable=False),
     pa.field("truncated_suffix_tokens", pa.int32(), nullable=False),
     pa.field("truncated_context_tokens", pa.int32(), nullable=False),
@@ -68,8 +69,9 @@ class Completion:
     null.
 
     Token counts are per sample: `prompt_tokens - cached_tokens` is what the engine computed for
-    it; `kept_tokens` is how many of the generated `completion_tokens` the middle needs after stop
-    and trim. What `stop_rule`, `trim_rule` and `degenerate` say: `formats.finishing.Middle`.
+    it, once: a sample that the engine preempted, `num_preemptions` times, it computed again;
+    `kept_tokens` is how many of the generated `completion_tokens` the middle needs after stop and
+    trim. What `stop_rule`, `trim_rule` and `degenerate` say: `formats.finishing.Middle`.
     `logprob_sum`, `logprob_mean` and `logprobs` are of the kept tokens, null where the job does not
     ask for them: one schema for all jobs, so that their parts can be read as one table.
     Durations are seconds on one monotonic clock, from the moment the worker handed the prompt
@@ -94,6 +96,7 @@ class Completion:
     cached_tokens: int = 0
     completion_tokens: int = 0
     kept_tokens: int = 0
+    num_preemptions: int = 0
     truncated_prefix_tokens: int = 0
     truncated_suffix_tokens: int = 0
     truncated_context_tokens: int = 0

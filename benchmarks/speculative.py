@@ -27,7 +27,6 @@ from batchfim.config_file import load_config
 from batchfim.demo.demo import make_records
 from batchfim.engines.build import build_engine
 from batchfim.engines.engine import Request
-from batchfim.engines.vllm import VllmEngine
 from batchfim.infiller import open_infiller
 from benchmarks.measuring import keep, machine
 from benchmarks.records import Text, encode
@@ -97,21 +96,20 @@ def _turn(job: JobConfig, rows: list[dict[str, Any]]) -> dict[str, Any]:
 async def _completed(job: JobConfig, rows: list[dict[str, Any]]) -> dict[str, Any]:
     infiller = open_infiller(job, weights=True)
     engine = build_engine(job, infiller)
-    assert isinstance(engine, VllmEngine)
     prompts = encode([Text(r["prefix"], r["suffix"]) for r in rows], infiller.encoder)
     requests = [Request(str(i), token_ids, 0) for i, token_ids in enumerate(prompts)]
     info = await engine.start()
     try:
         warm = [Request(f"w{i}", r.token_ids[::-1], 0) for i, r in enumerate(requests[:_WARM_UP])]
         await asyncio.gather(*map(engine.generate, warm))
-        before = engine.speculation.drafted_tokens, engine.speculation.accepted_tokens
+        engine.take_drafts()
         started_s = time.monotonic()
         samples = await asyncio.gather(*map(engine.generate, requests))
         took_s = time.monotonic() - started_s
     finally:
         await engine.stop()
-    drafted = engine.speculation.drafted_tokens - before[0]
-    accepted = engine.speculation.accepted_tokens - before[1]
+    drafts = engine.take_drafts()
+    drafted, accepted = drafts.drafted_tokens, drafts.accepted_tokens
     return {
         "records_per_s": len(rows) / took_s,
         "completion_tokens": sum(len(sample.token_ids) for (sample,) in samples),

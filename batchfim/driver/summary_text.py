@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from rich.console import Console
@@ -28,6 +29,7 @@ def summary_text(
         f"tokens: {tokens['prompt']:,} prompt = {tokens['cached']:,} cached + "
         f"{tokens['computed']:,} computed; {tokens['completion']:,} completion, "
         f"{tokens['kept']:,} of them kept",
+        *_engine_told(tokens, summary["preemptions"]),
         "nothing was left to do" if idle else _speed(summary["runs"][-1]),
         _latencies(summary["seconds"]),
         *filter(None, [against_text(summary.get("forecast", ()))]),
@@ -45,6 +47,16 @@ def summary_text(
 
 def _own(output: str, name: str) -> str:
     return printable(extended(output, f"/_batchfim/{name}"))
+
+
+def _engine_told(tokens: dict[str, int], num_preemptions: int) -> Iterator[str]:
+    if tokens["drafted"]:
+        yield f"speculation: {tokens['drafted']:,} drafted, {tokens['accepted']:,} of them accepted"
+    if num_preemptions:
+        yield (
+            f"{num_preemptions:,} preemptions, each of a middle begun anew for want of KV cache: "
+            "engine.kv_cache_gib gives more, engine.args.max_num_seqs asks for less"
+        )
 
 
 def _copied(num_rows: int) -> str:

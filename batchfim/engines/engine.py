@@ -45,7 +45,8 @@ class Generation:
 
     `finish_reason`: `stop` (a stop token), `length`, or `STOPPED`; after the last, the engine may
     have computed a token or two more, which nobody saw. `logprobs`, where asked for: of each id,
-    natural logarithm, as the model has it before temperature and limits.
+    natural logarithm, as the model has it before temperature and limits. `num_preemptions`: how
+    often the engine took its KV cache away and computed anew, which no count of tokens tells.
     """
 
     token_ids: list[int]
@@ -54,6 +55,15 @@ class Generation:
     cached_tokens: int
     timing: Timing
     logprobs: list[float] | None = None
+    num_preemptions: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Drafts:
+    """What speculative decoding drafted, and what of it the model took, in tokens."""
+
+    drafted_tokens: int = 0
+    accepted_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +107,9 @@ class Engine(Protocol):
             RequestRefused: the engine will never accept this prompt.
             TryAgain: it failed in a way that may pass.
         """
+
+    def take_drafts(self) -> Drafts:
+        """Those since this was last asked, of whatever request; none without speculation."""
 
     async def stop(self) -> None:
         """Free the engine and end its processes; harmless when it is dead already."""

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from batchfim.config import Sampling, Simulated
-from batchfim.engines.engine import STOPPED, EngineInfo, Generation, Request, Timing, take
+from batchfim.engines.engine import STOPPED, Drafts, EngineInfo, Generation, Request, Timing, take
 from batchfim.errors import EngineDead, EngineStartError, RequestRefused, TryAgain
 
 
@@ -43,6 +43,10 @@ class SimulatedEngine:
     async def generate(self, request: Request) -> list[Generation]:
         """Answer after the prompt's prefill and the middle's decode time."""
         return [await self._sample(request, index) for index in range(self._sampling.n)]
+
+    def take_drafts(self) -> Drafts:
+        """None: it speculates on nothing."""
+        return Drafts()
 
     async def stop(self) -> None:
         """Nothing to free."""

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from batchfim.config import Sampling
 from batchfim.engines.batching import pick_batch
 from batchfim.engines.cpu import dtype_argument
-from batchfim.engines.engine import EngineInfo, Generation, Request, Timing
+from batchfim.engines.engine import Drafts, EngineInfo, Generation, Request, Timing
 from batchfim.engines.transformers_args import TransformersArgs
 from batchfim.errors import EngineDead, EngineError, EngineStartError, RequestRefused
 
@@ -110,6 +110,10 @@ class TransformersEngine:
             if isinstance(result, BaseException):
                 raise result
         return [_generation(job, job.future.result()) for job in jobs]
+
+    def take_drafts(self) -> Drafts:
+        """None: it speculates on nothing."""
+        return Drafts()
 
     async def stop(self) -> None:
         """End the batch in hand at its next token and free the model."""

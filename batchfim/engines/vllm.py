@@ -13,7 +13,7 @@ from typing import Any
 from batchfim.config import Sampling
 from batchfim.config_engine import Engine as EngineConfig
 from batchfim.engines.cpu import MODEL_IN_CORE, share_cores
-from batchfim.engines.engine import EngineInfo, Generation, Request
+from batchfim.engines.engine import Drafts, EngineInfo, Generation, Request
 from batchfim.engines.vllm_args import check_memory, engine_arguments, set_environment
 from batchfim.engines.vllm_outputs import read_outputs, start_error, translate
 from batchfim.engines.vllm_stats import Speculation, loggers
@@ -56,7 +56,7 @@ class VllmEngine:
         self._adapters = adapters or {}
         self._trust_remote_code = trust_remote_code
         self._num_engines = num_engines
-        self.speculation = Speculation()
+        self._speculation = Speculation()
         self._llm: Any = None
         self._stop_s: float | None = None  # that the core has to end by itself; None: vLLM's own
         self._params: Any = None
@@ -74,6 +74,10 @@ class VllmEngine:
             return [await self._sample(request, 0)]
         tasks = [self._sample(request, index) for index in range(self._sampling.n)]
         return list(await asyncio.gather(*tasks))
+
+    def take_drafts(self) -> Drafts:
+        """As vLLM told them with its steps so far."""
+        return self._speculation.take()
 
     async def stop(self) -> None:
         """End the core process."""
@@ -137,7 +141,7 @@ class VllmEngine:
             return AsyncLLM.from_engine_args(
                 AsyncEngineArgs(**arguments),
                 usage_context=UsageContext.LLM_CLASS,
-                stat_loggers=loggers(self.speculation),
+                stat_loggers=loggers(self._speculation),
             )
         except Exception as error:  # whatever stops a start is reported as the start's failure
             raise start_error(error) from error

@@ -64,6 +64,7 @@ def _generation(
             else None,
         ),
         logprobs=logprobs,
+        num_preemptions=stats.num_preemptions,
     )
 
 

@@ -6,13 +6,21 @@ import sys
 from dataclasses import dataclass
 from typing import Any
 
+from batchfim.engines.engine import Drafts
+
 
 @dataclass(slots=True)
 class Speculation:
-    """Tokens that speculative decoding drafted so far, and those of them that were accepted."""
+    """Counts what speculative decoding drafts, and what of it is accepted, until it is taken."""
 
     drafted_tokens: int = 0
     accepted_tokens: int = 0
+
+    def take(self) -> Drafts:
+        """What was counted since the last time."""
+        taken = Drafts(self.drafted_tokens, self.accepted_tokens)
+        self.drafted_tokens = self.accepted_tokens = 0
+        return taken
 
 
 def step_logger(speculation: Speculation) -> Any:

@@ -30,7 +30,9 @@ class Counts(BaseModel):
     """Rows and tokens of some output rows; counts add up.
 
     `copied` rows' prompt tokens all count as cached; `completion_tokens` and `kept_tokens` are of
-    what was generated, so copies add nothing to them.
+    what was generated, so copies add nothing to them. What a sample had computed before one of its
+    `preemptions` was computed again, and is counted once. `drafted_tokens` and `accepted_tokens`
+    are the engine's since the worker's last report, of whatever rows.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -46,6 +48,9 @@ class Counts(BaseModel):
     cached_tokens: Count = 0
     completion_tokens: Count = 0
     kept_tokens: Count = 0
+    preemptions: Count = 0
+    drafted_tokens: Count = 0
+    accepted_tokens: Count = 0
 
     @property
     def computed_tokens(self) -> int:
@@ -80,6 +85,7 @@ class Counts(BaseModel):
             cached_tokens=sum(row.cached_tokens for row in completions),
             completion_tokens=sum(row.completion_tokens for row in generated),
             kept_tokens=sum(row.kept_tokens for row in generated),
+            preemptions=sum(row.num_preemptions for row in completions),
         )
 
     @classmethod

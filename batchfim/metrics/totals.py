@@ -78,6 +78,7 @@ class Totals(BaseModel):
             "records": self.records,
             "rows": rows | {"done": self.counts.done},
             "tokens": tokens(self.counts),
+            "preemptions": self.counts.preemptions,
             **self.endings,
             "errors": dict(Counter(self.errors).most_common(_ERRORS_SHOWN)),
             "seconds": {name: histogram.summary() for name, histogram in self.timings.items()},
@@ -94,6 +95,8 @@ def tokens(counts: Counts) -> dict[str, int]:
         "computed": counts.computed_tokens,
         "completion": counts.completion_tokens,
         "kept": counts.kept_tokens,
+        "drafted": counts.drafted_tokens,
+        "accepted": counts.accepted_tokens,
     }
 
 

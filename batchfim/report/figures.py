@@ -38,6 +38,7 @@ def figures(summary: Mapping[str, Any]) -> list[Figure]:
     return [
         *(Figure(key, label, unit, _at(view, key)) for key, (label, unit) in _PLAIN.items()),
         Figure("cached share", "prompt tokens from the cache", "share", cached_share(summary)),
+        Figure("accepted share", "drafted tokens accepted", "share", _accepted_share(summary)),
         Figure("worker hours", "worker hours, all runs", "hours", worker_hours(summary["runs"])),
     ]
 
@@ -46,6 +47,11 @@ def cached_share(summary: Mapping[str, Any]) -> float | None:
     """Prompt tokens that the engine did not compute."""
     tokens = summary["tokens"]
     return tokens["cached"] / tokens["prompt"] if tokens["prompt"] else None
+
+
+def _accepted_share(summary: Mapping[str, Any]) -> float | None:
+    tokens = summary["tokens"]
+    return tokens["accepted"] / tokens["drafted"] if tokens.get("drafted") else None
 
 
 def worker_hours(runs: list[Mapping[str, Any]]) -> float:
@@ -66,6 +72,7 @@ _PLAIN: dict[str, tuple[str, Unit]] = {
     "tokens.computed": ("prompt tokens computed", "count"),
     "tokens.completion": ("completion tokens", "count"),
     "tokens.kept": ("completion tokens kept", "count"),
+    "preemptions": ("preemptions", "count"),
     "run.records_per_s": ("records/s", "rate"),
     "run.tokens_per_s.prompt": ("prompt tokens/s", "rate"),
     "run.tokens_per_s.computed": ("computed tokens/s", "rate"),

@@ -33,7 +33,8 @@ ROWS = Metric(
 TOKENS = Metric(
     "batchfim_tokens",
     "counter",
-    "Tokens of those rows: prompt = cached + computed; completion, and kept of it.",
+    "Tokens of those rows: prompt = cached + computed; completion, and kept of it; "
+    "drafted by speculation, and accepted of those.",
     ("kind",),
 )
 RECORDS = Metric("batchfim_records", "counter", "Records committed by this run.")

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import pyarrow as pa
 
 from batchfim.engines.build import build_engine
-from batchfim.engines.engine import Engine, EngineInfo
+from batchfim.engines.engine import Drafts, Engine, EngineInfo
 from batchfim.errors import BatchfimError, EngineDead, InputError, StorageError
 from batchfim.infiller import Infiller, open_infiller
 from batchfim.metrics.report import Counts, Retried, ShardReport, endings, errors, sizes, timings
@@ -125,7 +125,8 @@ class Worker:
         async with self._reading:
             work = await asyncio.to_thread(self._read, lease)
         await self._pipeline.complete(work, begun)
-        return await asyncio.to_thread(self._write, lease, work)
+        drafts = self._engine.take_drafts()  # here, as the engine counts on the loop's thread
+        return await asyncio.to_thread(self._write, lease, work, drafts)
 
     async def stop(self) -> None:
         """End the engine."""
@@ -153,8 +154,8 @@ class Worker:
         work.phases_s["read_s"] = time.monotonic() - started_s
         return work
 
-    def _write(self, lease: Lease, work: _Work) -> ShardReport:
-        started_s = time.monotonic()
+    def _write(self, lease: Lease, work: _Work, drafts: Drafts) -> ShardReport:
+        started_s, drafted = time.monotonic(), asdict(drafts)
         completions = work.finished()
         table = part_table(
             work.rows.select(self._kept),
@@ -166,7 +167,8 @@ class Worker:
         samples = [sample for row in completions for sample in row]
         num_records, retried = work.rows.num_rows, None
         if work.before is not None:
-            retried = Retried(records=num_records, counts=Counts.of(samples))
+            own = Counts.of(samples).model_copy(update=drafted)
+            retried = Retried(records=num_records, counts=own)
             table = merged(work.before, table, work.places, self._config.sampling.n)
             samples = samples_of(table)
             num_records = table.num_rows // self._config.sampling.n
@@ -180,7 +182,7 @@ class Worker:
             worker=self.name,
             started_at=work.started_at,
             records=num_records,
-            counts=Counts.of(samples),
+            counts=Counts.of(samples).model_copy(update=drafted),
             retried=retried,
             **endings(samples),
             errors=errors(samples),

@@ -91,7 +91,10 @@ def test_the_numbers_add_up_with_the_table(one_worker: Run) -> None:
         "computed": total("prompt_tokens") - total("cached_tokens"),
         "completion": total("completion_tokens"),
         "kept": total("kept_tokens"),
+        "drafted": 0,
+        "accepted": 0,
     }
+    assert summary["preemptions"] == total("num_preemptions")
     assert summary["tokens"]["cached"] > 0
     statuses = [row["status"] for row in rows]
     for status in ("ok", "rejected", "failed"):

@@ -22,7 +22,7 @@ from vllm.v1.engine.async_llm import AsyncLLM
 from vllm.v1.engine.output_processor import RequestOutputCollector
 
 TOKENS = [5, 6, 7, 8, 9]
-STATS = SimpleNamespace(scheduled_ts=2.0, first_token_ts=3.0, last_token_ts=5.0)
+STATS = SimpleNamespace(scheduled_ts=2.0, first_token_ts=3.0, last_token_ts=5.0, num_preemptions=0)
 
 
 class Core:

@@ -17,6 +17,7 @@ ROWS = [
         cached_tokens=4,
         completion_tokens=3,
         kept_tokens=2,
+        num_preemptions=3,
         truncated_suffix_tokens=1,
         finish_reason="stop",
         stop_rule="line",
@@ -56,6 +57,9 @@ def test_counts_of_rows() -> None:
         "cached_tokens": 4,
         "completion_tokens": 4,
         "kept_tokens": 2,
+        "preemptions": 3,
+        "drafted_tokens": 0,
+        "accepted_tokens": 0,
     }
     assert counts.computed_tokens == 12
 

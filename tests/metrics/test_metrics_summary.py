@@ -25,6 +25,7 @@ OK = Completion(
     cached_tokens=6,
     completion_tokens=5,
     kept_tokens=4,
+    num_preemptions=2,
     finish_reason="stop",
     stop_rule="eot",
     trim_rule="line",
@@ -71,7 +72,10 @@ def test_a_summary_is_the_sum_of_its_reports(report: Reports) -> None:
         "computed": 12,
         "completion": 15,
         "kept": 12,
+        "drafted": 0,
+        "accepted": 0,
     }
+    assert summary["preemptions"] == 6
     assert (summary["stop_rules"], summary["trim_rules"]) == ({"eot": 3}, {"line": 3})
     assert summary["degenerate"] == {"repetition": 3}
     assert (summary["finish_reasons"], summary["errors"]) == ({"stop": 3}, {"null": 1})
@@ -90,6 +94,8 @@ def test_rates_are_of_a_run_and_its_own_clock() -> None:
         "computed": 2.0,
         "completion": 2.5,
         "kept": 2.0,
+        "drafted": 0.0,
+        "accepted": 0.0,
     }
 
 
