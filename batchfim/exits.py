@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
+from batchfim.arrow_pandas import spare_pandas
 from batchfim.errors import BatchfimError, EngineStartError, JobHeld, UserError
 from batchfim.terminal import log_printable, printable
 
@@ -12,6 +13,7 @@ from batchfim.terminal import log_printable, printable
 def to_exit(command: Callable[[], object]) -> None:
     """Run a command; 75 where another run holds the job, 2 for a user's error, 1 for others."""
     log_printable()
+    spare_pandas()
     try:
         command()
     except JobHeld as error:

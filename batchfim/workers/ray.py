@@ -18,6 +18,7 @@ from typing import Any
 import ray
 from ray.exceptions import RayError
 
+from batchfim.arrow_pandas import spare_pandas
 from batchfim.config import Resources
 from batchfim.engines.engine import EngineInfo
 from batchfim.errors import BatchfimError, ConfigError, JobFailed
@@ -99,6 +100,7 @@ class _Actor:
     """A worker in its own process; a Ray actor class is made of it in `RayPool`."""
 
     def __init__(self) -> None:
+        spare_pandas()
         self._worker: Worker | None = None
         self._begun: dict[Lease, asyncio.Event] = {}
         self._set_in_flight: Callable[[int], None] = lambda num_records: None
