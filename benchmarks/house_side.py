@@ -15,6 +15,7 @@ from typing import Any
 
 import uvloop
 
+from batchfim.arrow_pandas import spare_pandas
 from batchfim.config import JobConfig
 from batchfim.config_file import load_config
 from batchfim.driver.hands import has_room
@@ -60,6 +61,7 @@ class HouseSide:
 
     def __init__(self, setup: Setup) -> None:
         """Start the engine, in the event loop that will work the shards."""
+        spare_pandas()  # as a worker does
         self._folder = setup.folder / f"house-{type(self).__name__}"
         self._config = house_config(setup, Path("none"), self._folder)
         if self.regroups:
