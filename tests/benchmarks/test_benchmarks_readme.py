@@ -13,7 +13,6 @@ README = (ROOT / "README.md").read_text(encoding="utf8")
 RESULTS = ROOT / "benchmarks" / "results"
 SHARING = "sharing_standard_library"
 ELSEWHERE = f"{SHARING}_avx2"
-BEFORE = f"{ELSEWHERE}_ray"
 BEYOND = "seconds_beyond_the_engine"
 TENTH, HUNDREDTH = "cache tenth, ", "cache hundredth, "
 
@@ -64,7 +63,16 @@ def test_a_figure_is_the_results(start: str, name: str, path: list[str], form: s
         ("the same shuffled, with", SHARING, "shuffled and regrouped: computed over bound"),
         ("the same, records/s over `LLM", SHARING, "shuffled: regrouped over llm_generate"),
         ("the ten holes again", ELSEWHERE, "shuffled: regrouped over llm_generate"),
-        ("there, records/s over Ray", BEFORE, "shuffled: regrouped over ray_default"),
+        (
+            "there, records/s over Ray Data LLM at the",
+            ELSEWHERE,
+            "shuffled: regrouped over ray_tuned",
+        ),
+        (
+            "there, records/s over Ray Data LLM at its",
+            ELSEWHERE,
+            "shuffled: regrouped over ray_default",
+        ),
     ],
 )
 def test_sharing(start: str, name: str, key: str) -> None:
