@@ -1,4 +1,4 @@
-"""Arrow's own look for pandas, which costs more than all else that a command imports."""
+"""Arrow without its look for pandas."""
 
 from __future__ import annotations
 

@@ -54,8 +54,8 @@ def _engine_told(tokens: dict[str, int], num_preemptions: int) -> Iterator[str]:
         yield f"speculation: {tokens['drafted']:,} drafted, {tokens['accepted']:,} of them accepted"
     if num_preemptions:
         yield (
-            f"{num_preemptions:,} preemptions, each of a middle begun anew for want of KV cache: "
-            "engine.kv_cache_gib gives more, engine.args.max_num_seqs asks for less"
+            f"{num_preemptions:,} times a sample's KV cache was given to another and computed "
+            "again: engine.kv_cache_gib makes room, a lower engine.args.max_num_seqs wants less"
         )
 
 

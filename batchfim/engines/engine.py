@@ -46,7 +46,7 @@ class Generation:
     `finish_reason`: `stop` (a stop token), `length`, or `STOPPED`; after the last, the engine may
     have computed a token or two more, which nobody saw. `logprobs`, where asked for: of each id,
     natural logarithm, as the model has it before temperature and limits. `num_preemptions`: how
-    often the engine took its KV cache away and computed anew, which no count of tokens tells.
+    often the engine gave its KV cache to another and computed it again, which no count tells.
     """
 
     token_ids: list[int]

@@ -32,7 +32,8 @@ class Counts(BaseModel):
     `copied` rows' prompt tokens all count as cached; `completion_tokens` and `kept_tokens` are of
     what was generated, so copies add nothing to them. What a sample had computed before one of its
     `preemptions` was computed again, and is counted once. `drafted_tokens` and `accepted_tokens`
-    are the engine's since the worker's last report, of whatever rows.
+    are the engine's since the worker's last report, of whatever rows; a retried shard's are those
+    of the retry.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
