@@ -45,6 +45,7 @@ def row(start: str) -> str:
         ("from the command", "startup", [BEYOND, "local", "ratio"], "{:.1f}"),
         ("from the command", "startup", [BEYOND, "ray", "ratio"], "({:.1f}; "),
         ("from the command", "startup", [BEYOND, "running_ray", "ratio"], "; {:.1f})"),
+        ("a job's second engine", "startup", ["second_engine_over_first", "ratio"], "{:.2f}"),
         ("encoding, tokens/s", "encoding", ["ratio"], "{:.2f}"),
         ("rows lost, doubled", "chaos", ["lost"], " {} "),
         ("rows lost, doubled", "chaos", ["doubled"], " {} "),
