@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,13 +15,13 @@ from batchfim.engines.vllm import VllmEngine
 
 pytest.importorskip("vllm")
 
-from vllm.outputs import CompletionOutput, RequestOutput
 from vllm.sampling_params import RequestOutputKind, SamplingParams
 from vllm.v1.engine.async_llm import AsyncLLM
 from vllm.v1.engine.output_processor import RequestOutputCollector
 
+from tests.engines.vllm_parts import request_output
+
 TOKENS = [5, 6, 7, 8, 9]
-STATS = SimpleNamespace(scheduled_ts=2.0, first_token_ts=3.0, last_token_ts=5.0, num_preemptions=0)
 
 
 class Core:
@@ -56,22 +55,8 @@ class Core:
         each = [[token] for token in TOKENS] if kind is RequestOutputKind.DELTA else [TOKENS]
         for number, token_ids in enumerate(each, 1):
             await asyncio.sleep(0)
-            queue.put(_output(token_ids, "length" if number == len(each) else None))
+            queue.put(request_output(token_ids, "length" if number == len(each) else None))
         del self.running[queue.request_id]
-
-
-def _output(token_ids: list[int], finish_reason: str | None) -> RequestOutput:
-    completion = CompletionOutput(0, "", token_ids, None, None, finish_reason=finish_reason)
-    return RequestOutput(
-        "r",
-        None,
-        [1, 2],
-        None,
-        [completion],
-        finish_reason is not None,
-        metrics=STATS,  # type: ignore[arg-type]
-        num_cached_tokens=0,
-    )
 
 
 def complete(core: Core, new_check: Any, num_samples: int = 1) -> list[Generation]:
