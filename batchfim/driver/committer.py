@@ -33,17 +33,25 @@ class Committed:
 
 
 class Committer:
-    """Makes parts visible, several at once."""
+    """Makes parts visible, several at once.
+
+    Threads of its own take one report after another: an executor's task for each would cost the
+    driver more than all else it does for a shard.
+    """
 
     def __init__(self, ledger: Commits, run: str) -> None:
         self._ledger = ledger
         self._run = run
+        self._submitted: SimpleQueue[ShardReport | None] = SimpleQueue()  # None: a thread's last
+        self._done: SimpleQueue[Committed] = SimpleQueue()
+        self._ended: SimpleQueue[Future[None]] = SimpleQueue()
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="commit")
-        self._done: SimpleQueue[Future[Committed]] = SimpleQueue()
+        for _ in range(_THREADS):
+            self._threads.submit(self._work).add_done_callback(self._ended.put)
 
     def submit(self, report: ShardReport) -> None:
         """Commit a shard soon."""
-        self._threads.submit(self._commit, report).add_done_callback(self._done.put)
+        self._submitted.put(report)
 
     def committed(self) -> list[Committed]:
         """Shards committed since the last call.
@@ -51,17 +59,19 @@ class Committer:
         Raises:
             StorageError: one could not be; its part or its marker is missing.
         """
-        done = []
-        while not self._done.empty():
-            done.append(self._done.get().result())
-        return done
+        while not self._ended.empty():
+            self._ended.get().result()
+        return [self._done.get() for _ in range(self._done.qsize())]
 
-    def _commit(self, report: ShardReport) -> Committed:
-        started_s = time.monotonic()
-        self._ledger.commit(self._run, report)
-        return Committed(report, time.monotonic() - started_s)
+    def _work(self) -> None:
+        while (report := self._submitted.get()) is not None:
+            started_s = time.monotonic()
+            self._ledger.commit(self._run, report)
+            self._done.put(Committed(report, time.monotonic() - started_s))
 
     def close(self) -> list[Committed]:
         """Wait for all commits; those not yet told of. Raises as `committed` does."""
+        for _ in range(_THREADS):
+            self._submitted.put(None)
         self._threads.shutdown(wait=True)
         return self.committed()

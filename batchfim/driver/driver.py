@@ -37,7 +37,7 @@ from batchfim.workers.pool import (
 _log = logging.getLogger(__name__)
 _WAIT_S = 0.5
 _LOOK_S = 10.0
-_TELL_S = 0.2
+_TELL_S = 0.5
 
 
 @dataclass
@@ -81,10 +81,10 @@ class Driver:
         self._committer = Committer(self.ledger, self.run_id)
         started_at, started_s = time.time(), self.clock()
         num_workers = min(self.schedule.workers.max, self.queue.num_waiting)
-        for _ in range(num_workers):
-            self._staff.hire()
         gc.freeze()  # or every full collection looks at a million shards that only wait
         try:
+            for _ in range(num_workers):
+                self._staff.hire()
             self._loop()
         finally:
             gc.unfreeze()
@@ -132,7 +132,8 @@ class Driver:
                 lease = self.queue.lease(worker) if self._has_room(worker) else None
                 if lease is not None:
                     self.pool.submit(worker, lease)
-                    _log.info("leased", extra=_about(worker, lease))
+                    if _log.isEnabledFor(logging.INFO):
+                        _log.info("leased", extra=_about(worker, lease))
                 elif not self.queue.num_held(worker):
                     return  # there is nothing for the others either
                 else:
@@ -210,7 +211,8 @@ class Driver:
             for watcher in self.watchers:
                 watcher.committed(one.report, one.commit_s)
             worked = one.report.retried or one.report
-            _log.info("committed", extra=_told(one))
+            if _log.isEnabledFor(logging.INFO):
+                _log.info("committed", extra=_told(one))
             self._shards += 1
             self._untold.append(worked.counts)
             self._records += worked.records
@@ -218,7 +220,7 @@ class Driver:
     def _tell(self) -> None:
         """Have those who watch know how things stand."""
         self._told_s = self.clock()
-        self._idle.pass_time(self._told_s, len(self._staff.at_work), self.queue.num_busy)
+        self._idle.pass_time(self._told_s, self._staff.num_at_work, len(self.queue.busy))
         self._counts = Counts.sum((self._counts, *self._untold))
         self._untold.clear()
         state = RunState(
@@ -279,7 +281,7 @@ class Driver:
         if now_s - self._looked_s < min(_LOOK_S, self.schedule.stall_timeout_s / 4):
             return
         self._looked_s = now_s
-        busy = {worker for worker in self._staff.at_work if self.queue.num_held(worker)}
+        busy = self._staff.at_work & self.queue.busy
         for worker, stood_s in self._staff.stalled(busy, now_s).items():
             self._replace(worker, JobFailed(f"the worker made no step for {stood_s:.0f} s"))
 

@@ -69,7 +69,8 @@ class Progress:
             self._started_s = self._shown_s = now_s
             self._live.reset(self._task, description="filling")
             self._say("the first engine is ready")
-        self._live.update(self._task, completed=self._counts.done, rates=self._rates())
+        if self._mode == "live":
+            self._live.update(self._task, completed=self._counts.done, rates=self._rates())
         if now_s - self._shown_s >= self._interval_s:
             self._shown_s = now_s
             leased = state.shards.get("leased", 0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, KeysView
 from dataclasses import dataclass, field
 
 from batchfim.shards import Lease, Shard
@@ -53,7 +53,7 @@ class ShardQueue:
         self._waiting = deque(self._states.values())
         self._suspects: deque[_State] = deque()
         self._held: dict[str, dict[str, _State]] = {}  # by worker, those who hold nothing left out
-        self._begun: set[tuple[str, str]] = set()  # worker and shard it holds
+        self._ahead: dict[str, dict[str, int]] = {}  # rows by worker and shard not begun
         self._leased: dict[str, _State] = {}  # in the order of their first holder's lease
         self.abandoned: dict[str, str] = {}
         self._task_attempts = task_attempts
@@ -80,18 +80,17 @@ class ShardQueue:
         return len(self._leased)
 
     @property
-    def num_busy(self) -> int:
+    def busy(self) -> KeysView[str]:
         """Workers with a lease in hand."""
-        return len(self._held)
+        return self._held.keys()
 
     def num_held(self, worker: str) -> int:
         """Leases a worker has in hand."""
         return len(self._held.get(worker, ()))
 
-    def rows_ahead(self, worker: str) -> list[int]:
+    def rows_ahead(self, worker: str) -> Collection[int]:
         """Rows of each shard that a worker has in hand and has not begun."""
-        held = self._held.get(worker, {}).values()
-        return [s.shard.num_rows for s in held if (worker, s.shard.id) not in self._begun]
+        return self._ahead.get(worker, {}).values()
 
     def lease(self, worker: str) -> Lease | None:
         """The next shard for a worker, in plan order, or None where none fits."""
@@ -113,6 +112,7 @@ class ShardQueue:
         state.holders[worker] = lease
         held[state.shard.id] = state
         self._held[worker] = held
+        self._ahead.setdefault(worker, {})[state.shard.id] = state.shard.num_rows
         self._leased.setdefault(state.shard.id, state)
         return lease
 
@@ -120,7 +120,7 @@ class ShardQueue:
         """A worker's engine has all of a shard that it holds."""
         state = self._states.get(lease.shard.id)
         if state is not None and state.holders.get(worker) == lease:
-            self._begun.add((worker, lease.shard.id))
+            self._ahead[worker].pop(lease.shard.id, None)
 
     def complete(self, worker: str, lease: Lease) -> bool:
         """Whether this report is the one that counts; the shard is done with it."""
@@ -201,7 +201,7 @@ class ShardQueue:
         """Whether its holder has not begun it, and has another in hand that it got before."""
         (worker,) = state.holders
         is_first = next(iter(self._held[worker].values())) is state
-        return not is_first and (worker, state.shard.id) not in self._begun
+        return not is_first and state.shard.id in self._ahead[worker]
 
     def _blame(self, state: _State, cause: str, *, alone: bool) -> bool:
         """Note that an engine died on a shard; whether it is to be cut in two."""
@@ -235,7 +235,7 @@ class ShardQueue:
     def _take_all(self, worker: str) -> list[tuple[_State, Lease]]:
         """What a worker held, the last leased first."""
         states = reversed(self._held.pop(worker, {}).values())
-        self._begun = {(one, shard) for one, shard in self._begun if one != worker}
+        self._ahead.pop(worker, None)
         return [(state, state.holders.pop(worker)) for state in states]
 
     def _release(self, worker: str, lease: Lease) -> _State | None:
@@ -249,6 +249,6 @@ class ShardQueue:
     def _drop(self, worker: str, state: _State) -> None:
         held = self._held[worker]
         del held[state.shard.id]
-        self._begun.discard((worker, state.shard.id))
+        self._ahead[worker].pop(state.shard.id, None)
         if not held:
-            del self._held[worker]
+            del self._held[worker], self._ahead[worker]

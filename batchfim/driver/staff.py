@@ -32,12 +32,16 @@ class Staff:
         self.num_lost = 0
 
     def __contains__(self, worker: str) -> bool:
-        return any(worker in some for some in (self._starting, self.ready, self.leaving))
+        return worker in self.ready or worker in self._starting or worker in self.leaving
 
     @property
     def at_work(self) -> set[str]:
         """Those whose engine is up."""
         return self.ready | self.leaving
+
+    @property
+    def num_at_work(self) -> int:
+        return len(self.ready) + len(self.leaving)  # nobody is both
 
     @property
     def num_starting(self) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from operator import add, attrgetter
+from operator import attrgetter
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -92,11 +92,11 @@ class Counts(BaseModel):
     @classmethod
     def sum(cls, parts: Iterable[Counts]) -> Counts:
         """The sum of several counts."""
-        names = tuple(cls.model_fields)
-        totals = [0] * len(names)
-        for values in map(attrgetter(*names), parts):
-            totals = list(map(add, totals, values))
-        return cls(**dict(zip(names, totals, strict=True)))
+        totals = [sum(values) for values in zip(*map(_COUNTS, parts), strict=True)]
+        return cls(**dict(zip(cls.model_fields, totals, strict=False)))  # of no parts, all are 0
+
+
+_COUNTS = attrgetter(*Counts.model_fields)
 
 
 class Retried(BaseModel):

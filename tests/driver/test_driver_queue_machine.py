@@ -173,7 +173,7 @@ class QueueMachine(RuleBasedStateMachine):
             sum(s.shard.num_rows for s in self._held(w) if s.begun.get(w) != s.holders[w])
             for w in "uvw"
         ]
-        assert self.queue.num_busy == sum(count > 0 for count in held)
+        assert len(self.queue.busy) == sum(count > 0 for count in held)
         leased = [shard for shard in self.expected.values() if shard.holders]
         assert self.queue.num_leased == len(leased)
         assert self.queue.num_waiting == len(open_ids) - len(leased)

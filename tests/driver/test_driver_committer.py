@@ -1,0 +1,62 @@
+"""Commits beside the driver: each is told of once, and what fails is raised and holds nobody up."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from batchfim.driver.committer import Committer
+from batchfim.errors import StorageError
+from batchfim.shards import Shard
+from tests.driver.pools import RUN, open_ledger
+from tests.storage.made_jobs import report, stage
+
+SHARDS = [Shard(f"{i:020x}", "file", "content", "/a.parquet", i, 1) for i in range(40)]
+IDS = [shard.id for shard in SHARDS]
+
+
+def told(committer: Committer, num_shards: int) -> list[str]:
+    shards: list[str] = []
+    while len(shards) < num_shards:
+        shards += [one.report.shard_id for one in committer.committed()]
+        time.sleep(0.001)
+    return shards
+
+
+def test_each_commit_is_told_of_once(tmp_path: Path) -> None:
+    ledger = open_ledger(tmp_path)
+    committer = Committer(ledger, RUN)
+    for shard in SHARDS:
+        stage(ledger, shard)
+        committer.submit(report(shard))
+    shards = told(committer, len(SHARDS) - 5)
+    shards += [one.report.shard_id for one in committer.close()]
+    assert Counter(shards) == Counter(IDS)
+    assert ledger.done_ids() == set(IDS)
+
+
+def test_one_that_fails_is_raised_and_those_after_it_are_made(tmp_path: Path) -> None:
+    ledger = open_ledger(tmp_path)
+    committer = Committer(ledger, RUN)
+    for shard in SHARDS[1:]:
+        stage(ledger, shard)
+    committer.submit(report(SHARDS[0]))
+    with pytest.raises(StorageError, match="No such file"):
+        told(committer, 1)
+    for shard in SHARDS[1:]:
+        committer.submit(report(shard))
+    assert sorted(one.report.shard_id for one in committer.close()) == IDS[1:]
+    assert ledger.done_ids() == set(IDS[1:])
+
+
+def test_when_all_fail_the_end_is_not_held_up(tmp_path: Path) -> None:
+    ledger = open_ledger(tmp_path)
+    committer = Committer(ledger, RUN)
+    for shard in SHARDS:
+        committer.submit(report(shard))
+    with pytest.raises(StorageError, match="No such file"):
+        committer.close()
+    assert not ledger.done_ids()
