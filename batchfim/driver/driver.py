@@ -36,7 +36,7 @@ from batchfim.workers.pool import (
 
 _log = logging.getLogger(__name__)
 _WAIT_S = 0.5
-_LOOK_S = 10.0
+_LOOK_S = 30.0
 _TELL_S = 0.5
 
 

@@ -37,14 +37,14 @@ class StallWatch:
         """
         before, self._since = self._since, {}
         late: dict[str, float] = {}
+        unknown = None, now_s
         for worker, count in steps.items():
-            state = (worker in starting, count)
-            known, since_s = before.get(worker, (None, now_s))
-            waits = worker in starting or worker in busy
-            if known != state or not waits:
+            is_starting = worker in starting
+            state = is_starting, count
+            known, since_s = before.get(worker, unknown)
+            if known != state or not (is_starting or worker in busy):
                 since_s = now_s
             self._since[worker] = state, since_s
-            allowed_s = self._start_timeout_s if state[0] else self._stall_timeout_s
-            if now_s - since_s > allowed_s:
+            if now_s - since_s > (self._start_timeout_s if is_starting else self._stall_timeout_s):
                 late[worker] = now_s - since_s
         return late
