@@ -39,7 +39,7 @@ def row(start: str) -> str:
         ("`report.html` of a job", "report", ["seconds", "found"], "{:.0f} s"),
         ("`report.html` of a job", "report", ["peak_rss_mb"], "{:,} MB"),
         ("driver of 1,000 simulated", "scaling", ["makespan", "ratio"], "{}"),
-        ("driver of 1,000 simulated", "scaling", ["driver_cpu_us_per_shard", "ratio"], "{:.0f} us"),
+        ("driver of 1,000 simulated", "scaling", ["driver_cpu_us_per_shard", "ratio"], "{:.1f} us"),
         ("driver of 1,000 simulated", "scaling", ["peak_memory_mb", "ratio"], "{} MB"),
         ("line holes, `stop", "decode", ["limits", "line: kept over decoded", "ratio"], "{:.2f}"),
         ("from the command", "startup", [BEYOND, "local", "ratio"], "{:.1f}"),
