@@ -25,7 +25,7 @@ class Watcher(Protocol):
     """Someone who watches a run."""
 
     def update(self, state: RunState) -> None:
-        """How things stand; called once a turn of the driver's loop."""
+        """How things stand; told twice a second and at the end."""
 
     def committed(self, report: ShardReport, commit_s: float) -> None:
         """A shard's part is visible, and how many seconds that took."""
