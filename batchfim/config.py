@@ -254,9 +254,7 @@ class Metrics(Section):
     progress: Literal["auto", "live", "lines", "none"] = "auto"
     progress_interval_s: float = Field(60.0, gt=0, description="Between lines, off a terminal.")
     report: bool = Field(
-        True,
-        description="Make report.html at the end of a run that worked anything, of up to 100,000 "
-        "shards.",
+        True, description="Make report.html at the end of a run that worked anything."
     )
     log: Literal["warnings", "text", "json"] = Field(
         "warnings",

@@ -45,7 +45,7 @@ def main() -> None:
     parser.add_argument("--model", default="demo")
     parser.add_argument("--records", type=int, default=400)
     parser.add_argument("--max-tokens", type=int, default=64)
-    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     started = machine()
     methods = [name for name in _METHODS if name != "suffix" or _has_suffix_trees()]

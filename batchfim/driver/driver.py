@@ -78,10 +78,10 @@ class Driver:
             JobFailed: every worker was lost and none can be had any more, or nothing succeeds.
         """
         self._staff = Staff(self.pool, self.schedule, self.clock)
-        self._committer = Committer(self.ledger, self.run_id)
         started_at, started_s = time.time(), self.clock()
         num_workers = min(self.schedule.workers.max, self.queue.num_waiting)
         gc.freeze()  # or every full collection looks at a million shards that only wait
+        self._committer = Committer(self.ledger, self.run_id)  # its threads end with `close` alone
         try:
             for _ in range(num_workers):
                 self._staff.hire()
