@@ -24,7 +24,7 @@ from batchfim.errors import BatchfimError, InputError, JobFailed, StorageError
 from batchfim.forecast.against import against
 from batchfim.forecast.forecast import identity_of
 from batchfim.infiller import Infiller
-from batchfim.metrics.audit import audit
+from batchfim.metrics.audit import audit, num_unfinished
 from batchfim.metrics.report import ShardReport
 from batchfim.metrics.run_record import End, RunRecord
 from batchfim.metrics.summary import RunClock
@@ -140,7 +140,12 @@ class Run:
         schedule = self.config.schedule
         rerun = num_gpus(self.config) >= 1 if schedule.rerun is None else schedule.rerun
         return ShardQueue(
-            pending, schedule.task_attempts, schedule.node_losses, rerun=rerun, cuts=not retry
+            pending,
+            schedule.task_attempts,
+            schedule.node_losses,
+            storage_failures=schedule.setbacks,
+            rerun=rerun,
+            cuts=not retry,
         )
 
     def _drive(self, inputs: InputSet, queue: ShardQueue, record: str, retry: bool) -> RunClock:
@@ -175,14 +180,16 @@ class Run:
         config, ledger = self.config, self.ledger
         ledger.clear_staging()
         done = ledger.done()
-        complaints = audit(ledger.planned_rows(), done.table, ledger.parts(), config.sampling.n)
+        planned = ledger.planned_rows()
+        complaints = audit(planned, done.table, ledger.parts(), config.sampling.n)
+        unfinished = num_unfinished(planned, done.ids, ledger.absent_files())
         earlier = ledger.summary().get("runs", [])
         summary = done.totals.summary() | {
             "runs": earlier + ([clock.summary()] if clock else []),
             "model": self.infiller.facts,
             "engine": {"backend": config.engine.backend},
             "versions": versions(),
-            "complete": queue.finished and not queue.abandoned and not complaints,
+            "complete": queue.finished and not (queue.abandoned or unfinished or complaints),
         }
         summary["forecast"] = self._forecast(summary)
         ledger.write_summary(summary)
@@ -199,6 +206,11 @@ class Run:
             raise JobFailed(
                 f"{len(queue.abandoned)} shards could be neither worked nor written as failed, the "
                 f"first because of: {cause}; the other shards are complete, run again to work these"
+            )
+        if unfinished and queue.finished:
+            raise JobFailed(
+                f"{config.output.path}: {unfinished} planned shards are not worked yet, and no "
+                "retry works them; run `batchfim run` with the job's settings"
             )
         return JobResult(summary, idle=clock is None, signal=self.stop.number, report=report)
 

@@ -5,7 +5,7 @@ Whole columns are compared at once: a million shards take about a second.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -39,6 +39,21 @@ def audit(planned: pa.Table, done: pa.Table, parts: pa.Table, samples: int) -> l
         "part_bytes", _looked_up(done["shard_id"], parts["shard_id"], parts["size_bytes"])
     )
     return list(_complaints(table, samples))
+
+
+def num_unfinished(planned: pa.Table, done: pa.ChunkedArray, absent: Collection[str]) -> int:
+    """Planned shards that are not done, but for those of files that the input no longer has.
+
+    Args:
+        planned: as for `audit`, with the column `file`.
+        done: ids of committed shards, each of which is planned.
+        absent: ids of such files.
+    """
+    if planned.num_rows == len(done):
+        return 0
+    left = planned.filter(pc.invert(pc.is_in(planned["id"], value_set=done)))
+    gone = pc.is_in(left["file"].cast(pa.string()), pa.array(absent, pa.string()))
+    return int(left.filter(pc.invert(gone)).num_rows)
 
 
 def _looked_up(keys: pa.ChunkedArray, ids: Any, values: Any) -> pa.ChunkedArray:

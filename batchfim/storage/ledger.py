@@ -169,7 +169,7 @@ class Ledger:
         return self._plan.contents()
 
     def planned_rows(self) -> pa.Table:
-        """`id` and `num_rows` of every planned shard."""
+        """`id`, `file` and `num_rows` of every planned shard."""
         return self._plan.row_counts()
 
     def add_to_plan(self, shards: list[Shard]) -> None:

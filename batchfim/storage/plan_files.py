@@ -78,10 +78,10 @@ class PlanFiles:
         return found
 
     def row_counts(self) -> pa.Table:
-        """`id` and `num_rows` of every planned shard; no objects are made where none was split."""
+        """`id`, `file` and `num_rows` of every planned shard; objects only where one was split."""
         plans, splits = self._list()
         tables = [_columns(self.read())] if splits else [_table(plan, _SCHEMA) for plan in plans]
-        columns = [table.select(["id", "num_rows"]) for table in [_columns([]), *tables]]
+        columns = [table.select(["id", "file", "num_rows"]) for table in [_columns([]), *tables]]
         return pa.concat_tables(columns)
 
     def add(self, shards: Sequence[Shard]) -> None:

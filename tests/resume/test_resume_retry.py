@@ -7,8 +7,8 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from batchfim.api import JobResult, retry_job, verify_job
-from batchfim.errors import InputError, OutputError
+from batchfim.api import JobResult, job_status, retry_job, verify_job
+from batchfim.errors import EngineStartError, InputError, JobFailed, OutputError
 from batchfim.storage.ledger import Ledger
 from batchfim.storage.location import Location
 from tests.resume.conftest import Job, names
@@ -127,6 +127,34 @@ def test_other_settings_than_the_jobs_are_refused(job: Job) -> None:
 def test_where_no_job_is_there_is_nothing_to_retry(job: Job) -> None:
     with pytest.raises(OutputError, match="no batchfim job"):
         retry(job)
+
+
+def test_a_job_that_is_not_finished_is_not_complete_after_a_retry(job: Job) -> None:
+    job.run(*FAIL)
+    job.write("b.parquet", range(12, 16))
+    with pytest.raises(EngineStartError):
+        job.run(*FAIL, "engine.simulated.fail_start=true")
+    for _ in range(2):  # the second finds no failed row
+        with pytest.raises(JobFailed, match=r"1 planned shards .* `batchfim run`"):
+            retry(job, WELL, "engine.simulated.fail_start=false")
+        assert not job.complete
+        assert not job.summary["complete"]
+    assert job_status(str(job.output))["state"] == "stopped"
+    assert job.run(FAIL[1]).exit_code == 0
+    assert job.complete
+
+
+def test_a_retry_after_one_that_was_killed_does_not_call_its_shard_done(job: Job) -> None:
+    job.run(*FAIL)
+    ledger = Ledger(Location.of(str(job.output)))
+    failed = next(row["shard_id"] for row in ledger.shards().to_pylist() if row["failed"])
+    ledger._markers.void(failed)
+    with pytest.raises(JobFailed, match="1 planned shards are not worked yet"):
+        retry(job, WELL)
+    assert not job.complete
+    assert job.run(FAIL[1]).exit_code == 0
+    assert job.complete
+    assert job.ids() == names(12)
 
 
 def test_a_kill_while_a_part_is_replaced_costs_its_shard(job: Job) -> None:

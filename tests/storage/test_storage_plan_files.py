@@ -38,7 +38,7 @@ def test_halves_stand_in_the_place_of_their_whole(plan: PlanFiles) -> None:
     plan.split(halves[1], quarters)
     assert plan.read() == [ONE, halves[0], *quarters, THREE]
     assert plan.row_counts().to_pylist() == [
-        {"id": shard.id, "num_rows": shard.num_rows} for shard in plan.read()
+        {"id": shard.id, "file": shard.file, "num_rows": shard.num_rows} for shard in plan.read()
     ]
 
 
