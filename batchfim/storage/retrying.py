@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import math
 import os
 import random
 import time
@@ -12,10 +14,12 @@ from batchfim.errors import ConfigError, StorageBusy, StorageError
 from batchfim.storage.failures import translate
 
 T = TypeVar("T")
+_log = logging.getLogger(__name__)
 
 RETRY_ENV = "BATCHFIM_STORAGE_RETRY_S"
 _RETRY_S = 120.0
 _FIRST_S, _LONGEST_S = 0.1, 10.0
+_TELL_S = 10.0
 
 # When the storage of a kind (`s3`) began to fail. An outage is waited for once: what is still
 # asked after that (give back the lease, write the summary) must not wait as long each.
@@ -37,7 +41,8 @@ def retried(action: Callable[[], T], where: str, kind: str) -> T:
         StorageBusy: it has failed for as long as `BATCHFIM_STORAGE_RETRY_S` allows.
         StorageError: it failed in a way that does not pass.
     """
-    retry_s = retry_limit_s()
+    retry_s, told = retry_limit_s(), False
+    first_s = math.inf  # when it failed first: others of its kind may do well meanwhile
     for wait_s in waits():
         try:
             done = action()
@@ -48,9 +53,13 @@ def retried(action: Callable[[], T], where: str, kind: str) -> T:
             if not isinstance(failure, StorageBusy):
                 raise failure from error
             now_s = time.monotonic()
-            tried_s = now_s - _failing_since_s.setdefault(kind, now_s)
+            first_s = min(first_s, now_s)
+            tried_s = now_s - min(first_s, _failing_since_s.setdefault(kind, now_s))
             if tried_s >= retry_s:
                 raise _given_up(failure, tried_s) from error
+            if tried_s >= _TELL_S and not told:
+                _log.warning("%s; asked again for up to %.0f s", failure, retry_s)
+                told = True
         else:
             _failing_since_s.pop(kind, None)
             return done

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 
 import pyarrow as pa
 import pytest
@@ -96,6 +98,27 @@ def test_an_outage_is_waited_for_once(s3: S3, bucket: str, monkeypatch: pytest.M
     s3.proxy.heal()
     a.write(b"a")
     assert a.read() == b"a"
+
+
+def test_one_that_fails_alone_is_given_up_too(
+    s3: S3, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BATCHFIM_STORAGE_RETRY_S", "1")
+    s3.proxy.fail(Fault.ERROR, matching=f"/{bucket[5:]}/a")
+    given_up = Event()
+
+    def work_another() -> None:
+        while not given_up.is_set():
+            Location.of(f"{bucket}/b").write(b"b")
+
+    with ThreadPoolExecutor(1) as threads:
+        other = threads.submit(work_another)
+        try:
+            with pytest.raises(StorageBusy, match=rf"^{bucket}/a: .*500.*run the same command"):
+                Location.of(f"{bucket}/a").write(b"a")
+        finally:
+            given_up.set()
+        other.result()
 
 
 def test_a_part_that_failed_for_good_leaves_nothing(
