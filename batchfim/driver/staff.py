@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection
 from itertools import count
 
@@ -10,6 +11,9 @@ from batchfim.driver.watch import StallWatch
 from batchfim.errors import BatchfimError, JobFailed
 from batchfim.metrics.summary import EngineStart
 from batchfim.workers.pool import Pool, WorkerReady
+
+_log = logging.getLogger(__name__)
+_PATIENCE_S = 300.0
 
 
 class Staff:
@@ -23,6 +27,8 @@ class Staff:
         self._names = count()
         self._starting: set[str] = set()
         self._start_failures = 0
+        self._num_missing = 0  # not hired again, as too many starts failed
+        self._missing_since_s = 0.0
         self._first_error: BatchfimError | None = None
         self._last_ready_s = clock()
         self.ready: set[str] = set()
@@ -119,6 +125,21 @@ class Staff:
             self.hire()
         elif not self.ready and not self._starting:
             raise JobFailed(f"all workers are lost: {error}") if may_start else self._first_error
+        elif may_start:
+            self._num_missing += 1
+            self._missing_since_s = self._clock()
+            told = "no worker is started for %s, as %d starts failed in a row; one in %.0f s"
+            _log.warning(told, worker, self._start_failures, _PATIENCE_S)
+
+    def make_up(self, now_s: float) -> None:
+        """Hire those who are missing: all once a start worked again, till then one now and then."""
+        waited_s = now_s - self._missing_since_s
+        if self._num_missing and (not self._start_failures or waited_s >= _PATIENCE_S):
+            num_hired = 1 if self._start_failures else self._num_missing
+            self._num_missing -= num_hired
+            self._missing_since_s = now_s
+            for _ in range(num_hired):
+                self.hire()
 
     def stalled(self, busy: Collection[str], now_s: float) -> dict[str, float]:
         """Workers that stand still, and for how many seconds.

@@ -1,0 +1,72 @@
+"""Who takes the place of whom, on a clock that the test turns."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from batchfim.config import Schedule
+from batchfim.driver.staff import Staff
+from batchfim.engines.engine import EngineInfo
+from batchfim.errors import EngineStartError, JobFailed
+from batchfim.workers.pool import WorkerReady
+from tests.driver.pools import ScriptedPool, open_ledger
+
+
+class Hours:
+    """Three workers that are up, and hours to go."""
+
+    def __init__(self, folder: Path) -> None:
+        self.now_s = 0.0
+        self.pool = ScriptedPool(open_ledger(folder), starts=[True] * 99)
+        schedule = Schedule(workers=3, start_attempts=2)
+        self.staff = Staff(self.pool, schedule, lambda: self.now_s)
+        for _ in range(3):
+            self.staff.hire()
+        for name in list(self.pool.added):
+            self.come_up(name)
+
+    def come_up(self, worker: str) -> None:
+        self.staff.welcome(WorkerReady(worker, EngineInfo("scripted", "1", "none"), 0.1))
+
+    def lose_one_and_its_successors(self) -> None:
+        self.staff.replace("worker-0", JobFailed("killed"))
+        for worker in ("worker-3", "worker-4"):
+            self.staff.replace(worker, EngineStartError("this node has no driver"))
+
+    def make_up(self, after_s: float) -> list[str]:
+        """Those whom it hires."""
+        before = len(self.pool.added)
+        self.now_s += after_s
+        self.staff.make_up(self.now_s)
+        return self.pool.added[before:]
+
+
+def test_where_starts_fail_one_is_tried_now_and_then(tmp_path: Path) -> None:
+    hours = Hours(tmp_path)
+    hours.lose_one_and_its_successors()
+    assert (hours.staff.num_workers, hours.make_up(after_s=30.0)) == (2, [])
+    assert hours.make_up(after_s=300.0) == ["worker-5"]
+    hours.staff.replace("worker-5", EngineStartError("nor this one"))
+    assert (hours.staff.num_workers, hours.make_up(after_s=299.0)) == (2, [])
+    assert hours.make_up(after_s=1.0) == ["worker-6"]
+    hours.come_up("worker-6")
+    assert (hours.staff.num_workers, hours.make_up(after_s=900.0)) == (3, [])
+
+
+def test_all_who_are_missing_come_back_once_a_start_works(tmp_path: Path) -> None:
+    hours = Hours(tmp_path)
+    hours.lose_one_and_its_successors()
+    hours.staff.replace("worker-1", JobFailed("killed"))
+    assert hours.staff.num_workers == 1
+    (tried,) = hours.make_up(after_s=300.0)
+    assert hours.make_up(after_s=30.0) == []
+    hours.come_up(tried)
+    assert len(hours.make_up(after_s=30.0)) == 1
+    assert hours.staff.num_workers == 3
+
+
+def test_who_is_lost_with_a_good_start_behind_is_replaced_at_once(tmp_path: Path) -> None:
+    hours = Hours(tmp_path)
+    hours.staff.replace("worker-2", JobFailed("killed"))
+    assert hours.pool.added[-1] == "worker-3"
+    assert hours.make_up(after_s=900.0) == []
