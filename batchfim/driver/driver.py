@@ -247,7 +247,7 @@ class Driver:
             return
         _log.warning("shard %s: %s", shard.id, cause, extra=_about(event.worker, event.lease))
         if failure.blame is Blame.STORAGE:
-            self.queue.put_back(event.worker, event.lease)
+            self.queue.put_back(event.worker, event.lease, cause)
             self._note(StorageError(cause))
         else:
             self.queue.fail(event.worker, event.lease, cause)
@@ -281,6 +281,8 @@ class Driver:
         if now_s - self._looked_s < min(_LOOK_S, self.schedule.stall_timeout_s / 4):
             return
         self._looked_s = now_s
+        if self.queue.num_waiting:
+            self._staff.make_up(now_s)
         busy = self._staff.at_work & self.queue.busy
         for worker, stood_s in self._staff.stalled(busy, now_s).items():
             self._replace(worker, JobFailed(f"the worker made no step for {stood_s:.0f} s"))

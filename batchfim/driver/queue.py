@@ -17,6 +17,7 @@ class _State:
     attempts: int = 0
     task_failures: int = 0
     nodes_lost: int = 0
+    storage_failures: int = 0
     engines_lost: int = 0
     engines_lost_alone: int = 0
     verdict: str | None = None
@@ -46,6 +47,7 @@ class ShardQueue:
         task_attempts: int,
         node_losses: int,
         *,
+        storage_failures: int = 8,
         rerun: bool = False,
         cuts: bool = True,
     ) -> None:
@@ -58,6 +60,7 @@ class ShardQueue:
         self.abandoned: dict[str, str] = {}
         self._task_attempts = task_attempts
         self._node_losses = node_losses
+        self._storage_failures = storage_failures
         self._rerun = rerun
         self._cuts = cuts
 
@@ -146,10 +149,18 @@ class ShardQueue:
             state.verdict = f"{state.task_failures} attempts failed, the last with: {cause}"
         self._wait(state, first=False)
 
-    def put_back(self, worker: str, lease: Lease) -> None:
-        """The attempt could not be made, through no fault of the shard; no budget is touched."""
+    def put_back(self, worker: str, lease: Lease, cause: str) -> None:
+        """Storage failed; the shard waits again, or is given up where it does so time and again.
+
+        Its rows cannot be written as failed: nobody can read or write them.
+        """
         state = self._release(worker, lease)
-        if state is not None:
+        if state is None:
+            return
+        state.storage_failures += 1
+        if state.storage_failures >= self._storage_failures and not state.holders:
+            self._abandon(state, cause)
+        else:
             self._wait(state, first=False)
 
     def node_lost(self, worker: str, cause: str) -> None:
@@ -170,7 +181,11 @@ class ShardQueue:
         guilty = []
         for state, lease in taken:
             if lease.verdict is not None:  # no engine was asked: reading it is enough
-                self._abandon(state, cause)
+                if len(taken) == 1:
+                    self._abandon(state, cause)
+                else:
+                    state.engines_lost += 1  # or another's: it is to be alone with the next
+                    self._wait(state, first=True)
                 continue
             if self._blame(state, cause, alone=len(taken) == 1) and not state.holders:
                 guilty.append(state.shard)

@@ -103,12 +103,36 @@ def test_a_verdict_that_loses_its_worker_is_abandoned() -> None:
     assert queue.abandoned == {"a": "gone too"}
 
 
-def test_what_could_not_be_attempted_waits_again_and_pays_nothing() -> None:
+def test_a_verdict_beside_what_killed_the_engine_is_worked_again_alone() -> None:
+    queue = queue_of("ab", task_attempts=1)
+    queue.fail("w", lease(queue, "w"), "bad rows")
+    assert lease(queue, "w").shard.id == "b"
+    assert lease(queue, "w").verdict is not None
+    assert queue.engine_lost("w", "b killed it") == []
+    assert queue.abandoned == {}
+    held = [lease(queue, "v"), lease(queue, "w")]
+    assert all(queue.lease(worker) is None for worker in "vw")
+    (verdict,) = (one for one in held if one.shard.id == "a")
+    assert verdict.verdict == "1 attempts failed, the last with: bad rows"
+
+
+def test_what_could_not_be_attempted_waits_again_and_pays_no_attempt() -> None:
     queue = queue_of("ab", task_attempts=1)
     first = lease(queue)
-    queue.put_back("w", first)
-    queue.put_back("w", first)  # a late one
+    queue.put_back("w", first, "503")
+    queue.put_back("w", first, "503")  # a late one
     assert [lease(queue), lease(queue)] == [Lease(shard("b"), 1), Lease(shard("a"), 2)]
+
+
+def test_a_shard_whose_own_storage_fails_time_and_again_is_given_up() -> None:
+    queue = ShardQueue([shard("a"), shard("b")], 1, 5, storage_failures=3)
+    assert queue.complete("v", lease(queue, "v"))
+    for attempt in (1, 2, 3):
+        assert not queue.finished
+        queue.put_back("w", Lease(shard("b"), attempt), "nobody holds it")
+        queue.put_back("w", lease(queue, "w"), f"page {attempt} is unreadable")
+    assert queue.finished
+    assert queue.abandoned == {"b": "page 3 is unreadable"}
 
 
 def test_the_task_budget_ends_in_a_verdict_with_the_last_cause() -> None:

@@ -14,7 +14,7 @@ from batchfim.shards import Lease, Shard
 WORKERS = st.sampled_from("uvw")
 
 
-ROWS = 6
+ROWS, STORAGE = 6, 3
 
 
 @dataclass
@@ -26,6 +26,7 @@ class Expected:
     attempt: int = 0
     failures: int = 0
     nodes: int = 0
+    storage: int = 0
     engines: int = 0
     alone: int = 0
     ended: list[str] = field(default_factory=list)
@@ -38,7 +39,7 @@ class QueueMachine(RuleBasedStateMachine):
         self.budgets = attempts, losses
         self.num_rows = num_shards * ROWS
         shards = [self._shard(i * ROWS, ROWS) for i in range(num_shards)]
-        self.queue = ShardQueue(shards, attempts, losses, rerun=True)
+        self.queue = ShardQueue(shards, attempts, losses, storage_failures=STORAGE, rerun=True)
         self.expected = {shard.id: Expected(shard) for shard in shards}
         self.leases: list[tuple[str, Lease]] = []
 
@@ -113,9 +114,12 @@ class QueueMachine(RuleBasedStateMachine):
     @rule(data=st.data())
     def put_back(self, data: st.DataObject) -> None:
         worker, lease, shard = self._report(data)
-        self.queue.put_back(worker, lease)
+        self.queue.put_back(worker, lease, "503")
         if shard:
             del shard.holders[worker]
+            shard.storage += 1
+            if shard.storage >= STORAGE and not shard.holders:
+                self._end(shard, "abandoned")
 
     def _end(self, shard: Expected, how: str) -> None:
         shard.holders.clear()
@@ -134,7 +138,10 @@ class QueueMachine(RuleBasedStateMachine):
         guilty = {shard.id for shard in self.queue.engine_lost(worker, "died")}
         for shard in held:
             if shard.holders.pop(worker).verdict is not None:
-                self._end(shard, "abandoned")
+                if len(held) == 1:
+                    self._end(shard, "abandoned")
+                else:
+                    shard.engines += 1
                 continue
             shard.engines += 1
             shard.alone += len(held) == 1
