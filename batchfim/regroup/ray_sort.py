@@ -23,7 +23,7 @@ from batchfim.regroup.keys import (
     sort_key,
 )
 from batchfim.shards import InputFile, Shard
-from batchfim.storage.location import Location, storage_errors
+from batchfim.storage.location import Location
 from batchfim.storage.rows import RowReader
 
 _KEY = "__batchfim_key"
@@ -152,18 +152,14 @@ class _Sink(Datasink[int]):  # type: ignore[misc]
         first = [str(table[name][0].as_py()) for name in (SOURCE_FILE, SOURCE_ROW)]
         table = self._as_it_was(table)
         name = f"{groups[0]}-{uuid.uuid5(uuid.NAMESPACE_OID, ' '.join(first)).hex}"
-        folder = Location.of(self._job.target)
-        aside, target = folder / f"{name}.{uuid.uuid4().hex[:8]}.tmp", folder / f"{name}.parquet"
-        with (
-            storage_errors(aside),
-            aside.filesystem.open_output_stream(aside.path) as stream,
-            pq.ParquetWriter(stream, table.schema, compression="zstd") as writer,
-        ):
+        target = Location.of(self._job.target) / f"{name}.parquet"
+        sink = pa.BufferOutputStream()  # a storage that fails for a while is asked again for all
+        with pq.ParquetWriter(sink, table.schema, compression="zstd") as writer:
             start = 0
             for end in row_group_ends(groups):
                 writer.write_table(table.slice(start, end - start), row_group_size=end - start)
                 start = end
-        aside.move_to(target)
+        target.write(sink.getvalue())
         return int(table.num_rows)
 
     def _as_it_was(self, table: pa.Table) -> pa.Table:

@@ -76,6 +76,15 @@ def test_a_storage_that_is_gone_for_good_ends_the_run_and_the_next_completes_it(
     assert ids(s3, bucket) == list(range(NUM_ROWS))
 
 
+def test_a_sort_of_the_input_outlives_a_storage_that_fails_for_a_while(
+    s3: S3, bucket: str, job: Job
+) -> None:
+    s3.proxy.fail(Fault.ERROR, times=8, matching=f"PUT /{bucket[5:]}/out/_batchfim/regrouped/")
+    job("--set", "planning.regroup=content", "--set", "schedule.pool=ray")
+    assert s3.proxy.num_faults == 8
+    assert ids(s3, bucket) == list(range(NUM_ROWS))
+
+
 def test_a_model_at_a_url_is_copied_once(
     s3: S3, bucket: str, job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
