@@ -10,7 +10,7 @@ import os
 import queue
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
@@ -103,7 +103,7 @@ class _Actor:
         spare_pandas()
         self._worker: Worker | None = None
         self._begun: dict[Lease, asyncio.Event] = {}
-        self._set_in_flight: Callable[[int], None] = lambda num_records: None
+        self._telling: asyncio.Task[None] | None = None
 
     async def start(self, name: str, spec: WorkerSpec) -> _Started | BatchfimError:
         """Bring the worker up; what prevents it is returned, as Ray would wrap what is raised."""
@@ -115,17 +115,21 @@ class _Actor:
             self._worker, engine = await Worker.start(name, spec)
         except BatchfimError as error:
             return error
-        in_flight = open_metric(IN_FLIGHT, spec.config.output.path)
-        self._set_in_flight = lambda num_records: in_flight.set(num_records, {"worker": name})
+        self._telling = asyncio.create_task(self._tell_in_flight(spec.config.output.path))
         node = ray.get_runtime_context().get_node_id()
         return _Started(engine, time.monotonic() - started_s, node)
 
+    async def _tell_in_flight(self, output: str) -> None:
+        """As often as Ray's agent wants it, which forgets a gauge that is not set for a while."""
+        assert self._worker is not None
+        in_flight = open_metric(IN_FLIGHT, output)
+        while True:
+            in_flight.set(self._worker.num_in_flight, {"worker": self._worker.name})
+            await asyncio.sleep(_BEAT_S)
+
     async def steps(self) -> int:
         """How many steps of work were made; no answer means that the process hangs."""
-        if self._worker is None:
-            return 0
-        self._set_in_flight(self._worker.num_in_flight)
-        return self._worker.num_steps
+        return 0 if self._worker is None else self._worker.num_steps
 
     async def work(self, lease: Lease) -> ShardReport | ShardFailure:
         assert self._worker is not None
