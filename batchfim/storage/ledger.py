@@ -95,6 +95,10 @@ class Ledger:
             found = self._read_json(job)
             changed = differences(found["fields"], _plain(fields), _plain(defaults))
             if not changed:
+                # Other inputs, workers or machines: a retry goes by the last run's.
+                config = _plain(facts).get("config")
+                if config not in (None, found.get("config")):
+                    job.write(_json(found | {"config": config}))
                 return str(found["fingerprint"])
             if self.done_ids():
                 raise OutputError(

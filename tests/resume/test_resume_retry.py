@@ -129,6 +129,16 @@ def test_where_no_job_is_there_is_nothing_to_retry(job: Job) -> None:
         retry(job)
 
 
+def test_rows_of_an_input_that_came_later_are_retried_too(job: Job) -> None:
+    job.run()
+    later = job.write("../later/b.parquet", range(12, 16))
+    paths = (job.records, later)
+    assert job.run("engine.simulated.fail_if_contains=f13(", paths=paths).exit_code == 3
+    assert retry(job, WELL).exit_code == 0
+    assert job.complete
+    assert job.ids() == names(16)
+
+
 def test_a_job_that_is_not_finished_is_not_complete_after_a_retry(job: Job) -> None:
     job.run(*FAIL)
     job.write("b.parquet", range(12, 16))

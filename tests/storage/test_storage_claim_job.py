@@ -47,6 +47,8 @@ def test_the_same_job_may_go_on(ledger: Ledger) -> None:
     before = (ledger.root / "job.json").read()
     ledger.claim_job(fields(), DEFAULTS, {"versions": {"batchfim": "2"}})
     assert (ledger.root / "job.json").read() == before
+    ledger.claim_job(fields(), DEFAULTS, {"config": {"schedule": {"workers": 9}}, "versions": {}})
+    assert ledger.job() == json.loads(before) | {"config": {"schedule": {"workers": 9}}}
     assert ledger.plan() == [SHARD]
 
 
