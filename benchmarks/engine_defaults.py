@@ -44,6 +44,7 @@ def main() -> None:
     parser.add_argument("--files", type=int, default=40)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", nargs="+", metavar="NAME", help="settings; unset: all")
+    parser.add_argument("--keep-as", metavar="NAME", default="engine_defaults")
     options = parser.parse_args()
     started = machine()
     with tempfile.TemporaryDirectory() as folder:
@@ -60,7 +61,7 @@ def main() -> None:
         "model": "demo",
         "not_measured": "settings together, which `batchfim tune` tries; other models; a GPU",
     }
-    keep("engine_defaults", result, started=started)
+    keep(options.keep_as, result, started=started)
 
 
 def _compared(default: InProcess, other: dict[str, Any], path: Path, rounds: int) -> dict[str, Any]:

@@ -66,7 +66,8 @@ def main() -> None:
             "model": "demo",
             "not_measured": "tokens Ray Data LLM computes, which it does not tell; a GPU",
         }
-        keep(f"sharing_{name}", result, started=started)
+        some = () if len(options.orders) == len(ORDERS) else tuple(options.orders)
+        keep("_".join(("sharing", name, *some)), result, started=started)
 
 
 def _options() -> argparse.Namespace:
