@@ -82,7 +82,7 @@ def retry_job(
     place = {"output.path": output, **(flags or {})}
     config = check_config(without_hidden(stored), f"the job in {output}", place, sets)
     with _claimed(config) as (run, inputs):
-        return run.work(inputs, failed_shards(inputs, run.ledger), retry=True)
+        return run.work(inputs, failed_shards(run.config, inputs, run.ledger), retry=True)
 
 
 def plan_job(

@@ -230,8 +230,7 @@ class Schedule(Section):
         8,
         gt=0,
         description="Workers lost and attempts failed in a row, for each worker, with no shard "
-        "completed in between, after which the job stops with the first cause. A shard whose own "
-        "storage failed so often is given up with the cause.",
+        "completed in between, after which the job stops with the first cause.",
     )
     start_timeout_s: float = Field(1800, gt=0, description="For an engine to come up.")
     stall_timeout_s: float = Field(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import socket
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -31,8 +32,8 @@ from batchfim.metrics.summary import RunClock
 from batchfim.planning.plan import absent_files, contents_of, places, plan_work
 from batchfim.regroup.regroup import kept_columns
 from batchfim.report.apart import report_apart
-from batchfim.shards import Shard
-from batchfim.storage.inputs import InputSet
+from batchfim.shards import InputFile, Shard
+from batchfim.storage.inputs import InputSet, open_inputs
 from batchfim.storage.job_lease import JobLease
 from batchfim.storage.ledger import Ledger
 from batchfim.workers.pool import Pool, WorkerSpec
@@ -140,12 +141,7 @@ class Run:
         schedule = self.config.schedule
         rerun = num_gpus(self.config) >= 1 if schedule.rerun is None else schedule.rerun
         return ShardQueue(
-            pending,
-            schedule.task_attempts,
-            schedule.node_losses,
-            storage_failures=schedule.setbacks,
-            rerun=rerun,
-            cuts=not retry,
+            pending, schedule.task_attempts, schedule.node_losses, rerun=rerun, cuts=not retry
         )
 
     def _drive(self, inputs: InputSet, queue: ShardQueue, record: str, retry: bool) -> RunClock:
@@ -236,8 +232,8 @@ class Replacing:
         raise AssertionError("the queue of a retry cuts no shards")
 
 
-def failed_shards(inputs: InputSet, ledger: Ledger) -> list[Shard]:
-    """Done shards with failed rows, where their files lie today.
+def failed_shards(config: JobConfig, inputs: InputSet, ledger: Ledger) -> list[Shard]:
+    """Done shards with failed rows, where their files lie today: among the inputs, or as they were.
 
     Raises:
         InputError: such a file is gone or has changed, so that its rows cannot be worked again.
@@ -245,7 +241,10 @@ def failed_shards(inputs: InputSet, ledger: Ledger) -> list[Shard]:
     table = ledger.done().table
     failed = set(table.filter(pc.greater(table["failed"], 0))["shard_id"].to_pylist())
     shards = [shard for shard in ledger.plan() if shard.id in failed]
-    where = places(inputs.files, contents_of(shards))
+    contents = contents_of(shards)
+    where = places(inputs.files, contents)
+    for path in sorted({shard.path for shard in shards if shard.file not in where}):
+        where |= places(_files_at(config, path), contents)
     for shard in shards:
         if shard.file not in where:
             raise InputError(
@@ -253,6 +252,14 @@ def failed_shards(inputs: InputSet, ledger: Ledger) -> list[Shard]:
                 "again; `batchfim run` works changed files anew"
             )
     return [replace(shard, path=where[shard.file]) for shard in shards]
+
+
+def _files_at(config: JobConfig, path: str) -> Sequence[InputFile]:
+    """The file of an earlier run's input, where it is there."""
+    try:
+        return open_inputs(config.input.model_copy(update={"paths": (path,)})).files
+    except InputError:
+        return ()
 
 
 def claim(config: JobConfig, inputs: InputSet, infiller: Infiller, ledger: Ledger) -> str:

@@ -16,6 +16,7 @@ from batchfim.driver.hands import has_room
 from batchfim.driver.queue import ShardQueue
 from batchfim.driver.staff import Staff
 from batchfim.driver.state import IdleTime, RunState, Watcher
+from batchfim.driver.trouble import StorageTrouble
 from batchfim.errors import BatchfimError, JobFailed, StorageError
 from batchfim.metrics.report import Counts, ShardReport
 from batchfim.metrics.summary import RunClock
@@ -62,6 +63,7 @@ class Driver:
     _looked_s: float = 0.0
     _told_s: float = 0.0
     _idle: IdleTime = field(default_factory=IdleTime)
+    _trouble: StorageTrouble = field(default_factory=StorageTrouble)
     _setbacks: int = 0
     _first_cause: BatchfimError | None = None
     _shards: int = 0
@@ -198,6 +200,7 @@ class Driver:
     def _complete(self, event: ShardEnded, report: ShardReport) -> None:
         if not self.may_commit() or not self.queue.complete(event.worker, event.lease):
             return
+        self._trouble.completed(event.worker)
         self._committer.submit(report)
         counts = (report.retried or report).counts
         if event.lease.verdict is None and counts.failed < counts.rows:
@@ -249,6 +252,8 @@ class Driver:
         if failure.blame is Blame.STORAGE:
             self.queue.put_back(event.worker, event.lease, cause)
             self._note(StorageError(cause))
+            if self._trouble.failed(event.worker):
+                self._dismiss(event.worker, StorageError(cause))
         else:
             self.queue.fail(event.worker, event.lease, cause)
             if failure.blame is Blame.TASK:
@@ -263,11 +268,21 @@ class Driver:
         else:
             for shard in self.queue.engine_lost(worker, str(error)):
                 self._cut(worker, shard)
+        self._trouble.forget(worker)
         was_ready = worker in self._staff.at_work
         self._hungry.pop(worker, None)
         self._staff.replace(worker, error)
         if was_ready and not node_lost:
             self._note(error)
+
+    def _dismiss(self, worker: str, error: StorageError) -> None:
+        """Let a worker go that alone cannot reach the storage, and start another."""
+        told = "%s is replaced: its storage fails while that of others works: %s"
+        _log.warning(told, worker, error, extra=fields(worker=worker))
+        self.queue.give_back(worker)
+        self._hungry.pop(worker, None)
+        self._trouble.forget(worker)
+        self._staff.replace(worker, error)
 
     def _cut(self, worker: str, shard: Shard) -> None:
         halves = halve(shard, self.fingerprint)

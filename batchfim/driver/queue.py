@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from batchfim.shards import Lease, Shard
 
+_UNREADABLE_BY = 5
 _SOLO_LOSSES = 2  # a record is condemned when it was alone with so many engines that died
 
 
@@ -17,7 +18,7 @@ class _State:
     attempts: int = 0
     task_failures: int = 0
     nodes_lost: int = 0
-    storage_failures: int = 0
+    unreadable_by: set[str] = field(default_factory=set)  # workers whose storage failed on it
     engines_lost: int = 0
     engines_lost_alone: int = 0
     verdict: str | None = None
@@ -47,7 +48,6 @@ class ShardQueue:
         task_attempts: int,
         node_losses: int,
         *,
-        storage_failures: int = 8,
         rerun: bool = False,
         cuts: bool = True,
     ) -> None:
@@ -60,7 +60,6 @@ class ShardQueue:
         self.abandoned: dict[str, str] = {}
         self._task_attempts = task_attempts
         self._node_losses = node_losses
-        self._storage_failures = storage_failures
         self._rerun = rerun
         self._cuts = cuts
 
@@ -150,15 +149,15 @@ class ShardQueue:
         self._wait(state, first=False)
 
     def put_back(self, worker: str, lease: Lease, cause: str) -> None:
-        """Storage failed; the shard waits again, or is given up where it does so time and again.
+        """Storage failed; the shard waits again, or is given up where it failed so many workers.
 
         Its rows cannot be written as failed: nobody can read or write them.
         """
         state = self._release(worker, lease)
         if state is None:
             return
-        state.storage_failures += 1
-        if state.storage_failures >= self._storage_failures and not state.holders:
+        state.unreadable_by.add(worker)
+        if len(state.unreadable_by) >= _UNREADABLE_BY and not state.holders:
             self._abandon(state, cause)
         else:
             self._wait(state, first=False)

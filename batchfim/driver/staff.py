@@ -126,8 +126,9 @@ class Staff:
         elif not self.ready and not self._starting:
             raise JobFailed(f"all workers are lost: {error}") if may_start else self._first_error
         elif may_start:
+            if not self._num_missing:
+                self._missing_since_s = self._clock()
             self._num_missing += 1
-            self._missing_since_s = self._clock()
             told = "no worker is started for %s, as %d starts failed in a row; one in %.0f s"
             _log.warning(told, worker, self._start_failures, _PATIENCE_S)
 

@@ -161,8 +161,9 @@ class RayPool:
         """
         self._spec = spec
         resources = spec.config.resources
-        self._owns_ray = _connect(resources)
-        may_grow = spec.config.schedule.workers.may_grow and not self._owns_ray
+        self._connected = _connect(resources)
+        is_own = self._connected and _address(resources) is None  # of this machine, for this run
+        may_grow = spec.config.schedule.workers.may_grow and not is_own
         self._num_gpus = num_gpus
         self._wanted = Wanted.of(spec.config, num_gpus)
         _check_room(self._wanted, may_grow=may_grow)
@@ -216,7 +217,7 @@ class RayPool:
             ray.wait(stopping, num_returns=len(stopping), timeout=_STOP_S)
         for worker in list(self._members):
             self.remove_worker(worker)
-        if self._owns_ray:
+        if self._connected:
             ray.shutdown()
 
     def _tell(self, worker: str, ref: Any, lease: Lease | None = None) -> None:
@@ -284,21 +285,21 @@ def connected(resources: Resources) -> Iterator[None]:
     Raises:
         ConfigError: there is none.
     """
-    owns_ray = _connect(resources)
+    is_here = _connect(resources)
     try:
         yield
     finally:
-        if owns_ray:
+        if is_here:
             ray.shutdown()
 
 
 def _connect(resources: Resources) -> bool:
-    """Connect to Ray; whether it was started here."""
+    """Connect to Ray; whether that was done here, and is to be undone here."""
     if ray.is_initialized():
         return False
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    address = resources.ray_address or os.environ.get("RAY_ADDRESS")
+    address = _address(resources)
     try:
         _knock(address)
         with own_sigterm():
@@ -314,6 +315,11 @@ def _connect(resources: Resources) -> bool:
         where = address or "this machine"
         raise ConfigError(f"no Ray at {where}: {_first_line(error)}{hint}") from None
     return True
+
+
+def _address(resources: Resources) -> str | None:
+    """Of a cluster that is somebody's; None: a Ray of this run's own."""
+    return resources.ray_address or os.environ.get("RAY_ADDRESS")
 
 
 def _check_room(wanted: Wanted, *, may_grow: bool) -> None:

@@ -124,15 +124,15 @@ def test_what_could_not_be_attempted_waits_again_and_pays_no_attempt() -> None:
     assert [lease(queue), lease(queue)] == [Lease(shard("b"), 1), Lease(shard("a"), 2)]
 
 
-def test_a_shard_whose_own_storage_fails_time_and_again_is_given_up() -> None:
-    queue = ShardQueue([shard("a"), shard("b")], 1, 5, storage_failures=3)
+def test_a_shard_that_five_workers_cannot_read_is_given_up() -> None:
+    queue = queue_of("ab", task_attempts=1)
     assert queue.complete("v", lease(queue, "v"))
-    for attempt in (1, 2, 3):
+    for worker in "vwvwxyvwz":
         assert not queue.finished
-        queue.put_back("w", Lease(shard("b"), attempt), "nobody holds it")
-        queue.put_back("w", lease(queue, "w"), f"page {attempt} is unreadable")
+        queue.put_back("u", Lease(shard("b"), 1), "it holds nothing")
+        queue.put_back(worker, lease(queue, worker), f"{worker} cannot read page 3")
     assert queue.finished
-    assert queue.abandoned == {"b": "page 3 is unreadable"}
+    assert queue.abandoned == {"b": "z cannot read page 3"}
 
 
 def test_the_task_budget_ends_in_a_verdict_with_the_last_cause() -> None:

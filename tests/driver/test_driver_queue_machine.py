@@ -11,10 +11,11 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from batchfim.driver.queue import ShardQueue
 from batchfim.shards import Lease, Shard
 
-WORKERS = st.sampled_from("uvw")
+NAMES = "uvwxyz"
+WORKERS = st.sampled_from(NAMES)
 
 
-ROWS, STORAGE = 6, 3
+ROWS = 6
 
 
 @dataclass
@@ -26,7 +27,7 @@ class Expected:
     attempt: int = 0
     failures: int = 0
     nodes: int = 0
-    storage: int = 0
+    unreadable_by: set[str] = field(default_factory=set)
     engines: int = 0
     alone: int = 0
     ended: list[str] = field(default_factory=list)
@@ -39,7 +40,7 @@ class QueueMachine(RuleBasedStateMachine):
         self.budgets = attempts, losses
         self.num_rows = num_shards * ROWS
         shards = [self._shard(i * ROWS, ROWS) for i in range(num_shards)]
-        self.queue = ShardQueue(shards, attempts, losses, storage_failures=STORAGE, rerun=True)
+        self.queue = ShardQueue(shards, attempts, losses, rerun=True)
         self.expected = {shard.id: Expected(shard) for shard in shards}
         self.leases: list[tuple[str, Lease]] = []
 
@@ -117,8 +118,8 @@ class QueueMachine(RuleBasedStateMachine):
         self.queue.put_back(worker, lease, "503")
         if shard:
             del shard.holders[worker]
-            shard.storage += 1
-            if shard.storage >= STORAGE and not shard.holders:
+            shard.unreadable_by.add(worker)
+            if len(shard.unreadable_by) >= 5 and not shard.holders:
                 self._end(shard, "abandoned")
 
     def _end(self, shard: Expected, how: str) -> None:
@@ -174,11 +175,11 @@ class QueueMachine(RuleBasedStateMachine):
         open_ids = {name for name, shard in self.expected.items() if not shard.ended}
         assert {shard.id for shard in self.queue.shards} == open_ids
         assert self.queue.finished == (not open_ids)
-        held = [len(self._held(worker)) for worker in "uvw"]
-        assert [self.queue.num_held(worker) for worker in "uvw"] == held
-        assert [sum(self.queue.rows_ahead(worker)) for worker in "uvw"] == [
+        held = [len(self._held(worker)) for worker in NAMES]
+        assert [self.queue.num_held(worker) for worker in NAMES] == held
+        assert [sum(self.queue.rows_ahead(worker)) for worker in NAMES] == [
             sum(s.shard.num_rows for s in self._held(w) if s.begun.get(w) != s.holders[w])
-            for w in "uvw"
+            for w in NAMES
         ]
         assert len(self.queue.busy) == sum(count > 0 for count in held)
         leased = [shard for shard in self.expected.values() if shard.holders]
@@ -189,7 +190,7 @@ class QueueMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """Whatever happened, one good worker finishes the rest."""
-        for worker in "uvw":
+        for worker in NAMES:
             self.give_back(worker)
         while (lease := self.queue.lease("w")) is not None:
             self._take("w", lease)

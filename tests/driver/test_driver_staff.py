@@ -53,6 +53,14 @@ def test_where_starts_fail_one_is_tried_now_and_then(tmp_path: Path) -> None:
     assert (hours.staff.num_workers, hours.make_up(after_s=900.0)) == (3, [])
 
 
+def test_losses_that_go_on_do_not_put_off_the_next_try(tmp_path: Path) -> None:
+    hours = Hours(tmp_path)
+    hours.lose_one_and_its_successors()
+    assert hours.make_up(after_s=200.0) == []
+    hours.staff.replace("worker-1", JobFailed("killed"))
+    assert hours.make_up(after_s=100.0) == ["worker-5"]
+
+
 def test_all_who_are_missing_come_back_once_a_start_works(tmp_path: Path) -> None:
     hours = Hours(tmp_path)
     hours.lose_one_and_its_successors()

@@ -98,6 +98,25 @@ def test_a_lost_node_costs_its_shards_and_a_new_one_is_taken_into_use(
     assert len(run["engines"]) == 3  # type: ignore[arg-type]
 
 
+def test_a_range_of_workers_waits_for_the_first_machine(
+    records: Path, tmp_path: Path, start: Start, cluster: Cluster
+) -> None:
+    output = tmp_path / "out"
+    address = ("--ray-address", cluster.address)
+    growing = ("--set", "schedule.workers={min: 1, max: 2}", "--set", "metrics.log=json")
+    process = start(*run_args(records, output, *address, *SIMULATED, *growing))
+    assert process.stderr is not None
+    said = []
+    while not said or "waiting for one to come" not in said[-1]:
+        said.append(process.stderr.readline())
+        assert said[-1], "".join(said)
+    cluster.add_node(num_cpus=2)
+
+    _, rest = process.communicate()
+    assert process.returncode == 0, "".join(said) + rest
+    assert ids(output) == sorted(f"r{row}" for row in range(200))
+
+
 def test_a_range_of_workers_starts_with_the_first_machine_and_leaves_the_idle_ones(
     records: Path, tmp_path: Path, start: Start, cluster: Cluster
 ) -> None:

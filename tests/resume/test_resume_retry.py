@@ -139,6 +139,15 @@ def test_rows_of_an_input_that_came_later_are_retried_too(job: Job) -> None:
     assert job.ids() == names(16)
 
 
+def test_rows_of_an_input_that_the_last_run_had_not_are_retried_too(job: Job) -> None:
+    job.run("engine.simulated.fail_if_contains=f5(")
+    later = job.write("../later/b.parquet", range(12, 16))
+    assert job.run("engine.simulated.fail_if_contains=f13(", paths=[later]).exit_code == 3
+    assert retry(job, WELL).exit_code == 0
+    assert job.ids() == names(16)
+    assert {row["status"] for row in job.rows()} == {"ok"}
+
+
 def test_a_job_that_is_not_finished_is_not_complete_after_a_retry(job: Job) -> None:
     job.run(*FAIL)
     job.write("b.parquet", range(12, 16))
