@@ -16,13 +16,20 @@ from typing import Any
 
 # Added tokens of this shape steer a model. Others (runs of spaces, single characters) are text.
 _CONTROL_SHAPE = re.compile(r"\u2581?<.+>|\[[A-Z_]+\]", re.DOTALL)
+# Of that shape, and yet text: what Gemma's tokenizers keep whole of HTML (google/codegemma-7b,
+# tokenizer.json). `<s>` is left out, which in others begins a text.
+_MARKUP = re.compile(
+    r"</?(?:table|caption|thead|tbody|tfoot|tr|th|td|h[1-6]|blockquote|strong|em|b|i|u|sub|sup|code)>"
+)
 Tree = dict[str, Any]
 
 
 def is_control(token: Tree, wanted: Collection[str]) -> bool:
     """Whether an added token steers the model, rather than being text of a user's kind."""
     text = token["content"]
-    return token["special"] or text in wanted or bool(_CONTROL_SHAPE.fullmatch(text))
+    if token["special"] or text in wanted:
+        return True
+    return bool(_CONTROL_SHAPE.fullmatch(text)) and not _MARKUP.fullmatch(text)
 
 
 def for_text(tree: Tree, control_texts: Collection[str]) -> Tree:

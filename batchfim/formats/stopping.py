@@ -66,7 +66,8 @@ def repeat_start(text: str, borders: Borders, ended: bool) -> int | None:
     The two are equal, indentation included, trailing blanks aside; blank lines before the repeated
     one go with it. Where the suffix goes on in the hole's line, a generated line that ends in the
     rest of it is cut before that rest. A last line without newline counts only once nothing more
-    comes. Lines too short to tell (`borders.is_telling`) end nothing.
+    comes, and one that the prefix holds whole is none of the middle's. Lines too short to tell
+    (`borders.is_telling`) end nothing.
 
     Source: Continue's stopAtLinesExact and stopAtStartOf; fim_formats 8.3.
     """
@@ -78,7 +79,7 @@ def repeat_start(text: str, borders: Borders, ended: bool) -> int | None:
         line = line.rstrip()
         if borders.goes_on and line.endswith(wanted):
             return start + len(line) - len(wanted)
-        if (line if start else borders.line_start + line) == wanted:
+        if wanted == (line if start or not line.strip() else borders.line_start + line):
             return borders.end_of_line(text, last_filled) if last_filled else 0
         last_filled = end if line else last_filled
     return None

@@ -48,8 +48,8 @@ class TokenBytes:
         return codecs.getincrementaldecoder("utf8")("replace").decode(self.join(token_ids))
 
     def _spelled(self, token_id: int) -> bytes:
-        if token_id in self._added:
-            return str(self._added[token_id]).encode()
+        if token_id in self._added:  # Gemma's runs of spaces are some
+            return self._unspaced(str(self._added[token_id])).encode()
         token = self._tokenizer.id_to_token(token_id)
         if token is None:
             return b""  # models have more ids than their tokenizers have tokens
@@ -58,7 +58,10 @@ class TokenBytes:
         match = _BYTE.fullmatch(token) if self._byte_fallback else None
         if match:
             return bytes([int(match[1], 16)])
-        return (token.replace(_SPACE, " ") if self._spaced else token).encode()
+        return self._unspaced(token).encode()
+
+    def _unspaced(self, token: str) -> str:
+        return token.replace(_SPACE, " ") if self._spaced else token
 
 
 def starts_inside_character(data: bytes) -> bool:

@@ -120,7 +120,14 @@ class _Reader:
 
 
 def _bytes(column: pa.ChunkedArray) -> list[bytes]:
-    """Values as bytes, equal where they are equal; null is empty."""
+    """Values as bytes, equal where they are equal; null is empty.
+
+    A text that is not UTF-8 goes along: its row is rejected when it is worked.
+    """
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+        column = column.cast(pa.large_binary())
     return [
         value if isinstance(value, bytes) else b"" if value is None else str(value).encode()
         for value in column.to_pylist()

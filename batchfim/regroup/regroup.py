@@ -6,6 +6,7 @@ import json
 import logging
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from importlib import import_module
 
 import pyarrow as pa
@@ -86,7 +87,8 @@ def regrouped(
     recipe = identity(config.planning.regroup, json.dumps(columns), inputs.kept)
     copies = RegroupedCopies(root, recipe)
     copies.clear_rest()
-    new = not_copied(inputs.files, copies.finished().values())
+    filled = [file for file in inputs.files if file.num_rows]
+    new = not_copied(filled, copies.finished().values())
     if new:
         _copy(config, inputs, new, columns, copies, may_finish)
     return _open(config, inputs, copies)
@@ -128,7 +130,9 @@ def _copy(
 
 def _open(config: JobConfig, inputs: InputSet, copies: RegroupedCopies) -> InputSet:
     """Read the copies' footers, and see that all is there that their markers say."""
-    finished = copies.finished()
+    finished = {name: marker for name, marker in copies.finished().items() if marker.num_rows}
+    if not finished:
+        return replace(inputs, files=[], kept=kept_columns(config, inputs))
     folders = [_url(config, copies.folder(copy_id)) for copy_id in sorted(finished)]
     keep = kept_columns(config, inputs).names
     opened = open_inputs(Input(paths=tuple(folders), columns=config.input.columns, keep=keep))

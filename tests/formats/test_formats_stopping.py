@@ -78,6 +78,8 @@ def test_block(text: str, prefix: str, suffix: str, expected: str | None) -> Non
         ("y = 1\n        return y\n", BODY, "\n    return y\n", None),  # another indentation
         ("y = 1\n    return yes\n", BODY, "\n    return y\n", None),
         ("return y", BODY, "\n    return y\n", ""),  # the hole's own line
+        ("\n    z = 2\n", BODY + "return y", "\n    return y\n", None),  # the prefix's line
+        ("\n    z = 2\n    return y\n", BODY + "return y", "\n    return y\n", "\n    z = 2"),
         ("    y = 1\n    return y\n", "def f():\n", "    return y\n", "    y = 1\n"),
         ("y = 1\n    return y\n", BODY, "return y\n", "y = 1\n    "),
         ("a, b=c)\n", "f(", ", b=c)\n", "a"),

@@ -56,6 +56,27 @@ def test_rows_without_a_prefix_go_along(desk: Desk) -> None:
     assert sorted(read(desk.regroup())["id"].to_pylist()) == [str(i) for i in range(9)]
 
 
+def test_a_row_that_is_not_utf8_goes_along(desk: Desk) -> None:
+    bad = pa.array([b"ok", b"\xff\xfe", b"ok too"], pa.binary()).view(pa.string())
+    rows = [record(0, hole) for hole in range(3)]
+    table = pa.Table.from_pylist(rows, schema=SCHEMA)
+    table = table.set_column(1, "prefix", bad.cast(pa.large_string()))
+    pq.write_table(table, desk.folder / "a.parquet")
+    copy = read(desk.regroup())
+    assert sorted(copy["id"].to_pylist()) == ["0-0", "0-1", "0-2"]
+    assert b"\xff\xfe" in copy["prefix"].cast(pa.large_binary()).to_pylist()
+
+
+def test_files_without_rows_are_no_copy(desk: Desk) -> None:
+    desk.write("a.parquet", [])
+    for _ in range(2):
+        copy = desk.regroup()
+        assert (copy.files, copy.kept.names[-2:]) == ([], ["source_file", "source_row"])
+    desk.write("b.parquet", [record(0, hole) for hole in range(3)])
+    for _ in range(2):
+        assert read(desk.regroup()).num_rows == 3
+
+
 def test_a_second_run_copies_nothing_and_a_new_file_alone(shuffled: Desk) -> None:
     first = shuffled.regroup()
     written = {file.path: Path(file.path).stat().st_mtime_ns for file in first.files}
