@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
+from tokenizers import (
+    AddedToken,
+    Regex,
+    Tokenizer,
+    decoders,
+    models,
+    normalizers,
+    pre_tokenizers,
+    processors,
+)
 
 from batchfim.formats.token_bytes import byte_alphabet
 
@@ -47,7 +56,11 @@ def from_sentencepiece(processor: Any) -> str:
 
 
 def from_ranks(
-    ranks: Mapping[bytes, int], pattern: str, special_tokens: Mapping[str, int], shift: int = 0
+    ranks: Mapping[bytes, int],
+    pattern: str,
+    special_tokens: Mapping[str, int],
+    shift: int = 0,
+    own_prefix: Sequence[str] = (),
 ) -> str:
     """A tiktoken-style byte-level BPE, as the text of a `tokenizer.json`.
 
@@ -56,6 +69,7 @@ def from_ranks(
         pattern: the regular expression that splits text before merging.
         special_tokens: text to id.
         shift: what makes an id of a rank (Mistral's tekken puts its control tokens first).
+        own_prefix: special tokens that the tokenizer puts before a text.
     """
     spelled = {token: _spell(token) for token in ranks}
     vocabulary = {spelled[token]: rank + shift for token, rank in ranks.items()}
@@ -76,6 +90,10 @@ def from_ranks(
     tokenizer.add_special_tokens(
         [_added(text) for text in sorted(special_tokens, key=special_tokens.__getitem__)]
     )
+    if own_prefix:
+        tokenizer.post_processor = processors.TemplateProcessing(
+            single=[*own_prefix, "$A"], special_tokens=[(t, special_tokens[t]) for t in own_prefix]
+        )
     return str(tokenizer.to_str())
 
 

@@ -50,6 +50,7 @@ class TooLong:
 
     prompt_tokens: int
     budget_tokens: int
+    truncates: bool  # and yet it has no room
 
 
 class Encoder:
@@ -197,7 +198,8 @@ class Encoder:
             if wanted > budget:
                 if not self._truncate or budget < 1:
                     own = self.num_sentinels
-                    return TooLong(wanted + own + sum(map(len, texts)), self._budget + own)
+                    whole = wanted + own + sum(map(len, texts))
+                    return TooLong(whole, self._budget + own, self._truncate)
                 dropped = files_dropped(sizes, budget - num_prefix - num_suffix)
                 keep = split_budget(num_prefix, num_suffix, budget, self._prefix_share, self._align)
                 prefix, suffix = self._cut(prefix, suffix, keep)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -110,7 +111,14 @@ def _from_tiktoken(folder: Path, tokenizer: Any) -> str:
             "tiktoken; save it as a tokenizer.json"
         )
     special = dict(found[0]._special_tokens) | dict(tokenizer.get_added_vocab())
-    return from_ranks(found[0]._mergeable_ranks, found[0]._pat_str, special)
+    prefix = _own_prefix(tokenizer, {token_id: text for text, token_id in special.items()})
+    return from_ranks(found[0]._mergeable_ranks, found[0]._pat_str, special, own_prefix=prefix)
+
+
+def _own_prefix(tokenizer: Any, names: Mapping[int, str]) -> list[str]:
+    """What it puts before a text: `[gMASK]<sop>` is in GLM-4's code alone, and in no file."""
+    token_ids = tokenizer.build_inputs_with_special_tokens([0])
+    return [names[token_id] for token_id in token_ids[: token_ids.index(0)]]
 
 
 def _import(name: str, needed_by: Path) -> Any:

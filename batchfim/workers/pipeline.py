@@ -192,7 +192,12 @@ class Pipeline:
 
 
 def _too_long(prompt: TooLong) -> str:
+    why = (
+        "its path and the layout's own texts, which are never cut, leave no room for the hole"
+        if prompt.truncates
+        else "infill.truncation.enabled is off"
+    )
     return (
         f"the prompt has {prompt.prompt_tokens} tokens, the context leaves room for "
-        f"{prompt.budget_tokens}, and infill.truncation.enabled is off"
+        f"{prompt.budget_tokens}, and {why}"
     )

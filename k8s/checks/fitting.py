@@ -41,7 +41,8 @@ def check_times(objects: Objects) -> Iterator[str]:
         start_s, all_s = (rayjob["spec"][key] for key in _DEADLINES)
         if all_s <= start_s:
             yield f"{named(rayjob)}: may take {all_s} s in all, and {start_s} s to begin"
-        needs_s = start_s + all_s
+        # KubeRay's clock starts anew with each of its tries (`initRayJobStatusIfNeed`).
+        needs_s = start_s + all_s * (rayjob["spec"]["backoffLimit"] + 1)
         for cronjob in of_kind(objects, "CronJob"):
             waits_s = cronjob["spec"]["jobTemplate"]["spec"].get(_DEADLINES[-1])
             if waits_s is not None and waits_s < needs_s:

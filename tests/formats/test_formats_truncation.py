@@ -10,6 +10,8 @@ from batchfim.errors import ConfigError
 from batchfim.formats.catalog import CATALOG
 from batchfim.formats.encoder import Encoder, Prompt, TooLong, split_budget
 from batchfim.formats.tokenizer import TextTokenizer
+from batchfim.surroundings import Surroundings
+from tests.formats.tiny import tiny_for
 
 FORM = CATALOG["starcoder"]
 PREFIX, MIDDLE, SUFFIX = 257, 258, 259  # of the tiny tokenizer
@@ -97,7 +99,16 @@ def test_with_truncation_off_a_long_record_says_how_long(tiny: TextTokenizer) ->
     encoder = Encoder(FORM, "psm", tiny, max_prompt_tokens=10, truncate=False)
     fits, long = encoder.encode(["abcd", "abcde"], ["efg", "fgh"])
     assert isinstance(fits, Prompt)
-    assert long == TooLong(prompt_tokens=11, budget_tokens=10)
+    assert long == TooLong(prompt_tokens=11, budget_tokens=10, truncates=False)
+
+
+def test_a_path_that_leaves_no_room_is_not_cut() -> None:
+    form = CATALOG["starcoder2"]
+    encoder = Encoder(form, "repo_psm", tiny_for(form), max_prompt_tokens=40)
+    long, fits = encoder.encode(["x"] * 2, ["y"] * 2, [Surroundings("a/" * 60), Surroundings("a")])
+    assert isinstance(long, TooLong)
+    assert long.truncates
+    assert isinstance(fits, Prompt)
 
 
 @pytest.mark.parametrize("size", [-5, 0, 3])

@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from tokenizers import Tokenizer, pre_tokenizers
+from tokenizers import pre_tokenizers
 
 from batchfim.api import show_prompt
 from batchfim.errors import ModelError
@@ -31,7 +31,10 @@ class ToyTokenizer(PreTrainedTokenizer):
     def __init__(self, **kwargs):
         ranks = {bytes([byte]): byte for byte in range(256)} | {b"re": 256, b"ret": 257}
         self.encoder = tiktoken.Encoding(
-            "toy", pat_str=r"\s+|\S+", mergeable_ranks=ranks, special_tokens={"<eom>": 258}
+            "toy",
+            pat_str=r"\s+|\S+",
+            mergeable_ranks=ranks,
+            special_tokens={"<eom>": 258, "<sop>": 259},
         )
         super().__init__(**kwargs)
 
@@ -50,6 +53,9 @@ class ToyTokenizer(PreTrainedTokenizer):
 
     def _convert_id_to_token(self, index):
         return str(index)
+
+    def build_inputs_with_special_tokens(self, first, second=None):
+        return [259, *first]
 """
 
 
@@ -133,9 +139,10 @@ def test_code_of_its_own_runs_only_when_trusted(
     python_tokenizer(folder)
     with pytest.raises(ModelError, match=r"model\.trust_remote_code"):
         read_tokenizer(folder)
-    tokenizer = Tokenizer.from_str(read_tokenizer(folder, trust_remote_code=True))
-    assert tokenizer.encode("return").ids == [257, *b"urn"]
-    assert tokenizer.token_to_id("<eom>") == 258
+    tokenizer = TextTokenizer(read_tokenizer(folder, trust_remote_code=True), ["<eom>"])
+    assert list(tokenizer.encode(["return"])[0]) == [257, *b"urn"]
+    assert tokenizer.token_id("<eom>") == 258
+    assert tokenizer.own_prefix() == ("<sop>",)  # which its code adds, and no file says
 
 
 def test_no_tokenizer_at_all(tmp_path: Path) -> None:
