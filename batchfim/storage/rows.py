@@ -19,6 +19,7 @@ from batchfim.storage.location import Location
 
 _BATCH_BYTES = 4 << 20
 _BUFFER_BYTES = 1 << 20
+_SOME_ROWS = 64
 
 
 def columns_to_read(columns: Columns, kept: Iterable[str]) -> list[str]:
@@ -82,7 +83,7 @@ class _Cursor:
         group = self._group(shard.start)
         self._row = self._starts[group]
         self._rest: pa.RecordBatch | None = None
-        batch_rows = _batch_rows(metadata)
+        batch_rows = self._batch_rows(group, columns)
         self._batches: Iterator[pa.RecordBatch] = (
             batch  # of one group: a damaged group must not spoil the rows before it
             for number in range(group, metadata.num_row_groups)
@@ -115,6 +116,15 @@ class _Cursor:
         self._rest = batch.slice(at_most) if batch.num_rows > at_most else None
         self._row += taken.num_rows
         return taken
+
+    def _batch_rows(self, group: int, columns: list[str]) -> int:
+        """By what some rows take once they are decoded: a footer counts a repeated value once."""
+        by_footer = _batch_rows(self._file.metadata)
+        some = next(self._file.iter_batches(min(by_footer, _SOME_ROWS), [group], columns), None)
+        if some is None or not some.num_rows:
+            return by_footer
+        by_values = int(_BATCH_BYTES * some.num_rows / max(some.nbytes, 1))
+        return max(1, min(by_footer, by_values))
 
     def _group(self, row: int) -> int:
         return min(bisect_right(self._starts, row) - 1, max(len(self._starts) - 2, 0))

@@ -141,3 +141,19 @@ def test_a_file_that_changed_since_it_was_planned_is_not_read(tmp_path: Path) ->
     with pytest.raises(InputError, match=rf"{path} has changed since it was planned; run again"):
         RowReader(COLUMNS).read(wanted)
     assert rows(RowReader(COLUMNS), shard(path, 0, 3)) == [100, 101, 102]
+
+
+def test_values_that_a_file_holds_once_take_no_more_memory_than_others(tmp_path: Path) -> None:
+    """As the text of one whole file beside each of its holes; the footer counts it once."""
+    path, num_rows = tmp_path / "a.parquet", 1500
+    texts = ["x = 1\n" * 20_000] * num_rows
+    pq.write_table(pa.table({"row": range(num_rows), "prefix": texts}), path)
+    del texts
+    before = pa.total_allocated_bytes()
+    reader = RowReader(COLUMNS)
+    for start in range(0, 256, 64):
+        shard = Shard(f"{start:020x}", "file", content_of(path), str(path), start, 64)
+        rows = reader.read(shard)
+        assert rows["row"].to_pylist() == list(range(start, start + 64))
+        assert pa.total_allocated_bytes() - before < 4 * rows.nbytes
+    assert reader.num_opened == 1
