@@ -129,17 +129,21 @@ class Driver:
 
     def _hand_out(self) -> None:
         """Fill the hands of those that have room, one shard each in turn."""
-        while self._hungry:
+        found_any = True
+        while found_any:
+            found_any = False
             for worker in sorted(self._hungry, key=self.queue.num_held):
                 lease = self.queue.lease(worker) if self._has_room(worker) else None
                 if lease is not None:
+                    found_any = True
+                    self._trouble.leased(worker, lease.shard.id)
                     self.pool.submit(worker, lease)
                     if _log.isEnabledFor(logging.INFO):
                         _log.info("leased", extra=_about(worker, lease))
-                elif not self.queue.num_held(worker):
-                    return  # there is nothing for the others either
-                else:
+                elif self.queue.num_held(worker):
                     self._hungry.pop(worker)
+                elif not self.queue.num_waiting:
+                    return  # there is nothing for the others either
 
     def _has_room(self, worker: str) -> bool:
         num_others = self._staff.num_workers - 1
@@ -200,7 +204,7 @@ class Driver:
     def _complete(self, event: ShardEnded, report: ShardReport) -> None:
         if not self.may_commit() or not self.queue.complete(event.worker, event.lease):
             return
-        self._trouble.completed(event.worker)
+        self._trouble.completed(event.worker, report.shard_id)
         self._committer.submit(report)
         counts = (report.retried or report).counts
         if event.lease.verdict is None and counts.failed < counts.rows:
@@ -252,7 +256,7 @@ class Driver:
         if failure.blame is Blame.STORAGE:
             self.queue.put_back(event.worker, event.lease, cause)
             self._note(StorageError(cause))
-            if self._trouble.failed(event.worker):
+            if self._trouble.failed(event.worker, shard.id):
                 self._dismiss(event.worker, StorageError(cause))
         else:
             self.queue.fail(event.worker, event.lease, cause)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Collection, Iterable, KeysView
 from dataclasses import dataclass, field
 
 from batchfim.shards import Lease, Shard
 
-_UNREADABLE_BY = 5
+_STORAGE_FAILURES, _OF_ONE_WORKER = 8, 2
 _SOLO_LOSSES = 2  # a record is condemned when it was alone with so many engines that died
 
 
@@ -18,7 +18,6 @@ class _State:
     attempts: int = 0
     task_failures: int = 0
     nodes_lost: int = 0
-    unreadable_by: set[str] = field(default_factory=set)  # workers whose storage failed on it
     engines_lost: int = 0
     engines_lost_alone: int = 0
     verdict: str | None = None
@@ -57,6 +56,7 @@ class ShardQueue:
         self._held: dict[str, dict[str, _State]] = {}  # by worker, those who hold nothing left out
         self._ahead: dict[str, dict[str, int]] = {}  # rows by worker and shard not begun
         self._leased: dict[str, _State] = {}  # in the order of their first holder's lease
+        self._storage_failures: dict[str, Counter[str]] = {}  # by shard and worker
         self.abandoned: dict[str, str] = {}
         self._task_attempts = task_attempts
         self._node_losses = node_losses
@@ -99,8 +99,8 @@ class ShardQueue:
         held = self._held.get(worker, {})
         if any(state.engines_lost for state in held.values()):
             return None
-        if self._waiting:
-            state = self._waiting.popleft()
+        if (waiting := self._next_waiting(worker)) is not None:
+            state = waiting
         elif held:
             return None
         elif self._suspects:
@@ -149,15 +149,16 @@ class ShardQueue:
         self._wait(state, first=False)
 
     def put_back(self, worker: str, lease: Lease, cause: str) -> None:
-        """Storage failed; the shard waits again, or is given up where it failed so many workers.
+        """Storage failed; the shard waits again, for another worker if there is one at work.
 
-        Its rows cannot be written as failed: nobody can read or write them.
+        Where it fails time and again it is given up: its rows cannot be written as failed either.
         """
         state = self._release(worker, lease)
         if state is None:
             return
-        state.unreadable_by.add(worker)
-        if len(state.unreadable_by) >= _UNREADABLE_BY and not state.holders:
+        failures = self._storage_failures.setdefault(lease.shard.id, Counter())
+        failures[worker] += 1
+        if failures.total() >= _STORAGE_FAILURES and not state.holders:
             self._abandon(state, cause)
         else:
             self._wait(state, first=False)
@@ -204,6 +205,16 @@ class ShardQueue:
         """A worker returns its leases unworked; no budget is touched."""
         for state, _ in self._take_all(worker):
             self._wait(state, first=True)
+
+    def _next_waiting(self, worker: str) -> _State | None:
+        """The first that this worker may have: not what failed it before, while others work."""
+        others_work = len(self._held) > (worker in self._held)
+        for place, state in enumerate(self._waiting):
+            failures = self._storage_failures.get(state.shard.id)
+            if not (failures and others_work and failures[worker] >= _OF_ONE_WORKER):
+                del self._waiting[place]
+                return state
+        return None
 
     def _late(self) -> _State | None:
         """The leased shard that another worker had better work too."""

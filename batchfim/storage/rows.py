@@ -83,11 +83,12 @@ class _Cursor:
         group = self._group(shard.start)
         self._row = self._starts[group]
         self._rest: pa.RecordBatch | None = None
-        batch_rows = self._batch_rows(group, columns)
         self._batches: Iterator[pa.RecordBatch] = (
             batch  # of one group: a damaged group must not spoil the rows before it
             for number in range(group, metadata.num_row_groups)
-            for batch in self._file.iter_batches(batch_rows, [number], columns)
+            for batch in self._file.iter_batches(
+                self._batch_rows(number, columns), [number], columns
+            )
         )
 
     def reaches(self, shard: Shard) -> bool:
@@ -120,6 +121,8 @@ class _Cursor:
     def _batch_rows(self, group: int, columns: list[str]) -> int:
         """By what some rows take once they are decoded: a footer counts a repeated value once."""
         by_footer = _batch_rows(self._file.metadata)
+        if self._file.metadata.row_group(group).num_rows <= _SOME_ROWS:
+            return by_footer
         some = next(self._file.iter_batches(min(by_footer, _SOME_ROWS), [group], columns), None)
         if some is None or not some.num_rows:
             return by_footer

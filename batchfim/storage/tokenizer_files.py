@@ -117,8 +117,14 @@ def _from_tiktoken(folder: Path, tokenizer: Any) -> str:
 
 def _own_prefix(tokenizer: Any, names: Mapping[int, str]) -> list[str]:
     """What it puts before a text: `[gMASK]<sop>` is in GLM-4's code alone, and in no file."""
-    token_ids = tokenizer.build_inputs_with_special_tokens([0])
-    return [names[token_id] for token_id in token_ids[: token_ids.index(0)]]
+    try:
+        token_ids = tokenizer.build_inputs_with_special_tokens([0])
+        return [names[token_id] for token_id in token_ids[: token_ids.index(0)]]
+    except (LookupError, ValueError, TypeError, AttributeError, NotImplementedError) as error:
+        raise ModelError(
+            f"what {type(tokenizer).__name__} puts before a text cannot be told ({error!r}); save "
+            "it as a tokenizer.json"
+        ) from None
 
 
 def _import(name: str, needed_by: Path) -> Any:

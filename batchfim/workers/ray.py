@@ -319,7 +319,8 @@ def _connect(resources: Resources) -> bool:
 
 def _address(resources: Resources) -> str | None:
     """Of a cluster that is somebody's; None: a Ray of this run's own."""
-    return resources.ray_address or os.environ.get("RAY_ADDRESS")
+    address = resources.ray_address or os.environ.get("RAY_ADDRESS")
+    return None if address in ("", "local") else address
 
 
 def _check_room(wanted: Wanted, *, may_grow: bool) -> None:

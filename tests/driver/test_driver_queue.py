@@ -124,15 +124,27 @@ def test_what_could_not_be_attempted_waits_again_and_pays_no_attempt() -> None:
     assert [lease(queue), lease(queue)] == [Lease(shard("b"), 1), Lease(shard("a"), 2)]
 
 
-def test_a_shard_that_five_workers_cannot_read_is_given_up() -> None:
+def test_a_shard_that_cannot_be_read_time_and_again_is_given_up() -> None:
     queue = queue_of("ab", task_attempts=1)
     assert queue.complete("v", lease(queue, "v"))
-    for worker in "vwvwxyvwz":
+    for worker in "vwvwwwwz":
         assert not queue.finished
         queue.put_back("u", Lease(shard("b"), 1), "it holds nothing")
         queue.put_back(worker, lease(queue, worker), f"{worker} cannot read page 3")
     assert queue.finished
     assert queue.abandoned == {"b": "z cannot read page 3"}
+
+
+def test_who_could_not_read_a_shard_leaves_it_to_others_at_work() -> None:
+    queue = queue_of("ab", rerun=False)
+    busy = lease(queue, "v")
+    for _ in range(2):
+        queue.put_back("w", lease(queue, "w"), "stale handle")
+    assert queue.lease("w") is None
+    assert lease(queue, "x").shard.id == "b"
+    queue.put_back("x", Lease(shard("b"), 3), "stale handle")
+    assert queue.complete("v", busy)
+    assert lease(queue, "w").shard.id == "b"  # nobody else is at work
 
 
 def test_the_task_budget_ends_in_a_verdict_with_the_last_cause() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 from hypothesis import settings
@@ -27,7 +28,7 @@ class Expected:
     attempt: int = 0
     failures: int = 0
     nodes: int = 0
-    unreadable_by: set[str] = field(default_factory=set)
+    storage: Counter[str] = field(default_factory=Counter)  # failures by worker
     engines: int = 0
     alone: int = 0
     ended: list[str] = field(default_factory=list)
@@ -54,9 +55,11 @@ class QueueMachine(RuleBasedStateMachine):
         late = [s for s in unfinished if len(s.holders) == 1 and not s.engines]
         held = self._held(worker)
         alone = any(shard.engines for shard in held)
-        fitting = [s for s in waiting if not alone and not (held and s.engines)]
-        if not held and not waiting:
-            fitting = late
+        others_work = any(shard.holders.keys() - {worker} for shard in unfinished)
+        plain = [s for s in waiting if not s.engines]
+        readable = [s for s in plain if not others_work or s.storage[worker] < 2]
+        suspects = [s for s in waiting if s.engines]
+        fitting = [] if alone else readable or ([] if held else suspects or late)
         lease = self.queue.lease(worker)
         assert (lease is None) == (not fitting)
         if lease is not None:
@@ -118,8 +121,8 @@ class QueueMachine(RuleBasedStateMachine):
         self.queue.put_back(worker, lease, "503")
         if shard:
             del shard.holders[worker]
-            shard.unreadable_by.add(worker)
-            if len(shard.unreadable_by) >= 5 and not shard.holders:
+            shard.storage[worker] += 1
+            if shard.storage.total() >= 8 and not shard.holders:
                 self._end(shard, "abandoned")
 
     def _end(self, shard: Expected, how: str) -> None:

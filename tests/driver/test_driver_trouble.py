@@ -4,56 +4,101 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from batchfim.driver.queue import ShardQueue
 from batchfim.driver.trouble import StorageTrouble
-from batchfim.shards import Lease
+from batchfim.shards import Lease, Shard
 from batchfim.workers.pool import Blame, Event, ShardEnded, ShardFailure
-from tests.driver.pools import ScriptedPool, drive, open_ledger
-from tests.driver.test_driver_loop import ALL
+from tests.driver.pools import SHARDS, ScriptedPool, drive, open_ledger
+
+
+def fail(trouble: StorageTrouble, worker: str, shards: str) -> list[bool]:
+    failed = []
+    for shard in shards:
+        trouble.leased(worker, shard)
+        failed.append(trouble.failed(worker, shard))
+    return failed
+
+
+def complete(trouble: StorageTrouble, worker: str, shard: str) -> None:
+    trouble.leased(worker, shard)
+    trouble.completed(worker, shard)
 
 
 def test_nobody_is_to_blame_while_nothing_is_completed() -> None:
     trouble = StorageTrouble()
-    trouble.completed("v")
-    assert not any(trouble.failed(worker) for worker in "vw" * 20)
+    complete(trouble, "v", "a")
+    assert not any(fail(trouble, "v", "bcdefgh") + fail(trouble, "w", "bcdefgh"))
 
 
-def test_who_fails_four_times_in_a_row_while_others_do_well_is() -> None:
+def test_what_was_read_before_the_trouble_began_tells_nothing() -> None:
     trouble = StorageTrouble()
-    failed = []
-    for _ in range(4):
-        failed.append(trouble.failed("w"))
-        trouble.completed("v")
-    assert failed == [False, False, False, True]
-    trouble.forget("w")
-    assert not trouble.failed("w")
+    trouble.leased("v", "a")
+    assert not any(fail(trouble, "w", "bcd"))
+    trouble.completed("v", "a")
+    assert not any(fail(trouble, "w", "efgh"))
+    complete(trouble, "v", "i")
+    assert fail(trouble, "w", "j") == [True]
 
 
-def test_one_that_works_in_between_starts_afresh() -> None:
+def test_one_shard_that_fails_again_and_again_is_not_the_workers_fault() -> None:
+    trouble = StorageTrouble()
+    assert not any(fail(trouble, "w", "a"))
+    complete(trouble, "v", "b")
+    assert not any(fail(trouble, "w", "aaaaaa"))
+
+
+def test_one_that_works_in_between_starts_afresh_and_so_does_a_new_one() -> None:
     trouble = StorageTrouble()
     for _ in range(9):
-        assert not any(trouble.failed("w") for _ in range(3))
-        trouble.completed("w")
+        assert not any(fail(trouble, "w", "abc"))
+        complete(trouble, "v", "x")
+        complete(trouble, "w", "d")
+    fail(trouble, "w", "abc")
+    complete(trouble, "v", "x")
+    trouble.forget("w")
+    assert fail(trouble, "w", "e") == [False]
 
 
 def test_a_worker_that_alone_cannot_reach_the_storage_is_replaced_and_costs_no_shard(
     tmp_path: Path,
 ) -> None:
+    shards = [Shard(f"{i:020x}", "file", "content", "/a.parquet", 10 * i, 10) for i in range(20)]
     pool = ScriptedPool(open_ledger(tmp_path), starts=[True] * 3)
-    finished: list[Lease] = []
-    held: list[Lease] = []
 
     def fail_the_first_worker(worker: str, lease: Lease) -> list[Event]:
         if worker == "worker-0":
             return [ShardEnded(worker, lease, ShardFailure("stale handle", Blame.STORAGE))]
-        if finished and worker == "worker-1":  # at work on it till the other is replaced
-            held.append(lease)
-            return []
-        finished.append(lease)
-        others = [event for one in held for event in pool.finish("worker-1", one)]
-        held.clear()
-        return pool.finish(worker, lease) + others
+        return pool.finish(worker, lease)
 
     pool.script = fail_the_first_worker
-    drive(pool, workers=2, shards_in_hand=1).run()
+    driver = drive(pool, workers=2, shards_in_hand=1)
+    driver.queue = ShardQueue(shards, task_attempts=1, node_losses=0)
+    driver.run()
     assert pool.added == ["worker-0", "worker-1", "worker-2"]
-    assert pool.ledger.done_ids() == ALL
+    assert pool.ledger.done_ids() == {shard.id for shard in shards}
+    assert [worker for worker, _ in pool.submitted].count("worker-0") == 4
+
+
+def test_one_shard_that_nobody_can_read_costs_no_other_and_no_worker(tmp_path: Path) -> None:
+    pool = ScriptedPool(open_ledger(tmp_path), starts=[True] * 2)
+    held: list[Event] = []
+    failed: list[str] = []
+
+    def fail_the_first_shard(worker: str, lease: Lease) -> list[Event]:
+        if lease.shard == SHARDS[0]:
+            failed.append(worker)
+            others = held if len(failed) == 2 else []
+            return [ShardEnded(worker, lease, ShardFailure("denied", Blame.STORAGE)), *others]
+        if worker == "worker-1":  # at work till the other has failed twice
+            held.extend(pool.finish(worker, lease))
+            return []
+        return pool.finish(worker, lease)
+
+    pool.script = fail_the_first_shard
+    driver = drive(pool, workers=2, shards_in_hand=1)
+    driver.run()
+    assert pool.added == ["worker-0", "worker-1"]
+    assert driver.queue.abandoned == {SHARDS[0].id: "denied"}
+    assert failed[:2] == ["worker-0"] * 2
+    assert len(failed) == 8
+    assert pool.ledger.done_ids() == {shard.id for shard in SHARDS[1:]}

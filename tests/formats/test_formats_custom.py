@@ -124,7 +124,8 @@ def test_a_path_longer_than_the_context_is_too_long(mistral: TextTokenizer) -> N
     encoder = Encoder(Format(**yaml.safe_load(OWN)), None, mistral, max_prompt_tokens=20)
     header = "# " + "x" * 30 + " ()\n"
     (found,) = encoder.encode(["p"], ["s"], [Surroundings(path="x" * 30)])
-    assert found == TooLong(prompt_tokens=len(header) + len("ps") + 2, budget_tokens=20)
+    size = len(header) + len("ps") + 2
+    assert found == TooLong(prompt_tokens=size, budget_tokens=20, truncates=True)
 
 
 @pytest.mark.parametrize(
