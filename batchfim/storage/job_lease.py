@@ -4,7 +4,9 @@ Works on any store that lists what was written, without an atomic create. Each r
 of its own, then looks at the others': a held claim wins at once; of two that are both still
 claiming, the one with the smaller name waits and the other gives way. A held claim is renewed by
 a thread; one that was not renewed for `LEASE_S`, by the store's own clock, is dead, and so is one
-whose process no longer runs on this host.
+whose process no longer runs on this machine. Another machine may have died without a word, and a
+job that was killed with it is started again at once: its claim is watched until it is renewed,
+which takes a live one seconds, or dead.
 """
 
 from __future__ import annotations
@@ -15,8 +17,10 @@ import socket
 import threading
 import time
 import uuid
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from operator import itemgetter
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -33,6 +37,7 @@ _log = logging.getLogger(__name__)
 LEASE_S = 180.0  # longer than a storage that fails is asked again (`storage.retrying`)
 _RENEW_S = 15.0
 _POLL_S = 0.1
+_WATCH_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -50,9 +55,14 @@ class Claim:
     held: bool
 
     @property
+    def is_here(self) -> bool:
+        """Whether its process is one of this machine's, which can be looked for."""
+        return self.machine == _machine()
+
+    @property
     def is_gone(self) -> bool:
         """Whether its process is known to have ended; only this machine's processes can be."""
-        if self.machine != _machine():
+        if not self.is_here:
             return False
         try:
             process = psutil.Process(self.pid)
@@ -63,6 +73,23 @@ class Claim:
 
 
 _CLAIM = TypeAdapter(Claim)
+
+
+@dataclass(frozen=True)
+class Rival:
+    """Another run's claim, and when it was last renewed; None on a store that tells no times."""
+
+    claim: Claim
+    renewed: datetime | None
+
+    def lives(self, seen: datetime | None) -> bool:
+        """Whether its process is known to run: on this machine, or renewed since it was seen.
+
+        Where a store tells no times there is nothing to wait for: it is believed.
+        """
+        if self.claim.is_here or self.renewed is None:
+            return True
+        return seen is not None and self.renewed > seen
 
 
 @dataclass(frozen=True)
@@ -112,17 +139,10 @@ class JobLease:
         Raises:
             JobHeld: another run has it; the message says who.
         """
-        self._write(held=False)
-        while rivals := self._rivals():
-            name, rival = min(rivals.items())
-            if rival.held or self._name > name:
-                self._mine().delete()
-                raise JobHeld(
-                    f"{self._folder.path}: the job is held by process {rival.pid} on "
-                    f"{rival.host}; wait for it to end, or choose another output.path"
-                )
-            time.sleep(_POLL_S)
-            self._write(held=False)
+        with ExitStack() as undo:
+            undo.callback(self._mine().delete)
+            self._contest()
+            undo.pop_all()
         self._write(held=True)
         self._renewer.start()
         return self
@@ -136,6 +156,25 @@ class JobLease:
         self._released.set()
         self._renewer.join()
         self._mine().delete()
+
+    def _contest(self) -> None:
+        """Claim the job until no rival is left, or give way to one that lives."""
+        seen: dict[str, datetime | None] = {}
+        self._write(held=False)
+        while rivals := self._rivals():
+            name, rival = min(rivals.items(), key=itemgetter(0))
+            held_by = f"the job is held by process {rival.claim.pid} on {rival.claim.host}"
+            if not rival.lives(seen.get(name)):
+                if name not in seen:
+                    _log.warning("%s; waiting to see whether it still runs", held_by)
+                seen.setdefault(name, rival.renewed)
+            elif rival.claim.held or self._name > name:
+                raise JobHeld(
+                    f"{self._folder.path}: {held_by}; wait for it to end, or choose another "
+                    "output.path"
+                )
+            time.sleep(_WATCH_S if rival.claim.held else _POLL_S)
+            self._write(held=False)
 
     def _mine(self) -> Location:
         return self._folder / self._name
@@ -165,12 +204,12 @@ class JobLease:
         except StorageError as error:
             _log.warning("the lease of the job could not be renewed: %s", error)
 
-    def _rivals(self) -> dict[str, Claim]:
+    def _rivals(self) -> dict[str, Rival]:
         """Live claims of other runs, by name; those held come first, dead ones are removed."""
         claims = [info for info in self._folder.list() if info.path.endswith(".json")]
         mine = [info.mtime for info in claims if info.base_name == self._name]
         now = mine[0] if mine else None
-        rivals: dict[str, Claim] = {}
+        rivals: dict[str, Rival] = {}
         for info in claims:
             if info.base_name == self._name:
                 continue
@@ -178,8 +217,8 @@ class JobLease:
             if claim is None or claim.is_gone or _age_s(now, info.mtime) > LEASE_S:
                 Location(self._folder.filesystem, info.path).delete()
             else:
-                rivals[info.base_name] = claim
-        held = {name: claim for name, claim in rivals.items() if claim.held}
+                rivals[info.base_name] = Rival(claim, info.mtime)
+        held = {name: rival for name, rival in rivals.items() if rival.claim.held}
         return held or rivals
 
 

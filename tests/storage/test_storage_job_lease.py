@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import threading
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import psutil
@@ -31,6 +33,29 @@ def names(folder: Location) -> list[str]:
     return [info.base_name for info in folder.list()]
 
 
+@contextmanager
+def renewed(claim: Location) -> Iterator[None]:
+    """Its machine lives: the claim is written anew again and again."""
+    ended = threading.Event()
+
+    def renew() -> None:
+        while not ended.wait(0.2):
+            claim.write(claim.read())
+
+    thread = threading.Thread(target=renew)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+def grow_old(claim: Location, age_s: float) -> None:
+    past = Path(claim.path).stat().st_mtime - age_s
+    os.utime(claim.path, (past, past))
+
+
 def test_a_second_holder_is_refused_and_told_who_holds(folder: Location) -> None:
     with JobLease(folder) as lease:
         assert not lease.lost
@@ -48,9 +73,28 @@ def test_an_error_inside_releases_it(folder: Location) -> None:
     assert names(folder) == []
 
 
-def test_a_process_of_another_host_is_believed_while_its_claim_is_fresh(folder: Location) -> None:
+def test_a_process_of_another_host_is_believed_once_it_renews_its_claim(folder: Location) -> None:
     write_claim(folder, "other.json", host="elsewhere", machine="another", pid=1)
-    with pytest.raises(JobHeld, match="process 1 on elsewhere"):
+    with renewed(folder / "other.json"), pytest.raises(JobHeld, match="process 1 on elsewhere"):
+        JobLease(folder).__enter__()
+    assert names(folder) == ["other.json"]
+
+
+@pytest.mark.parametrize("held", [True, False])
+def test_a_machine_that_died_a_while_ago_is_waited_out(folder: Location, held: bool) -> None:
+    """A head that was killed comes again within a minute, while its old claim is still fresh."""
+    write_claim(folder, "0.json", host="elsewhere", machine="another", pid=1, held=held)
+    grow_old(folder / "0.json", LEASE_S - 2)
+    assert (find_holder(folder) is not None) == held
+    with JobLease(folder):
+        assert "0.json" not in names(folder)
+
+
+def test_who_waits_for_a_dead_machine_leaves_no_claim_when_interrupted(folder: Location) -> None:
+    write_claim(folder, "other.json", host="elsewhere", machine="another", pid=1)
+    timer = threading.Timer(1, signal.raise_signal, [signal.SIGINT])
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
         JobLease(folder).__enter__()
     assert names(folder) == ["other.json"]
 
@@ -63,7 +107,8 @@ def gone_pid() -> int:
 def test_a_container_that_shares_the_hosts_name_is_believed_too(folder: Location) -> None:
     """Its processes have numbers of their own: that one is not running here says nothing."""
     write_claim(folder, "other.json", machine="another", pid=gone_pid())
-    with pytest.raises(JobHeld, match=f"process {gone_pid()} on {socket.gethostname()}"):
+    told = f"process {gone_pid()} on {socket.gethostname()}"
+    with renewed(folder / "other.json"), pytest.raises(JobHeld, match=told):
         JobLease(folder).__enter__()
     assert names(folder) == ["other.json"]
     write_claim(folder, "other.json", pid=gone_pid())  # of this machine: known to be dead
@@ -86,8 +131,7 @@ def test_a_lease_whose_claim_a_rival_removed_is_lost_for_good(folder: Location) 
 
 def test_a_claim_that_was_not_renewed_is_dead(folder: Location) -> None:
     write_claim(folder, "other.json", host="elsewhere", machine="another", pid=1)
-    past = Path(folder.path, "other.json").stat().st_mtime - (LEASE_S + 1)
-    os.utime(Path(folder.path, "other.json"), (past, past))
+    grow_old(folder / "other.json", LEASE_S + 1)
     with JobLease(folder):
         assert "other.json" not in names(folder)
 
