@@ -58,6 +58,7 @@ def run_job(config: JobConfig) -> JobResult:
         JobFailed: it cannot be completed; what is finished stays finished.
     """
     with _claimed(config) as (run, inputs):
+        run.ledger.note_config(run.config.public_dump())
         return run.work(inputs, plan(run.config, inputs, run.ledger, run.fingerprint))
 
 

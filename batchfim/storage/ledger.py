@@ -95,10 +95,6 @@ class Ledger:
             found = self._read_json(job)
             changed = differences(found["fields"], _plain(fields), _plain(defaults))
             if not changed:
-                # Other inputs, workers or machines: a retry goes by the last run's.
-                config = _plain(facts).get("config")
-                if config not in (None, found.get("config")):
-                    job.write(_json(found | {"config": config}))
                 return str(found["fingerprint"])
             if self.done_ids():
                 raise OutputError(
@@ -110,6 +106,12 @@ class Ledger:
         content = {"version": _FORMAT_VERSION, "fingerprint": fingerprint, "fields": fields}
         job.write(_json(content | facts))
         return fingerprint
+
+    def note_config(self, config: dict[str, Any]) -> None:
+        """Keep a run's settings, by which a retry goes: inputs, workers and machines may change."""
+        found = self.job()
+        if found.get("config") != _plain(config):
+            (self.root / "job.json").write(_json(found | {"config": config}))
 
     def job(self) -> dict[str, Any]:
         """What `job.json` says.

@@ -93,6 +93,16 @@ def test_rows_that_fail_again_stay_failed(job: Job) -> None:
     assert not job.complete
 
 
+def test_a_retrys_own_settings_are_for_that_retry(job: Job) -> None:
+    job.run(*FAIL)
+    assert retry(job, "schedule.task_attempts=1").exit_code == 3
+    config = Ledger(Location.of(str(job.output))).job()["config"]
+    assert config["schedule"]["task_attempts"] != 1
+    job.run(*FAIL, "schedule.task_attempts=2")  # a run's are for what comes after it
+    config = Ledger(Location.of(str(job.output))).job()["config"]
+    assert config["schedule"]["task_attempts"] == 2
+
+
 def test_without_failed_rows_nothing_is_done(job: Job) -> None:
     job.run()
     before = job.parts()

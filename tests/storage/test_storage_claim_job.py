@@ -17,7 +17,7 @@ from batchfim.storage.location import Location
 from tests.storage.made_jobs import report, stage
 
 (SHARD,) = cut_shards([InputFile("/a.parquet", "aa", 5, 1.0)], 10, "job")
-FACTS = {"versions": {"batchfim": "1"}}
+FACTS = {"config": {"schedule": {"workers": 1}}, "versions": {"batchfim": "1"}}
 
 
 def fields(**sampling: Any) -> dict[str, Any]:
@@ -47,7 +47,7 @@ def test_the_same_job_may_go_on(ledger: Ledger) -> None:
     before = (ledger.root / "job.json").read()
     ledger.claim_job(fields(), DEFAULTS, {"versions": {"batchfim": "2"}})
     assert (ledger.root / "job.json").read() == before
-    ledger.claim_job(fields(), DEFAULTS, {"config": {"schedule": {"workers": 9}}, "versions": {}})
+    ledger.note_config({"schedule": {"workers": 9}})
     assert ledger.job() == json.loads(before) | {"config": {"schedule": {"workers": 9}}}
     assert ledger.plan() == [SHARD]
 
