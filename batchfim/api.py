@@ -173,8 +173,7 @@ def _claimed(config: JobConfig) -> Iterator[tuple[Run, InputSet]]:
     with ExitStack() as afterwards, JobLease(ledger.root / "lease") as lease:
         fingerprint = claim(config, inputs, infiller, ledger)
         with exit_signals():
-            copies = ledger.root / "regrouped"
-            inputs = regrouped(config, inputs, copies, may_finish=lambda: not lease.lost)
+            inputs = regrouped(config, inputs, ledger.regrouped, lambda: not lease.lost)
         with stop_signals() as stop:
             claimed = (run_id, config, infiller, ledger, fingerprint, lease, stop)
             yield Run(*claimed, afterwards, started_s), inputs

@@ -35,16 +35,18 @@ def _digest(data: bytes, characters: int) -> str:
 def row_group_ends(groups: Sequence[str]) -> list[int]:
     """Where row groups end: between groups of records, after 32 rows or more, at most 512.
 
-    A shard that ends with a row group then splits no group that could be kept whole.
+    A shard that ends with a row group then splits no group that could be kept whole: where one
+    would be, the row group ends before it, if only after a few rows.
 
     Args:
         groups: each row's, equal ones together.
     """
-    ends, start = [], 0
+    ends, start, border = [], 0, 0
     for row in range(1, len(groups) + 1):
-        is_border = row == len(groups) or groups[row] != groups[row - 1]
+        if row == len(groups) or groups[row] != groups[row - 1]:
+            border = row
         num_rows = row - start
-        if (is_border and num_rows >= _FEWEST_ROWS) or num_rows == _MOST_ROWS:
-            ends.append(row)
-            start = row
+        if (border == row and num_rows >= _FEWEST_ROWS) or num_rows == _MOST_ROWS:
+            start = border if border > start else row
+            ends.append(start)
     return ends if start == len(groups) else [*ends, len(groups)]

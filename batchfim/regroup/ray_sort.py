@@ -112,11 +112,26 @@ class _Reader:
         places = range(start, start + rows.num_rows)
         keys = list(map(sort_key, groups, prefixes, places))
         return (
-            rows.select(job.columns)
+            self._alike(rows.select(job.columns))
             .append_column(SOURCE_FILE, pa.array([path] * rows.num_rows, pa.string()))
             .append_column(SOURCE_ROW, pa.array(places, pa.int64()))
             .append_column(_KEY, pa.array(keys, pa.string()))
         )
+
+    def _alike(self, rows: pa.Table) -> pa.Table:
+        """Texts that do not ride along may be of another type in each file; Ray Data wants one."""
+        for i, name in enumerate(rows.column_names):
+            if name not in self._job.kept.names:
+                rows = rows.set_column(i, name, _plain_text(rows[name]))
+        return rows
+
+
+def _plain_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Any kind of text as one; what is none stays as it is."""
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    is_text = pa.types.is_string(column.type) or pa.types.is_string_view(column.type)
+    return column.cast(pa.large_string()) if is_text else column
 
 
 def _bytes(column: pa.ChunkedArray) -> list[bytes]:
@@ -124,9 +139,8 @@ def _bytes(column: pa.ChunkedArray) -> list[bytes]:
 
     A text that is not UTF-8 goes along: its row is rejected when it is worked.
     """
-    if pa.types.is_dictionary(column.type):
-        column = column.cast(column.type.value_type)
-    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+    column = _plain_text(column)
+    if pa.types.is_large_string(column.type):
         column = column.cast(pa.large_binary())
     return [
         value if isinstance(value, bytes) else b"" if value is None else str(value).encode()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import sys
 from collections.abc import Callable
@@ -14,7 +13,7 @@ import pyarrow as pa
 from batchfim.config import Input, JobConfig
 from batchfim.errors import ConfigError, InputError, JobFailed, StorageError
 from batchfim.regroup.keys import CONTENT, NONE, SOURCE_FILE, SOURCE_ROW
-from batchfim.shards import InputFile, identity
+from batchfim.shards import InputFile
 from batchfim.storage.inputs import InputSet, open_inputs
 from batchfim.storage.location import Location
 from batchfim.storage.regrouped import RegroupedCopies, not_copied
@@ -84,8 +83,7 @@ def regrouped(
     columns = columns_to_read(
         config.input.columns, [*inputs.kept.names, *inputs.language_columns.names]
     )
-    recipe = identity(config.planning.regroup, json.dumps(columns), inputs.kept)
-    copies = RegroupedCopies(root, recipe)
+    copies = RegroupedCopies(root)
     copies.clear_rest()
     filled = [file for file in inputs.files if file.num_rows]
     new = not_copied(filled, copies.finished().values())

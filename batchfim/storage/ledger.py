@@ -7,6 +7,7 @@ output/_batchfim/job.json           config, fingerprint, model, versions
                  staging/           parts before their commit
                  absent.json        planned files that the input no longer has
                  lease/             who holds the job
+                 regrouped/         sorted copies of the input; see `storage.regrouped`
                  forecast.json      what `batchfim plan` foretold
                  runs/              one file for each run; see `storage.run_records`
                  summary.json
@@ -46,6 +47,7 @@ class Ledger:
         self._plan = PlanFiles(self.root / "plan")
         self._markers = Markers(self.root / "done")
         self.runs = RunRecords(self.root / "runs")
+        self.regrouped = self.root / "regrouped"
 
     def prepare(self) -> None:
         """Make the folders.
@@ -102,6 +104,7 @@ class Ledger:
                     f"({'; '.join(changed)}); choose another output.path or the old settings"
                 )
             self._plan.clear()
+            self.regrouped.delete_folder()
         fingerprint = identity(json.dumps(_plain(fields), sort_keys=True))
         content = {"version": _FORMAT_VERSION, "fingerprint": fingerprint, "fields": fields}
         job.write(_json(content | facts))

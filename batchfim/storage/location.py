@@ -139,19 +139,21 @@ class Location:
 
     def delete(self) -> None:
         """Delete a file; harmless where it is gone already."""
+        self._remove(self.filesystem.delete_file)
 
-        def delete() -> None:
+    def delete_folder(self) -> None:
+        """Delete a folder with all that is in it; harmless where there is none."""
+        self._remove(self.filesystem.delete_dir)
+
+    def _remove(self, delete: Callable[[str], None]) -> None:
+        def remove() -> None:
             try:
-                self.filesystem.delete_file(self.path)
+                delete(self.path)
             except Exception as error:
                 if not is_missing(error):
                     raise
 
-        self.retried(delete)
-
-    def delete_folder(self) -> None:
-        """Delete a folder with all that is in it."""
-        self.retried(lambda: self.filesystem.delete_dir(self.path))
+        self.retried(remove)
 
     def _write_here(self, data: bytes | pa.Buffer) -> None:
         # So that a browser shows what it is given from an object store, and does not save it.

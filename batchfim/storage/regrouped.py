@@ -1,7 +1,7 @@
 """Regrouped copies of input files, beside the ledger.
 
 _batchfim/regrouped/<id>/          the rows of some input files, in another order
-                    <id>.json      of which files, and how; written last
+                    <id>.json      of which files; written last
 """
 
 from __future__ import annotations
@@ -28,21 +28,23 @@ class Source(BaseModel):
 
 
 class CopyMarker(BaseModel):
-    """What a finished copy holds; `recipe` names all that decides how it was made."""
+    """What a finished copy holds."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="ignore")  # an older version's say more
 
-    recipe: str
     num_rows: int
     sources: tuple[Source, ...]
 
 
 class RegroupedCopies:
-    """The copies of one job. Only the run that holds the job's lease writes them."""
+    """The copies of one job. Only the run that holds the job's lease writes them.
 
-    def __init__(self, root: Location, recipe: str) -> None:
+    What decides how a copy is made is in the job's fingerprint, so that finished ones always fit;
+    `Ledger.claim_job` removes all of them where a job without finished work becomes another.
+    """
+
+    def __init__(self, root: Location) -> None:
         self._root = root
-        self._recipe = recipe
 
     def folder(self, copy_id: str) -> Location:
         """Where a copy's files are."""
@@ -50,20 +52,19 @@ class RegroupedCopies:
 
     def new_id(self, files: Iterable[InputFile]) -> str:
         """Name of a copy of these files."""
-        return identity(self._recipe, *sorted(file.id for file in files))
+        return identity(*sorted(file.id for file in files))
 
     def finished(self) -> dict[str, CopyMarker]:
-        """Markers of this job's finished copies, by id.
+        """Markers of finished copies, by id.
 
         Raises:
             StorageError: a marker is damaged.
         """
         paths = [info.path for info in self._root.list() if info.path.endswith(".json")]
-        markers = {path[:-5].rpartition("/")[2]: self._read(path) for path in paths}
-        return {name: marker for name, marker in markers.items() if marker.recipe == self._recipe}
+        return {path[:-5].rpartition("/")[2]: self._read(path) for path in paths}
 
     def clear_rest(self) -> None:
-        """Remove what another recipe made or a killed run left."""
+        """Remove what a killed run left."""
         kept = self.finished()
         for info in self._root.list():
             if info.base_name.removesuffix(".json") not in kept:
@@ -74,7 +75,6 @@ class RegroupedCopies:
     def finish(self, copy_id: str, files: Sequence[InputFile]) -> None:
         """Declare a copy whole."""
         marker = CopyMarker(
-            recipe=self._recipe,
             num_rows=sum(file.num_rows for file in files),
             sources=tuple(Source(id=f.id, path=f.path, content=f.content) for f in files),
         )

@@ -48,11 +48,16 @@ def num_runs(values: Iterable[object]) -> int:
 def test_row_groups_cover_all_rows_and_split_no_group_that_fits(sizes: list[int]) -> None:
     groups = [str(number) for number, size in enumerate(sizes) for _ in range(size)]
     ends = row_group_ends(groups)
-    starts = [0, *ends[:-1]]
+    starts = [0, *ends[:-1]] if ends else []
     assert (ends or [0])[-1] == len(groups)
-    assert all(0 < end - start <= 512 for start, end in zip(starts, ends, strict=bool(ends)))
-    for start, end in zip(starts, ends, strict=bool(ends)):
-        if end < len(groups) and groups[end] == groups[end - 1]:
-            assert end - start == 512  # a group longer than what is left of the row group
-        elif end < len(groups):
-            assert end - start >= 32
+    for start, end in zip(starts, ends, strict=True):
+        assert 0 < end - start <= 512
+        split = end < len(groups) and groups[end] == groups[end - 1]
+        if split:  # a group longer than a row group, alone in this one
+            assert (end - start, len(set(groups[start:end]))) == (512, 1)
+        elif end < len(groups) and end - start < 32:
+            assert len(groups[start:end]) + groups.count(groups[end]) > 512
+
+
+def test_a_large_group_after_a_small_one_stays_whole() -> None:
+    assert row_group_ends(["a"] * 20 + ["b"] * 500) == [20, 520]

@@ -43,6 +43,9 @@ def test_holes_of_one_file_are_neighbours_and_no_shard_splits_them(shuffled: Des
 def test_a_column_can_say_what_belongs_together(shuffled: Desk) -> None:
     languages = read(shuffled.regroup("planning.regroup=language"))["language"].to_pylist()
     assert len(list(groupby(languages))) == 3
+
+
+def test_a_column_that_groups_need_not_ride_along(shuffled: Desk) -> None:
     copy = read(shuffled.regroup("planning.regroup=number", "input.keep=[id]"))
     read_too = {"prefix", "suffix", "language"}
     assert {*copy.column_names} == {"id", "source_file", "source_row"} | read_too
@@ -99,11 +102,28 @@ def test_what_a_killed_run_left_is_made_again(shuffled: Desk) -> None:
     assert not list(folder.glob("half*"))
 
 
-def test_another_way_of_regrouping_leaves_nothing_of_the_first(shuffled: Desk) -> None:
-    shuffled.regroup()
-    before = set(shuffled.copies.iterdir())
-    shuffled.regroup("planning.regroup=number")
-    assert before.isdisjoint(shuffled.copies.iterdir())
+@pytest.mark.parametrize("change", ["no language", "field ids"])
+def test_a_later_file_that_differs_in_what_decides_nothing_leaves_copies_alone(
+    shuffled: Desk, change: str
+) -> None:
+    """Their shards may be done: rows sorted anew would be worked and written a second time."""
+    first = shuffled.regroup("input.keep=[id]")
+    ids = [field.with_metadata({"PARQUET:field_id": str(i)}) for i, field in enumerate(SCHEMA)]
+    schema = SCHEMA.remove(4) if change == "no language" else pa.schema(ids)
+    shuffled.write("0.parquet", [record(99, hole) for hole in range(5)], schema)
+    grown = shuffled.regroup("input.keep=[id]")
+    assert {file.id for file in first.files} < {file.id for file in grown.files}
+    assert grown.num_rows == NUM_FILES * HOLES + 5
+
+
+@pytest.mark.parametrize("kind", [pa.string(), pa.dictionary(pa.int32(), pa.string())])
+def test_files_may_say_their_texts_in_other_types(shuffled: Desk, kind: pa.DataType) -> None:
+    schema = SCHEMA.set(1, SCHEMA.field(1).with_type(kind))
+    shuffled.write("c.parquet", [record(99, hole) for hole in range(5)], schema)
+    copy = read(shuffled.regroup("input.keep=[id]"))
+    prefixes = dict(zip(copy["id"].to_pylist(), copy["prefix"].to_pylist(), strict=True))
+    assert len(prefixes) == NUM_FILES * HOLES + 5
+    assert prefixes["99-3"] == record(99, 3)["prefix"]
 
 
 def test_a_copy_that_lost_a_file_is_refused(shuffled: Desk) -> None:

@@ -14,9 +14,11 @@ from batchfim.planning.cutting import cut_shards
 from batchfim.shards import InputFile
 from batchfim.storage.ledger import Ledger
 from batchfim.storage.location import Location
+from batchfim.storage.regrouped import RegroupedCopies
 from tests.storage.made_jobs import report, stage
 
-(SHARD,) = cut_shards([InputFile("/a.parquet", "aa", 5, 1.0)], 10, "job")
+FILE = InputFile("/a.parquet", "aa", 5, 1.0)
+(SHARD,) = cut_shards([FILE], 10, "job")
 FACTS = {"config": {"schedule": {"workers": 1}}, "versions": {"batchfim": "1"}}
 
 
@@ -68,8 +70,12 @@ def test_another_job_is_refused_once_work_is_finished(ledger: Ledger) -> None:
 def test_another_job_may_start_while_nothing_is_finished(ledger: Ledger) -> None:
     ledger.claim_job(fields(), DEFAULTS, FACTS)
     ledger.add_to_plan([SHARD])
+    copies = RegroupedCopies(ledger.regrouped)
+    ledger.regrouped.make_folder()
+    copies.finish(copies.new_id([FILE]), [FILE])
     ledger.claim_job(fields(max_tokens=7), DEFAULTS, FACTS)
     assert ledger.plan() == []
+    assert copies.finished() == {}
     job = json.loads((ledger.root / "job.json").read())
     assert job["fields"]["sampling"]["max_tokens"] == 7
     assert job["versions"] == {"batchfim": "1"}

@@ -18,7 +18,7 @@ CHANGED = replace(A, content="cc")
 
 def marker(*files: InputFile) -> CopyMarker:
     sources = tuple(Source(id=f.id, path=f.path, content=f.content) for f in files)
-    return CopyMarker(recipe="r", num_rows=10 * len(files), sources=sources)
+    return CopyMarker(num_rows=10 * len(files), sources=sources)
 
 
 def test_at_first_every_file_is_new_and_then_none() -> None:
