@@ -57,11 +57,14 @@ _BY_EXTENSION = {
 def find_language(name: str | None, path: str | None) -> str | None:
     """One of `LANGUAGES` from a record's language, else from its path's extension, else None.
 
-    A name that is not known is not overruled by the path.
+    The path overrules no name, known or not, but that of TypeScript where it ends in `.tsx`.
     """
     if name and name.strip():
         name = name.strip().lower()
         name = _OTHER_NAMES.get(name, name)
+        # Most data sets call TSX by this name too, and its plain grammar knows no JSX.
+        if name == "typescript" and path and path.lower().endswith(".tsx"):
+            return "tsx"
         return name if name in _GRAMMARS else None
     return _BY_EXTENSION.get(PurePosixPath(path).suffix[1:].lower()) if path else None
 

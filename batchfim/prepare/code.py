@@ -105,7 +105,7 @@ def _nothing(root: Path, choice: Choice, tally: Tally) -> str:
 def _cut(source: Source, kind: AnyKind, number: int, seed: int) -> list[Hole]:
     rng = _rng(source, kind, seed)
     if isinstance(kind, SyntaxKind):
-        return cut_syntax(source.text, source.language, kind, number, rng)
+        return cut_syntax(source.text, source.language, source.path, kind, number, rng)
     holes: dict[Hole, None] = {}
     for _ in range(number * _DRAWS_PER_HOLE):
         hole = cut(source.text, kind, rng) if len(holes) < number else None

@@ -32,19 +32,25 @@ class SyntaxKind(StrEnum):
 _FUNCTIONS = {
     *("function_definition", "function_declaration", "function_expression", "function_item"),
     *("generator_function_declaration", "method_definition", "method_declaration", "func_literal"),
-    *("constructor_declaration", "arrow_function", "lambda_expression"),
-    "local_function_statement",
+    *("constructor_declaration", "arrow_function", "lambda_expression", "generator_function"),
+    *("local_function_statement", "destructor_declaration", "operator_declaration"),
+    *("conversion_operator_declaration", "accessor_declaration", "anonymous_method_expression"),
+    *("compact_constructor_declaration", "closure_expression"),
 }
 _BLOCKS = {"block", "statement_block", "compound_statement", "constructor_body"}
+# The field has more: of annotations, attributes and templates, braces of C++, tagged literals.
+_CALL_ARGUMENTS = {"arguments", "argument_list", "generator_expression"}
 # Their brackets, where they have some, stay outside.
-_BRACKETED = _BLOCKS | {
-    *("parenthesized_expression", "condition_clause", "arguments", "argument_list"),
-    "generator_expression",
-}
+_BRACKETED = _BLOCKS | _CALL_ARGUMENTS | {"parenthesized_expression", "condition_clause"}
 
 
 def cut_syntax(
-    text: str, language: str | None, kind: SyntaxKind, number: int, rng: random.Random
+    text: str,
+    language: str | None,
+    path: str | None,
+    kind: SyntaxKind,
+    number: int,
+    rng: random.Random,
 ) -> list[Hole]:
     """Up to `number` different holes of a kind; none where the text has no place for it.
 
@@ -54,9 +60,10 @@ def cut_syntax(
     call_arguments  all arguments of a call
 
     A hole is never empty, holds no syntax error and is MAX_HOLE_BYTES long at most. The languages
-    are those of the `syntax` trim rule, and so is the largest file, MAX_FILE_BYTES.
+    are those of the `syntax` trim rule, told by name or path as there, and so is the largest file,
+    MAX_FILE_BYTES.
     """
-    name, code = find_language(language, None), text.encode("utf8", "surrogatepass")
+    name, code = find_language(language, path), text.encode("utf8", "surrogatepass")
     if name is None or len(code) > MAX_FILE_BYTES:
         return []
     spans = _spans(code, name, kind)
@@ -80,7 +87,8 @@ def _node_of(node: Node, kind: SyntaxKind) -> Node | None:
     if kind is SyntaxKind.CONDITION:
         return node.child_by_field_name("condition")
     if kind is SyntaxKind.CALL_ARGUMENTS:
-        return node.child_by_field_name("arguments")
+        found = node.child_by_field_name("arguments")
+        return found if found is not None and found.type in _CALL_ARGUMENTS else None
     if node.type not in _BLOCKS or node.parent is None or node.parent.type == "class_definition":
         return None
     is_body = node.parent.type in _FUNCTIONS

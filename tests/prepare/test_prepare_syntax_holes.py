@@ -60,10 +60,41 @@ CASES = [
     for language, file in FILES.items()
     for place, kind in enumerate(SyntaxKind)
 ]
+# Every list of a call, and beside it what only looks like one.
+CALLS = {
+    "python": ("@f(1)\nclass A(B):\n    x = g(a for a in b)\n", ["1", "a for a in b"]),
+    "java": (
+        '@A("x") enum E { A(1); @B(b = 2) E(int a) { this(3, a); } T<U> f() { new T<U>(4); } }',
+        ["1", "3, a", "4"],
+    ),
+    "csharp": ("[A(1)] class B { [C(2)] void F() { G<int>(3); new H(4); } }", ["3", "4"]),
+    "javascript": ("html`<b>x</b>`; f?.(1); new A(2);\n", ["1", "2"]),
+    "typescript": ("@A(1) class B { c = f<number>(2); d = g`x`; }\n", ["1", "2"]),
+    "tsx": ("const a = <B c={f(1)} />; g`x`;\n", ["1"]),
+    "c": ("int f(int a[2]) { return sizeof(a) + g(1); }", ["1"]),
+    "cpp": (
+        '[[deprecated("x")]] T<int> f() { new X{1}; new Y(2); return g<3>(4); }',
+        ["2", "4"],
+    ),
+    "go": ("package a\n\nvar b = T[int]{f(1)}\nvar c = make([]T[int], 2)\n", ["1", "[]T[int], 2"]),
+    "rust": ("#[derive(Debug)]\n#[cfg(test)]\nfn f() { g::<u8>(1); h.i(2); }\n", ["1", "2"]),
+}
+BODIES = [
+    ("javascript", "const f = function* () { g(); };\n"),
+    ("typescript", "class A { get b() { g(); } }\n"),
+    ("java", "record A(int b) { A { g(); } }"),
+    ("csharp", "class A { ~A() { g(); } }"),
+    ("csharp", "class A { public static A operator +(A a, A b) { g(); } }"),
+    ("csharp", "class A { public static implicit operator A(int b) { g(); } }"),
+    ("csharp", "class A { int B { get { g(); } } }"),
+    ("csharp", "class A { B b = delegate { g(); }; }"),
+    ("cpp", "A::~A() { g(); }\n"),
+    ("rust", "static F: fn() = || { g(); };\n"),
+]
 
 
 def holes(text: str, language: str | None, kind: SyntaxKind, number: int = 99) -> list[str]:
-    found = cut_syntax(text, language, kind, number, random.Random(0))
+    found = cut_syntax(text, language, None, kind, number, random.Random(0))
     return [text[hole.start : hole.end] for hole in sorted(found, key=lambda hole: hole.start)]
 
 
@@ -77,6 +108,21 @@ def test_a_hole_holds_the_inside(
 ) -> None:
     assert num_errors(text, "", "", language) == 0
     assert holes(text, language, kind) == wanted
+
+
+@pytest.mark.parametrize(("language", "text", "wanted"), [(name, *CALLS[name]) for name in FILES])
+def test_arguments_are_those_of_calls_without_brackets(
+    language: str, text: str, wanted: list[str]
+) -> None:
+    assert num_errors(text, "", "", language) == 0
+    assert holes(text, language, SyntaxKind.CALL_ARGUMENTS) == wanted
+
+
+@pytest.mark.parametrize(("language", "text"), BODIES)
+def test_whatever_is_called_has_a_body_and_not_a_block(language: str, text: str) -> None:
+    assert num_errors(text, "", "", language) == 0
+    assert holes(text, language, SyntaxKind.FUNCTION_BODY) == ["g();"]
+    assert holes(text, language, SyntaxKind.BLOCK) == []
 
 
 @settings(deadline=None, max_examples=100)
@@ -100,7 +146,9 @@ def test_nothing_is_cut_out_of_what_has_errors_is_long_or_of_no_known_language()
 def test_no_more_than_asked_for_and_none_twice() -> None:
     text = "def f():\n" + "    g(1)\n" * 20
     for number in (1, 5, 99):
-        found = cut_syntax(text, "python", SyntaxKind.CALL_ARGUMENTS, number, random.Random(0))
+        found = cut_syntax(
+            text, "python", None, SyntaxKind.CALL_ARGUMENTS, number, random.Random(0)
+        )
         assert len(found) == len(set(found)) == min(number, 20)
 
 
@@ -115,3 +163,12 @@ def test_prepare_code_makes_records_of_each_kind(tmp_path: Path) -> None:
         whole = row["prefix"] + row["middle_reference"] + row["suffix"]
         assert whole == (source / row["path"]).read_text()
         assert row["middle_reference"] in FILES["python"][0] + "fun f() { g(1) }"
+
+
+def test_a_component_in_tsx_is_read_as_one_and_stays_typescript(tmp_path: Path) -> None:
+    source, out = tmp_path / "src", tmp_path / "out"
+    source.mkdir()
+    (source / "a.tsx").write_text("const A = () => { return <b>{1}</b>; };\n")
+    prepare_code(source, out, kinds=["function_body"])
+    (row,) = pq.read_table(out).to_pylist()
+    assert (row["middle_reference"], row["language"]) == ("return <b>{1}</b>;", "typescript")

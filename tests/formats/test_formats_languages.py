@@ -1,0 +1,37 @@
+"""TSX is told by its path where a record's language says TypeScript."""
+
+from __future__ import annotations
+
+import pytest
+
+from batchfim.formats.languages import find_language
+from batchfim.formats.syntax import num_errors, syntax_end
+
+PREFIX, SUFFIX = "function A(n: number) {\n  ", "\n}\n"
+MIDDLE = 'return <div className="a"><b>{n}</b></div>;'
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "expected"),
+    [
+        ("typescript", "src/App.tsx", "tsx"),
+        (" TS ", "src/App.TSX", "tsx"),
+        ("TypeScript", "src/app.ts", "typescript"),
+        ("typescript", "app.mts", "typescript"),
+        ("typescript", None, "typescript"),
+        ("javascript", "App.tsx", "javascript"),  # no other name is overruled
+        ("tsx", "app.ts", "tsx"),
+        ("cobol", "App.tsx", None),
+    ],
+)
+def test_typescript_at_a_path_of_tsx_is_tsx(
+    name: str, path: str | None, expected: str | None
+) -> None:
+    assert find_language(name, path) == expected
+
+
+def test_a_right_middle_of_a_component_is_kept() -> None:
+    language = find_language("typescript", "src/App.tsx")
+    assert language is not None
+    assert num_errors(MIDDLE, PREFIX, SUFFIX, language) == 0
+    assert syntax_end(MIDDLE, PREFIX, SUFFIX, language) == len(MIDDLE)
