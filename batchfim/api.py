@@ -14,7 +14,7 @@ import pyarrow.dataset as ds
 
 from batchfim.accounts.status import job_status as job_status
 from batchfim.accounts.verify import verify_job as verify_job
-from batchfim.config import Infill, JobConfig, Model
+from batchfim.config import JobConfig
 from batchfim.config_file import check_config, without_hidden
 from batchfim.driver.signals import exit_signals, stop_signals
 from batchfim.driver.summary_text import SLOW_ENGINE
@@ -259,29 +259,29 @@ def bench_job(
 
 
 def show_prompt(
-    model: str,
-    prefix: str,
-    suffix: str,
-    *,
-    family: str | None = None,
-    order: str | None = None,
-    around: Surroundings = NOWHERE,
+    config: JobConfig, prefix: str, suffix: str, *, around: Surroundings = NOWHERE
 ) -> dict[str, Any]:
     """The prompt of one record, untruncated, through the machinery a job uses.
 
-    Masks, where a family fills them, are shown once.
+    Args:
+        config: a job; its sections `model` and `infill` decide, its input is not read.
+        prefix: the record's.
+        suffix: the record's.
+        around: its path, repository, language and context files.
 
     Returns:
         `family`, `order`, `token_ids`, `pieces` (kind, text and ids of each part, in order),
-        `stop_token_ids`, `prompt_tokens`.
+        `stop_token_ids`, `prompt_tokens`. Masks are shown once where their number is not set.
 
     Raises:
         ModelError, ConfigError: no such model, family or order.
     """
-    section = Model(path=model, family=family)
-    files = find_model(section, weights=False)
-    form, _ = find_format(files, section, Infill(order=order))
-    encoder = Encoder(form, order, open_tokenizer(files, form), masks=1)
+    files, infill = find_model(config.model, weights=False), config.infill
+    form, _ = find_format(files, config.model, infill)
+    order = form.orders(infill.order)[0]
+    if infill.context == "as_prefix":
+        form = form.with_context_as_prefix(order)
+    encoder = Encoder(form, order, open_tokenizer(files, form), masks=infill.masks or 1)
     for name, text in (("prefix", prefix), ("suffix", suffix)):
         if not is_unicode(text):
             raise InputError(f"the {name} is not UTF-8 text")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,6 +13,7 @@ from rich.console import Console
 
 from batchfim.config import JobConfig
 from batchfim.config_file import load_config
+from batchfim.errors import ConfigError
 from batchfim.exits import to_exit
 from batchfim.prepare.cli import prepare_app
 from batchfim.terminal import busy, printable
@@ -126,6 +128,8 @@ def tune(
     from batchfim.api import tune_job
     from batchfim.tuning.text import job_file, trial_text, tuning_text
 
+    if output and not os.access(output.parent, os.W_OK):
+        raise ConfigError(f"-o {output}: {output.parent} is no folder that can be written")
     # Trials lie beside the output; without a job file, in the folder one is in.
     flags = {"input.paths": input_, "model.path": model, "output.path": None if job else "tune"}
     found = tune_job(
@@ -262,25 +266,35 @@ def config(
 
 @app.command()
 def prompt(
-    model: Annotated[str, typer.Option(help="Folder, model id, or `demo`.")],
     prefix: Annotated[str, typer.Option(help="Text before the hole.")],
     suffix: Annotated[str, typer.Option(help="Text after the hole.")],
+    job: JobFiles = None,
+    model: ModelPath = None,
     family: Annotated[str | None, typer.Option(help="Infilling family; unset: detected.")] = None,
     order: Annotated[str | None, typer.Option(help="Layout; unset: the recommended one.")] = None,
     path: Annotated[str, typer.Option(help="The record's file, where the layout has it.")] = "",
     repo: Annotated[str, typer.Option(help="Its repository.")] = "",
     language: Annotated[str, typer.Option(help="Its language.")] = "",
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    context: Annotated[
+        list[Path], typer.Option(help="Another file of it; several in their order.")
+    ] = [],  # noqa: B006
+    sets: Sets = [],  # noqa: B006
+    as_json: AsJson = False,
 ) -> None:
     """Show the prompt a record becomes; needs the model's tokenizer only.
 
-    `batchfim prompt --model demo --prefix 'def f(' --suffix '): pass'`
+    `batchfim prompt --model demo --prefix 'def f(' --suffix '): pass'`, or by a job file's model
+    and format.
     """
     from batchfim.api import show_prompt
-    from batchfim.surroundings import Surroundings
+    from batchfim.surroundings import Surroundings, read_context
 
-    around = Surroundings(path=path, repo=repo, language=language)
-    shown = show_prompt(model, prefix, suffix, family=family, order=order, around=around)
+    flags: dict[str, Any] = {"model.path": model, "model.family": family, "infill.order": order}
+    if not job:
+        flags |= {"input.paths": ["."], "output.path": "."}  # neither is looked at
+    files = tuple(read_context(file) for file in context)
+    around = Surroundings(path=path, repo=repo, language=language, context=files)
+    shown = show_prompt(load_config(job, flags, sets), prefix, suffix, around=around)
     typer.echo(json.dumps(shown) if as_json else _prompt_text(shown))
 
 
@@ -289,6 +303,9 @@ def families(
     model: Annotated[
         str | None, typer.Argument(metavar="[MODEL]", help="Model id or folder.")
     ] = None,
+    trust_remote_code: Annotated[
+        bool, typer.Option("--trust-remote-code", help="Run the model's own tokenizer code.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, every field.")] = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print FAMILIES.md.")] = False,
 ) -> None:
@@ -300,7 +317,7 @@ def families(
     from batchfim.families_text import families_markdown, families_table
 
     if model is not None:
-        row = explain_model(model)
+        row = explain_model(model, trust_remote_code=trust_remote_code)
         typer.echo(json.dumps(row) if as_json else verdict_text(row))
     elif as_json:
         typer.echo(json.dumps(list_families(), indent=1, ensure_ascii=False))

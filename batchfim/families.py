@@ -25,11 +25,12 @@ def list_families() -> dict[str, list[dict[str, Any]]]:
     }
 
 
-def explain_model(model: str) -> dict[str, Any]:
+def explain_model(model: str, *, trust_remote_code: bool = False) -> dict[str, Any]:
     """Which family a model is of, and why.
 
     A folder is judged by its name, config and tokenizer. A model id is judged by its name, without
-    the network, where the name decides; otherwise its small files are fetched.
+    the network, where the name decides; otherwise its small files are fetched. A tokenizer that is
+    code of the model's own runs only where it is trusted.
 
     Returns:
         `model`, `family`, `order`, `engine`, `task`, `witnesses`, `warnings`, `tokenizer_checked`.
@@ -41,7 +42,7 @@ def explain_model(model: str) -> dict[str, Any]:
         verdict = by_name(model_names(model))
         if verdict is not None:
             return _row(model, verdict, verdict.family.engine, checked=False)
-    section = Model(path=model)
+    section = Model(path=model, trust_remote_code=trust_remote_code)
     files = find_model(section, weights=False)
     verdict = detect_family(files, section)
     engine = verdict.family.engine_for(files.architectures)

@@ -147,9 +147,10 @@ def _with_context(form: Format, config: JobConfig) -> Format:
             raise ConfigError("infill.context as_prefix: set input.columns.context")
         for order in orders:
             form = form.with_context_as_prefix(order)
-        return form
     for order in orders:
         _check_fields(form, order, config)
+    if config.infill.masks and form.mask is None:
+        raise ConfigError(f"infill.masks: family {form.family} fills no masks; leave it out")
     return form
 
 

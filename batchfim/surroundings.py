@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
+
+from batchfim.errors import InputError
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,3 +36,15 @@ class Surroundings:
 
 
 NOWHERE = Surroundings()
+
+
+def read_context(path: Path) -> ContextFile:
+    """A file on this machine as a context file.
+
+    Raises:
+        InputError: it cannot be read, or is not UTF-8 text.
+    """
+    try:
+        return ContextFile(str(path), path.read_text(encoding="utf8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read as a context file: {error}") from None

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Literal
 
@@ -12,7 +12,15 @@ from batchfim.errors import ConfigError
 from batchfim.formats.budget import files_dropped, split_budget
 from batchfim.formats.chunking import batches
 from batchfim.formats.format import CONTEXT_SLOT, SUFFIX_SLOT, Format, Slot, Text
-from batchfim.formats.layouts import FixedText, Part, Token, compile_layout, look_up
+from batchfim.formats.layouts import (
+    FixedText,
+    Part,
+    Token,
+    compile_layout,
+    look_up,
+    loosened,
+    text_runs,
+)
 from batchfim.formats.tokenizer import Ids, TextTokenizer
 from batchfim.surroundings import NOWHERE, ContextFile, Surroundings
 
@@ -23,7 +31,7 @@ class Piece:
 
     kind: Literal["sentinel", "prefix", "suffix", "text"]
     text: str
-    token_ids: list[int]
+    token_ids: Ids
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +59,9 @@ class TooLong:
     prompt_tokens: int
     budget_tokens: int
     truncates: bool  # and yet it has no room
+
+
+Filled = list[list[Piece]]  # of each part; a file's come one after the other
 
 
 class Encoder:
@@ -91,20 +102,35 @@ class Encoder:
         ids = look_up(form, self.order, tokenizer)
         stops = [*form.stops, *form.more_stops]
         self.stop_token_ids = tuple(dict.fromkeys(ids[stop] for stop in stops if stop in ids))
-        self._parts = compile_layout(self.layout, form, ids, tokenizer, masks)
+        parts = compile_layout(self.layout, form, ids, tokenizer, masks)
         self._file_parts: tuple[Part, ...] = ()
         if CONTEXT_SLOT in self.layout:
             self._file_parts = compile_layout(form.context_file, form, ids, tokenizer, masks)
-        self._texts = tuple(part for part in self._parts if isinstance(part, Text))
+        runs = text_runs(parts, form.leading_space, self._file_parts)
+        self._parts = loosened(parts, runs)
+        self._spaced = {parts[run[0]] for run in runs if len(run) == 1}
+        self._runs = [run for run in runs if len(run) > 1]
+        self._places = {part: at for at, part in enumerate(parts) if isinstance(part, str)}
         self._truncate = truncate
         self._prefix_share = prefix_share
         self._align = align
-        self.num_sentinels = sum(len(_fixed(part)) for part in self._parts)
-        self._budget = None if max_prompt_tokens is None else max_prompt_tokens - self.num_sentinels
-        if self._budget is not None and self._budget < 1:
+        self._limit = max_prompt_tokens
+        fixed = [_piece(part) for part in self._parts if isinstance(part, Token | FixedText)]
+        self.num_sentinels = _size(fixed)
+        if max_prompt_tokens is not None:
+            self._check_room(max_prompt_tokens - self.num_sentinels)
+
+    def _check_room(self, budget: int) -> None:
+        if budget < 1:
             raise ConfigError(
                 "sampling.max_tokens leaves no room in the context for a prompt with its "
                 f"{self.num_sentinels} sentinels; lower it, or raise engine.max_model_len"
+            )
+        most = int(budget * self._prefix_share)
+        if self._truncate and 1 < self._align > most:
+            raise ConfigError(
+                f"infill.truncation.align {self._align} would leave nothing of a prefix that is "
+                f"cut; it has {most} tokens of the context"
             )
 
     def encode(
@@ -123,123 +149,152 @@ class Encoder:
             suffixes = [""] * len(prefixes)
         for start, end in batches(prefixes, suffixes):
             sides = prefixes[start:end], suffixes[start:end]
-            before, after = self._encode_sides(*sides)
             around = surroundings[start:end] if surroundings else [NOWHERE] * (end - start)
-            changed = map(self._is_changed, *sides, before, after)
-            prompts += map(self._fit, before, after, around, changed)
+            prompts += map(self._fit, *sides, *self._encode_sides(*sides), around)
         return prompts
 
     def pieces(self, prefix: str, suffix: str, around: Surroundings = NOWHERE) -> list[Piece]:
         """One record's prompt piece by piece, untruncated: what `batchfim prompt` shows."""
         (before,), (after,) = self._encode_sides([prefix], [suffix])
-        slots = {
-            "prefix": Piece("prefix", prefix, list(before)),
-            "suffix": Piece("suffix", suffix, list(after)),
-        }
-        pieces: list[Piece] = []
-        for part in self._parts:
-            if isinstance(part, Token):
-                pieces.append(Piece("sentinel", part.text, [part.token_id]))
-            elif isinstance(part, FixedText):
-                pieces.append(Piece("text", part.text, list(part.token_ids)))
-            elif isinstance(part, Text):
-                pieces.append(self._text_piece(part, around.fields))
-            elif part in slots:
-                pieces.append(slots[part])
-            else:
-                pieces += [piece for file in around.context for piece in self._file_pieces(file)]
-        return pieces
+        filled = self._fill(_slots(prefix, suffix, before, after), around)
+        self._put(filled, self._files(around))
+        return [*chain(*filled)]
 
     def _encode_sides(
         self, prefixes: Sequence[str], suffixes: Sequence[str]
     ) -> tuple[list[Ids], list[Ids]]:
         if SUFFIX_SLOT not in self.layout:
             suffixes = [""] * len(prefixes)
-        spaces = [self._has_space("prefix"), self._has_space("suffix")]
+        spaces = ["prefix" in self._spaced, "suffix" in self._spaced]
         if spaces[0] != spaces[1]:
             before = self._tokenizer.encode(prefixes, leading_space=spaces[0])
             return before, self._tokenizer.encode(suffixes, leading_space=spaces[1])
         both = self._tokenizer.encode([*prefixes, *suffixes], leading_space=spaces[0])
         return both[: len(prefixes)], both[len(prefixes) :]
 
-    def _has_space(self, slot: Slot) -> bool:
-        return f"{{{slot}}}" in self.layout and self.form.has_leading_space(self.order, slot)
+    def _fill(self, sides: dict[str, Piece], around: Surroundings) -> Filled:
+        filled: Filled = []
+        for part in self._parts:
+            if isinstance(part, Text):
+                filled.append([self._text_piece(part, around.fields)])
+            elif isinstance(part, str):
+                filled.append([sides[part]] if part in sides else [])
+            else:
+                filled.append([_piece(part)])
+        return filled
+
+    def _files(self, around: Surroundings) -> list[list[Piece]]:
+        """Pieces of each context file, where the layout has a place for them."""
+        if not self._file_parts:
+            return []
+        return [self._file_pieces(file, around.fields) for file in around.context]
+
+    def _file_pieces(self, file: ContextFile, fields: dict[str, str]) -> list[Piece]:
+        fields = fields | {"path": file.path, "text": file.text}
+        return [
+            self._text_piece(part, fields) if isinstance(part, Text) else _piece(part)
+            for part in self._file_parts
+            if not isinstance(part, str)
+        ]
 
     def _text_piece(self, part: Text, fields: dict[str, str]) -> Piece:
         text = part.fill(fields)
-        (ids,) = self._tokenizer.encode([text])
-        return Piece("text", text, list(ids))
+        return Piece("text", text, self._tokenizer.encode([text])[0])
 
-    def _file_pieces(self, file: ContextFile) -> list[Piece]:
-        fields = {"path": file.path, "text": file.text}
-        pieces = []
-        for part in self._file_parts:
-            if isinstance(part, Token):
-                pieces.append(Piece("sentinel", part.text, [part.token_id]))
-            elif isinstance(part, Text):
-                pieces.append(self._text_piece(part, fields))
-        return pieces
+    def _put(self, filled: Filled, files: list[list[Piece]]) -> None:
+        """Put context files into their place, and the space before the first text of each run."""
+        if "context" in self._places:
+            filled[self._places["context"]] = [*chain(*files)]
+        for run in self._runs:
+            self._open_run([(filled[at], i) for at in run for i in range(len(filled[at]))])
 
-    def _is_changed(self, prefix: str, suffix: str, before: Ids, after: Ids) -> bool:
-        return self._tokenizer.changed(prefix, before) or self._tokenizer.changed(suffix, after)
+    def _open_run(self, run: list[tuple[list[Piece], int]]) -> None:
+        """Encode anew, with the space, the first text after the last sentinel, as of a file."""
+        first: tuple[list[Piece], int] | None = None
+        for pieces, i in run:
+            if pieces[i].kind == "sentinel":
+                first = None
+            elif first is None and pieces[i].text:
+                first = pieces, i
+        if first is not None:
+            pieces, i = first
+            (ids,) = self._tokenizer.encode([pieces[i].text], leading_space=True)
+            pieces[i] = replace(pieces[i], token_ids=ids)
 
     def _fit(
-        self, prefix: Ids, suffix: Ids, around: Surroundings, normalized: bool
+        self, prefix: str, suffix: str, before: Ids, after: Ids, around: Surroundings
     ) -> Prompt | TooLong:
-        in_files = [self._file_pieces(file) for file in around.context if self._file_parts]
-        files: list[Ids] = [_ids(pieces) for pieces in in_files]
-        filled = [self._text_piece(part, around.fields) for part in self._texts]
-        texts = [piece.token_ids for piece in filled]
-        sizes = [len(file) for file in files]
-        num_prefix, num_suffix, dropped = len(prefix), len(suffix), 0
-        if self._budget is not None:
-            budget = self._budget - sum(map(len, texts))
-            wanted = num_prefix + num_suffix + sum(sizes)
-            if wanted > budget:
-                if not self._truncate or budget < 1:
-                    own = self.num_sentinels
-                    whole = wanted + own + sum(map(len, texts))
-                    return TooLong(whole, self._budget + own, self._truncate)
-                dropped = files_dropped(sizes, budget - num_prefix - num_suffix)
-                keep = split_budget(num_prefix, num_suffix, budget, self._prefix_share, self._align)
-                prefix, suffix = self._cut(prefix, suffix, keep)
-        slots = {"prefix": [prefix], "suffix": [suffix], "context": files[dropped:]}
+        filled = self._fill(_slots(prefix, suffix, before, after), around)
+        files = self._files(around)
+        whole = _size(chain(*filled, *files))
+        changed = any(map(self._is_changed, chain(*filled, *files)))
+        dropped = self._drop_files(filled, files)
+        cut = (0, 0)
+        if (over := self._over(filled)) > 0:
+            if not self._truncate or over >= sum(map(len, self._sides(filled))):
+                return TooLong(whole, self._limit or 0, self._truncate)
+            cut = self._cut(filled, over)
+        token_ids = array("I")
+        for piece in chain(*filled):
+            token_ids.extend(piece.token_ids)
         return Prompt(
-            self._assemble(slots, iter(texts)),
-            num_prefix - len(prefix),
-            num_suffix - len(suffix),
-            sum(sizes[:dropped]),
+            token_ids,
+            *cut,
+            _size(chain(*files[:dropped])),
             self.order,
-            normalized or any(map(self._is_piece_changed, chain(filled, *in_files))),
+            changed,
         )
 
-    def _is_piece_changed(self, piece: Piece) -> bool:
-        return piece.kind == "text" and self._tokenizer.changed(piece.text, piece.token_ids)
+    def _is_changed(self, piece: Piece) -> bool:
+        is_text = piece.kind != "sentinel"
+        return is_text and self._tokenizer.changed(piece.text, piece.token_ids)
 
-    def _cut(self, prefix: Ids, suffix: Ids, keep: tuple[int, int]) -> tuple[Ids, Ids]:
-        if keep[0] < len(prefix):
-            prefix = self._tokenizer.cut_start(prefix, keep[0])
-        if keep[1] < len(suffix):
-            suffix = self._tokenizer.cut_end(suffix, keep[1])
-        return prefix, suffix
+    def _over(self, filled: Filled) -> int:
+        """Tokens that there are too many."""
+        return 0 if self._limit is None else _size(chain(*filled)) - self._limit
 
-    def _assemble(self, slots: dict[str, list[Ids]], texts: Iterator[list[int]]) -> array[int]:
-        token_ids = array("I")
-        for part in self._parts:
-            if isinstance(part, str):
-                for ids in slots[part]:
-                    token_ids.extend(ids)
-            else:
-                token_ids.extend(next(texts) if isinstance(part, Text) else _fixed(part))
-        return token_ids
+    def _drop_files(self, filled: Filled, files: list[list[Piece]]) -> int:
+        """Put in the files for which there is room; how many there is none for."""
+        dropped = 0
+        self._put(filled, files)
+        while self._truncate and dropped < len(files) and (over := self._over(filled)) > 0:
+            sizes = [_size(file) for file in files[dropped:]]
+            dropped += files_dropped(sizes, sum(sizes) - over)
+            self._put(filled, files[dropped:])
+        return dropped
+
+    def _cut(self, filled: Filled, over: int) -> tuple[int, int]:
+        """Cut the two sides so that all fits; tokens cut of each."""
+        before, after = self._sides(filled)
+        room = len(before) + len(after) - over
+        keep = split_budget(len(before), len(after), room, self._prefix_share, self._align)
+        if keep[0] < len(before):
+            self._replace(filled, "prefix", self._tokenizer.cut_start(before, keep[0]))
+        if keep[1] < len(after):
+            self._replace(filled, "suffix", self._tokenizer.cut_end(after, keep[1]))
+        kept = self._sides(filled)
+        return len(before) - len(kept[0]), len(after) - len(kept[1])
+
+    def _sides(self, filled: Filled) -> tuple[Ids, Ids]:
+        at = self._places
+        before = filled[at["prefix"]][0].token_ids
+        return before, filled[at["suffix"]][0].token_ids if "suffix" in at else ()
+
+    def _replace(self, filled: Filled, slot: Slot, ids: Ids) -> None:
+        at = self._places[slot]
+        filled[at] = [replace(filled[at][0], token_ids=ids)]
 
 
-def _fixed(part: Part) -> tuple[int, ...]:
-    """Ids of a part that is the same in every prompt."""
+def _piece(part: Token | FixedText) -> Piece:
+    """A part that is the same in every prompt."""
     if isinstance(part, Token):
-        return (part.token_id,)
-    return part.token_ids if isinstance(part, FixedText) else ()
+        return Piece("sentinel", part.text, [part.token_id])
+    return Piece("text", part.text, list(part.token_ids))
 
 
-def _ids(pieces: list[Piece]) -> list[int]:
-    return [token_id for piece in pieces for token_id in piece.token_ids]
+def _slots(prefix: str, suffix: str, before: Ids, after: Ids) -> dict[str, Piece]:
+    return {"prefix": Piece("prefix", prefix, before), "suffix": Piece("suffix", suffix, after)}
+
+
+def _size(pieces: Iterable[Piece]) -> int:
+    return sum(len(piece.token_ids) for piece in pieces)

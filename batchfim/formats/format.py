@@ -83,7 +83,7 @@ class Format(BaseModel):
     leading_space: tuple[Slot, ...] = Field(
         (),
         description="Texts that get the space which SentencePiece tokenizers put before a text; "
-        "the others do not, nor does one that follows other text in the layout.",
+        "the others do not. Of texts that run into one it is the first that gets it.",
     )
     context_file: Layout = Field((), description="Pieces of one file of `{context}`.")
     mask: str | None = Field(None, description="The token that `{masks}` repeats.")
@@ -117,6 +117,9 @@ class Format(BaseModel):
             raise ValueError(f"layout {order!r} holds {MASKS_SLOT}, but mask is not set")
         if any("text" in piece.fields() for piece in layout if isinstance(piece, Text)):
             raise ValueError(f"layout {order!r}: {{text}} is for context_file alone")
+        slots = [piece for piece in self.context_file if piece in {*SLOTS, *EXPANDED_SLOTS}]
+        if slots:
+            raise ValueError(f"context_file is one file's pieces, {slots[0]} is none of them")
 
     def orders(self, order: str | None) -> tuple[str, ...]:
         """The orders a job may use: the one asked for, the recommended one, or those alike.
@@ -165,8 +168,10 @@ class Format(BaseModel):
     def fields(self, order: str) -> set[str]:
         """What an order needs of a record besides prefix and suffix: path, repo, context, ..."""
         layout = self.layout(order)
-        names = {name for piece in layout if isinstance(piece, Text) for name in piece.fields()}
-        return names | ({"context"} if CONTEXT_SLOT in layout else set())
+        names = _fields(layout)
+        if CONTEXT_SLOT in layout:  # a file brings its own path and text
+            names |= {"context"} | (_fields(self.context_file) - {"path", "text"})
+        return names
 
     def sentinels(self, order: str) -> set[str]:
         """The sentinels that one order is built of, as text."""
@@ -174,15 +179,6 @@ class Format(BaseModel):
             _tokens(self.layout(order))
             | (_tokens(self.context_file) if CONTEXT_SLOT in self.layout(order) else set())
             | ({self.mask} if self.mask and MASKS_SLOT in self.layout(order) else set())
-        )
-
-    def has_leading_space(self, order: str, slot: Slot) -> bool:
-        """Whether a text gets SentencePiece's leading space in this order."""
-        layout = self.layout(order)
-        at = layout.index(f"{{{slot}}}")
-        before = layout[at - 1] if at else None
-        return slot in self.leading_space and not (
-            isinstance(before, Text) or before in EXPANDED_SLOTS
         )
 
     def fingerprint_fields(self, order: str) -> dict[str, Any]:
@@ -201,6 +197,10 @@ class Format(BaseModel):
 
 # What of a format decides a record's output; what the catalog says beside it does not.
 FORMAT_FIELDS = frozenset(Format.model_fields) - {"source", "model_types", "order", "alike"}
+
+
+def _fields(layout: Layout) -> set[str]:
+    return {name for piece in layout if isinstance(piece, Text) for name in piece.fields()}
 
 
 def _tokens(layout: Layout) -> set[str]:

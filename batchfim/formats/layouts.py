@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from batchfim.errors import ConfigError, ModelError
@@ -12,6 +13,7 @@ from batchfim.formats.format import (
     TOKENIZERS_OWN,
     Format,
     Layout,
+    Slot,
     Text,
 )
 from batchfim.formats.tokenizer import TextTokenizer
@@ -79,6 +81,44 @@ def compile_layout(
         else:
             parts.append(Token(piece, ids[piece]))
     return tuple(parts)
+
+
+def text_runs(parts: Sequence[Part], slots: Sequence[Slot], files: Sequence[Part]) -> list[range]:
+    """For each of some slots, the places of the parts whose text runs into one with it.
+
+    The slot is the last of them; slots that the prompt does not have are left out.
+
+    Args:
+        parts: a prompt's.
+        slots: whose text gets SentencePiece's leading space, or the first of its run.
+        files: the parts of a context file, whose text may run into what comes after it.
+    """
+    runs = []
+    for slot in slots:
+        if slot in parts:
+            end = start = parts.index(slot)
+            while start and _is_text(parts[start - 1], files):
+                start -= 1
+            runs.append(range(start, end + 1))
+    return runs
+
+
+def loosened(parts: Sequence[Part], runs: Sequence[range]) -> tuple[Part, ...]:
+    """The parts with literal text in runs to be encoded with each record.
+
+    Whether it gets the space depends on the record: on whether it has context files.
+    """
+    inside = {at for run in runs for at in run}
+    return tuple(
+        Text(text=part.text) if at in inside and isinstance(part, FixedText) else part
+        for at, part in enumerate(parts)
+    )
+
+
+def _is_text(part: Part, files: Sequence[Part]) -> bool:
+    if part == "context":
+        return bool(files) and not isinstance(files[-1], Token)
+    return isinstance(part, FixedText | Text)
 
 
 def _text(piece: Text, tokenizer: TextTokenizer) -> Part:

@@ -67,7 +67,7 @@ def repeat_start(text: str, borders: Borders, ended: bool) -> int | None:
     one go with it. Where the suffix goes on in the hole's line, a generated line that ends in the
     rest of it is cut before that rest. A last line without newline counts only once nothing more
     comes, and one that the prefix holds whole is none of the middle's. Lines too short to tell
-    (`borders.is_telling`) end nothing.
+    (`borders.is_telling`) end nothing. Where the hole takes whole lines, only a whole line counts.
 
     Source: Continue's stopAtLinesExact and stopAtStartOf; fim_formats 8.3.
     """
@@ -77,7 +77,7 @@ def repeat_start(text: str, borders: Borders, ended: bool) -> int | None:
         if end == len(text) and not ended:
             return None
         line = line.rstrip()
-        if borders.goes_on and line.endswith(wanted):
+        if borders.goes_on and not borders.whole_lines and line.endswith(wanted):
             return start + len(line) - len(wanted)
         if wanted == (line if start or not line.strip() else borders.line_start + line):
             return borders.end_of_line(text, last_filled) if last_filled else 0

@@ -14,8 +14,9 @@ from batchfim.errors import ConfigError
 from batchfim.formats.budget import files_dropped
 from batchfim.formats.catalog import CATALOG
 from batchfim.formats.encoder import Encoder, Prompt
+from batchfim.formats.format import Format, Text
 from batchfim.infiller import open_infiller
-from batchfim.surroundings import ContextFile, Surroundings
+from batchfim.surroundings import NOWHERE, ContextFile, Surroundings
 from tests.formats.tiny import tiny_for
 
 FILES = tuple(ContextFile(f"{i}.py", str(i) * 20) for i in range(4))
@@ -73,11 +74,70 @@ def test_as_prefix_puts_plain_text_into_any_layout() -> None:
     assert repository.layouts["repo_psm"].count("{context}") == 1
 
 
-def test_no_space_inside_a_run_of_text() -> None:
-    codellama = CATALOG["codellama"]
-    assert codellama.has_leading_space("psm", "prefix")
-    assert not codellama.has_leading_space("psm", "suffix")
-    assert not codellama.with_context_as_prefix("psm").has_leading_space("psm", "prefix")
+CODELLAMA = tiny_for(CATALOG["codellama"])
+HELPER = ContextFile("a.py", "A = 1")
+
+
+def prompt_of(form: Format, order: str, around: Surroundings, size: int | None = None) -> str:
+    """Its ids as SentencePiece's own text, in which a leading space is to be seen."""
+    encoder = Encoder(form, order, CODELLAMA, max_prompt_tokens=size)
+    (prompt,) = encoder.encode(["def f():"], ["x"], [around])
+    assert isinstance(prompt, Prompt)
+    if size is None:
+        pieces = encoder.pieces("def f():", "x", around)
+        assert prompt.token_ids.tolist() == [i for piece in pieces for i in piece.token_ids]
+    return CODELLAMA.decode(prompt.token_ids)
+
+
+@pytest.mark.parametrize(
+    ("order", "files", "size", "text"),
+    [
+        ("psm", (), None, " def f():x"),
+        ("psm", (HELPER,), None, " a.py\nA = 1\ndef f():x"),
+        ("psm", (HELPER, HELPER), None, " a.py\nA = 1\na.py\nA = 1\ndef f():x"),
+        ("psm", (HELPER, HELPER), 29, " a.py\nA = 1\ndef f():x"),  # the farthest has no room
+        ("psm", (HELPER,), 24, " def f():x"),  # all of 25 fits without the space alone
+        ("spm_v2", (HELPER,), None, "x a.py\nA = 1\ndef f():"),
+    ],
+)
+def test_the_first_text_of_a_run_gets_the_space(
+    order: str, files: tuple[ContextFile, ...], size: int | None, text: str
+) -> None:
+    form = CATALOG["codellama"].with_context_as_prefix(order)
+    assert prompt_of(form, order, Surroundings(context=files), size) == text
+
+
+def test_the_layouts_own_text_is_the_first_of_its_run_where_there_is_no_file() -> None:
+    layout = ("{context}", Text(text="# it goes on\n"), "{prefix}", "▁<SUF>", "{suffix}", "▁<MID>")
+    plain = CATALOG["codellama"].with_context_as_prefix("psm")
+    form = plain.model_copy(update={"layouts": {"own": layout}, "order": "own"})
+    assert prompt_of(form, "own", NOWHERE) == " # it goes on\ndef f():x"
+    around = Surroundings(context=(HELPER,))
+    assert prompt_of(form, "own", around) == " a.py\nA = 1\n# it goes on\ndef f():x"
+
+
+def test_the_last_files_text_after_its_sentinel_is_the_first_of_the_run() -> None:
+    layout = ("{context}", "{prefix}", "▁<SUF>", "{suffix}", "▁<MID>")
+    changed = {"layouts": {"own": layout}, "order": "own", "context_file": ("▁<PRE>", HEADED)}
+    form = CATALOG["codellama"].model_copy(update=changed)
+    around = Surroundings(context=(HELPER, HELPER))
+    assert prompt_of(form, "own", around) == "a.py: A = 1;  a.py: A = 1; def f():x"
+
+
+HEADED = Text(text="{path}: {text}; ")
+
+
+def test_a_file_is_written_as_its_pieces_say() -> None:
+    pieces = ("<file_sep>", Text(text="# "), Text(text="{repo}/{path}"), Text(text="\n{text}\n"))
+    form = CATALOG["starcoder2"].model_copy(update={"context_file": pieces})
+    assert form.fields("repo_psm") == {"context", "path", "repo"}
+    encoder = Encoder(form, "repo_psm", TOKENIZER)
+    around = Surroundings(path="main.py", repo="demo", context=(HELPER,))
+    text = "".join(piece.text for piece in encoder.pieces("p", "s", around))
+    assert "<file_sep># demo/a.py\nA = 1\n<file_sep>" in text
+    (prompt,) = encoder.encode(["p"], ["s"], [around])
+    assert isinstance(prompt, Prompt)
+    assert TOKENIZER.decode(prompt.token_ids) == "demo# demo/a.py\nA = 1\nmain.py\nps"
 
 
 def job(*sets: str) -> JobConfig:
@@ -91,6 +151,11 @@ def job(*sets: str) -> JobConfig:
         (["input.columns.context=files"], r"'psm' .* starcoder2 .*infill\.order to repo_psm, or"),
         (["infill.order=repo_psm"], r"needs input\.columns\.context, .*path, .*repo"),
         (["infill.context=as_prefix"], r"set input\.columns\.context"),
+        (
+            ["infill.context=as_prefix", "infill.order=repo_psm", "input.columns.context=files"],
+            r"needs input\.columns\.path, input\.columns\.repo",
+        ),
+        (["infill.masks=3"], "starcoder2 fills no masks"),
         (
             ["infill.context=as_prefix", "infill.order=sp", "input.columns.context=files"],
             "starcoder2 has psm",

@@ -55,14 +55,18 @@ def texts(name: str) -> st.SearchStrategy[str]:
     return st.one_of(parts, st.text(st.characters(exclude_categories=["Cs"]), max_size=20))
 
 
+# Orders in which other text comes first of the prefix's run: its first piece has the space.
+HEADED = {"files_sp": AROUND.context[0].path, "spm_v2_path": "# the file path is"}
+
+
 def has_space(name: str, order: str, piece: Piece) -> bool:
-    """Whether SentencePiece's space comes first: not inside a run of text."""
+    """Whether SentencePiece's space comes first."""
     family = CATALOG[name]
-    return (
-        TINY[name].adds_space
-        and piece.kind in family.leading_space
-        and order not in ("files_sp", "spm_v2_path")
-    )
+    if not TINY[name].adds_space:
+        return False
+    if order in HEADED and "prefix" in family.leading_space:
+        return piece.kind == "text" and HEADED[order] in piece.text
+    return piece.kind in family.leading_space
 
 
 def as_kept(name: str, text: str) -> str:

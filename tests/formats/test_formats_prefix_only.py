@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from batchfim.api import show_prompt
 from batchfim.config import Infill, JobConfig, Model
 from batchfim.errors import ModelError
 from batchfim.infiller import find_format, open_infiller
 from batchfim.storage.model_files import find_model
+from tests.formats.shown import shown_prompt
 from tests.formats.tiny import STARCODER_CONTROLS, tiny_json
 
 END = "<|endoftext|>"
@@ -33,7 +33,7 @@ def test_refused_unknown_and_known_models_run_on_the_prefix_alone(
     tmp_path: Path, name: str
 ) -> None:
     model = folder(tmp_path, name, {"model_type": "llama", "eos_token_id": 256})
-    shown = show_prompt(str(model), "abc", "never seen", order="prefix_only")
+    shown = shown_prompt(str(model), "abc", "never seen", order="prefix_only")
     assert (shown["family"], shown["order"]) == ("none", "prefix_only")
     assert [piece["kind"] for piece in shown["pieces"]] == ["prefix"]
     assert shown["prompt_tokens"] == 3
@@ -61,13 +61,13 @@ def test_the_models_own_ends_stop_it(
 
 def test_a_model_that_names_no_end_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"neither .* names an end token"):
-        show_prompt(str(folder(tmp_path, "m", {})), "a", "b", order="prefix_only")
+        shown_prompt(str(folder(tmp_path, "m", {})), "a", "b", order="prefix_only")
 
 
 def test_bos_comes_first_where_the_tokenizer_puts_it(tmp_path: Path) -> None:
     settings = {"tokenizer_config": {"bos_token": "<s>", "add_bos_token": True}}
     model = folder(tmp_path, "m", {"eos_token_id": 256}, **settings)
-    shown = show_prompt(str(model), "abc", "", order="prefix_only")
+    shown = shown_prompt(str(model), "abc", "", order="prefix_only")
     assert [piece["text"] for piece in shown["pieces"]] == ["<s>", "abc"]
 
 

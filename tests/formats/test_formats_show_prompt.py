@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from tokenizers import Tokenizer
 
-from batchfim.api import show_prompt
 from batchfim.errors import ConfigError, ModelError
+from tests.formats.shown import shown_prompt
 from tests.formats.tiny import tiny_json
 
 BEFORE, AFTER = "def f(x):\n    return ", "\n\nf('<fim_middle>')  # é\n"
@@ -46,7 +46,7 @@ def expected(starcoder2_path: Path) -> dict[str, Any]:
 
 
 def test_api(model: Path, starcoder2_path: Path) -> None:
-    assert show_prompt(str(model), BEFORE, AFTER, order="spm_v2") == expected(starcoder2_path)
+    assert shown_prompt(str(model), BEFORE, AFTER, order="spm_v2") == expected(starcoder2_path)
 
 
 def test_command_line_prints_the_same_as_json(model: Path, starcoder2_path: Path) -> None:
@@ -58,15 +58,52 @@ def test_command_line_prints_the_same_as_json(model: Path, starcoder2_path: Path
     assert run.stderr == b""
 
 
+def test_a_job_file_with_a_format_of_its_own(model: Path, tmp_path: Path) -> None:
+    job, other = tmp_path / "job.yaml", tmp_path / "helper.py"
+    other.write_text("A = 1")
+    job.write_text(
+        f"""
+        input: {{paths: [no-such-folder/]}}
+        output: {{path: out}}
+        model: {{path: {model}}}
+        infill:
+          format:
+            layouts:
+              own:
+                ["{{context}}", <fim_prefix>, "{{prefix}}", <fim_suffix>, "{{suffix}}",
+                 <fim_middle>]
+            context_file: [<file_sep>, {{text: "# {{path}}: {{text}}"}}]
+            order: own
+            stops: [<|endoftext|>]
+        """
+    )
+    arguments = ["--prefix", "p", "--suffix", "s", "--context", str(other), "--json"]
+    command = [sys.executable, "-m", "batchfim", "prompt", str(job), *arguments]
+    shown = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+    texts = [piece["text"] for piece in shown["pieces"]]
+    assert texts[:3] == ["<file_sep>", f"# {other}: A = 1", "<fim_prefix>"]
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_context_file_that_is_no_text_is_named(model: Path, tmp_path: Path) -> None:
+    other = tmp_path / "photo.jpg"
+    other.write_bytes(b"\xff\xd8")
+    arguments = ["--model", str(model), "--prefix", "p", "--suffix", "s", "--context", str(other)]
+    command = [sys.executable, "-m", "batchfim", "prompt", *arguments]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert run.returncode == 2
+    assert f"{other}: cannot be read as a context file" in run.stderr
+
+
 def test_a_family_of_ones_own_choice(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"model_type": "llama"}')
     (tmp_path / "tokenizer.json").write_text(tiny_json())
     with pytest.raises(ModelError, match="'llama'"):
-        show_prompt(str(tmp_path), "a", "b")
-    shown = show_prompt(str(tmp_path), "a", "b", family="starcoder")
+        shown_prompt(str(tmp_path), "a", "b")
+    shown = shown_prompt(str(tmp_path), "a", "b", family="starcoder")
     assert (shown["family"], shown["order"], shown["prompt_tokens"]) == ("starcoder", "psm", 5)
     with pytest.raises(ConfigError, match="starcoder has psm, spm_v2"):
-        show_prompt(str(tmp_path), "a", "b", family="starcoder", order="sp")
+        shown_prompt(str(tmp_path), "a", "b", family="starcoder", order="sp")
 
 
 @pytest.mark.parametrize("missing", ["config.json", "tokenizer.json"])
@@ -74,4 +111,4 @@ def test_a_folder_that_is_no_model_says_what_it_lacks(tmp_path: Path, missing: s
     for name in {"config.json", "tokenizer.json"} - {missing}:
         (tmp_path / name).write_text("{}")
     with pytest.raises(ModelError, match=f"has no {missing}"):
-        show_prompt(str(tmp_path), "a", "b")
+        shown_prompt(str(tmp_path), "a", "b")

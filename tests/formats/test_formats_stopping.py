@@ -85,6 +85,7 @@ def test_block(text: str, prefix: str, suffix: str, expected: str | None) -> Non
         ("a, b=c)\n", "f(", ", b=c)\n", "a"),
         ("a, b=c)", "f(", ", b=c)\n", "a"),
         ("a, b=c) + 1\n", "f(", ", b=c)\n", None),
+        ("result = main()\nexit(result)\n", "import sys\n", "main()\n", None),  # whole lines
         ("x\n}\n}\n", "{\n{\n", "\n}\n}\n", None),  # brackets tell nothing
         ("x\n", BODY, "", None),
         ("x\n", BODY, "  \n\n", None),

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from array import array
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from batchfim.errors import ConfigError
 from batchfim.formats.budget import align_price, split_budget
 from batchfim.formats.catalog import CATALOG
 from batchfim.formats.encoder import Encoder, Prompt
@@ -47,7 +49,7 @@ def prompts(tokenizer: TextTokenizer, align: int, cuts: list[int], size: int) ->
 @given(
     cuts=st.lists(st.integers(0, len(FILE)), min_size=2, max_size=8),
     align=st.integers(1, 90),
-    size=st.integers(40, 300),
+    size=st.integers(130, 300),
 )
 def test_holes_of_one_file_that_drop_alike_begin_alike(
     tiny: TextTokenizer, cuts: list[int], align: int, size: int
@@ -63,6 +65,13 @@ def test_holes_of_one_file_that_drop_alike_begin_alike(
         other = starts.setdefault(dropped, own)
         common = min(len(own), len(other))
         assert own[:common] == other[:common]
+
+
+def test_a_grid_that_leaves_nothing_of_a_long_prefix_is_refused(tiny: TextTokenizer) -> None:
+    Encoder(FORM, "psm", tiny, max_prompt_tokens=103, align=75)
+    with pytest.raises(ConfigError, match=r"align 76 would leave nothing .* it has 75 tokens"):
+        Encoder(FORM, "psm", tiny, max_prompt_tokens=103, align=76)
+    Encoder(FORM, "psm", tiny, max_prompt_tokens=103, align=76, truncate=False)
 
 
 def test_the_grid_lets_neighbouring_holes_share_what_exact_cuts_do_not(

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from tokenizers import pre_tokenizers
 
-from batchfim.api import show_prompt
 from batchfim.errors import ModelError
 from batchfim.formats.catalog import CATALOG
 from batchfim.formats.encoder import Encoder
 from batchfim.formats.tokenizer import TextTokenizer
 from batchfim.storage.tokenizer_files import read_tokenizer
+from tests.formats.shown import shown_prompt
 
 mistral_common = pytest.importorskip("mistral_common", reason="Mistral's vocabularies are its data")
 DATA = Path(mistral_common.__file__).parent / "data"
@@ -86,7 +86,7 @@ def test_a_folder_with_mistrals_files_alone_is_a_model(tmp_path: Path) -> None:
     folder.mkdir()
     shutil.copy(SENTENCEPIECE, folder / "tokenizer.model.v3")
     (folder / "config.json").write_text(json.dumps({"model_type": "mistral"}))
-    shown = show_prompt(str(folder), "def f(", "return a + b")
+    shown = shown_prompt(str(folder), "def f(", "return a + b")
     assert shown["family"] == "codestral"
     # What mistral-common's own test of encode_fim expects, and its vocabulary's ids.
     assert shown["token_ids"] == [1, 13, 1575, 1032, 1416, 1055, 11, 1569, 1053, 29500]
