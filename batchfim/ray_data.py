@@ -208,7 +208,8 @@ def _job(given: JobConfig | Mapping[str, Any]) -> JobConfig:
 def _check(schema: pa.Schema, config: JobConfig) -> tuple[list[str], LanguageColumns]:
     """The columns that ride along, and those that tell a row's language, where all are right."""
     columns = config.input.columns
-    types = {name: pa.string() for name in columns.names.values()} | {columns.context: _CONTEXT}
+    texts = ["language", "path", *columns.names.values()]  # the first two are read unasked
+    types = dict.fromkeys(texts, pa.string()) | {columns.context: _CONTEXT}
     schema = pa.schema(  # of a block in which a column is null throughout, Arrow knows no more
         [
             field.with_type(types[field.name])

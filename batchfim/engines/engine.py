@@ -96,6 +96,12 @@ def take(token_ids: Iterable[int], check: StopCheck | None) -> tuple[list[int], 
 class Engine(Protocol):
     """An engine for one model and one way of sampling, both fixed when it is built."""
 
+    @property
+    def num_steps(self) -> int:
+        """Of work inside of requests, from any thread, where one may take long without an answer;
+        0 where answers are steps enough.
+        """
+
     async def start(self) -> EngineInfo:
         """Load the model. Raises EngineStartError, with what to change."""
 

@@ -100,7 +100,7 @@ class PrefixBatch:
         output = self._model(
             input_ids=token_ids,
             attention_mask=_as_attention(seen, self._model),
-            position_ids=positions + _first_position(self._model),
+            position_ids=positions + first_position(self._model.config),
             past_key_values=self._cache,
             use_cache=True,
         )
@@ -171,7 +171,7 @@ class MaskedBatch:
         logits = self._model(
             input_ids=self._ids,
             attention_mask=self._mask,
-            position_ids=_positions(self._mask) + _first_position(self._model),
+            position_ids=_positions(self._mask) + first_position(self._model.config),
         ).logits
         return logits[torch.arange(len(self._hole)), self._hole].float()
 
@@ -201,10 +201,9 @@ def _positions(mask: Tensor) -> Tensor:
     return (mask.cumsum(-1) - 1).clamp(min=0)
 
 
-def _first_position(model: Any) -> int:
+def first_position(config: Any) -> int:
     """Roberta's family counts from the one after its padding."""
-    of_roberta = "roberta" in model.config.model_type
-    return int(model.config.pad_token_id) + 1 if of_roberta else 0
+    return int(config.pad_token_id) + 1 if "roberta" in config.model_type else 0
 
 
 def _longer(mask: Tensor) -> Tensor:

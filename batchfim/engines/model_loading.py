@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import torch
 import transformers
 
+from batchfim.engines.model_batches import first_position
 from batchfim.engines.transformers_args import TransformersArgs
 from batchfim.errors import EngineStartError
 
@@ -51,6 +53,12 @@ def load_model(
     return model.to(device).eval()
 
 
+def layers(model: Any) -> list[Any]:
+    """What a model computes one after the other: transformers keeps them in lists."""
+    lists = [part for part in model.modules() if isinstance(part, torch.nn.ModuleList)]
+    return [layer for one in lists for layer in one]
+
+
 def _model_class(kind: str, config: Any) -> tuple[Any, dict[str, Any]]:
     """The class of a kind, and what it needs besides its config."""
     if kind == "seq2seq" and config.model_type == "roberta":  # UniXcoder: see PrefixBatch
@@ -69,7 +77,10 @@ def _model_class(kind: str, config: Any) -> tuple[Any, dict[str, Any]]:
 def _check_positions(config: Any, max_model_len: int | None) -> None:
     """Before the first long prompt: on CUDA, a position too many is the end of the engine."""
     positions = getattr(config, "max_position_embeddings", None)
-    if max_model_len is not None and positions is not None and max_model_len > positions:
+    if max_model_len is None or positions is None:
+        return
+    usable = positions - first_position(config)
+    if max_model_len > usable:
         raise EngineStartError(
-            f"engine.max_model_len {max_model_len}: the model has {positions} positions only"
+            f"engine.max_model_len {max_model_len}: the model has {usable} positions only"
         )

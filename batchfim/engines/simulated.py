@@ -17,6 +17,8 @@ from batchfim.errors import EngineDead, EngineStartError, RequestRefused, TryAga
 class SimulatedEngine:
     """Repeats a stretch of the prompt, chosen by the prompt and the seed, then stops."""
 
+    num_steps = 0
+
     def __init__(
         self,
         config: Simulated,

@@ -79,6 +79,7 @@ class TransformersEngine:
         self._max_batch_tokens = args.max_batch_tokens
         self._model: Any = None
         self._vocabulary_size = 0
+        self._num_steps = 0
         self._beside = (
             0 if task.kind == "masked" else sampling.max_tokens
         )  # of a prompt, in a batch
@@ -111,6 +112,11 @@ class TransformersEngine:
                 raise result
         return [_generation(job, job.future.result()) for job in jobs]
 
+    @property
+    def num_steps(self) -> int:
+        """Layers computed: on a slow device, a batch's prompts alone may take many minutes."""
+        return self._num_steps
+
     def take_drafts(self) -> Drafts:
         """None: it speculates on nothing."""
         return Drafts()
@@ -132,7 +138,7 @@ class TransformersEngine:
             import transformers
         except ImportError as error:
             raise EngineStartError(f"Transformers cannot be imported: {error}") from error
-        from batchfim.engines.model_loading import load_model
+        from batchfim.engines.model_loading import layers, load_model
         from batchfim.engines.transformers_errors import start_error
 
         device, args = "cuda" if torch.cuda.is_available() else "cpu", self._args
@@ -151,9 +157,14 @@ class TransformersEngine:
             raise
         except Exception as error:  # whatever stops a start is reported as the start's failure
             raise start_error(error) from error
+        for layer in layers(self._model):
+            layer.register_forward_hook(self._count_step)
         self._vocabulary_size = self._model.get_input_embeddings().num_embeddings
         dtype = str(self._model.dtype).removeprefix("torch.")
         return EngineInfo("transformers", transformers.__version__, device, dtype=dtype)
+
+    def _count_step(self, *_: object) -> None:
+        self._num_steps += 1
 
     def _check(self, request: Request) -> None:
         if self._dead is not None:
@@ -230,31 +241,36 @@ class TransformersEngine:
 
         Never raises: runs in the engine's thread, and every row has somebody waiting.
         """
-        from batchfim.engines import decoding, model_batches
         from batchfim.engines.transformers_errors import is_out_of_memory, translate
 
         if self._dead is not None:
             return [self._dead] * len(rows)
-        prompts, task = [row.token_ids for row in rows], self._task
         try:
-            batch = model_batches.open_batch(task.kind, self._model, prompts, task.mask_id)
-            return decoding.decode(
-                batch, rows, self._sampling, task.stop_token_ids, self._stopping.is_set
-            )
+            return self._run(rows)
         except Exception as error:  # translated by the one table
             ours, no_memory = translate(error), is_out_of_memory(error)
         if isinstance(ours, EngineDead):
             self._dead = ours
         elif len(rows) > 1:
             if no_memory:
-                self._shrink(prompts)
+                self._shrink(rows)
             half = len(rows) // 2
             return [*self._decode(rows[:half]), *self._decode(rows[half:])]
         return [ours] * len(rows)
 
-    def _shrink(self, prompts: Sequence[Sequence[int]]) -> None:
+    def _run(self, rows: Sequence[Row]) -> list[Decoded]:
+        """One batch, held by this call alone: once it failed, its halves have all the memory."""
+        from batchfim.engines import decoding, model_batches
+
+        prompts, task = [row.token_ids for row in rows], self._task
+        batch = model_batches.open_batch(task.kind, self._model, prompts, task.mask_id)
+        return decoding.decode(
+            batch, rows, self._sampling, task.stop_token_ids, self._stopping.is_set
+        )
+
+    def _shrink(self, rows: Sequence[Row]) -> None:
         """A batch of this size does not fit the device: no other one is made so large."""
-        tokens = (max(map(len, prompts)) + self._beside) * len(prompts)
+        tokens = (max(len(row.token_ids) for row in rows) + self._beside) * len(rows)
         self._max_batch_tokens = min(self._max_batch_tokens, tokens // 2)
         _free_memory()
         _log.warning("out of memory: batches have %d tokens at most now", self._max_batch_tokens)

@@ -17,12 +17,14 @@ from batchfim.engines.engine import Drafts, EngineInfo, Generation, Request
 from batchfim.engines.vllm_args import check_memory, engine_arguments, set_environment
 from batchfim.engines.vllm_outputs import read_outputs, start_error, translate
 from batchfim.engines.vllm_stats import Speculation, loggers
-from batchfim.errors import EngineStartError
+from batchfim.errors import EngineError, EngineStartError
 from batchfim.storage.adapter_files import Adapter
 
 
 class VllmEngine:
     """One vLLM engine: this process holds its front end, a child process its core."""
+
+    num_steps = 0  # it takes new prompts between any two tokens, so answers come all the time
 
     def __init__(
         self,
@@ -72,8 +74,13 @@ class VllmEngine:
         """Complete one prompt; each sample is a request of its own, so that each is accounted."""
         if self._sampling.n == 1:
             return [await self._sample(request, 0)]
-        tasks = [self._sample(request, index) for index in range(self._sampling.n)]
-        return list(await asyncio.gather(*tasks))
+        tasks = [asyncio.create_task(self._sample(request, i)) for i in range(self._sampling.n)]
+        try:
+            return await asyncio.gather(*tasks)
+        finally:  # where one failed, all are asked for again: the others end in vLLM before that
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
 
     def take_drafts(self) -> Drafts:
         """As vLLM told them with its steps so far."""
@@ -181,6 +188,8 @@ class VllmEngine:
             # Closing vLLM's generator before its end aborts the request and frees its cache.
             async with aclosing(outputs):
                 return await read_outputs(outputs, check, submitted_s)
+        except EngineError:
+            raise
         except Exception as error:  # translated by one table
             raise translate(error) from error
 

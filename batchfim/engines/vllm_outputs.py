@@ -79,7 +79,8 @@ def translate(error: Exception) -> Exception:
         (Exception, TryAgain),
     )
     ours = next(ours for theirs, ours in table if isinstance(error, theirs))
-    return ours(f"{type(error).__name__}: {error}")
+    told = error if str(error) else error.__cause__ or error  # `EngineGenerateError` has no text
+    return ours(f"{type(told).__name__}: {told}")
 
 
 def start_error(error: Exception) -> EngineStartError:

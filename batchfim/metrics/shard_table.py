@@ -55,9 +55,10 @@ _READ = pa.schema(
 def shard_table(reports: Sequence[str]) -> pa.Table:
     """A row for each report, columns `SHARD_SCHEMA`.
 
-    `started_at` is in seconds since 1970, the phases follow one another from there. Counts and the
-    sums of the rows' own seconds are of what that attempt worked: of a shard that was retried, the
-    rows it worked again, and the seconds in their share of all.
+    `started_at` is in seconds since 1970, the phases follow one another from there, `encode_s` with
+    the wait for the encoder. Counts and the sums of the rows' own seconds are of what that attempt
+    worked: of a shard that was retried, the rows it worked again, and the seconds in their share of
+    all.
 
     Args:
         reports: each a `ShardReport` as JSON, the form they are stored in; a million of them take

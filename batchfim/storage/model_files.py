@@ -40,7 +40,7 @@ class ModelFiles:
 
     def _unused_positions(self) -> int:
         """Roberta's first position is the one after its padding's: 514 of them hold 512 tokens."""
-        of_roberta = self.config.get("model_type") == "roberta"
+        of_roberta = "roberta" in str(self.config.get("model_type"))
         return int(self.config.get("pad_token_id", 1)) + 1 if of_roberta else 0
 
     @property

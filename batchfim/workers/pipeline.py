@@ -75,17 +75,23 @@ class Pipeline:
         *,
         max_num_seqs: int = 256,
     ) -> None:
-        self.num_steps = 0  # of work on any lot, so that one can see from afar whether it lives
+        self._num_steps = 0
         self._columns = config.input.columns
         self._model = config.model
         self._sampling = config.sampling
         self._infiller = infiller
+        self._engine = engine
         self._completer = Completer(config, infiller, engine)
         # More than the engine works at a time, so that it never waits for the next prompt.
         max_records = config.schedule.records_in_flight(max_num_seqs)
         self._in_flight = InFlight(max_records, config.schedule.in_flight_tokens)
         self._encoding = asyncio.Lock()  # the tokenizer has all cores at work for one lot already
         self._entering = asyncio.Lock()  # first come, first served: lots enter in their order
+
+    @property
+    def num_steps(self) -> int:
+        """Of work on any lot, so that one can see from afar whether it lives."""
+        return self._num_steps + self._engine.num_steps
 
     @property
     def num_in_flight(self) -> int:
@@ -102,15 +108,16 @@ class Pipeline:
         Raises:
             EngineDead: there is no engine any more.
         """
-        self.num_steps += 1
+        self._num_steps += 1
+        started_s = time.monotonic()
         async with self._encoding:
             await asyncio.to_thread(self._encode, lot)
-        self.num_steps += 1
+        lot.phases_s["encode_s"] = time.monotonic() - started_s
+        self._num_steps += 1
         await self._generate(lot, begun)
 
     def _encode(self, lot: Lot) -> None:
         """Decide for each row: a prompt, or why there is none."""
-        started_s = time.monotonic()
         columns = self._columns
         lot.sides = lot.rows[columns.prefix], lot.rows[columns.suffix]
         holes: dict[int, Hole] = {}
@@ -150,7 +157,6 @@ class Pipeline:
                 )
             else:
                 lot.prompts[row] = prompt
-        lot.phases_s["encode_s"] = time.monotonic() - started_s
 
     async def _generate(self, lot: Lot, begun: Callable[[], None]) -> None:
         started_s = time.monotonic()
@@ -183,7 +189,7 @@ class Pipeline:
             completions = await self._completer.complete(f"{lot.id}-{rows[0]}", seed, records)
             lot.completions.update(zip(rows, completions, strict=True))
         finally:
-            self.num_steps += 1
+            self._num_steps += 1
             self._in_flight.leave(len(records[0].prompt.token_ids))
 
     def _hole(self, lot: Lot, row: int) -> Hole:

@@ -166,7 +166,11 @@ class RayPool:
         may_grow = spec.config.schedule.workers.may_grow and not is_own
         self._num_gpus = num_gpus
         self._wanted = Wanted.of(spec.config, num_gpus)
-        _check_room(self._wanted, may_grow=may_grow)
+        try:
+            _check_room(self._wanted, may_grow=may_grow)
+        except ConfigError:
+            self._disconnect()  # or this process's next run would be on that Ray, whatever it asks
+            raise
         self._actor_class = ray.remote(
             max_restarts=0,  # a lost worker is replaced by the driver, which has to know
         )(_Actor)
@@ -217,6 +221,9 @@ class RayPool:
             ray.wait(stopping, num_returns=len(stopping), timeout=_STOP_S)
         for worker in list(self._members):
             self.remove_worker(worker)
+        self._disconnect()
+
+    def _disconnect(self) -> None:
         if self._connected:
             ray.shutdown()
 

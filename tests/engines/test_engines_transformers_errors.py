@@ -7,6 +7,7 @@ import json
 import shutil
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from batchfim.engines.transformers_args import read_args
 from batchfim.engines.transformers_errors import start_error
 from batchfim.errors import EngineDead, EngineStartError, RequestRefused, TryAgain
 from tests.engines.conftest import OpenEngine, complete, ids, requests
+from tests.tiny_models import CONTEXT
 
 BAD = 2  # the request that fails, and with it every batch it is in
 
@@ -89,6 +91,32 @@ def test_out_of_memory_makes_later_batches_smaller(
     assert sizes[0] == 5  # too many: halves
     assert sizes[1:3] == [2, 3]
     assert max(sizes[3:]) <= 3  # nothing so large is tried again
+
+
+def test_the_halves_of_a_batch_have_its_memory(
+    open_engine: OpenEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held: weakref.WeakSet[Any] = weakref.WeakSet()
+    at_once: list[int] = []
+    intact_open, intact_decode = model_batches.open_batch, decoding.decode
+
+    def open_batch(*arguments: Any) -> Any:
+        batch = intact_open(*arguments)
+        held.add(batch)
+        at_once.append(len(held))
+        return batch
+
+    def decode(batch: Any, rows: Any, *more: Any) -> Any:
+        if len(rows) > 3:
+            batch.first()  # from here on it has a cache
+            raise torch.OutOfMemoryError("out of memory")
+        return intact_decode(batch, rows, *more)
+
+    monkeypatch.setattr(model_batches, "open_batch", open_batch)
+    monkeypatch.setattr(decoding, "decode", decode)
+    outcomes = complete(open_engine("llama", args={"max_padding": 0.9}), requests("llama"))
+    assert [len(ids(one)) for one in outcomes] == [1] * 6
+    assert at_once == [1, 1, 1]
 
 
 def test_a_dead_device_is_a_dead_engine_for_all(
@@ -204,6 +232,12 @@ def test_weights_of_another_model_do_not_start(copied: Path) -> None:
 def test_more_context_than_the_model_has_positions_does_not_start(copied: Path) -> None:
     with pytest.raises(EngineStartError, match=r"max_model_len 161: the model has 160 positions"):
         start(copied, max_model_len=161)
+
+
+def test_positions_before_robertas_first_are_none(tiny_model: Callable[[str], Path]) -> None:
+    start(tiny_model("codebert"), "masked", CONTEXT)
+    with pytest.raises(EngineStartError, match=r"max_model_len 162: the model has 160 positions"):
+        start(tiny_model("codebert"), "masked", CONTEXT + 2)
 
 
 def test_a_model_of_another_kind_does_not_start(copied: Path) -> None:

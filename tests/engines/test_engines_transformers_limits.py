@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import sys
 from typing import Any
 
 import pytest
 
+from batchfim.engines import decoding
 from batchfim.engines.engine import STOPPED, Request, StopCheck
 from batchfim.errors import RequestRefused
 from tests.engines.conftest import OpenEngine, complete, ids, prompts, requests
-from tests.tiny_models import CONTEXT, NUM_MASKS
+from tests.tiny_models import CONTEXT, NUM_MASKS, TINY_MODELS
 
 SAMPLED = {"temperature": 1.0}
 
@@ -38,6 +40,22 @@ def test_clocks_and_counts(open_engine: OpenEngine) -> None:
         assert generation.cached_tokens == 0
     # One batch after the other: the second's queue holds the first's work.
     assert outcomes[1][0].timing.queue_s >= outcomes[0][0].timing.ttft_s
+
+
+@pytest.mark.parametrize("name", TINY_MODELS)
+def test_every_token_of_a_batch_is_a_step_and_so_are_the_prompts(
+    name: str, open_engine: OpenEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine, steps, intact = open_engine(name, stops=()), [0], decoding.choose
+
+    def choose(*arguments: Any) -> list[int]:
+        steps.append(engine.num_steps)
+        return intact(*arguments)
+
+    monkeypatch.setattr(decoding, "choose", choose)
+    (outcome,) = complete(engine, requests(name)[:1])
+    assert len(steps) > len(ids(outcome)[0])
+    assert all(later > earlier for earlier, later in itertools.pairwise(steps))
 
 
 def test_one_token_has_no_time_of_later_ones(open_engine: OpenEngine) -> None:

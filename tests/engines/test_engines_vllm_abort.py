@@ -12,6 +12,7 @@ from batchfim.config import Engine as EngineConfig
 from batchfim.config import Sampling
 from batchfim.engines.engine import STOPPED, Generation, Request, StopCheck
 from batchfim.engines.vllm import VllmEngine
+from batchfim.errors import TryAgain
 
 pytest.importorskip("vllm")
 
@@ -25,11 +26,17 @@ TOKENS = [5, 6, 7, 8, 9]
 
 
 class Core:
-    """Stands in for AsyncLLM's `self`: gives a token at a time till the request is aborted."""
+    """Stands in for AsyncLLM's `self`: gives a token at a time till the request is aborted.
+
+    Where one of its requests is to fail, the others never end.
+    """
 
     log_requests = False
 
-    def __init__(self) -> None:
+    def __init__(self, failing: str | None = None, finish_reason: str = "length") -> None:
+        self.failing = failing
+        self.finish_reason = finish_reason
+        self.left = 0  # what ran when the engine answered
         self.running: dict[str, asyncio.Task[None]] = {}
         self.aborted: list[str] = []
         self.kinds: list[RequestOutputKind] = []
@@ -52,10 +59,15 @@ class Core:
         self.aborted.append(request_id)
 
     async def _run(self, queue: RequestOutputCollector, kind: RequestOutputKind) -> None:
+        if self.failing is not None:
+            if queue.request_id == self.failing:
+                queue.put(RuntimeError("tensor of size 3 expected"))
+            await asyncio.Event().wait()
         each = [[token] for token in TOKENS] if kind is RequestOutputKind.DELTA else [TOKENS]
         for number, token_ids in enumerate(each, 1):
             await asyncio.sleep(0)
-            queue.put(request_output(token_ids, "length" if number == len(each) else None))
+            last = number == len(each)
+            queue.put(request_output(token_ids, self.finish_reason if last else None))
         del self.running[queue.request_id]
 
 
@@ -67,7 +79,14 @@ def complete(core: Core, new_check: Any, num_samples: int = 1) -> list[Generatio
     engine._llm = core
     engine._params = SamplingParams(output_kind=RequestOutputKind.FINAL_ONLY)
     engine._step_params = SamplingParams(output_kind=RequestOutputKind.DELTA)
-    return asyncio.run(engine.generate(Request("r", [1, 2], 3, new_check)))
+
+    async def ask() -> list[Generation]:
+        try:
+            return await engine.generate(Request("r", [1, 2], 3, new_check))
+        finally:
+            core.left = len(core.running)  # the loop's end would end them too
+
+    return asyncio.run(ask())
 
 
 def test_a_sample_that_ends_early_is_aborted_and_nothing_is_left() -> None:
@@ -81,6 +100,19 @@ def test_a_sample_that_ends_early_is_aborted_and_nothing_is_left() -> None:
     assert {one.finish_reason for one in generations} == {STOPPED}
     assert sorted(core.aborted) == [f"internal-r-{i}" for i in range(3)]
     assert core.running == {}
+
+
+def test_a_sample_that_fails_ends_the_others_and_tells_why() -> None:
+    core = Core(failing="internal-r-1")
+    with pytest.raises(TryAgain, match=r"^RuntimeError: tensor of size 3 expected$"):
+        complete(core, None, num_samples=3)
+    assert core.left == 0
+    assert sorted(core.aborted) == [f"internal-r-{i}" for i in range(3)]
+
+
+def test_an_error_of_ours_is_told_as_it_is() -> None:
+    with pytest.raises(TryAgain, match=r"^vLLM ended the request with 'abort'$"):
+        complete(Core(finish_reason="abort"), None)
 
 
 @pytest.mark.parametrize("checked", [True, False])

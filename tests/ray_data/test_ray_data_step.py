@@ -77,6 +77,13 @@ def test_a_column_that_is_null_throughout_a_block_rejects_its_rows() -> None:
     assert [row["status"] for row in infill(rows, STEP).take_all()] == ["rejected"] * 3
 
 
+@pytest.mark.parametrize("name", ["language", "path"])
+def test_a_language_that_is_null_throughout_a_block_is_not_known(name: str) -> None:
+    rows = ray.data.from_arrow(pa.table(TEXTS | {name: pa.nulls(4)}))
+    found = infill(rows, STEP | {"infill": {"trim": ["syntax"]}}).take_all()
+    assert [row["status"] for row in found] == ["ok"] * 4
+
+
 @pytest.mark.parametrize(
     ("columns", "told"),
     [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -57,3 +58,26 @@ def test_no_two_lots_are_encoded_at_once(make_spec: Callable[..., WorkerSpec]) -
     assert [report.records for report in reports] == [2, 2, 2]
     assert meeting.num_calls == 3
     assert not meeting.met
+
+
+def test_a_shards_wait_for_the_encoder_is_in_its_phases(
+    make_spec: Callable[..., WorkerSpec],
+) -> None:
+    spec = make_spec()
+    infiller = open_infiller(spec.config, weights=False)
+    worker = Worker("w", spec, infiller, build_engine(spec.config, infiller))
+    (path,) = spec.config.input.paths
+    shard = Shard("0" * 20, "file", content_of(path), path, 0, 2)
+
+    async def behind_another() -> tuple[Any, float]:
+        async with worker._pipeline._encoding:
+            working = asyncio.create_task(worker.work(Lease(shard, 1)))
+            while worker.num_steps == 0:  # it is still read
+                await asyncio.sleep(0.01)
+            since_s = time.monotonic()
+            await asyncio.sleep(SHORT_S)
+            waited_s = time.monotonic() - since_s
+        return await working, waited_s
+
+    report, waited_s = asyncio.run(behind_another())
+    assert report.encode_s >= waited_s

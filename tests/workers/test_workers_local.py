@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from typing import Any
 
+import pytest
+
+from batchfim.engines.simulated import SimulatedEngine
 from batchfim.workers.local import LocalPool
 from batchfim.workers.pool import WorkerReady, WorkerSpec
 
@@ -23,3 +27,12 @@ def test_a_worker_that_is_gone_leaves_no_file_open(make_spec: Callable[..., Work
         pool.close()
         after.append(num_open_files())
     assert after[1] == after[2]  # the first opens what stays: libraries, say
+
+
+def test_steps_inside_of_the_engine_are_the_workers(
+    open_desk: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool = open_desk().pool
+    assert pool.steps() == {"w": 0}
+    monkeypatch.setattr(SimulatedEngine, "num_steps", 7)
+    assert pool.steps() == {"w": 7}

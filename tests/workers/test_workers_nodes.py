@@ -13,7 +13,7 @@ import ray
 from ray.util.placement_group import placement_group_table
 
 from batchfim.config_file import load_config
-from batchfim.errors import OutputError
+from batchfim.errors import ConfigError, OutputError
 from batchfim.metrics.run_record import RunRecord
 from batchfim.storage.ledger import Ledger
 from batchfim.storage.location import Location
@@ -23,7 +23,7 @@ from batchfim.workers.ray import RayPool
 from tests.workers.conftest import WAIT_S
 
 
-def open_pool(folder: Path, *sets: str) -> RayPool:
+def open_pool(folder: Path, *sets: str, num_gpus: float = 0) -> RayPool:
     """On a Ray of its own."""
     settings = {
         "input.paths": [str(folder)],
@@ -32,7 +32,7 @@ def open_pool(folder: Path, *sets: str) -> RayPool:
         "engine.backend": "simulated",
         "resources.ray_address": "local",
     }
-    return RayPool(WorkerSpec(load_config(None, settings, sets), (), "run", "run.json"), 0)
+    return RayPool(WorkerSpec(load_config(None, settings, sets), (), "run", "run.json"), num_gpus)
 
 
 def test_a_head_that_does_not_answer_is_asked_again_and_ends_no_run(tmp_path: Path) -> None:
@@ -42,6 +42,13 @@ def test_a_head_that_does_not_answer_is_asked_again_and_ends_no_run(tmp_path: Pa
     pool._looked_s = 0.0  # a second later
     assert pool.wait(0.0) == []
     pool.close()
+
+
+def test_a_pool_that_has_no_room_leaves_no_ray_behind(tmp_path: Path) -> None:
+    """A later run of the process would be on it, whatever address it gives."""
+    with pytest.raises(ConfigError, match="a worker wants 1 CPU, 99 GPU on one machine"):
+        open_pool(tmp_path, num_gpus=99)
+    assert not ray.is_initialized()
 
 
 def test_a_worker_that_is_let_go_gives_its_places_back_while_the_run_goes_on(
