@@ -129,7 +129,7 @@ class Run:
         self, inputs: InputSet, queue: ShardQueue, record: str, *, retry: bool
     ) -> JobResult:
         clock = None if queue.finished else self._drive(inputs, queue, record, retry)
-        if self.lease.lost:
+        if self.lease.lost or not (queue.finished or self.stop.number):
             raise JobFailed(
                 f"{self.config.output.path}: the lease of the job was lost; another run may have it"
             )
@@ -162,7 +162,7 @@ class Run:
                     commits,
                     self.fingerprint,
                     schedule,
-                    [progress, *_exporters(self.config, rows)],
+                    [progress, *_exporters(self.config, self.id, rows)],
                     stop_grace_s=lambda: (
                         0.0 if self.lease.lost else self.stop.grace_s(schedule.grace_s)
                     ),
@@ -314,13 +314,13 @@ def _open_pool(config: JobConfig, spec: WorkerSpec) -> Pool:
     return RayPool(spec, num_gpus(config))
 
 
-def _exporters(config: JobConfig, planned_rows: int) -> list[Watcher]:
+def _exporters(config: JobConfig, run: str, planned_rows: int) -> list[Watcher]:
     """Those that a pool's home has a place for."""
     if config.schedule.pool == "local":
         return []
     from batchfim.telemetry.exporting import MetricsExporter
 
-    return [MetricsExporter(config.output.path, planned_rows)]
+    return [MetricsExporter(config.output.path, run, planned_rows)]
 
 
 def num_gpus(config: JobConfig) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -12,6 +11,7 @@ import pyarrow.parquet as pq
 
 from batchfim.arrow_memory import reader
 from batchfim.storage.location import Location
+from batchfim.storage.parts import checksum
 
 _STATUSES = ("ok", "rejected", "failed")
 
@@ -26,7 +26,7 @@ def check_part(part: Location, marker: Mapping[str, Any]) -> list[str]:
     data = part.read()
     if len(data) != marker["size_bytes"]:
         return [f"has {len(data)} bytes, its marker says {marker['size_bytes']}"]
-    if hashlib.blake2b(data, digest_size=16).hexdigest() != marker["checksum"]:
+    if checksum(data) != marker["checksum"]:
         return ["its bytes are not those that were written (another checksum)"]
     try:
         return list(_rows_that_differ(data, marker))

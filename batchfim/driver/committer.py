@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from queue import SimpleQueue
@@ -39,9 +40,10 @@ class Committer:
     driver more than all else it does for a shard.
     """
 
-    def __init__(self, ledger: Commits, run: str) -> None:
+    def __init__(self, ledger: Commits, run: str, may_commit: Callable[[], bool]) -> None:
         self._ledger = ledger
         self._run = run
+        self._may_commit = may_commit
         self._submitted: SimpleQueue[ShardReport | None] = SimpleQueue()  # None: a thread's last
         self._done: SimpleQueue[Committed] = SimpleQueue()
         self._ended: SimpleQueue[Future[None]] = SimpleQueue()
@@ -65,6 +67,8 @@ class Committer:
 
     def _work(self) -> None:
         while (report := self._submitted.get()) is not None:
+            if not self._may_commit():  # the job may be another run's by now
+                continue
             started_s = time.monotonic()
             self._ledger.commit(self._run, report)
             self._done.put(Committed(report, time.monotonic() - started_s))

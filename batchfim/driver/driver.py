@@ -83,7 +83,7 @@ class Driver:
         started_at, started_s = time.time(), self.clock()
         num_workers = min(self.schedule.workers.max, self.queue.num_waiting)
         gc.freeze()  # or every full collection looks at a million shards that only wait
-        self._committer = Committer(self.ledger, self.run_id)  # its threads end with `close` alone
+        self._committer = Committer(self.ledger, self.run_id, self.may_commit)
         try:
             for _ in range(num_workers):
                 self._staff.hire()
@@ -300,6 +300,8 @@ class Driver:
         if now_s - self._looked_s < min(_LOOK_S, self.schedule.stall_timeout_s / 4):
             return
         self._looked_s = now_s
+        for worker in self._staff.ready - self.queue.busy:  # one whose shard another finished, too
+            self._feed(worker)
         if self.queue.num_waiting:
             self._staff.make_up(now_s)
         busy = self._staff.at_work & self.queue.busy

@@ -3,10 +3,11 @@
 Works on any store that lists what was written, without an atomic create. Each run writes a claim
 of its own, then looks at the others': a held claim wins at once; of two that are both still
 claiming, the one with the smaller name waits and the other gives way. A held claim is renewed by
-a thread; one that was not renewed for `LEASE_S`, by the store's own clock, is dead, and so is one
-whose process no longer runs on this machine. Another machine may have died without a word, and a
-job that was killed with it is started again at once: its claim is watched until it is renewed,
-which takes a live one seconds, or dead.
+a thread, and its holder gives up before others may take the job: a claim that was not renewed for
+as long as it says, by the store's own clock, is dead, and so is one whose process no longer runs on
+this machine. Another machine may have died without a word, and a job that was killed with it is
+started again at once: its claim is watched until it is renewed, which takes a live one seconds, or
+dead.
 """
 
 from __future__ import annotations
@@ -31,10 +32,12 @@ from pydantic import PositiveInt, TypeAdapter
 
 from batchfim.errors import JobHeld, StorageError
 from batchfim.storage.location import Location
+from batchfim.storage.retrying import retry_limit_s
 
 _log = logging.getLogger(__name__)
 
-LEASE_S = 180.0  # longer than a storage that fails is asked again (`storage.retrying`)
+LEASE_S = 180.0
+_MARGIN_S = 20.0  # before others may take the job; of stores' times, too, which are whole seconds
 _RENEW_S = 15.0
 _POLL_S = 0.1
 _WATCH_S = 1.0
@@ -45,7 +48,8 @@ class Claim:
     """Who claims the job.
 
     `machine` is the booted system and its process table (containers may share a host's name, but
-    not these); `started_s` tells a process from a later one with the same pid.
+    not these); `started_s` tells a process from a later one with the same pid; `renewal` counts
+    how often it was written, `lease_s` says how long it holds after that.
     """
 
     host: str
@@ -53,6 +57,8 @@ class Claim:
     pid: PositiveInt
     started_s: float
     held: bool
+    lease_s: float = LEASE_S
+    renewal: int = 0
 
     @property
     def is_here(self) -> bool:
@@ -76,23 +82,6 @@ _CLAIM = TypeAdapter(Claim)
 
 
 @dataclass(frozen=True)
-class Rival:
-    """Another run's claim, and when it was last renewed; None on a store that tells no times."""
-
-    claim: Claim
-    renewed: datetime | None
-
-    def lives(self, seen: datetime | None) -> bool:
-        """Whether its process is known to run: on this machine, or renewed since it was seen.
-
-        Where a store tells no times there is nothing to wait for: it is believed.
-        """
-        if self.claim.is_here or self.renewed is None:
-            return True
-        return seen is not None and self.renewed > seen
-
-
-@dataclass(frozen=True)
 class Holder:
     """Who holds a job, and how long ago that was last said; None on a store that tells no times."""
 
@@ -112,7 +101,7 @@ def find_holder(folder: Location) -> Holder | None:
         if claim is None or not claim.held or claim.is_gone:
             continue
         age_s = _age_s(now, info.mtime) if info.mtime else None
-        if age_s is None or age_s <= LEASE_S:
+        if age_s is None or age_s <= claim.lease_s:
             return Holder(claim.host, claim.pid, age_s)
     return None
 
@@ -123,6 +112,9 @@ class JobLease:
     def __init__(self, folder: Location) -> None:
         self._folder = folder
         self._name = f"{uuid.uuid4().hex}.json"
+        # Longer than a storage that fails is asked again: the next renewal may then do well.
+        self._lease_s = max(LEASE_S, retry_limit_s() + 3 * _MARGIN_S)
+        self._renewal = 0
         self._lost = threading.Event()
         self._renewed_s = time.monotonic()
         self._released = threading.Event()
@@ -130,8 +122,13 @@ class JobLease:
 
     @property
     def lost(self) -> bool:
-        """Whether the claim was removed or not renewed in time; the run must stop committing."""
-        return self._lost.is_set() or time.monotonic() - self._renewed_s > LEASE_S
+        """Whether the claim was removed or not renewed in time; the run must stop committing.
+
+        For good: others may have the job by now, whatever a late renewal says.
+        """
+        if time.monotonic() - self._renewed_s > self._lease_s - _MARGIN_S:
+            self._lost.set()
+        return self._lost.is_set()
 
     def __enter__(self) -> Self:
         """Take the lease.
@@ -142,9 +139,9 @@ class JobLease:
         with ExitStack() as undo:
             undo.callback(self._mine().delete)
             self._contest()
+            self._write(held=True)
+            self._renewer.start()
             undo.pop_all()
-        self._write(held=True)
-        self._renewer.start()
         return self
 
     def __exit__(
@@ -159,21 +156,23 @@ class JobLease:
 
     def _contest(self) -> None:
         """Claim the job until no rival is left, or give way to one that lives."""
-        seen: dict[str, datetime | None] = {}
+        seen: dict[str, tuple[int, float]] = {}  # renewals of others' claims, and since when
         self._write(held=False)
         while rivals := self._rivals():
             name, rival = min(rivals.items(), key=itemgetter(0))
-            held_by = f"the job is held by process {rival.claim.pid} on {rival.claim.host}"
-            if not rival.lives(seen.get(name)):
-                if name not in seen:
-                    _log.warning("%s; waiting to see whether it still runs", held_by)
-                seen.setdefault(name, rival.renewed)
-            elif rival.claim.held or self._name > name:
-                raise JobHeld(
-                    f"{self._folder.path}: {held_by}; wait for it to end, or choose another "
-                    "output.path"
-                )
-            time.sleep(_WATCH_S if rival.claim.held else _POLL_S)
+            held_by = f"the job is held by process {rival.pid} on {rival.host}"
+            if name not in seen and not rival.is_here:
+                _log.warning("%s; waiting to see whether it still runs", held_by)
+            renewal, since_s = seen.setdefault(name, (rival.renewal, time.monotonic()))
+            if rival.is_here or rival.renewal != renewal:
+                if rival.held or self._name > name:
+                    raise JobHeld(
+                        f"{self._folder.path}: {held_by}; wait for it to end, or choose another "
+                        "output.path"
+                    )
+            elif time.monotonic() - since_s > rival.lease_s:
+                (self._folder / name).delete()
+            time.sleep(_POLL_S if rival.is_here else _WATCH_S)
             self._write(held=False)
 
     def _mine(self) -> Location:
@@ -182,9 +181,14 @@ class JobLease:
     def _write(self, *, held: bool) -> None:
         pid = os.getpid()
         started_s = psutil.Process(pid).create_time()
-        claim = Claim(socket.gethostname(), _machine(), pid, started_s, held)
+        self._renewal += 1
+        claim = Claim(
+            socket.gethostname(), _machine(), pid, started_s, held, self._lease_s, self._renewal
+        )
+        begun_s = time.monotonic()  # it may be in the store long before the store says so
         self._mine().write(_CLAIM.dump_json(claim))
-        self._renewed_s = time.monotonic()
+        if not (held and self.lost):  # one that came too late renews nothing
+            self._renewed_s = begun_s
 
     def _renew(self) -> None:
         """Renew until released; a claim that others have removed meanwhile is lost for good."""
@@ -204,21 +208,21 @@ class JobLease:
         except StorageError as error:
             _log.warning("the lease of the job could not be renewed: %s", error)
 
-    def _rivals(self) -> dict[str, Rival]:
+    def _rivals(self) -> dict[str, Claim]:
         """Live claims of other runs, by name; those held come first, dead ones are removed."""
         claims = [info for info in self._folder.list() if info.path.endswith(".json")]
         mine = [info.mtime for info in claims if info.base_name == self._name]
         now = mine[0] if mine else None
-        rivals: dict[str, Rival] = {}
+        rivals: dict[str, Claim] = {}
         for info in claims:
             if info.base_name == self._name:
                 continue
             claim = _read_claim(self._folder, info)
-            if claim is None or claim.is_gone or _age_s(now, info.mtime) > LEASE_S:
+            if claim is None or claim.is_gone or _age_s(now, info.mtime) > claim.lease_s:
                 Location(self._folder.filesystem, info.path).delete()
             else:
-                rivals[info.base_name] = Rival(claim, info.mtime)
-        held = {name: rival for name, rival in rivals.items() if rival.claim.held}
+                rivals[info.base_name] = claim
+        held = {name: claim for name, claim in rivals.items() if claim.held}
         return held or rivals
 
 
@@ -244,5 +248,5 @@ def _machine() -> str:
 
 
 def _age_s(now: datetime | None, then: datetime | None) -> float:
-    """0 on a store that tells no times (fsspec's): a claim there ends with its process only."""
+    """0 on a store that tells no times, as some of fsspec's."""
     return (now - then).total_seconds() if now and then else 0.0

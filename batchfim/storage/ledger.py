@@ -28,8 +28,9 @@ from batchfim.metrics.done import Done
 from batchfim.metrics.report import ShardReport
 from batchfim.shards import Shard, identity
 from batchfim.storage.listing import names_in, sizes_in
-from batchfim.storage.location import Location
+from batchfim.storage.location import Location, delete_all
 from batchfim.storage.markers import Markers
+from batchfim.storage.parts import checksum
 from batchfim.storage.plan_files import PlanFiles
 from batchfim.storage.run_records import RunRecords
 from batchfim.storage.same_job import differences
@@ -95,6 +96,7 @@ class Ledger:
         job = self.root / "job.json"
         if job.exists():
             found = self._read_json(job)
+            self._settle()
             changed = differences(found["fields"], _plain(fields), _plain(defaults))
             if not changed:
                 return str(found["fingerprint"])
@@ -260,23 +262,31 @@ class Ledger:
     def replace(self, run: str, report: ShardReport) -> None:
         """Put a staged part in the place of a committed one.
 
-        A kill in between leaves a shard that is not done: the next run works it whole.
+        A kill in between leaves one of the two, whole; the next run looks which.
         """
-        self._markers.void(report.shard_id)
+        self._markers.void(report)
         self.commit(run, report)
         self._markers.valid(report.shard_id)
 
+    def _settle(self) -> None:
+        """Mark what parts there are where a run was killed while it replaced them."""
+        for coming in self._markers.voids():
+            part = self.part(coming.shard_id)
+            if not part.exists():
+                continue  # it is worked anew
+            if checksum(part.read()) == coming.checksum:
+                self._markers.add(coming)
+            self._markers.valid(coming.shard_id)
+
     def clear_staging(self) -> None:
         """Remove what was staged and will not be committed; no worker may be left."""
-        for info in (self.root / "staging").list():
-            Location(self.root.filesystem, info.path).delete()
+        staged = (self.root / "staging").list()
+        delete_all(Location(self.root.filesystem, info.path) for info in staged)
 
     def clean_up(self, unmarked: Collection[str]) -> None:
         """Remove what earlier runs left: staged parts, half-written files, unmarked parts."""
-        for path in self.leftovers():
-            Location(self.root.filesystem, path).delete()
-        for shard_id in unmarked:
-            self.part(shard_id).delete()
+        delete_all(Location(self.root.filesystem, path) for path in self.leftovers())
+        delete_all(map(self.part, unmarked))
 
     def forget(self, shard_ids: Collection[str]) -> None:
         """Drop the markers of shards that are to be worked again."""
@@ -285,8 +295,7 @@ class Ledger:
     def supersede(self, shards: Sequence[Shard]) -> None:
         """Withdraw finished work of an input file that has changed since: markers, then parts."""
         self._markers.forget([shard.id for shard in shards])
-        for shard in shards:
-            self.part(shard.id).delete()
+        delete_all(self.part(shard.id) for shard in shards)
 
     def reopen(self) -> None:
         """The job is no longer complete: there is work to do."""

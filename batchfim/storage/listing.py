@@ -7,7 +7,7 @@ from array import array
 
 import pyarrow as pa
 
-from batchfim.storage.location import Location, storage_errors
+from batchfim.storage.location import Location
 
 
 def names_in(folder: Location) -> list[str]:
@@ -17,35 +17,34 @@ def names_in(folder: Location) -> list[str]:
     """
     if not folder.is_local:
         return [str(info.base_name) for info in folder.list()]
-    with storage_errors(folder):
-        return os.listdir(folder.path) if os.path.isdir(folder.path) else []
+    return folder.retried(lambda: os.listdir(folder.path) if os.path.isdir(folder.path) else [])
 
 
 def sizes_in(folder: Location) -> pa.Table:
     """Files by `name` and `size_bytes`, in no order; none where there is no folder."""
+    if folder.is_local:
+        return folder.retried(lambda: _scan(folder.path))
+    files = [info for info in folder.list() if info.is_file]
+    return _table([info.base_name for info in files], array("q", (info.size for info in files)))
+
+
+def _scan(path: str) -> pa.Table:
+    """By descriptor: a look at each file then costs no walk along its path."""
     names: list[str] = []
     sizes = array("q")
-    if folder.is_local:
-        _scan(folder, names, sizes)
-    else:
-        for info in folder.list():
-            if info.is_file:
-                names.append(info.base_name)
-                sizes.append(info.size)
+    if not os.path.isdir(path):
+        return _table(names, sizes)
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        with os.scandir(descriptor) as entries:
+            for entry in entries:
+                if entry.is_file():
+                    names.append(entry.name)
+                    sizes.append(entry.stat().st_size)
+    finally:
+        os.close(descriptor)
+    return _table(names, sizes)
+
+
+def _table(names: list[str], sizes: array[int]) -> pa.Table:
     return pa.table({"name": pa.array(names, pa.string()), "size_bytes": pa.array(sizes)})
-
-
-def _scan(folder: Location, names: list[str], sizes: array[int]) -> None:
-    """By descriptor: a look at each file then costs no walk along its path."""
-    with storage_errors(folder):
-        if not os.path.isdir(folder.path):
-            return
-        descriptor = os.open(folder.path, os.O_RDONLY)
-        try:
-            with os.scandir(descriptor) as entries:
-                for entry in entries:
-                    if entry.is_file():
-                        names.append(entry.name)
-                        sizes.append(entry.stat().st_size)
-        finally:
-            os.close(descriptor)

@@ -1,7 +1,8 @@
 """The markers: which shards are done. Only the run that holds the job's lease writes them.
 
 done/<shard id>.json      a shard's report, written when its part is in place
-     <shard id>.void      its part is being replaced: whatever else is here, it is not done
+     <shard id>.void      its part is being replaced by one of this report: until it is known
+                          which of the two is there, it is not done
      <n>-<unique>.parquet a segment: the markers of some thousand shards, see `storage.segments`
 
 A shard that is in several of these is one shard: its own marker is the newest, then the segment
@@ -31,7 +32,7 @@ from batchfim.metrics.done import Done, done_table
 from batchfim.metrics.report import ShardReport
 from batchfim.metrics.shard_table import shard_table
 from batchfim.metrics.totals import Totals
-from batchfim.storage.location import Location
+from batchfim.storage.location import Location, delete_all
 from batchfim.storage.segments import read_reports, read_segment, read_shards, write_segment
 
 _log = logging.getLogger(__name__)
@@ -142,9 +143,13 @@ class Markers:
         self._remove(map(self._marker, [*found.markers, *found.voids]))
         self._remove(map(self._void, found.voids))
 
-    def void(self, shard_id: str) -> None:
+    def void(self, coming: ShardReport) -> None:
         """A shard is not done until `valid` says so again, though its old marker may be found."""
-        self._void(shard_id).write(b"")
+        self._void(coming.shard_id).write(coming.model_dump_json().encode())
+
+    def voids(self) -> list[ShardReport]:
+        """What was coming of the shards that are void."""
+        return self._parallel(self._read_void, sorted(self._look().voids))
 
     def valid(self, shard_id: str) -> None:
         """What is marked of a shard that was void is right again."""
@@ -258,7 +263,12 @@ class Markers:
         return self._parallel(self._read_marker, shard_ids)
 
     def _read_marker(self, shard_id: str) -> ShardReport:
-        marker = self._marker(shard_id)
+        return self._read_report(self._marker(shard_id), shard_id)
+
+    def _read_void(self, shard_id: str) -> ShardReport:
+        return self._read_report(self._void(shard_id), shard_id)
+
+    def _read_report(self, marker: Location, shard_id: str) -> ShardReport:
         try:
             report = ShardReport.model_validate_json(marker.read())
         except ValidationError as error:
@@ -268,7 +278,7 @@ class Markers:
         return report
 
     def _remove(self, files: Iterable[Location]) -> None:
-        self._parallel(Location.delete, files)
+        delete_all(files)
 
     def _parallel(self, function: Callable[[A], B], items: Iterable[A]) -> list[B]:
         with ThreadPoolExecutor(_THREADS) as threads:

@@ -41,11 +41,16 @@ def part_table(rows: pa.Table, completions: list[list[Completion]], **constant: 
     return pa.Table.from_arrays([*rows.columns, *added], schema=schema)
 
 
+def checksum(part: bytes | pa.Buffer) -> str:
+    """blake2b of a part's bytes, as its marker has it: hex, 32 characters."""
+    return hashlib.blake2b(part, digest_size=16).hexdigest()
+
+
 def write_part(target: Location, table: pa.Table, compression: str) -> tuple[str, int]:
     """Write one Parquet file and read its footer back.
 
     Returns:
-        blake2b of the file's bytes (hex, 32 characters) and its size in bytes.
+        the file's checksum and its size in bytes.
 
     Raises:
         StorageError: it could not be written, or does not read back with the same rows; nothing
@@ -61,7 +66,7 @@ def write_part(target: Location, table: pa.Table, compression: str) -> tuple[str
         raise StorageError(
             f"{target.url}: it does not read back as it was written: {error}"
         ) from None
-    return hashlib.blake2b(data, digest_size=16).hexdigest(), data.size
+    return checksum(data), data.size
 
 
 def read_part(part: Location, columns: Collection[str] | None = None) -> pa.Table:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from batchfim.driver.queue import ShardQueue
 from batchfim.errors import EngineStartError, JobFailed, StorageError
 from batchfim.shards import Lease
 from batchfim.workers.pool import (
@@ -282,3 +283,43 @@ def test_of_a_plain_number_all_stay(tmp_path: Path) -> None:
     pool = ScriptedPool(open_ledger(tmp_path), starts=[True] * 4)
     drive(pool, workers=4, shards_in_hand=1).run()
     assert pool.removed == []
+
+
+class AFewTurns(ScriptedPool):
+    """Time passes where nothing happens; then the nodes of two workers are lost, and none comes."""
+
+    turns = 0
+
+    def add_worker(self, worker: str) -> None:
+        if len(self.added) < 3:
+            super().add_worker(worker)
+        else:
+            self.added.append(worker)
+
+    def wait(self, timeout_s: float) -> list[Event]:
+        self.turns += 1
+        assert self.turns < 100, "nothing moves"
+        if not self.events and self.turns < 50:
+            self.turns = 50
+            lost = JobFailed("their node is lost")
+            gone = [WorkerGone(f"worker-{i}", lost, node_lost=True) for i in (1, 2)]
+            return list[Event](gone)
+        return [self.events.pop(0)] if self.events else []
+
+
+def test_a_worker_whose_shard_another_finished_gets_another(tmp_path: Path) -> None:
+    """It may hang in it, and then says nothing of it any more."""
+    pool = AFewTurns(open_ledger(tmp_path), starts=[True] * 3)
+
+    def script(worker: str, lease: Lease) -> list[Event]:
+        hangs = worker == "worker-0" and lease.shard == SHARDS[0]
+        waits = lease.shard == SHARDS[2] and worker != "worker-0"
+        return [] if hangs or waits else pool.finish(worker, lease)
+
+    pool.script = script
+    driver = drive(pool, workers=3, shards_in_hand=1)
+    driver.queue = ShardQueue(SHARDS[:3], task_attempts=1, node_losses=9, rerun=True)
+    driver.clock = lambda: 60.0 * pool.turns
+    driver.run()
+    assert pool.submitted[-1][0] == "worker-0"
+    assert pool.ledger.done_ids() == {shard.id for shard in SHARDS[:3]}

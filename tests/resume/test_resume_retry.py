@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow.parquet as pq
@@ -173,29 +175,76 @@ def test_a_job_that_is_not_finished_is_not_complete_after_a_retry(job: Job) -> N
     assert job.complete
 
 
-def test_a_retry_after_one_that_was_killed_does_not_call_its_shard_done(job: Job) -> None:
-    job.run(*FAIL)
-    ledger = Ledger(Location.of(str(job.output)))
-    failed = next(row["shard_id"] for row in ledger.shards().to_pylist() if row["failed"])
-    ledger._markers.void(failed)
+@dataclass
+class Killed:
+    """A job with a failed row, after a retry that was killed while it replaced that row's part."""
+
+    job: Job
+    shard: str
+    new_part: bytes
+    new_marker: bytes
+
+    @classmethod
+    def of(cls, job: Job) -> Killed:
+        """The retry that was killed is one that ended, taken back."""
+        job.run(*FAIL)
+        before = job.output.with_name("before")
+        shutil.copytree(job.output, before)
+        ledger = Ledger(Location.of(str(job.output)))
+        shard = next(row["shard_id"] for row in ledger.shards().to_pylist() if row["failed"])
+        retry(job, WELL)
+        new = ledger.part(shard).read(), (ledger.root / "done" / f"{shard}.json").read()
+        shutil.rmtree(job.output)
+        before.rename(job.output)
+        return cls(job, shard, *new)
+
+    def leave(self, *, part: bool, marker: bool) -> None:
+        """What was done before the kill."""
+        done = self.job.ledger / "done"
+        (done / f"{self.shard}.void").write_bytes(self.new_marker)
+        if part:
+            (self.job.output / f"part-{self.shard}.parquet").write_bytes(self.new_part)
+        if marker:
+            (done / f"{self.shard}.json").write_bytes(self.new_marker)
+
+
+STEPS = [{"part": False, "marker": False}, {"part": True, "marker": False}]
+STEPS += [{"part": True, "marker": True}]
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_retry_killed_while_it_replaces_a_part_costs_no_row(
+    job: Job, step: dict[str, bool]
+) -> None:
+    Killed.of(job).leave(**step)
+    later = job.write("../later/b.parquet", range(12, 16))
+    assert job.run(FAIL[1], paths=[later]).exit_code == (0 if step["part"] else 3)
+    assert job.summary["runs"][-1]["records"] == 4  # its own rows alone
+    assert job.ids() == names(16)
+    assert verify_job(str(job.output))["problems"] == []
+
+    assert retry(job, WELL).exit_code == 0
+    assert job.complete
+    assert job.ids() == names(16)
+    assert {row["status"] for row in job.rows()} == {"ok", "rejected"}
+
+
+def test_after_such_a_kill_another_job_is_refused_all_the_same(job: Job) -> None:
+    Killed.of(job).leave(part=False, marker=False)
+    before = job.parts()
+    with pytest.raises(OutputError, match=r"sampling\.max_tokens"):
+        job.run("sampling.max_tokens=5")
+    assert job.parts() == before
+
+
+def test_a_part_that_is_gone_while_it_was_replaced_is_made_again(job: Job) -> None:
+    killed = Killed.of(job)
+    killed.leave(part=False, marker=False)
+    (job.output / f"part-{killed.shard}.parquet").unlink()
     with pytest.raises(JobFailed, match="1 planned shards are not worked yet"):
         retry(job, WELL)
     assert not job.complete
-    assert job.run(FAIL[1]).exit_code == 0
+    assert job.run(FAIL[1]).summary["runs"][-1]["records"] == 4
     assert job.complete
     assert job.ids() == names(12)
-
-
-def test_a_kill_while_a_part_is_replaced_costs_its_shard(job: Job) -> None:
-    job.run(*FAIL)
-    ledger = Ledger(Location.of(str(job.output)))
-    failed = next(row["shard_id"] for row in ledger.shards().to_pylist() if row["failed"])
-    ledger._markers.void(failed)
-    assert failed not in ledger.done_ids()
-
-    result = job.run()
-
-    assert result.summary["runs"][-1]["records"] == 4
-    assert job.ids() == names(12)
-    assert job.summary["rows"]["failed"] == 0
     assert verify_job(str(job.output))["problems"] == []

@@ -9,6 +9,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from itertools import count
 from pathlib import Path
 
 import psutil
@@ -39,8 +40,10 @@ def renewed(claim: Location) -> Iterator[None]:
     ended = threading.Event()
 
     def renew() -> None:
-        while not ended.wait(0.2):
-            claim.write(claim.read())
+        for renewal in count(2):
+            claim.write(json.dumps(json.loads(claim.read()) | {"renewal": renewal}).encode())
+            if ended.wait(0.2):
+                return
 
     thread = threading.Thread(target=renew)
     thread.start()
@@ -127,6 +130,27 @@ def test_a_lease_whose_claim_a_rival_removed_is_lost_for_good(folder: Location) 
         lease._renew_once()
         assert names(folder) == []  # it does not come back and stand beside the rival's
         assert lease.lost
+
+
+def test_a_lease_that_is_renewed_too_late_stays_lost(folder: Location) -> None:
+    """Others may have the job by then, and a run that goes on would commit beside theirs."""
+    with JobLease(folder) as lease:
+        lease._renewed_s -= LEASE_S - 10  # before they may take it
+        lease._write(held=True)  # a renewal that was on its way all that time
+        assert lease.lost
+        lease._renew_once()
+        assert lease.lost
+
+
+def test_it_holds_for_longer_than_a_storage_is_asked_again(
+    folder: Location, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BATCHFIM_STORAGE_RETRY_S", "600")
+    with JobLease(folder) as lease:
+        lease._renewed_s -= 630
+        assert not lease.lost
+        (name,) = names(folder)
+        assert json.loads((folder / name).read())["lease_s"] == 660
 
 
 def test_a_claim_that_was_not_renewed_is_dead(folder: Location) -> None:
