@@ -25,6 +25,7 @@ def forecast(
     *,
     identity: str,
     num_shards: int,
+    devices: float,
     speed: Speed | None,
     price: float | None,
     warnings: Sequence[str],
@@ -39,6 +40,7 @@ def forecast(
         sample: its encoded rows.
         identity: as `identity_of` gives it.
         num_shards: shards of the whole input.
+        devices: GPUs of a worker, perhaps a part of one; on CPU 1.
         speed: of an earlier run; None: none is known, and there are no hours.
         price: of a GPU-hour (of a worker-hour, on CPU), in whatever currency.
         warnings: what else to say.
@@ -68,7 +70,7 @@ def forecast(
         "tokens": {name: estimate.plain() for name, estimate in tokens.items()},
         "completion_basis": basis,
         "speed": speed and {"source": speed.source, "device": speed.device},
-        "time": speed and _time(config, tokens, speed, price),
+        "time": speed and _time(config, tokens, speed, price, num_shards, devices),
         "warnings": list(warnings),
     }
 
@@ -79,7 +81,7 @@ def _tokens(
     """Of the whole job, by kind, and what the completions' length is taken from."""
     samples, blocks = config.sampling.n, sample.blocks
     ways = [block.ways[OWN] for block in blocks]
-    prompt = _scaled(sample, [way.prompt_tokens for way in ways]).scaled(samples)
+    prompt = _scaled(sample, [way.prompt_tokens for way in ways])
     computed = _scaled(sample, [way.computed_tokens for way in ways])
     generated = _scaled(sample, [block.ok - block.copied for block in blocks]).scaled(samples)
     references = [block.reference_tokens for block in blocks]
@@ -128,13 +130,18 @@ def _over(part: int, whole: int) -> float | None:
 
 
 def _time(
-    config: JobConfig, tokens: dict[str, Estimate], speed: Speed, price: float | None
+    config: JobConfig,
+    tokens: dict[str, Estimate],
+    speed: Speed,
+    price: float | None,
+    num_shards: int,
+    devices: float,
 ) -> dict[str, Any]:
     workers = config.schedule.workers.max
     work = speed.worker_seconds(tokens["computed"], tokens["completion"])
-    working = work.scaled(1 / workers)
+    working = work.scaled(1 / min(workers, num_shards))
     wall = total([working, speed.before_s])
-    hours = wall.scaled(workers * config.engine.num_devices / 3600)
+    hours = wall.scaled(workers * devices / 3600)
     return {
         "before_s": speed.before_s.plain(),
         "run_s": working.plain(),

@@ -8,13 +8,15 @@ from typing import Any
 
 from batchfim.config import JobConfig
 from batchfim.engines.vllm_args import cache_block_tokens
-from batchfim.errors import InputError, JobFailed
+from batchfim.errors import ConfigError, InputError, JobFailed
 from batchfim.forecast.cautions import cautions
 from batchfim.forecast.forecast import forecast, identity_of
 from batchfim.forecast.sample import OWN, Encoders, Sample, encode_sample
 from batchfim.forecast.speed import Speed, speed_of
+from batchfim.formats.encoder import Encoder
 from batchfim.formats.format import AUTO
 from batchfim.infiller import Infiller, open_infiller
+from batchfim.planning.choosing import ChoosingEncoder
 from batchfim.planning.cutting import cut_shards
 from batchfim.running import JobResult, num_gpus
 from batchfim.storage.inputs import InputSet
@@ -70,6 +72,7 @@ def make_forecast(
         sample,
         identity=identity_of(config, infiller.files.digest()),
         num_shards=len(shards),
+        devices=num_gpus(config) or 1.0,
         speed=speed,
         price=price,
         warnings=cautions(config, sample, inputs.files, shards, infiller.max_model_len),
@@ -110,18 +113,23 @@ def _cache_block(config: JobConfig) -> int | None:
 
 def _ways(config: JobConfig, infiller: Infiller) -> Encoders:
     """The job's own way to encode; the orders its family was trained on alike; cuts aligned."""
-    found = {OWN: infiller.encoder}
     form = infiller.encoder.form
+    changes: dict[str, dict[str, Any]] = {}
     if len(form.alike) > 1:
         for order in (*form.alike, AUTO):
             if order != infiller.encoder.order:
-                found[f"infill.order: {order}"] = _encoder(config, {"order": order})
+                changes[f"infill.order: {order}"] = {"order": order}
     if config.infill.truncation.enabled and not config.infill.truncation.align:
         truncation = config.infill.truncation.model_copy(update={"align": _ALIGN})
-        found[f"infill.truncation.align: {_ALIGN}"] = _encoder(config, {"truncation": truncation})
-    return found
+        changes[f"infill.truncation.align: {_ALIGN}"] = {"truncation": truncation}
+    others = {name: _encoder(config, infill) for name, infill in changes.items()}
+    return {OWN: infiller.encoder} | {name: other for name, other in others.items() if other}
 
 
-def _encoder(config: JobConfig, infill: dict[str, Any]) -> Any:
+def _encoder(config: JobConfig, infill: dict[str, Any]) -> Encoder | ChoosingEncoder | None:
+    """None: the context has no room for it."""
     changed = config.model_copy(update={"infill": config.infill.model_copy(update=infill)})
-    return open_infiller(changed, weights=False).encoder
+    try:
+        return open_infiller(changed, weights=False).encoder
+    except ConfigError:
+        return None

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pyarrow as pa
 
 from batchfim.config import JobConfig
-from batchfim.formats.encoder import Encoder, Prompt, TooLong
+from batchfim.formats.encoder import Encoder, Prompt
 from batchfim.infiller import Infiller
 from batchfim.metrics.histogram import Histogram
 from batchfim.planning.choosing import ChoosingEncoder
@@ -19,6 +19,7 @@ from batchfim.records import Fault, Hole, read_holes, read_optional
 from batchfim.shards import InputFile, Shard
 from batchfim.storage.inputs import InputSet
 from batchfim.storage.rows import RowReader, columns_to_read
+from batchfim.workers.requests import requests
 
 REFERENCE = "middle_reference"
 OWN = "as set"  # the way of encoding that the job asks for
@@ -29,8 +30,9 @@ Encoders = Mapping[str, Encoder | ChoosingEncoder]
 class Way:
     """How a block's prompts come out in one way of encoding them.
 
-    `distinct_tokens` are those no other prompt of the block begins with, `computed_tokens` the
-    same rounded up to the blocks of the engine's cache.
+    `prompt_tokens` are of all samples; `distinct_tokens` those no other prompt of the block begins
+    with; `computed_tokens` what the engine computes of all samples: the same rounded up to the
+    blocks of its cache, and of each further sample its last block.
     """
 
     prompt_tokens: int
@@ -120,54 +122,88 @@ def _block(
     cache_block: int | None,
     has_reference: bool,
 ) -> Block:
-    columns = config.input.columns
+    columns, samples = config.input.columns, config.sampling.n
     read = read_holes(rows, columns.prefix, columns.suffix, columns.others)
+    read = [_with_known_adapter(hole, config.model.loras) for hole in read]
     refused = Counter(_kind(hole.reason) for hole in read if isinstance(hole, Fault))
-    kept = [row for row, hole in enumerate(read) if isinstance(hole, Hole)]
-    holes = [hole for hole in read if isinstance(hole, Hole)]
-    encoded = {name: _encoded(encoder, holes) for name, encoder in encoders.items()}
-    own = next(iter(encoded.values()))
-    refused["the prompt does not fit the context"] += sum(isinstance(p, TooLong) for p in own)
-    prompts = [prompt for prompt in own if isinstance(prompt, Prompt)]
+    holes = {row: hole for row, hole in enumerate(read) if isinstance(hole, Hole)}
+    ways = {name: _encoded(encoder, holes) for name, encoder in encoders.items()}
+    asked = {name: _asked(config, infiller, holes, prompts) for name, prompts in ways.items()}
+    own, firsts = ways[OWN], [rows[0] for group in asked[OWN] for rows in group]
+    refused["the prompt does not fit the context"] += len(holes) - len(own)
     references = read_optional(rows, REFERENCE if has_reference else None)
-    fitting = [row for row, prompt in zip(kept, own, strict=True) if isinstance(prompt, Prompt)]
-    greedy = config.sampling.temperature == 0
     return Block(
         rows=rows.num_rows,
         refused=+refused,
-        truncated=sum(_cut(prompt) > 0 for prompt in prompts),
-        normalized=sum(prompt.normalized for prompt in prompts),
-        copied=len(prompts) - len({bytes(p.token_ids) for p in prompts}) if greedy else 0,
-        ways={name: _way(found, cache_block) for name, found in encoded.items()},
-        reference_tokens=_reference_tokens(config, infiller, [references[row] for row in fitting]),
-        lengths=[len(prompt.token_ids) for prompt in prompts],
+        truncated=sum(_cut(prompt) > 0 for prompt in own.values()),
+        normalized=sum(prompt.normalized for prompt in own.values()),
+        copied=len(own) - len(firsts),
+        ways={
+            name: _way(prompts, asked[name], samples, cache_block) for name, prompts in ways.items()
+        },
+        reference_tokens=_reference_tokens(config, infiller, [references[row] for row in firsts]),
+        lengths=[len(prompt.token_ids) for prompt in own.values()],
     )
 
 
-def _encoded(encoder: Encoder | ChoosingEncoder, holes: Sequence[Hole]) -> list[Prompt | TooLong]:
-    return encoder.encode(
-        [hole.prefix for hole in holes],
-        [hole.suffix for hole in holes],
-        [hole.around for hole in holes],
+def _with_known_adapter(hole: Hole | Fault, loras: Container[str]) -> Hole | Fault:
+    """As a worker takes it: one that names another is rejected."""
+    if isinstance(hole, Hole) and (name := hole.around.lora) and name not in loras:
+        return Fault(f"LoRA adapter {name!r} is none of model.loras")
+    return hole
+
+
+def _encoded(encoder: Encoder | ChoosingEncoder, holes: Mapping[int, Hole]) -> dict[int, Prompt]:
+    """By row, where they fit the context."""
+    encoded = encoder.encode(
+        [hole.prefix for hole in holes.values()],
+        [hole.suffix for hole in holes.values()],
+        [hole.around for hole in holes.values()],
     )
+    found = zip(holes, encoded, strict=True)
+    return {row: prompt for row, prompt in found if isinstance(prompt, Prompt)}
 
 
-def _way(encoded: Sequence[Prompt | TooLong], cache_block: int | None) -> Way:
-    prompts = [prompt for prompt in encoded if isinstance(prompt, Prompt)]
-    token_ids = [prompt.token_ids for prompt in prompts]
+def _asked(
+    config: JobConfig, infiller: Infiller, holes: Mapping[int, Hole], prompts: Mapping[int, Prompt]
+) -> list[list[list[int]]]:
+    """For each adapter, whose cache is its own, the rows that a worker asks for in one request."""
+    by_adapter: dict[str, dict[int, Prompt]] = {}
+    for row, prompt in prompts.items():
+        by_adapter.setdefault(holes[row].around.lora, {})[row] = prompt
+    greedy = config.sampling.temperature == 0
+
+    def key(row: int) -> Hashable:
+        return infiller.finisher.stop_key(holes[row])
+
+    return [list(requests(group, key if greedy else None)) for group in by_adapter.values()]
+
+
+def _way(
+    prompts: Mapping[int, Prompt],
+    asked: Sequence[Sequence[Sequence[int]]],
+    samples: int,
+    cache_block: int | None,
+) -> Way:
+    groups = [[prompts[rows[0]].token_ids for rows in group] for group in asked]
     return Way(
-        prompt_tokens=sum(map(len, token_ids)),
-        distinct_tokens=tree_tokens(token_ids),
-        computed_tokens=_computed(token_ids, cache_block),
-        cut_tokens=sum(map(_cut, prompts)),
+        prompt_tokens=samples * sum(len(prompt.token_ids) for prompt in prompts.values()),
+        distinct_tokens=sum(map(tree_tokens, groups)),
+        computed_tokens=sum(_computed(group, samples, cache_block) for group in groups),
+        cut_tokens=sum(map(_cut, prompts.values())),
     )
 
 
-def _computed(token_ids: Sequence[array[int]], cache_block: int | None) -> int:
-    """What an engine computes; without a cache, all but copies."""
+def _computed(asked: Sequence[array[int]], samples: int, cache_block: int | None) -> int:
+    """What an engine computes for requests of so many samples; without a cache, all.
+
+    A cache gives whole blocks back, but never a prompt's last token.
+    """
     if cache_block is None:
-        return sum(len(ids) for ids in {bytes(ids): ids for ids in token_ids}.values())
-    return tree_tokens(token_ids, cache_block)
+        return samples * sum(map(len, asked))
+    last = {bytes(ids): (len(ids) - 1) % cache_block + 1 for ids in asked}
+    again = samples * sum(last[bytes(ids)] for ids in asked) - sum(last.values())
+    return tree_tokens(asked, cache_block) + again
 
 
 def _cut(prompt: Prompt) -> int:
@@ -183,7 +219,7 @@ def _reference_tokens(
 ) -> int | None:
     """Tokens of the middles if each were its reference, with the token that ends it."""
     texts = [text for text in references if text is not None]
-    if not references or len(texts) < len(references):
+    if len(texts) < len(references):
         return None
     most = config.sampling.max_tokens
     return sum(min(len(ids) + 1, most) for ids in infiller.tokenizer.encode(texts))

@@ -61,7 +61,7 @@ def _sharing(ways: Sequence[Mapping[str, Any]]) -> str:
             *(_share(way[key]) for key in ("distinct_over_total", "computed_over_total")),
             "-" if cut is None else f"{cut:,.1f} tokens",
         )
-    console = Console(width=_WIDTH, color_system=None)
+    console = Console(width=_WIDTH, color_system=None, markup=False, emoji=False)
     with console.capture() as capture:
         console.print(table)
     return "\n".join(line.rstrip() for line in capture.get().rstrip().splitlines())

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import random
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -41,13 +44,15 @@ def write_sample(
         InputError: a file is damaged.
         StorageError: the sample cannot be written.
     """
-    columns = columns_to_read(section.columns, inputs.kept.names)
-    reader, written, sink = RowReader(columns), 0, pa.BufferOutputStream()
+    told = [*inputs.kept.names, *inputs.language_columns.names]
+    reader = RowReader(columns_to_read(section.columns, told))
+    written, sink = 0, pa.BufferOutputStream()
     writer: pq.ParquetWriter | None = None
     for file, start, size in choose_blocks(inputs.files, num_rows, seed, block_rows):
         rows = reader.read(Shard("sample", "sample", file.content, file.path, start, size))
-        writer = writer or pq.ParquetWriter(sink, rows.schema)
-        writer.write_table(rows)
+        writer = writer or pq.ParquetWriter(sink, _nullable(rows.schema))
+        # Columns that do not ride along may differ from file to file; what is no UTF-8 stays so.
+        writer.write_table(rows.cast(writer.schema, safe=False))
         written += rows.num_rows
     if writer:
         writer.close()
@@ -56,19 +61,30 @@ def write_sample(
 
 
 def choose_blocks(
-    files: list[InputFile], num_rows: int, seed: int, block_rows: int = _BLOCK_ROWS
+    files: Sequence[InputFile], num_rows: int, seed: int, block_rows: int = _BLOCK_ROWS
 ) -> list[tuple[InputFile, int, int]]:
     """File, first row and number of rows of each block, in input order."""
-    blocks = [
-        (place, start, min(block_rows, file.num_rows - start))
-        for place, file in enumerate(files)
-        for start in range(0, file.num_rows, block_rows)
-    ]
-    random.Random(seed).shuffle(blocks)
+    firsts = [0, *accumulate(-(-file.num_rows // block_rows) for file in files)]
     chosen, left = [], num_rows
-    for place, start, size in blocks:
+    for number in _shuffled(firsts[-1], random.Random(seed)):
         if left <= 0:
             break
-        chosen.append((place, start, min(size, left)))
+        place = bisect_right(firsts, number) - 1
+        start = (number - firsts[place]) * block_rows
+        size = min(block_rows, files[place].num_rows - start, left)
+        chosen.append((place, start, size))
         left -= size
     return [(files[place], start, size) for place, start, size in sorted(chosen)]
+
+
+def _nullable(schema: pa.Schema) -> pa.Schema:
+    return pa.schema([field.with_nullable(True) for field in schema])
+
+
+def _shuffled(count: int, draw: random.Random) -> Iterator[int]:
+    """The numbers below `count` in a random order; only those drawn take memory."""
+    moved: dict[int, int] = {}
+    for place in range(count):
+        other = draw.randrange(place, count)
+        yield moved.get(other, other)
+        moved[other] = moved.pop(place, place)

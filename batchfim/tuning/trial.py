@@ -21,7 +21,10 @@ RunJob = Callable[[JobConfig], JobResult]
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What one run said; rates are over the time from the engine's being up to the last commit."""
+    """What one run said; rates are over the time from the engine's being up to the last commit.
+
+    `unfilled` rows failed or were rejected.
+    """
 
     settings: Settings
     records_per_s: float | None = None
@@ -29,6 +32,7 @@ class Trial:
     completion_per_s: float | None = None
     cached_share: float | None = None
     start_s: float | None = None
+    unfilled: int = 0
     error: str | None = None
 
 
@@ -99,4 +103,5 @@ def _told(settings: Settings, summary: dict[str, Any]) -> Trial:
         completion_per_s=run["tokens_per_s"]["completion"],
         cached_share=tokens["cached"] / tokens["prompt"] if tokens["prompt"] else None,
         start_s=run["engine_start_s"],
+        unfilled=summary["rows"]["failed"] + summary["rows"]["rejected"],
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from batchfim.config import JobConfig
 from batchfim.errors import BatchfimError, ConfigError, InputError
@@ -70,9 +70,17 @@ def tune(
                 if not trials:
                     raise ConfigError(f"the job does not run as it is: {error}") from None
                 trial = Trial(settings, error=str(error))
-            trials.append(trial)
-            tell(trial)
-            return trial.records_per_s
+            trials.append(_judged(trial, trials))
+            tell(trials[-1])
+            return trials[-1].records_per_s
 
         verdict = search(knobs, measure, repeats)
     return Tuning(tuple(trials), verdict.best.settings, num_rows)
+
+
+def _judged(trial: Trial, earlier: Sequence[Trial]) -> Trial:
+    """As one that failed, where more rows did than in the first: failing is fast."""
+    if not earlier or trial.unfilled <= earlier[0].unfilled:
+        return trial
+    error = f"{trial.unfilled} rows failed or were rejected"
+    return replace(trial, records_per_s=None, error=error)

@@ -21,6 +21,7 @@ from batchfim.driver.summary_text import summary_text
 from batchfim.errors import ConfigError, InputError, OutputError
 from batchfim.forecast.text import forecast_text
 from tests.resume.conftest import SETTINGS, Job
+from tests.storage.test_storage_adapter_files import adapter
 
 ROWS = 400
 
@@ -79,26 +80,101 @@ def test_of_all_rows_and_an_earlier_runs_lengths_tokens_are_exact(job: Job) -> N
     assert told["shares"]["refused"]["value"] == 0.05
 
 
-def test_orders_and_aligned_cuts_are_told_apart_by_what_their_prompts_share(job: Job) -> None:
-    told = plan_job(config(job, "engine.max_model_len=200"))
-    ways = {way["way"]: way for way in told["sharing"]}
+def sharing(job: Job, *sets: str) -> dict[str, dict[str, Any]]:
+    return {way["way"]: way for way in plan_job(config(job, *sets))["sharing"]}
+
+
+def test_orders_are_told_apart_by_what_their_prompts_share(job: Job) -> None:
+    ways = sharing(job, "engine.max_model_len=200")
     own, other = ways["as set"], ways["infill.order: spm_v2"]
     assert own["distinct_over_total"] < other["distinct_over_total"] - 0.1
     assert ways["infill.order: auto"]["distinct_over_total"] <= own["distinct_over_total"]
-    aligned = ways["infill.truncation.align: 256"]
+
+
+def test_aligned_cuts_are_told_of_where_the_context_has_room_for_them(job: Job) -> None:
+    job.write("a.parquet", range(20), prefix=["x = 1\n" * rows for rows in range(40, 100, 3)])
+    ways = sharing(job, "engine.max_model_len=420", "infill.truncation.prefix_share=1")
+    own, aligned = ways["as set"], ways["infill.truncation.align: 256"]
     assert aligned["cut_tokens_per_row"] > own["cut_tokens_per_row"] > 0
+    assert "infill.truncation.align: 256" not in sharing(job, "engine.max_model_len=420")
 
 
 def test_copies_are_foretold(tmp_path: Path) -> None:
     job = Job(tmp_path / "records", tmp_path / "out")
-    job.write("a.parquet", range(40), prefix=[f"p{row // 2}" for row in range(40)])
-    job.write("a.parquet", range(40), prefix=["a = "] * 40, suffix=["\n"] * 40)
-    told = plan_job(config(job))
+    same = {"prefix": ["a = "] * 40, "suffix": ["\n"] * 40, "middle_reference": ["x + 1"] * 40}
+    job.write("a.parquet", range(40), **same)
+    told = plan_job(config(job, "sampling.max_tokens=1"))
     assert told["shares"]["copied"]["value"] == 38 / 40
+    assert told["tokens"]["completion"]["value"] == 2
     assert (
         told["tokens"]["computed"]["value"]
         == job.run("schedule.shard_rows=20").summary["tokens"]["computed"]
     )
+
+
+def test_rows_that_other_rules_would_stop_elsewhere_are_no_copies(tmp_path: Path) -> None:
+    """The hole's line is cut off the prompt, and `block` goes by its indentation."""
+    job, line = Job(tmp_path / "records", tmp_path / "out"), "x = [1, 2, 3], " * 50
+    indented = [f"    {line}" if row % 2 else line for row in range(20)]
+    job.write("a.parquet", range(20), prefix=indented, suffix=["\n"] * 20)
+    sets = ("engine.max_model_len=80", "sampling.max_tokens=20", "infill.stop=[eot,block]")
+    told = plan_job(config(job, *sets))
+    summary = job.run("schedule.shard_rows=20", *sets).summary
+    assert told["shares"]["copied"]["value"] == summary["rows"]["copied"] / 20 == 18 / 20
+    assert told["tokens"]["computed"]["value"] == summary["tokens"]["computed"]
+
+
+@pytest.mark.parametrize("samples", [1, 3])
+def test_what_is_drawn_is_computed_for_every_row_and_sample(tmp_path: Path, samples: int) -> None:
+    job = Job(tmp_path / "records", tmp_path / "out")
+    job.write("a.parquet", range(40), prefix=["a = "] * 40, suffix=["\n"] * 40)
+    sets = ("sampling.temperature=1", f"sampling.n={samples}")
+    told = plan_job(config(job, *sets))
+    tokens = job.run("schedule.shard_rows=20", *sets).summary["tokens"]
+    assert told["tokens"]["prompt"]["value"] == tokens["prompt"]
+    assert told["tokens"]["computed"]["value"] == tokens["computed"] == tokens["prompt"]
+    assert told["sharing"][0]["computed_over_total"] == 1
+
+
+@pytest.mark.parametrize(
+    ("sets", "again"), [((), 0), (("sampling.temperature=1", "sampling.n=2"), 39)]
+)
+@pytest.mark.parametrize("block", [1, 16, 64])
+def test_a_prompt_that_comes_again_is_computed_from_its_last_block_on(
+    tmp_path: Path, sets: tuple[str, ...], again: int, block: int
+) -> None:
+    job = Job(tmp_path / "records", tmp_path / "out")
+    job.write("a.parquet", range(20), prefix=["x = 1\n" * 40] * 20, suffix=["\n"] * 20)
+    vllm = ("engine.backend=vllm", f"engine.args.block_size={block}")
+    told = plan_job(config(job, *vllm, *sets))
+    length = told["tokens"]["prompt"]["value"] / told["rows"]
+    last = (length - 1) % block + 1
+    assert told["tokens"]["computed"]["value"] == length + again * last
+    (own, *_) = told["sharing"]
+    assert own["computed_over_total"] == (length + again * last) / (length * told["rows"])
+
+
+def test_prompts_for_different_adapters_share_nothing(tmp_path: Path) -> None:
+    job = Job(tmp_path / "records", tmp_path / "out")
+    which = ["a", "b", None, "c", "a"] * 4
+    job.write("a.parquet", range(20), prefix=["a = "] * 20, suffix=["\n"] * 20, lora=which)
+    folders = {name: str(adapter(tmp_path / name)) for name in ("a", "b")}
+    sets = ("input.columns.lora=lora", f"model.loras={folders}")
+    told = plan_job(config(job, *sets))
+    summary = job.run("schedule.shard_rows=20", *sets).summary
+    assert told["refused"] == {"LoRA adapter 'c' is none of model.loras": 4}
+    assert told["shares"]["copied"]["value"] == summary["rows"]["copied"] / 20 == 13 / 20
+    assert told["tokens"]["computed"]["value"] == summary["tokens"]["computed"]
+    (own, *_) = told["sharing"]
+    assert own["distinct_over_total"] == 3 / 16
+
+
+def test_rows_without_a_prompt_need_no_reference(job: Job) -> None:
+    nothing = pa.array([None] * 20, pa.string())
+    job.write("b.parquet", range(20), suffix=nothing, middle_reference=nothing)
+    told = plan_job(config(job))
+    assert told["completion_basis"] == "middle_reference"
+    assert told["tokens"]["completion"]["value"] > 0
 
 
 @pytest.mark.parametrize(
@@ -122,13 +198,31 @@ def test_without_a_speed_there_are_no_hours_and_that_is_said(job: Job) -> None:
     assert told["completion_basis"] == "middle_reference"
 
 
-def test_cost_is_hours_of_all_workers_times_the_price(job: Job) -> None:
+@pytest.mark.parametrize(
+    ("sets", "devices"),
+    [
+        ("schedule.workers=4", 4),
+        ("resources.num_gpus=0.5", 0.5),
+        ("engine.args.tensor_parallel_size=2", 1),
+    ],
+)
+def test_cost_is_hours_of_all_workers_times_the_price(job: Job, sets: str, devices: float) -> None:
     job.run()
-    told = plan_job(config(job, "schedule.workers=4"), speed_from=str(job.output), price=2.0)
+    told = plan_job(config(job, sets), speed_from=str(job.output), price=2.0)
     time = told["time"]
-    assert time["gpu_hours"]["value"] == pytest.approx(time["wall_s"]["value"] * 4 / 3600)
+    assert time["gpu_hours"]["value"] == pytest.approx(time["wall_s"]["value"] * devices / 3600)
     assert time["cost"]["value"] == pytest.approx(2 * time["gpu_hours"]["value"])
     assert time["wall_s"]["low"] < time["wall_s"]["value"] < time["wall_s"]["high"]
+
+
+def test_workers_without_a_shard_are_paid_and_make_nothing_faster(job: Job) -> None:
+    job.run()
+    busy, idle = (
+        plan_job(config(job, f"schedule.workers={workers}"), speed_from=str(job.output))["time"]
+        for workers in (20, 50)
+    )
+    assert idle["run_s"] == busy["run_s"]
+    assert idle["gpu_hours"]["value"] == pytest.approx(busy["gpu_hours"]["value"] * 50 / 20)
 
 
 def test_the_same_seed_draws_the_same(job: Job) -> None:

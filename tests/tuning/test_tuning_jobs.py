@@ -80,6 +80,20 @@ def test_a_trial_that_fails_is_a_line_of_the_table(job: Path) -> None:
     assert job_file(found.best) == ""
 
 
+@pytest.mark.parametrize("knob", ["fail_if_contains=def", "refuse_if_contains=f7("])
+def test_settings_under_which_more_rows_have_no_middle_are_no_faster(job: Path, knob: str) -> None:
+    found = tune_job(config(job), [f"engine.simulated.{knob}"], sample_rows=60)
+    worse = found.trials[1]
+    assert (worse.records_per_s, found.best) == (None, {})
+    assert worse.error == f"{worse.unfilled} rows failed or were rejected"
+    assert worse.error in tuning_text(found)
+
+
+def test_rows_that_fail_under_the_jobs_own_settings_too_are_held_against_none(job: Path) -> None:
+    own = config(job, "engine.simulated.fail_if_contains=f7(")
+    assert tune_job(own, [f"{KEY}=16"], sample_rows=60, repeats=1).best == {KEY: 16}
+
+
 @pytest.mark.parametrize(
     ("sets", "knob", "complaint"),
     [
