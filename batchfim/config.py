@@ -298,12 +298,6 @@ class JobConfig(Section):
         return self
 
     @model_validator(mode="after")
-    def _a_cluster_that_is_used(self) -> JobConfig:
-        if self.resources.ray_address is not None and self.schedule.pool != "ray":
-            raise ValueError("resources.ray_address: the cluster is used with schedule.pool ray")
-        return self
-
-    @model_validator(mode="after")
     def _a_gpu_for_each_part_of_the_model(self) -> JobConfig:
         given, needed = self.resources.num_gpus, self.engine.num_devices
         if given and given < needed and needed > 1:

@@ -113,7 +113,6 @@ def test_workers_are_the_replicas() -> None:
         (["engine.args.tensor_parallel_size=1"], "makes 1 parts of the model"),
         (["engine.args.tensor_parallel_size=4", "resources.num_gpus=4"], "no resources.num_gpus"),
         (["engine.args.tensor_parallel_size=2", "schedule.pool=local"], "needs schedule.pool ray"),
-        (["resources.ray_address=auto", "schedule.pool=local"], "used with schedule.pool ray"),
         (
             ["engine.args.tensor_parallel_size=2", "engine.args.distributed_executor_backend=mp"],
             "distributed_executor_backend is mp: leave it unset",

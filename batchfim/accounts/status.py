@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -34,7 +34,7 @@ def job_status(output: str) -> dict[str, Any]:
     samples = num_samples(ledger)
     holder = find_holder(ledger.root / "lease")
     recent, done, last = ledger.recent(), ledger.done(), ledger.summary()
-    wanted = wanted_shards(ledger, done)
+    wanted = wanted_shards(ledger.plan(), ledger.absent_files(), done)
     num_rows = sum(shard.num_rows for shard in wanted) * samples
     sums = done.totals.summary()
     speed = _rows_per_s(done, recent, time.time()) if holder else None
@@ -59,9 +59,8 @@ def num_samples(ledger: Ledger) -> int:
     return int(sampling.get("n", 1))
 
 
-def wanted_shards(ledger: Ledger, done: Done) -> list[Shard]:
-    """Planned shards but for unfinished ones of files that the input no longer has."""
-    planned, absent = ledger.plan(), ledger.absent_files()
+def wanted_shards(planned: list[Shard], absent: Collection[str], done: Done) -> list[Shard]:
+    """Planned shards but for unfinished ones of files (ids) that the input no longer has."""
     if not absent:
         return planned
     finished = set(done.ids.to_pylist())

@@ -63,7 +63,7 @@ def _minutes(run: dict[str, Any]) -> str:
 
 
 def _table(table: Table) -> str:
-    console = Console(width=_WIDTH, color_system=None)
+    console = Console(width=_WIDTH, color_system=None, markup=False, emoji=False)
     with console.capture() as capture:
         console.print(table)
     return "\n".join(line.rstrip() for line in capture.get().rstrip().splitlines())

@@ -42,12 +42,14 @@ def verify_job(output: str) -> dict[str, Any]:
     ledger = Ledger(Location.of(output))
     samples = num_samples(ledger)
     running = find_holder(ledger.root / "lease") is not None
-    parts, done = ledger.parts(), ledger.done()
-    wanted = wanted_shards(ledger, done)
+    done = ledger.done()
+    parts = ledger.parts()  # after the markers: a run makes the part first, and then its marker
+    planned = ledger.plan()
+    wanted = wanted_shards(planned, ledger.absent_files(), done)
     there = done.table.filter(pc.is_in(done.ids, value_set=parts["shard_id"].combine_chunks()))
     problems = [
         f"{line}; restore the plan's files, or choose another output.path"
-        for line in holes_and_overlaps(wanted)
+        for line in holes_and_overlaps(planned)
     ]
     problems += [
         f"{line}; {_WORK_AGAIN}"

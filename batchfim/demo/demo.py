@@ -41,7 +41,9 @@ def run_demo(folder: Path, workers: int | None) -> int:
     _take(folder)
     records = folder / "records"
     console.print("[bold]1. Records[/]: holes in standard-library modules the model never saw")
-    console.print(f"   {make_records(folder / 'sources.parquet', records)}", highlight=False)
+    console.print(
+        f"   {make_records(folder / 'sources.parquet', records)}", highlight=False, markup=False
+    )
     workers = workers or min(2, max(1, (os.cpu_count() or 1) // _CORES_PER_WORKER))
     console.print(f"[bold]2. The job[/]: a local Ray, {workers} vLLM engine(s), the demo model")
     config = load_config(
@@ -64,7 +66,7 @@ def run_demo(folder: Path, workers: int | None) -> int:
         show_example(row, console)
     console.print("\n[bold]4. Summary[/]")
     text = summary_text(result.summary, str(folder / "out"), report=result.report)
-    console.print(text, highlight=False, soft_wrap=True)
+    console.print(text, highlight=False, markup=False, soft_wrap=True)
     return result.exit_code
 
 

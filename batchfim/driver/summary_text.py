@@ -84,7 +84,7 @@ def _latencies(seconds: dict[str, Any]) -> str:
             "-" if values[p] is None else f"{values[p]:.4f}" for p in ("p50", "p90", "p99", "max")
         ]
         table.add_row(name.removesuffix("_s"), *shown)
-    console = Console(width=80, color_system=None)
+    console = Console(width=80, color_system=None, markup=False, emoji=False)
     with console.capture() as capture:
         console.print(table)
     return "\n".join(line.rstrip() for line in capture.get().rstrip().splitlines())

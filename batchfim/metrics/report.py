@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from operator import attrgetter
@@ -23,6 +24,7 @@ ENDINGS = {
     "degenerate": "degenerate",
 }
 _MOST_ERRORS = 20
+_NUMBER = re.compile(r"(?<![\w-])\d+\b")  # but for those of names, as in `f7` and `UTF-8`
 Count = Annotated[int, Field(ge=0, le=2**53)]
 
 
@@ -112,7 +114,8 @@ class ShardReport(BaseModel):
     """A shard's accounts: what its part holds and how long it took, phase by phase.
 
     `run` is the run that worked it, `started_at` when it began to read its rows, in seconds since
-    1970 by the worker's clock; the phases follow one another from there.
+    1970 by the worker's clock; the phases follow one another from there, and `encode_s` begins with
+    the wait for the encoder, which has one shard at a time.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -165,9 +168,14 @@ def sizes(completions: Sequence[Completion]) -> dict[str, Histogram]:
 
 
 def errors(completions: Sequence[Completion]) -> dict[str, int]:
-    """The most frequent reasons of errors, without the place, and how often each occurred."""
-    counted = Counter(row.reason or row.error for row in completions if row.error)
-    return {str(reason): count for reason, count in counted.most_common(_MOST_ERRORS)}
+    """The most frequent causes of errors, without the place, and how often each occurred."""
+    counted = Counter(cause(row.reason or row.error) for row in completions if row.error)
+    return dict(counted.most_common(_MOST_ERRORS))
+
+
+def cause(error: str) -> str:
+    """An error as it is counted: with N for each number, as rows have numbers of their own."""
+    return _NUMBER.sub("N", error)
 
 
 def endings(completions: Sequence[Completion]) -> dict[str, dict[str, int]]:

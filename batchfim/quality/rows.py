@@ -1,4 +1,4 @@
-"""Scores of the rows of a part. Pure but for the sandbox, where one is given."""
+"""Scores of the rows of a part. Pure."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def read_rows(table: pa.Table, first: int, sources: Sources) -> list[Row]:
     own = {
         name: table[name].to_pylist() for name in ("sample", "family", "stop_rule", "degenerate")
     }
-    ids = table[sources.id].to_pylist() if sources.id else [None] * table.num_rows
+    ids = plain_values(table[sources.id]) if sources.id else [None] * table.num_rows
     ok = [status == "ok" for status in table["status"].to_pylist()]
     record = -1
     rows = []
@@ -112,6 +112,18 @@ def read_rows(table: pa.Table, first: int, sources: Sources) -> list[Row]:
             told = {name: column[place] for name, column in own.items()}
             rows.append(_row(first + place, record, ids[place], values, told))
     return rows
+
+
+def plain_values(column: pa.ChunkedArray) -> list[Any]:
+    """Each row's value; binary ones, and what is not UTF-8 in text, as text with replacements."""
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+        column = column.cast(pa.large_binary())
+    return [
+        value.decode("utf8", "replace") if isinstance(value, bytes) else value
+        for value in column.to_pylist()
+    ]
 
 
 def score(row: Row, rule: Rule) -> Scored:

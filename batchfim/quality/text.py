@@ -79,7 +79,7 @@ def _cell(found: dict[str, Any] | None) -> str:
 
 
 def _shown(table: Table) -> str:
-    console = Console(width=_WIDTH, color_system=None)
+    console = Console(width=_WIDTH, color_system=None, markup=False, emoji=False)
     with console.capture() as capture:
         console.print(table)
     return "\n".join(line.rstrip() for line in capture.get().rstrip().splitlines())

@@ -71,7 +71,7 @@ def comparison_text(jobs: Sequence[Mapping[str, Any]]) -> str:
     labels = dict.fromkeys(label for job in jobs for label in job["evaluation"])
     for label in labels:
         table.add_row(printable(label), *(_score(job["evaluation"].get(label)) for job in jobs))
-    console = Console(width=_WIDTH, color_system=None)
+    console = Console(width=_WIDTH, color_system=None, markup=False, emoji=False)
     with console.capture() as capture:
         console.print(table)
     lines = [line.rstrip() for line in capture.get().rstrip().splitlines()]

@@ -11,6 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from batchfim.metrics.done import Done
+from batchfim.metrics.report import cause
+from batchfim.quality.rows import plain_values
 from batchfim.records import OUTPUT_COLUMNS
 from batchfim.storage.ledger import Ledger
 from batchfim.storage.parts import read_part
@@ -35,7 +37,12 @@ class Picked:
 
 
 def pick(
-    ledger: Ledger, done: Done, shards: pa.Table, columns: Sequence[str], seed: int = 0
+    ledger: Ledger,
+    done: Done,
+    shards: pa.Table,
+    columns: Sequence[str],
+    reasons: Sequence[str],
+    seed: int = 0,
 ) -> Picked:
     """Read at most 26 parts, however many there are.
 
@@ -46,6 +53,7 @@ def pick(
         done: what it says is done.
         shards: columns `metrics.shard_table.SHARD_SCHEMA`.
         columns: those of the input that are wanted, where they ride along.
+        reasons: the errors, as the summary names them, of which examples are wanted.
         seed: of the sample's draw.
 
     Raises:
@@ -66,7 +74,7 @@ def pick(
         if shard_id in slow:
             picked.slowest = _slowest([*picked.slowest, *_slow_rows(table)])
         if shard_id in wrong:
-            _add_errors(picked.errors, table, list(done.totals.errors))
+            _add_errors(picked.errors, table, reasons)
     return picked
 
 
@@ -94,8 +102,9 @@ def _slowest(rows: Iterable[Row]) -> list[Row]:
 
 def _add_errors(found: dict[str, list[Row]], table: pa.Table, reasons: Sequence[str]) -> None:
     for row in _rows(table.filter(pc.is_valid(table["error"]))):
-        reason = next((r for r in reasons if row["error"].endswith(r)), row["error"])
-        examples = found.setdefault(reason, [])
+        told = cause(row["error"])  # with the place before the reason
+        reason = max((r for r in reasons if told.endswith(r)), key=len, default=None)
+        examples = [] if reason is None else found.setdefault(reason, [])
         if len(examples) < _EXAMPLES:
             examples.append(row)
 
@@ -106,19 +115,7 @@ def _largest(table: pa.Table, column: str, count: int) -> list[str]:
 
 
 def _rows(table: pa.Table) -> list[Row]:
-    """Binary columns, and what is not UTF-8 in text ones, as text with replacements."""
-    columns = {name: _plain(table[name]) for name in table.column_names}
+    columns = {name: plain_values(table[name]) for name in table.column_names}
     return [
         dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)
-    ]
-
-
-def _plain(column: pa.ChunkedArray) -> list[Any]:
-    if pa.types.is_dictionary(column.type):
-        column = column.cast(column.type.value_type)
-    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
-        column = column.cast(pa.large_binary())
-    return [
-        value.decode("utf8", "replace") if isinstance(value, bytes) else value
-        for value in column.to_pylist()
     ]

@@ -75,7 +75,7 @@ def _context(
     """All that the page's template names."""
     job, summary = ledger.job(), summary_now(ledger, done)
     columns = TextColumns(**{k: job["config"]["input"]["columns"][k] for k in ("prefix", "suffix")})
-    picked = pick(ledger, done, shards, columns.wanted)
+    picked = pick(ledger, done, shards, columns.wanted, list(summary["errors"]))
     sections = _chart_sections(done, shards, summary)
     charts = [chart for _, _, charts in sections for chart in charts]
     sample = [shown(row, columns) for row in picked.sample]

@@ -8,6 +8,7 @@ its own, and all others in it end with it. Flags and numbers are Linux's (`linux
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import json
 import os
@@ -21,7 +22,7 @@ from typing import Any, NoReturn
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _READONLY, _NOSUID, _NODEV, _REMOUNT, _BIND, _REC = 1, 2, 4, 32, 4096, 16384
 _DETACH = 2
-_NO_NEW_PRIVS = 38
+_DEATH_SIGNAL, _NO_NEW_PRIVS = 1, 38
 _CAPABILITY_VERSION_3 = 0x20080522
 # What Python and its libraries are loaded from.
 _SYSTEM = ("/usr", "/lib", "/lib64")
@@ -76,7 +77,9 @@ def watch(child: int, timeout_s: float) -> NoReturn:
 def outcome(program: str) -> str:
     """Run it; `passed`, or what was raised. A program that ends the process says nothing."""
     try:
-        exec(compile(program, "program", "exec"), {"__name__": "__main__"})  # noqa: S102
+        # This file's `annotations` are not the program's: each would run as it does nowhere else.
+        code = compile(program, "program", "exec", dont_inherit=True)
+        exec(code, {"__name__": "__main__"})  # noqa: S102
     except BaseException as error:  # the program's own, whatever it is
         return f"failed: {type(error).__name__}: {error}"
     return "passed"
@@ -88,6 +91,7 @@ def enter_box(folder: str, size_bytes: int) -> None:
     It lies below the namespace's own root, as the kernel lets nobody make further user namespaces
     out of a changed root (`create_user_ns`): in one, a program could mount more memory.
     """
+    forbid_system_v()
     small = f"size={size_bytes},nr_inodes=4096,mode=755"
     mount("tmpfs", folder, "tmpfs", _NOSUID | _NODEV, small)
     root = folder + _ROOT
@@ -110,6 +114,14 @@ def enter_box(folder: str, size_bytes: int) -> None:
     checked(_LIBC.umount2(b".", _DETACH), "umount")
     os.chroot(_ROOT)
     os.chdir(_SCRATCH)
+
+
+def forbid_system_v() -> None:
+    """None of the namespace's memory, messages, semaphores, which no process's limits count."""
+    for setting, none in {"shmmni": "0", "msgmni": "0", "sem": "0 0 0 0"}.items():
+        # Where the namespace is not ours to set, the machine's own limits stay.
+        with contextlib.suppress(OSError), open(f"/proc/sys/kernel/{setting}", "w") as file:
+            file.write(none)
 
 
 def limit(orders: dict[str, Any]) -> None:
@@ -137,6 +149,8 @@ def give_up_rights(user: int | None) -> None:
     checked(_LIBC.prctl(_NO_NEW_PRIVS, 1, 0, 0, 0), "prctl")
     header = struct.pack("Ii", _CAPABILITY_VERSION_3, 0)
     checked(_LIBC.capset(header, bytes(24)), "capset")
+    # Last, as a change of rights ends it: also in a session of its own, it ends with its watcher.
+    checked(_LIBC.prctl(_DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0), "prctl")
 
 
 def guard(scratch: str) -> Callable[[str, tuple[Any, ...]], None]:

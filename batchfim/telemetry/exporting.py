@@ -10,26 +10,30 @@ from batchfim.driver.state import RunState
 from batchfim.metrics.report import ShardReport
 from batchfim.metrics.totals import tokens
 from batchfim.telemetry import table
-from batchfim.telemetry.table import JOB_TAG, Metric
+from batchfim.telemetry.table import JOB_TAG, RUN_TAG, Metric
 
 
-def open_metric(metric: Metric, output: str) -> Any:
-    """The metric in Ray, tagged with the job; to be called in a process that is connected."""
-    tags = (JOB_TAG, *metric.tags)
+def open_metric(metric: Metric, output: str, run: str | None = None) -> Any:
+    """The metric in Ray, tagged with the job, and the run where one is given.
+
+    To be called in a process that is connected.
+    """
+    given = {JOB_TAG: output} | ({RUN_TAG: run} if run else {})
+    tags = (*given, *metric.tags)
     if metric.kind == "histogram":
         opened = ray_metrics.Histogram(metric.name, metric.help, list(metric.boundaries), tags)
     else:
         kind = ray_metrics.Counter if metric.kind == "counter" else ray_metrics.Gauge
         opened = kind(metric.name, metric.help, tags)
-    return opened.set_default_tags({JOB_TAG: output})
+    return opened.set_default_tags(given)
 
 
 class MetricsExporter:
     """Watches the driver and sets the metrics of `telemetry.table`, but for a worker's own."""
 
-    def __init__(self, output: str, planned_rows: int) -> None:
+    def __init__(self, output: str, run: str, planned_rows: int) -> None:
         self._metrics = {
-            metric: open_metric(metric, output)
+            metric: open_metric(metric, output, run)
             for metric in table.METRICS
             if metric is not table.IN_FLIGHT
         }

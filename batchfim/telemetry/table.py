@@ -9,6 +9,7 @@ Kind = Literal["counter", "gauge", "histogram"]
 _SUFFIXES = {"counter": ("_total",), "gauge": ("",), "histogram": ("_bucket", "_count", "_sum")}
 _PREFIX = "ray_"  # Ray's metrics agent puts it before every name
 JOB_TAG = "output"  # the job's output path, on every metric
+RUN_TAG = "run"  # on all but a worker's own: a counter of an earlier run stays where Ray does
 
 
 @dataclass(frozen=True)

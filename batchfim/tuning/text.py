@@ -30,7 +30,7 @@ def tuning_text(tuning: Tuning) -> str:
     for trial in tuning.trials:
         mark = "* " if trial.settings == tuning.best else "  "
         table.add_row(mark + settings_text(trial.settings), *_cells(trial))
-    console = Console(width=_WIDTH, color_system=None)
+    console = Console(width=_WIDTH, color_system=None, markup=False, emoji=False)
     with console.capture() as capture:
         console.print(table)
     lines = [line.rstrip() for line in capture.get().rstrip().splitlines()]

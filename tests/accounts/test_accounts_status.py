@@ -74,6 +74,13 @@ def test_a_failed_row_is_not_done(job: Job) -> None:
     assert not job.complete
 
 
+def test_a_cause_that_looks_like_markup_is_shown_as_it_is(job: Job) -> None:
+    job.run()
+    status = job_status(str(job.output))
+    status["history"][0]["cause"] = "no room in [/data/x] :x:"
+    assert ": no room in [/data/x] :x:" in status_text(status)
+
+
 def test_a_rejected_row_is_done(job: Job) -> None:
     job.write("a.parquet", range(12), prefix=pa.array([None] + ["x = "] * 11, pa.string()))
     job.run()

@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -144,6 +146,44 @@ def test_a_plan_that_overlaps_is_found(job: Job) -> None:
     shard = ledger_of(job).plan()[1]
     ledger_of(job).add_to_plan([replace(shard, id=OTHER_ID, start=shard.start + 1)])
     assert any("rows 5 to 7 are in more than one shard" in line for line in problems(job))
+
+
+def test_a_complete_job_misses_nothing_of_a_file_that_is_gone(job: Job) -> None:
+    job.run()
+    first = min(ledger_of(job).plan(), key=lambda shard: shard.start)
+    (job.output / f"part-{first.id}.parquet").unlink()
+    (job.records / "a.parquet").unlink()
+    job.write("b.parquet", range(20, 24))
+    job.run()
+    assert problems(job) == []
+
+
+def test_what_a_running_job_commits_meanwhile_is_no_problem(
+    job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job.run()
+    part = part_of(job)
+    marker = job.ledger / "done" / f"{part.stem.removeprefix('part-')}.json"
+    aside = {file: file.rename(job.records / file.name) for file in (part, marker)}
+
+    def commit() -> None:
+        while aside:
+            there, here = aside.popitem()
+            here.rename(there)
+
+    def then_commits(read: Callable[[Ledger], Any]) -> Callable[[Ledger], Any]:
+        def both(ledger: Ledger) -> Any:
+            found = read(ledger)
+            commit()
+            return found
+
+        return both
+
+    for name in ("parts", "done"):
+        monkeypatch.setattr(Ledger, name, then_commits(getattr(Ledger, name)))
+    with JobLease(ledger_of(job).root / "lease"):
+        assert problems(job) == []
+    assert part.exists()
 
 
 def test_rows_that_no_shard_has_are_named() -> None:

@@ -104,6 +104,13 @@ def test_errors_are_counted_by_reason_where_there_is_one() -> None:
     assert errors([*rows, *ROWS]) == {"null": 302, "died": 1}
 
 
+def test_errors_that_differ_by_a_number_are_one() -> None:
+    rows = [Completion(Status.REJECTED, error=f"the prompt has {i} tokens") for i in range(300)]
+    no_text = "column 'prefix1' is not UTF-8 text: invalid start byte at byte"
+    rows += [Completion(Status.REJECTED, reason=f"{no_text} {i}", error="r") for i in range(9)]
+    assert errors(rows) == {"the prompt has N tokens": 300, f"{no_text} N": 9}
+
+
 def test_only_the_most_frequent_errors_are_kept() -> None:
     many = [Completion(Status.FAILED, error=f"e{i}") for i in range(100)]
     kept = errors([*many, Completion(Status.FAILED, error="e77")])

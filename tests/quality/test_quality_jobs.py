@@ -115,6 +115,20 @@ def test_the_command_shows_each_metric_with_its_interval_and_the_groups(run: Run
     assert json.loads(as_json.output)["overall"]["rows"] == 20
 
 
+def test_what_looks_like_markup_is_shown_as_it_is(run: RunJob) -> None:
+    output = run(**columns(20, kind=["[/b]", "list[int] :x:"] * 10))
+    shown = CliRunner().invoke(app, ["evaluate", output], catch_exceptions=False).output
+    assert "\n[/b] " in shown
+    assert "\nlist[int] :x: " in shown
+
+
+def test_an_id_that_is_not_utf8_does_not_stop_its_neighbours(run: RunJob) -> None:
+    output = run(**columns(3, id=pa.array([b"a", b"\xff", b"c"]).view(pa.string())))
+    evaluate_job(output)
+    scores = ds.dataset(f"{output}/_batchfim/evaluation").to_table()
+    assert scores["id"].to_pylist() == ["a", "\ufffd", "c"]
+
+
 def test_a_rule_that_cuts_the_references_themselves_is_said(run: RunJob) -> None:
     output = run(**columns(10, middle_reference=["x + 1"] * 7 + ["x\ny"] * 3))
     found = evaluate_job(output, Options(middle="middle_reference", rule="fim-bench"))

@@ -23,6 +23,10 @@ def test_models_that_see_more_than_others_are_pointed_out(other: int | None) -> 
     assert "contexts differ" not in comparison_text([in_context(2048), in_context(2048)])
 
 
+def test_a_folder_that_looks_like_markup_is_shown_as_it_is() -> None:
+    assert "[/out] :x:" in comparison_text([in_context(None) | {"output": "[/out] :x:"}])
+
+
 def test_the_context_is_the_jobs_own(job: Job) -> None:
     job.run("engine.max_model_len=300", "sampling.max_tokens=8")
     (told,) = compare_jobs([str(job.output)])

@@ -22,6 +22,9 @@ from batchfim.api import compare_jobs, evaluate_job, job_status, report_job
 from batchfim.driver.summary_text import summary_text
 from batchfim.errors import OutputError
 from batchfim.report.figures import figures
+from batchfim.report.picking import pick
+from batchfim.storage.ledger import Ledger
+from batchfim.storage.location import Location
 from tests.report.conftest import ReportedJob, numbers, write_records
 from tests.resume.conftest import Job
 
@@ -115,6 +118,23 @@ def test_the_slowest_records_and_an_example_of_each_error_are_there(job: Job) ->
     errors = page(job).split('id="errors"')[1].split("</section>")[0]
     assert "column &#39;suffix&#39; is null, expected text" in errors
     assert errors.count('<details class="record"') == 3
+
+
+def test_errors_that_differ_by_a_number_have_one_heading(job: Job) -> None:
+    prefixes = [b"x" * row + b"\xff" for row in range(30)]
+    job.write("a.parquet", range(30), prefix=pa.array(prefixes).view(pa.string()))
+    job.run()
+    (reason,) = job.summary["errors"]
+    assert reason == "column 'prefix' is not UTF-8 text: invalid start byte at byte N"
+    errors = page(job).split('id="errors"')[1].split("</section>")[0]
+    assert (errors.count("<h3>"), errors.count('<details class="record"')) == (1, 3)
+
+
+def test_an_error_that_is_not_in_the_table_has_no_examples(job: Job) -> None:
+    job.run()
+    ledger = Ledger(Location.of(str(job.output)))
+    picked = pick(ledger, ledger.done(), ledger.shards(), (), reasons=())
+    assert (picked.errors, len(picked.slowest)) == ({}, 10)
 
 
 def test_evaluation_is_shown_and_compared_where_there_is_one(job: Job) -> None:

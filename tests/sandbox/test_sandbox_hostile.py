@@ -35,6 +35,18 @@ for number in range(100):
     with open(f"f{number}", "wb") as file:
         file.write(bytes(1 << 20))
 """
+RUNAWAY = """
+import os, time
+os.setsid()
+time.sleep(60)
+"""
+# System V's, which outlive who made them and count for no process: memory, messages, semaphores.
+KEEPER = """
+import ctypes
+c = ctypes.CDLL(None, use_errno=True)
+made = c.shmget(0, 1 << 20, 0o1600), c.msgget(0, 0o1600), c.semget(0, 1, 0o1600)
+raise ValueError(made)
+"""
 KILLER = """
 import os, signal
 for process in (os.getppid(), 0, -1, 1):
@@ -77,6 +89,11 @@ def test_a_fork_bomb_ends_with_its_sandbox(sandbox: Sandbox) -> None:
 
 def test_a_daemon_does_not_outlive_its_program(box: Sandbox) -> None:
     assert box.run(DAEMON) == "passed"
+    assert left_behind() == []
+
+
+def test_a_session_of_its_own_does_not_outlive_its_sandbox(sandbox: Sandbox) -> None:
+    assert sandbox.run(RUNAWAY) == OUT_OF_TIME
     assert left_behind() == []
 
 
@@ -161,6 +178,10 @@ def test_it_gets_no_rights_in_a_namespace_of_its_own(box: Sandbox) -> None:
 
 def test_memory_is_limited(sandbox: Sandbox) -> None:
     assert sandbox.run("x = bytes(1 << 30)").startswith("failed: MemoryError")
+
+
+def test_it_keeps_no_memory_beside_that_of_its_processes(box: Sandbox) -> None:
+    assert box.run(KEEPER) == "failed: ValueError: (-1, -1, -1)"
 
 
 @pytest.mark.parametrize("program", ["import os; os._exit(0)", "import sys; sys.exit(0)", FORGER])

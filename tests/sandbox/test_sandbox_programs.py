@@ -16,6 +16,15 @@ from typing import List
 assert hashlib.md5(b"a").hexdigest().startswith("0cc1")
 assert __name__ == "__main__"
 """
+CLASS_VARIABLE = """
+from dataclasses import dataclass
+from typing import ClassVar
+@dataclass
+class A:
+    n: ClassVar[list] = []
+    x: int = 0
+assert A(3).x == 3
+"""
 
 
 def test_the_standard_library_is_there(sandbox: Sandbox) -> None:
@@ -31,6 +40,8 @@ def test_the_standard_library_is_there(sandbox: Sandbox) -> None:
         ("raise SystemExit", "failed: SystemExit"),
         ("f = lambda: f()\nf()", "failed: RecursionError"),
         ("raise ValueError('é' * 1000)", "failed: ValueError: é"),
+        ("def f(x: Undefined): pass", "failed: NameError: name 'Undefined'"),
+        (CLASS_VARIABLE, "passed"),
     ],
 )
 def test_what_was_raised_is_said(sandbox: Sandbox, program: str, said: str) -> None:

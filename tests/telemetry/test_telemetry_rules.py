@@ -13,7 +13,8 @@ import pytest
 import yaml
 
 import batchfim.telemetry
-from batchfim.telemetry.table import EXPORTED
+from batchfim.telemetry.exporting import open_metric
+from batchfim.telemetry.table import EXPORTED, IN_FLIGHT, JOB_TAG, PLANNED_ROWS, RUN_TAG
 from k8s.checks.rendering import K8S
 
 FOLDER = Path(batchfim.telemetry.__file__).parent
@@ -78,6 +79,33 @@ def test_alerts_of_the_nights_ask_for_the_cronjob_that_there_is() -> None:
         if matcher.name == "cronjob"
     ]
     assert set(asked) == {base["metadata"]["name"]}
+
+
+def test_none_asks_for_the_increase_of_a_counter_that_begins_with_its_first_count() -> None:
+    """It would miss that one: Ray cannot tell of a counter that it is 0."""
+    for file in (ALERTS, DASHBOARD):
+        for expression in expressions(yaml.safe_load(file.open())):
+            assert "increase(" not in expression
+
+
+def test_done_of_planned_is_of_one_run() -> None:
+    """Where Ray stays, so do an earlier run's rows, and only the last says what it planned."""
+    (share,) = [
+        promql_parser.parse(expression)
+        for expression in expressions(json.loads(DASHBOARD.read_text()))
+        if "planned_rows" in expression
+    ]
+    assert isinstance(share, promql_parser.BinaryExpr)
+    for side in (share.lhs, share.rhs):
+        assert isinstance(side, promql_parser.AggregateExpr)
+        assert side.modifier is not None
+        assert set(side.modifier.labels) == {JOB_TAG, RUN_TAG}
+
+
+def test_the_drivers_metrics_are_tagged_with_the_run_a_workers_with_the_job_alone() -> None:
+    ours = open_metric(PLANNED_ROWS, "out/", "run-1").info["default_tags"]
+    assert ours == {JOB_TAG: "out/", RUN_TAG: "run-1"}
+    assert open_metric(IN_FLIGHT, "out/").info["default_tags"] == {JOB_TAG: "out/"}
 
 
 def test_panels_have_ids_of_their_own_and_one_datasource() -> None:
