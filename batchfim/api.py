@@ -19,7 +19,7 @@ from batchfim.config_file import check_config, without_hidden
 from batchfim.driver.signals import exit_signals, stop_signals
 from batchfim.driver.summary_text import SLOW_ENGINE
 from batchfim.engines.build import resolve_engine
-from batchfim.errors import InputError, JobFailed
+from batchfim.errors import ConfigError, InputError, JobFailed
 from batchfim.forecast.plan import calibrate, make_forecast
 from batchfim.forecast.speed import speed_of
 from batchfim.formats.encoder import Encoder
@@ -170,7 +170,9 @@ def _claimed(config: JobConfig) -> Iterator[tuple[Run, InputSet]]:
         _log.warning("%s", SLOW_ENGINE)
     ledger = Ledger(Location.of(config.output.path))
     ledger.prepare()
-    with ExitStack() as afterwards, JobLease(ledger.root / "lease") as lease:
+    with ExitStack() as afterwards, ExitStack() as holding:
+        with exit_signals():  # a dead machine's claim may have to be waited out
+            lease = holding.enter_context(JobLease(ledger.root / "lease"))
         fingerprint = claim(config, inputs, infiller, ledger)
         with exit_signals():
             inputs = regrouped(config, inputs, ledger.regrouped, lambda: not lease.lost)
@@ -281,6 +283,11 @@ def show_prompt(
     order = form.orders(infill.order)[0]
     if infill.context == "as_prefix":
         form = form.with_context_as_prefix(order)
+    if around.context and "context" not in form.fields(order):
+        raise ConfigError(
+            f"order {order!r} of family {form.family} has no place for context files; choose "
+            "another infill.order, or set infill.context to as_prefix"
+        )
     encoder = Encoder(form, order, open_tokenizer(files, form), masks=infill.masks or 1)
     for name, text in (("prefix", prefix), ("suffix", suffix)):
         if not is_unicode(text):
@@ -291,7 +298,7 @@ def show_prompt(
         "family": form.family,
         "order": encoder.order,
         "token_ids": token_ids,
-        "pieces": [asdict(piece) for piece in pieces],
+        "pieces": [asdict(piece) | {"token_ids": list(piece.token_ids)} for piece in pieces],
         "stop_token_ids": list(encoder.stop_token_ids),
         "prompt_tokens": len(token_ids),
     }

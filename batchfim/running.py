@@ -129,7 +129,7 @@ class Run:
         self, inputs: InputSet, queue: ShardQueue, record: str, *, retry: bool
     ) -> JobResult:
         clock = None if queue.finished else self._drive(inputs, queue, record, retry)
-        if self.lease.lost or not (queue.finished or self.stop.number):
+        if self.lease.lost:
             raise JobFailed(
                 f"{self.config.output.path}: the lease of the job was lost; another run may have it"
             )

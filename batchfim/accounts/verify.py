@@ -116,8 +116,8 @@ def _left_behind(ledger: Ledger, done: Done, parts: pa.Table) -> list[str]:
     ids = parts["shard_id"]
     orphans = ids.filter(pc.invert(pc.is_in(ids, value_set=done.ids.combine_chunks())))
     lines = [
-        f"part-{shard_id}.parquet has no marker, its rows may be doubled; run the job again to "
-        "remove it"
+        f"part-{shard_id}.parquet has no marker, its rows may be doubled; run the job again, which "
+        "settles that"
         for shard_id in orphans.to_pylist()
     ]
     return lines + [

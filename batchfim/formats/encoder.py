@@ -93,7 +93,8 @@ class Encoder:
 
         Raises:
             ModelError: sentinels or stops the tokenizer lacks, named.
-            ConfigError: an order the family lacks, or no room for a prompt at all.
+            ConfigError: an order the family lacks, or no room for a prompt, or for any of a prefix
+                that is cut.
         """
         self.form = form
         self.order = order or form.order
@@ -106,7 +107,7 @@ class Encoder:
         self._file_parts: tuple[Part, ...] = ()
         if CONTEXT_SLOT in self.layout:
             self._file_parts = compile_layout(form.context_file, form, ids, tokenizer, masks)
-        runs = text_runs(parts, form.leading_space, self._file_parts)
+        runs = text_runs(parts, form.leading_space)
         self._parts = loosened(parts, runs)
         self._spaced = {parts[run[0]] for run in runs if len(run) == 1}
         self._runs = [run for run in runs if len(run) > 1]

@@ -83,21 +83,21 @@ def compile_layout(
     return tuple(parts)
 
 
-def text_runs(parts: Sequence[Part], slots: Sequence[Slot], files: Sequence[Part]) -> list[range]:
+def text_runs(parts: Sequence[Part], slots: Sequence[Slot]) -> list[range]:
     """For each of some slots, the places of the parts whose text runs into one with it.
 
-    The slot is the last of them; slots that the prompt does not have are left out.
+    The slot is the last of them; slots that the prompt does not have are left out. Context files
+    are text, but for sentinels that they have.
 
     Args:
         parts: a prompt's.
         slots: whose text gets SentencePiece's leading space, or the first of its run.
-        files: the parts of a context file, whose text may run into what comes after it.
     """
     runs = []
     for slot in slots:
         if slot in parts:
             end = start = parts.index(slot)
-            while start and _is_text(parts[start - 1], files):
+            while start and _is_text(parts[start - 1]):
                 start -= 1
             runs.append(range(start, end + 1))
     return runs
@@ -115,10 +115,8 @@ def loosened(parts: Sequence[Part], runs: Sequence[range]) -> tuple[Part, ...]:
     )
 
 
-def _is_text(part: Part, files: Sequence[Part]) -> bool:
-    if part == "context":
-        return bool(files) and not isinstance(files[-1], Token)
-    return isinstance(part, FixedText | Text)
+def _is_text(part: Part) -> bool:
+    return part == "context" or isinstance(part, FixedText | Text)
 
 
 def _text(piece: Text, tokenizer: TextTokenizer) -> Part:

@@ -3,11 +3,11 @@
 Works on any store that lists what was written, without an atomic create. Each run writes a claim
 of its own, then looks at the others': a held claim wins at once; of two that are both still
 claiming, the one with the smaller name waits and the other gives way. A held claim is renewed by
-a thread, and its holder gives up before others may take the job: a claim that was not renewed for
-as long as it says, by the store's own clock, is dead, and so is one whose process no longer runs on
-this machine. Another machine may have died without a word, and a job that was killed with it is
-started again at once: its claim is watched until it is renewed, which takes a live one seconds, or
-dead.
+a thread, and its holder begins no commit once others may soon take the job: a claim that was not
+renewed for as long as it says, by the store's own clock, is dead, and so is one whose process no
+longer runs on this machine. Another machine may have died without a word, and a job that was killed
+with it is started again at once: its claim is watched until it is renewed, which takes a live one
+seconds, or dead.
 """
 
 from __future__ import annotations
@@ -79,6 +79,7 @@ class Claim:
 
 
 _CLAIM = TypeAdapter(Claim)
+_Renewed = tuple[int, datetime | None]  # how often, and when, where the store tells that
 
 
 @dataclass(frozen=True)
@@ -140,6 +141,8 @@ class JobLease:
             undo.callback(self._mine().delete)
             self._contest()
             self._write(held=True)
+            if self.lost:
+                raise JobHeld(f"{self._folder.path}: taken too slowly to be kept; run again")
             self._renewer.start()
             undo.pop_all()
         return self
@@ -156,15 +159,16 @@ class JobLease:
 
     def _contest(self) -> None:
         """Claim the job until no rival is left, or give way to one that lives."""
-        seen: dict[str, tuple[int, float]] = {}  # renewals of others' claims, and since when
+        seen: dict[str, tuple[_Renewed, float]] = {}  # others' claims as they are, and since when
         self._write(held=False)
         while rivals := self._rivals():
-            name, rival = min(rivals.items(), key=itemgetter(0))
+            name, (rival, renewed) = min(rivals.items(), key=itemgetter(0))
             held_by = f"the job is held by process {rival.pid} on {rival.host}"
             if name not in seen and not rival.is_here:
                 _log.warning("%s; waiting to see whether it still runs", held_by)
-            renewal, since_s = seen.setdefault(name, (rival.renewal, time.monotonic()))
-            if rival.is_here or rival.renewal != renewal:
+            before, since_s = seen.setdefault(name, (renewed, time.monotonic()))
+            if rival.is_here or renewed != before:
+                seen[name] = renewed, time.monotonic()
                 if rival.held or self._name > name:
                     raise JobHeld(
                         f"{self._folder.path}: {held_by}; wait for it to end, or choose another "
@@ -208,12 +212,12 @@ class JobLease:
         except StorageError as error:
             _log.warning("the lease of the job could not be renewed: %s", error)
 
-    def _rivals(self) -> dict[str, Claim]:
+    def _rivals(self) -> dict[str, tuple[Claim, _Renewed]]:
         """Live claims of other runs, by name; those held come first, dead ones are removed."""
         claims = [info for info in self._folder.list() if info.path.endswith(".json")]
         mine = [info.mtime for info in claims if info.base_name == self._name]
         now = mine[0] if mine else None
-        rivals: dict[str, Claim] = {}
+        rivals: dict[str, tuple[Claim, _Renewed]] = {}
         for info in claims:
             if info.base_name == self._name:
                 continue
@@ -221,8 +225,8 @@ class JobLease:
             if claim is None or claim.is_gone or _age_s(now, info.mtime) > claim.lease_s:
                 Location(self._folder.filesystem, info.path).delete()
             else:
-                rivals[info.base_name] = claim
-        held = {name: claim for name, claim in rivals.items() if claim.held}
+                rivals[info.base_name] = claim, (claim.renewal, info.mtime)
+        held = {name: rival for name, rival in rivals.items() if rival[0].held}
         return held or rivals
 
 

@@ -275,7 +275,7 @@ class Ledger:
             if not part.exists():
                 continue  # it is worked anew
             if checksum(part.read()) == coming.checksum:
-                self._markers.add(coming)
+                self._markers.restore(coming)
             self._markers.valid(coming.shard_id)
 
     def clear_staging(self) -> None:

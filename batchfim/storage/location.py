@@ -9,17 +9,17 @@ from __future__ import annotations
 import contextlib
 import os
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from typing import TypeVar
 
 import pyarrow as pa
 from pyarrow import fs
 
 from batchfim.errors import StorageError
-from batchfim.storage.failures import is_missing, translate
+from batchfim.storage.failures import is_missing
 from batchfim.storage.retrying import retried
 from batchfim.storage.steady_file import SteadyFile
 from batchfim.storage.stores import name_of, open_store
@@ -29,6 +29,7 @@ T = TypeVar("T")
 # Stores where a file appears as a whole, once it is closed, and folders are but names.
 _OBJECT_STORES = frozenset({"s3", "gcs"})
 _DELETING = 16
+_DELETED_AT_ONCE = 4096  # of a million, no more are held as tasks
 
 
 @dataclass(frozen=True)
@@ -188,15 +189,7 @@ class Location:
 
 def delete_all(files: Iterable[Location]) -> None:
     """Delete many files, some at once: each takes a round trip or several."""
+    left = iter(files)
     with ThreadPoolExecutor(_DELETING) as threads:
-        for _ in threads.map(Location.delete, files):
-            pass
-
-
-@contextmanager
-def storage_errors(where: Location) -> Iterator[None]:
-    """Translate a file system's errors, with the path they are about."""
-    try:
-        yield
-    except OSError as error:
-        raise translate(where.url, error) from error
+        while some := list(islice(left, _DELETED_AT_ONCE)):
+            list(threads.map(Location.delete, some))

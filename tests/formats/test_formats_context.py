@@ -124,6 +124,15 @@ def test_the_last_files_text_after_its_sentinel_is_the_first_of_the_run() -> Non
     assert prompt_of(form, "own", around) == "a.py: A = 1;  a.py: A = 1; def f():x"
 
 
+def test_text_before_context_runs_into_the_prefix_where_there_is_no_file() -> None:
+    layout = (Text(text="# on\n"), "{context}", "{prefix}", "▁<SUF>", "{suffix}", "▁<MID>")
+    pieces = (Text(text="{path}"), "▁<PRE>")
+    changed = {"layouts": {"own": layout}, "order": "own", "context_file": pieces}
+    form = CATALOG["codellama"].model_copy(update=changed)
+    assert prompt_of(form, "own", NOWHERE) == " # on\ndef f():x"
+    assert prompt_of(form, "own", Surroundings(context=(HELPER,))) == "# on\na.py def f():x"
+
+
 HEADED = Text(text="{path}: {text}; ")
 
 

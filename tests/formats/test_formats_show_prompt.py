@@ -12,6 +12,7 @@ import pytest
 from tokenizers import Tokenizer
 
 from batchfim.errors import ConfigError, ModelError
+from batchfim.surroundings import ContextFile, Surroundings
 from tests.formats.shown import shown_prompt
 from tests.formats.tiny import tiny_json
 
@@ -83,6 +84,17 @@ def test_a_job_file_with_a_format_of_its_own(model: Path, tmp_path: Path) -> Non
     texts = [piece["text"] for piece in shown["pieces"]]
     assert texts[:3] == ["<file_sep>", f"# {other}: A = 1", "<fim_prefix>"]
     assert not (tmp_path / "out").exists()
+
+
+def test_context_files_that_have_no_place_are_refused(model: Path) -> None:
+    around = Surroundings(context=(ContextFile("a.py", "A = 1"),))
+    with pytest.raises(ConfigError, match="order 'psm' of family starcoder2 has no place for"):
+        shown_prompt(str(model), "p", "s", around=around)
+
+
+def test_a_text_that_is_encoded_in_chunks_is_json_too(model: Path) -> None:
+    shown = shown_prompt(str(model), "x = 1\n" * 50_000, "s")
+    assert len(json.loads(json.dumps(shown))["token_ids"]) > 100_000
 
 
 def test_a_context_file_that_is_no_text_is_named(model: Path, tmp_path: Path) -> None:

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import signal
+import threading
+
+import pytest
+
 from batchfim.driver.summary_text import summary_text
 from tests.resume.conftest import Job
 
@@ -38,3 +44,16 @@ def test_a_summary_that_was_damaged_stops_no_run(job: Job) -> None:
     job.run()
     assert [run["records"] for run in job.summary["runs"]] == [4]
     assert job.summary["records"] == 16
+
+
+def test_a_run_stopped_while_it_waits_for_a_dead_machine_leaves_nothing(job: Job) -> None:
+    job.run()
+    claim = job.ledger / "lease" / "other.json"
+    dead = {"host": "elsewhere", "machine": "another", "pid": 7, "started_s": 0.0, "held": True}
+    claim.write_text(json.dumps(dead))
+    timer = threading.Timer(2, signal.raise_signal, [signal.SIGTERM])
+    timer.start()
+    with pytest.raises(SystemExit) as stopped:
+        job.run()
+    assert stopped.value.code == 143
+    assert [path.name for path in claim.parent.iterdir()] == ["other.json"]

@@ -93,6 +93,27 @@ def test_a_machine_that_died_a_while_ago_is_waited_out(folder: Location, held: b
         assert "0.json" not in names(folder)
 
 
+def test_a_rival_that_dies_while_it_claims_is_waited_out(folder: Location) -> None:
+    """It had the larger name and would have given way."""
+    with JobLease(folder) as lease:
+        larger = f"z{lease._name}"
+    changes = {"host": "elsewhere", "machine": "another", "held": False, "lease_s": 3}
+    write_claim(folder, larger, **changes)
+    timer = threading.Timer(0.5, write_claim, [folder, larger], changes | {"renewal": 9})
+    timer.start()
+    with JobLease(folder):
+        assert larger not in names(folder)
+    timer.join()
+
+
+def test_a_lease_that_took_too_long_to_be_taken_is_none(folder: Location) -> None:
+    lease = JobLease(folder)
+    lease._lost.set()
+    with pytest.raises(JobHeld, match="too slowly"):
+        lease.__enter__()
+    assert names(folder) == []
+
+
 def test_who_waits_for_a_dead_machine_leaves_no_claim_when_interrupted(folder: Location) -> None:
     write_claim(folder, "other.json", host="elsewhere", machine="another", pid=1)
     timer = threading.Timer(1, signal.raise_signal, [signal.SIGINT])

@@ -162,6 +162,32 @@ def test_a_long_run_takes_its_markers_into_segments_while_threads_commit(
     check(markers, reports)
 
 
+def test_a_marker_that_a_killed_run_owed_is_in_no_segment_of_this_run(
+    markers: Markers, folder: Path
+) -> None:
+    """It may be replaced or withdrawn before this run has enough markers for a segment."""
+    num_shards = SEGMENT_SHARDS + KEPT_APART
+    file = InputFile("/data/b.parquet", "bb", num_shards, 10.0)
+    reports = [report(shard) for shard in cut_shards([file], 1, "job")]
+    owed = reports[0].model_copy(update={"attempt": 7})
+    markers.restore(owed)
+    assert markers.ids() == {owed.shard_id}
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(markers.add, reports))
+    assert len(list(folder.glob("*.parquet"))) == 1
+    check(markers, reports)
+
+
+def test_an_earlier_versions_void_says_that_its_shard_is_not_done(
+    markers: Markers, folder: Path
+) -> None:
+    add(markers)
+    (folder / f"{FIRST.shard_id}.void").write_bytes(b"")
+    assert markers.voids() == []
+    markers.compact()
+    check(markers, REPORTS[1:])
+
+
 def _nothing(path: Path) -> None:
     path.write_bytes(b"")
 
