@@ -117,10 +117,15 @@ class Finisher:
             self._newlines[token_id] = "\n" in self._tokenizer.decode([token_id])
         return self._newlines[token_id]
 
+    def _is_text_to_its_end(self, token_ids: Sequence[int]) -> bool:
+        if token_ids[-1] in self._tokenizer.control_ids:
+            return False
+        return len(self._tokenizer.cut_end(token_ids, len(token_ids))) == len(token_ids)
+
     def _tokens_of(self, token_ids: Sequence[int], text: str, raw: str) -> int:
         """The fewest first ids whose text starts with `text`."""
         low, high = 0, len(token_ids)
-        if text == raw and token_ids and token_ids[-1] not in self._tokenizer.control_ids:
+        if text == raw and token_ids and self._is_text_to_its_end(token_ids):
             return high  # as for nearly every middle
         while low < high:
             half = (low + high) // 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -76,6 +77,15 @@ def test_pads_are_not_kept_and_are_a_loop(tiny: TextTokenizer) -> None:
 def test_a_character_of_several_tokens_is_kept_whole(tiny: TextTokenizer) -> None:
     middle = finish(tiny, "é😀\nb", stop=("eot", "line"))
     assert (middle.text, middle.kept_tokens) == ("é😀", 6)
+
+
+@pytest.mark.parametrize("missing", [1, 2, 3])
+def test_a_character_that_is_not_complete_is_not_kept(tiny: TextTokenizer, missing: int) -> None:
+    (ids,) = tiny.encode(["é😀"])
+    for ended in (ids[:-missing], [*ids[:-missing], tiny.token_id(STOP)]):
+        finisher = Finisher(tiny, [tiny.token_id(STOP)])
+        middle = finisher.finish(ended, HOLE, reached_limit=True)
+        assert (middle.text, middle.kept_tokens) == ("é", 2)
 
 
 def test_no_rule_no_check(tiny: TextTokenizer) -> None:
