@@ -24,11 +24,11 @@ from datetime import UTC, datetime
 from operator import itemgetter
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Annotated, Self
 
 import psutil
 from pyarrow import fs
-from pydantic import PositiveInt, TypeAdapter
+from pydantic import Field, PositiveInt, TypeAdapter
 
 from batchfim.errors import JobHeld, StorageError
 from batchfim.storage.location import Location
@@ -37,6 +37,7 @@ from batchfim.storage.retrying import retry_limit_s
 _log = logging.getLogger(__name__)
 
 LEASE_S = 180.0
+_LONGEST_S = 86_400.0
 _MARGIN_S = 20.0  # before others may take the job; of stores' times, too, which are whole seconds
 _RENEW_S = 15.0
 _POLL_S = 0.1
@@ -57,7 +58,7 @@ class Claim:
     pid: PositiveInt
     started_s: float
     held: bool
-    lease_s: float = LEASE_S
+    lease_s: Annotated[float, Field(gt=0, le=_LONGEST_S)] = LEASE_S
     renewal: int = 0
 
     @property
@@ -114,7 +115,7 @@ class JobLease:
         self._folder = folder
         self._name = f"{uuid.uuid4().hex}.json"
         # Longer than a storage that fails is asked again: the next renewal may then do well.
-        self._lease_s = max(LEASE_S, retry_limit_s() + 3 * _MARGIN_S)
+        self._lease_s = min(max(LEASE_S, retry_limit_s() + 3 * _MARGIN_S), _LONGEST_S)
         self._renewal = 0
         self._lost = threading.Event()
         self._renewed_s = time.monotonic()

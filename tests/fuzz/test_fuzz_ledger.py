@@ -38,6 +38,7 @@ def job(runner: Runner, tmp_path_factory: pytest.TempPathFactory) -> Path:
     pq.write_table(table, folder / "records.parquet")
     assert runner.run(folder / "records.parquet", folder / "out").summary
     claim = {"host": "x", "machine": _machine(), "pid": 1 << 22, "started_s": 0.0, "held": True}
+    claim["lease_s"] = 2  # of another machine, it would be waited out
     (folder / "out" / "_batchfim" / "lease" / "0.json").write_text(json.dumps(claim))
     return folder
 

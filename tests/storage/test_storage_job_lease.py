@@ -194,7 +194,17 @@ def test_a_claim_of_garbage_holds_nothing(folder: Location, garbage: bytes) -> N
         assert "bad.json" not in names(folder)
 
 
-@pytest.mark.parametrize("odd", [{"pid": -1}, {"pid": 1.5}, {"started_s": "then"}, {"held": 1}])
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"pid": -1},
+        {"pid": 1.5},
+        {"started_s": "then"},
+        {"held": 1},
+        {"lease_s": 0},
+        {"lease_s": 1e9},
+    ],
+)
 def test_a_claim_of_odd_values_holds_nothing(folder: Location, odd: dict[str, object]) -> None:
     write_claim(folder, "other.json", **odd)
     assert find_holder(folder) is None
