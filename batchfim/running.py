@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -26,6 +26,7 @@ from batchfim.forecast.against import against
 from batchfim.forecast.forecast import identity_of
 from batchfim.infiller import Infiller
 from batchfim.metrics.audit import audit, num_unfinished
+from batchfim.metrics.done import Done
 from batchfim.metrics.report import ShardReport
 from batchfim.metrics.run_record import End, RunRecord
 from batchfim.metrics.summary import RunClock
@@ -118,12 +119,17 @@ class Run:
             result = self._to_the_end(inputs, queue, record.name, retry=retry)
         except BatchfimError as error:
             with suppress(StorageError):  # what went wrong first is what is to be told
-                ended = record.ended(datetime.now(UTC), "failed", str(error), {})
-                self.ledger.runs.write(ended)
+                run = self._own_entry(self.ledger.summary())
+                self.ledger.runs.write(record.ended(datetime.now(UTC), "failed", str(error), run))
             raise
-        run = {} if result.idle else result.summary["runs"][-1]
+        run = self._own_entry(result.summary)
         self.ledger.runs.write(record.ended(datetime.now(UTC), result.end, None, run))
         return result
+
+    def _own_entry(self, summary: Mapping[str, Any]) -> dict[str, Any]:
+        """What a summary says of this run; empty where it says nothing."""
+        runs = summary.get("runs", [])
+        return dict(runs[-1]) if runs and runs[-1].get("run") == self.id else {}
 
     def _to_the_end(
         self, inputs: InputSet, queue: ShardQueue, record: str, *, retry: bool
@@ -133,8 +139,6 @@ class Run:
             raise JobFailed(
                 f"{self.config.output.path}: the lease of the job was lost; another run may have it"
             )
-        if clock is not None:
-            clock = clock.model_copy(update={"total_s": time.monotonic() - self.started_s})
         return self._close(queue, clock)
 
     def _queue(self, pending: list[Shard], retry: bool) -> ShardQueue:
@@ -155,7 +159,7 @@ class Run:
         pool = _open_pool(self.config, spec)
         try:
             with Progress(self.config.metrics, rows) as progress:
-                return Driver(
+                driver = Driver(
                     self.id,
                     pool,
                     queue,
@@ -167,9 +171,35 @@ class Run:
                         0.0 if self.lease.lost else self.stop.grace_s(schedule.grace_s)
                     ),
                     may_commit=lambda: not self.lease.lost,
-                ).run()
+                )
+                return self._noting_failure(driver)
         finally:
             pool.close()
+
+    def _noting_failure(self, driver: Driver) -> RunClock:
+        """Run it; if it fails, the summary has what it did all the same."""
+        try:
+            return driver.run()
+        except BatchfimError:
+            if not self.lease.lost:  # another run may have the job, and its summary
+                with suppress(StorageError):  # what went wrong first is what is to be told
+                    self.ledger.write_summary(self._summary(self.ledger.done(), driver.told()))
+            raise
+
+    def _summary(self, done: Done, clock: RunClock | None) -> dict[str, Any]:
+        """Of a job that is not complete, as far as is known here."""
+        runs = self.ledger.summary().get("runs", [])
+        if clock is not None:
+            total_s = time.monotonic() - self.started_s
+            runs = [*runs, clock.model_copy(update={"total_s": total_s}).summary()]
+        return done.totals.summary() | {
+            "runs": runs,
+            "model": self.infiller.facts,
+            "engine": {"backend": self.config.engine.backend},
+            "versions": versions(),
+            "complete": False,
+            "forecast": [],
+        }
 
     def _close(self, queue: ShardQueue, clock: RunClock | None) -> JobResult:
         """Audit what is committed, write the summary, and say how the run ended."""
@@ -179,14 +209,8 @@ class Run:
         planned = ledger.planned_rows()
         complaints = audit(planned, done.table, ledger.parts(), config.sampling.n)
         unfinished = num_unfinished(planned, done.ids, ledger.absent_files())
-        earlier = ledger.summary().get("runs", [])
-        summary = done.totals.summary() | {
-            "runs": earlier + ([clock.summary()] if clock else []),
-            "model": self.infiller.facts,
-            "engine": {"backend": config.engine.backend},
-            "versions": versions(),
-            "complete": queue.finished and not (queue.abandoned or unfinished or complaints),
-        }
+        complete = queue.finished and not (queue.abandoned or unfinished or complaints)
+        summary = self._summary(done, clock) | {"complete": complete}
         summary["forecast"] = self._forecast(summary)
         ledger.write_summary(summary)
         report = clock is not None and config.metrics.report and self.stop.number is None

@@ -9,6 +9,7 @@ from typing import Any
 
 import pyarrow.compute as pc
 
+from batchfim.accounts.summing import summary_now
 from batchfim.metrics.done import Done
 from batchfim.shards import Shard
 from batchfim.storage.job_lease import Holder, find_holder
@@ -23,8 +24,9 @@ def job_status(output: str) -> dict[str, Any]:
 
     Returns:
         `state`: `running`, `stopped`, `complete` or `complete with failed rows`; `holder`;
-        `shards` and `rows`, planned, done and more; `rows_per_s` and `left_s` while it runs;
-        `history`, the last runs as `_batchfim/runs/` has them; the other keys of `summary.json`.
+        `shards` and `rows`, planned, done and more; `rows_per_s` and `left_s` while rows are left
+        that were never worked (null in a retry, where there are none); `history`, the last runs as
+        `_batchfim/runs/` has them; the other keys of `summary.json`, `complete` as of now.
 
     Raises:
         OutputError: there is no job.
@@ -33,13 +35,13 @@ def job_status(output: str) -> dict[str, Any]:
     ledger = Ledger(Location.of(output))
     samples = num_samples(ledger)
     holder = find_holder(ledger.root / "lease")
-    recent, done, last = ledger.recent(), ledger.done(), ledger.summary()
+    recent, done = ledger.recent(), ledger.done()
     wanted = wanted_shards(ledger.plan(), ledger.absent_files(), done)
     num_rows = sum(shard.num_rows for shard in wanted) * samples
-    sums = done.totals.summary()
-    speed = _rows_per_s(done, recent, time.time()) if holder else None
+    sums = summary_now(ledger, done)
     left = max(num_rows - sums["rows"]["rows"], 0)
-    complete = len(wanted) <= sums["shards"] and bool(last.get("complete"))
+    speed = _rows_per_s(done, recent, time.time()) if holder and left else None
+    complete = len(wanted) <= sums["shards"] and bool(sums["complete"])
     return sums | {
         "output": output,
         "state": _state(holder, complete=complete, failed=sums["rows"]["failed"]),
@@ -48,7 +50,7 @@ def job_status(output: str) -> dict[str, Any]:
         "rows": {"planned": num_rows} | sums["rows"],
         "rows_per_s": speed,
         "left_s": left / speed if speed else None,
-        "runs": last.get("runs", []),
+        "complete": complete,
         "history": [record.model_dump(mode="json") for record in ledger.runs.last()],
     }
 

@@ -49,10 +49,15 @@ def _history(runs: list[dict[str, Any]]) -> str:
     for run in runs[-_RUNS_SHOWN:]:
         done, end = run["run"], run["end"] or "no end: it runs, or was killed"
         cause = f": {printable(run['cause'])}" if run["cause"] else ""
-        shards = f"{done.get('shards', 0):,} of {run['shards_to_do']:,}"
-        records = f"{done.get('records', 0):,}"
+        known = bool(done) or run["end"] not in (None, "failed")
+        shards, records = (_known(done.get(name, 0), known) for name in ("shards", "records"))
+        shards = f"{shards} of {run['shards_to_do']:,}"
         table.add_row(run["started_at"][:16], _minutes(run), shards, records, f"{end}{cause}")
     return _table(table)
+
+
+def _known(count: int, known: bool) -> str:
+    return f"{count:,}" if known else "-"
 
 
 def _minutes(run: dict[str, Any]) -> str:

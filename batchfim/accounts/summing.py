@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from batchfim.metrics.audit import num_unfinished
 from batchfim.metrics.done import Done
 from batchfim.storage.ledger import Ledger
 
 
 def summary_now(ledger: Ledger, done: Done) -> dict[str, Any]:
     """The sums of what is done, and what the last run that ended said of itself.
+
+    It is not `complete` where shards were planned after that.
 
     Args:
         ledger: the job's.
@@ -24,4 +27,6 @@ def summary_now(ledger: Ledger, done: Done) -> dict[str, Any]:
         "forecast": [],
         "complete": False,
     }
-    return done.totals.summary() | {key: last.get(key, value) for key, value in before.items()}
+    now = done.totals.summary() | {key: last.get(key, value) for key, value in before.items()}
+    unfinished = num_unfinished(ledger.planned_rows(), done.ids, ledger.absent_files())
+    return now | {"complete": bool(now["complete"]) and not unfinished}

@@ -63,6 +63,10 @@ class Committer:
         """
         while not self._ended.empty():
             self._ended.get().result()
+        return self.taken()
+
+    def taken(self) -> list[Committed]:
+        """The same, whatever else could not be committed."""
         return [self._done.get() for _ in range(self._done.qsize())]
 
     def _work(self) -> None:

@@ -66,6 +66,7 @@ class Driver:
     _trouble: StorageTrouble = field(default_factory=StorageTrouble)
     _setbacks: int = 0
     _first_cause: BatchfimError | None = None
+    _ended_s: float | None = None
     _shards: int = 0
     _records: int = 0
     _counts: Counts = field(default_factory=Counts)
@@ -80,34 +81,49 @@ class Driver:
             JobFailed: every worker was lost and none can be had any more, or nothing succeeds.
         """
         self._staff = Staff(self.pool, self.schedule, self.clock)
-        started_at, started_s = time.time(), self.clock()
-        num_workers = min(self.schedule.workers.max, self.queue.num_waiting)
+        self._started_at, self._started_s = time.time(), self.clock()
+        self._num_workers = min(self.schedule.workers.max, self.queue.num_waiting)
         gc.freeze()  # or every full collection looks at a million shards that only wait
         self._committer = Committer(self.ledger, self.run_id, self.may_commit)
         try:
-            for _ in range(num_workers):
+            for _ in range(self._num_workers):
                 self._staff.hire()
             self._loop()
         finally:
             gc.unfreeze()
-            self._account(self._committer.close())
-            self._tell()
+            self._end()
         for worker in self._staff.at_work:
             self.queue.give_back(worker)
-        ended_s = self.clock()
+        return self.told()
+
+    def told(self) -> RunClock:
+        """What a run did that has ended, also where it raised."""
+        ended_s = self.clock() if self._ended_s is None else self._ended_s
         ready_s = ended_s if self._staff.first_ready_s is None else self._staff.first_ready_s
         return RunClock(
             run=self.run_id,
-            started_at=started_at,
-            engine_start_s=ready_s - started_s,
+            started_at=self._started_at,
+            engine_start_s=ready_s - self._started_s,
             run_s=ended_s - ready_s,
+            worker_s=self._idle.ready_s,
+            idle_s=self._idle.idle_s,
             shards=self._shards,
             records=self._records,
-            counts=self._counts,
-            workers=num_workers,
+            counts=Counts.sum((self._counts, *self._untold)),
+            workers=self._num_workers,
             workers_lost=self._staff.num_lost,
             engines=tuple(self._staff.engines),
         )
+
+    def _end(self) -> None:
+        """Wait for what is being committed, and account for it also where some of it failed."""
+        try:
+            self._account(self._committer.close())
+        finally:
+            self._account(self._committer.taken())
+            self._pass_time()
+            self._ended_s = self.clock()
+            self._tell()
 
     def _loop(self) -> None:
         stop_s: float | None = None
@@ -120,7 +136,9 @@ class Driver:
                 stop_s = self.clock() if stop_s is None else stop_s
                 if not self.queue.num_leased or self.clock() - stop_s >= grace_s:
                     return
-            for event in self.pool.wait(_WAIT_S):
+            events = self.pool.wait(_WAIT_S)
+            self._pass_time()  # as things stood while it waited
+            for event in events:
                 self._handle(event)
             self._account(self._committer.committed())
             self._replace_stalled()
@@ -224,10 +242,12 @@ class Driver:
             self._untold.append(worked.counts)
             self._records += worked.records
 
+    def _pass_time(self) -> None:
+        self._idle.pass_time(self.clock(), self._staff.num_at_work, len(self.queue.busy))
+
     def _tell(self) -> None:
         """Have those who watch know how things stand."""
         self._told_s = self.clock()
-        self._idle.pass_time(self._told_s, self._staff.num_at_work, len(self.queue.busy))
         self._counts = Counts.sum((self._counts, *self._untold))
         self._untold.clear()
         state = RunState(

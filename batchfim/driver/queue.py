@@ -197,7 +197,7 @@ class ShardQueue:
         parent = self._states.pop(shard.id)
         self._suspects.remove(parent)
         for half in halves:
-            state = _State(half, engines_lost=parent.engines_lost)
+            state = _State(half, parent.attempts, engines_lost=parent.engines_lost)
             self._states[half.id] = state
             self._suspects.append(state)
 

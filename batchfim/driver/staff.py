@@ -30,7 +30,7 @@ class Staff:
         self._num_missing = 0  # not hired again, as too many starts failed
         self._missing_since_s = 0.0
         self._first_error: BatchfimError | None = None
-        self._last_ready_s = clock()
+        self._began_s = self._last_ready_s = clock()
         self.ready: set[str] = set()
         self.leaving: set[str] = set()
         self.engines: list[EngineStart] = []
@@ -88,8 +88,9 @@ class Staff:
         self._starting.discard(event.worker)
         self.ready.add(event.worker)
         self._start_failures = 0
+        now_s = self._clock()
         if self.first_ready_s is None:
-            self.first_ready_s = self._clock()
+            self.first_ready_s = now_s
         engine = event.engine
         start = EngineStart(
             worker=event.worker,
@@ -98,6 +99,7 @@ class Staff:
             device=engine.device,
             dtype=engine.dtype,
             start_s=event.start_s,
+            ready_s=now_s - self._began_s,
         )
         self.engines.append(start)
 

@@ -32,21 +32,21 @@ class Watcher(Protocol):
 
 
 class IdleTime:
-    """How much of the ready workers' time passes with nothing in hand."""
+    """How much of the ready workers' time passes with nothing in hand, in worker-seconds."""
 
     def __init__(self) -> None:
-        self._idle_s = 0.0
-        self._ready_s = 0.0
+        self.idle_s = 0.0
+        self.ready_s = 0.0
         self._last_s: float | None = None
 
     @property
     def share(self) -> float:
         """0 before the first worker is ready."""
-        return self._idle_s / self._ready_s if self._ready_s else 0.0
+        return self.idle_s / self.ready_s if self.ready_s else 0.0
 
     def pass_time(self, now_s: float, num_ready: int, num_busy: int) -> None:
         """So many were ready, and of them busy, since the last call."""
         elapsed_s = 0.0 if self._last_s is None else now_s - self._last_s
         self._last_s = now_s
-        self._ready_s += elapsed_s * num_ready
-        self._idle_s += elapsed_s * max(num_ready - num_busy, 0)
+        self.ready_s += elapsed_s * num_ready
+        self.idle_s += elapsed_s * max(num_ready - num_busy, 0)

@@ -13,27 +13,34 @@ def against(forecast: Mapping[str, Any], summary: Mapping[str, Any]) -> list[dic
 
     Args:
         forecast: as `forecast.json` has it, of the same job.
-        summary: of the complete job. Where it took several runs, or other numbers of workers than
-            were planned for, its time is not compared.
+        summary: of the complete job. Where one run did not do it all, or other numbers of workers
+            came up than were planned for, its time is not compared.
 
     Returns:
-        `label`, `unit`, `predicted`, `low`, `high`, `actual`, `off`: actual over predicted, less 1.
+        `label`, `unit`, `predicted`, `low`, `high`, `actual`, `off`: actual over predicted, less 1;
+        nothing where the job has other rows than were planned, such as an earlier night's.
     """
+    if forecast["rows"] != summary["rows"]["rows"]:
+        return []
     return list(_lines(forecast, summary))
 
 
 def _lines(forecast: Mapping[str, Any], summary: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    rows = forecast["rows"]
-    plain = {"value": rows, "low": rows, "high": rows}
-    yield _line("rows", "count", plain, summary["rows"]["rows"])
     for name in _TOKENS:
         tokens = summary["tokens"][name]
         yield _line(f"{name} tokens", "count", forecast["tokens"][name], tokens)
-    runs = summary["runs"]
-    if forecast["time"] and [run["workers"] for run in runs] == [forecast["workers"]]:
-        time = forecast["time"]
-        yield _line("time of work", "s", time["run_s"], runs[0]["run_s"])
-        yield _line("wall clock", "s", time["wall_s"], runs[0]["total_s"])
+    if forecast["time"] and _was_as_planned(forecast, summary):
+        (run,), time = summary["runs"], forecast["time"]
+        yield _line("time of work", "s", time["run_s"], run["run_s"])
+        yield _line("wall clock", "s", time["wall_s"], run["total_s"])
+
+
+def _was_as_planned(forecast: Mapping[str, Any], summary: Mapping[str, Any]) -> bool:
+    """Whether one run worked all shards, with as many workers as were planned for."""
+    workers = min(forecast["workers"], forecast["shards"])
+    done = [(run["workers"], run["shards"]) for run in summary["runs"]]
+    all_came_up = all(len(run["engines"]) >= workers for run in summary["runs"])
+    return done == [(workers, summary["shards"])] and all_came_up
 
 
 def _line(label: str, unit: str, predicted: Mapping[str, Any], actual: float) -> dict[str, Any]:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from batchfim.accounts.summing import summary_now
 from batchfim.errors import ConfigError
 from batchfim.forecast.estimate import Estimate, ratio
+from batchfim.metrics.summary import ready_s
 from batchfim.report.time_use import time_use
 from batchfim.storage.ledger import Ledger
 from batchfim.storage.location import Location
@@ -25,8 +29,9 @@ class Speed:
     """What a run tells of the next one on the same model and device.
 
     A worker takes `prefill_s` for each prompt token it computes and `decode_s` for each token it
-    generates; what else it does in a run makes that `slack` times as long. `error` is the relative
-    standard error of all this. `before_s` is what a run takes besides, most of it engine start.
+    generates; what else it does while it is up makes that `slack` times as long. `error` is the
+    relative standard error of all this. `before_s` is what a run takes besides, most of it engine
+    start.
     """
 
     source: str
@@ -66,25 +71,40 @@ def speed_of(output: str, digest: str) -> Speed:
     runs = [run for run in summary["runs"] if run["records"]]
     if summary["model"]["digest"] != digest:
         raise ConfigError(f"{output} was worked with another model: its speed tells nothing here")
-    tokens = done.totals.counts
-    if not runs or not tokens.completion_tokens:
-        raise ConfigError(f"{output} tells no speed: no run of it that ended has completed a row")
     used = time_use(shards, runs)
-    prefill_s = used["prefill"] / max(tokens.computed_tokens, 1)
-    decode_s = used["decode"] / tokens.completion_tokens
-    whole_s = sum(run["workers"] * run["run_s"] for run in runs)
+    computed, completion = _tokens(shards)
+    prefill_s, decode_s = used["prefill"] / max(computed, 1), used["decode"] / max(completion, 1)
+    asked_s = sum(_asked_s(run, prefill_s, decode_s) for run in runs)
+    if not completion or not asked_s:
+        raise ConfigError(f"{output} tells no speed: no run of it that ended has completed a row")
     return Speed(
         source=output,
         device=next((start["device"] for run in runs for start in run["engines"]), ""),
         prefill_s=prefill_s,
         decode_s=decode_s,
-        slack=max(whole_s / (used["prefill"] + used["decode"]), 1.0),
+        slack=max(sum(map(ready_s, runs)) / asked_s, 1.0),
         error=_spread(shards, prefill_s, decode_s),
         before_s=Estimate(
             sum(run["total_s"] - run["run_s"] for run in runs) / len(runs), _BEFORE_ERROR
         ),
         completion_tokens=_completion_tokens(shards),
     )
+
+
+def _tokens(shards: pa.Table) -> tuple[int, int]:
+    """Computed and generated in the shards that are there."""
+    prompt, cached, completion = (
+        pc.sum(shards[name]).as_py() or 0
+        for name in ("prompt_tokens", "cached_tokens", "completion_tokens")
+    )
+    return prompt - cached, completion
+
+
+def _asked_s(run: Mapping[str, Any], prefill_s: float, decode_s: float) -> float:
+    """What a run's own tokens ask of its engines; shards that were replaced since are in it."""
+    rates = run["tokens_per_s"]
+    per_s = (rates["computed"] or 0.0) * prefill_s + (rates["completion"] or 0.0) * decode_s
+    return float(per_s * run["run_s"])
 
 
 def _spread(shards: pa.Table, prefill_s: float, decode_s: float) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -34,6 +35,16 @@ class Done:
     @property
     def ids(self) -> pa.ChunkedArray:
         return self.table["shard_id"]
+
+    @property
+    def digest(self) -> str:
+        """Of which shards are done and their parts' bytes."""
+        checksums = self.table["checksum"].to_pylist()
+        parts = sorted(zip(self.ids.to_pylist(), checksums, strict=True))
+        told = hashlib.blake2b(digest_size=16)
+        for shard_id, checksum in parts:
+            told.update(f"{shard_id} {checksum}\n".encode())
+        return told.hexdigest()
 
     def of(self, shard_ids: Sequence[str]) -> pa.Table:
         """The rows of some shards."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from operator import attrgetter
 from typing import Annotated
 
@@ -23,6 +23,7 @@ ENDINGS = {
     "trim_rules": "trim_rule",
     "degenerate": "degenerate",
 }
+OTHER_CAUSES = "other causes"
 _MOST_ERRORS = 20
 _NUMBER = re.compile(r"(?<![\w-])\d+\b")  # but for those of names, as in `f7` and `UTF-8`
 Count = Annotated[int, Field(ge=0, le=2**53)]
@@ -102,12 +103,17 @@ _COUNTS = attrgetter(*Counts.model_fields)
 
 
 class Retried(BaseModel):
-    """What a retry worked itself, in a part whose other rows were there already."""
+    """What a retry worked itself, in a part whose other rows were there already.
+
+    `attempt` is that of its rows, `timings` their sums in seconds; earlier versions told neither.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     records: Count
     counts: Counts
+    attempt: Annotated[int, Field(ge=0, lt=2**31)] | None = None
+    timings: dict[str, float] = {}
 
 
 class ShardReport(BaseModel):
@@ -168,9 +174,18 @@ def sizes(completions: Sequence[Completion]) -> dict[str, Histogram]:
 
 
 def errors(completions: Sequence[Completion]) -> dict[str, int]:
-    """The most frequent causes of errors, without the place, and how often each occurred."""
+    """The most frequent causes of errors, without the place, and the rows of each."""
     counted = Counter(cause(row.reason or row.error) for row in completions if row.error)
-    return dict(counted.most_common(_MOST_ERRORS))
+    return most_common(counted, _MOST_ERRORS)
+
+
+def most_common(causes: Mapping[str, int], most: int) -> dict[str, int]:
+    """So many causes of the most rows, then the rows of all others as `OTHER_CAUSES`."""
+    ranked = Counter(causes)
+    other = ranked.pop(OTHER_CAUSES, 0)
+    kept = dict(ranked.most_common(most))
+    other += ranked.total() - sum(kept.values())
+    return kept | ({OTHER_CAUSES: other} if other else {})
 
 
 def cause(error: str) -> str:
@@ -179,8 +194,9 @@ def cause(error: str) -> str:
 
 
 def endings(completions: Sequence[Completion]) -> dict[str, dict[str, int]]:
-    """How many rows were asked in which order, ended, were cut and went wrong how: `ENDINGS`."""
+    """How many rows with a middle were asked in which order, ended how and so on: `ENDINGS`."""
+    ok = [row for row in completions if row.status is Status.OK]
     return {
-        name: dict(Counter(value for row in completions if (value := getattr(row, column))))
+        name: dict(Counter(value for row in ok if (value := getattr(row, column))))
         for name, column in ENDINGS.items()
     }

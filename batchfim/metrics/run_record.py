@@ -14,7 +14,8 @@ class RunRecord(BaseModel):
     """One run: written when its work begins, and again when it ends.
 
     `end` is None while it runs, and stays so where it was killed. `run` holds what `summary.json`
-    says of it; it is empty where nothing was left to do or the run did not get so far.
+    says of it; it is empty where nothing was left to do or the run did not get so far, and where
+    what it did is not known.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -38,6 +38,9 @@ SHARD_SCHEMA = pa.schema(
         pa.field("size_bytes", pa.int64()),
     ]
 )
+_OWN = ("records", *_COUNTS, *TIMINGS)  # what a retry tells of the rows that it worked
+_RETRIED = pa.struct([SHARD_SCHEMA.field(name) for name in _OWN])
+PARTS_SCHEMA = SHARD_SCHEMA.append(pa.field("retried", _RETRIED))
 _COUNTS_TYPE = pa.struct([(name, pa.int64()) for name in _COUNTS])
 _TIMING_TYPE = pa.struct([("total", pa.float64()), ("max", pa.float64())])
 _TOP = ("shard_id", "run", "worker", "attempt", "started_at", *_PHASES, "records", "size_bytes")
@@ -46,19 +49,29 @@ _READ = pa.schema(
     [
         *(SHARD_SCHEMA.field(name) for name in _TOP),
         pa.field("counts", _COUNTS_TYPE),
-        pa.field("retried", pa.struct([("records", pa.int64()), ("counts", _COUNTS_TYPE)])),
+        pa.field(
+            "retried",
+            pa.struct(
+                [
+                    ("records", pa.int64()),
+                    ("counts", _COUNTS_TYPE),
+                    ("attempt", pa.int32()),
+                    ("timings", pa.struct([(name, pa.float64()) for name in TIMINGS])),
+                ]
+            ),
+        ),
         pa.field("timings", pa.struct([(name, _TIMING_TYPE) for name in TIMINGS])),
     ]
 )
 
 
 def shard_table(reports: Sequence[str]) -> pa.Table:
-    """A row for each report, columns `SHARD_SCHEMA`.
+    """A row for each report, columns `PARTS_SCHEMA`; it adds up to the summary.
 
     `started_at` is in seconds since 1970, the phases follow one another from there, `encode_s` with
-    the wait for the encoder. Counts and the sums of the rows' own seconds are of what that attempt
-    worked: of a shard that was retried, the rows it worked again, and the seconds in their share of
-    all.
+    the wait for the encoder. Phases are of the last attempt; counts and the sums of the rows' own
+    seconds of all rows of the part. `retried`: those of the rows that this attempt worked, where
+    the others were there already, else null.
 
     Args:
         reports: each a `ShardReport` as JSON, the form they are stored in; a million of them take
@@ -68,23 +81,32 @@ def shard_table(reports: Sequence[str]) -> pa.Table:
         ValueError: one is no such report.
     """
     if not reports:
-        return SHARD_SCHEMA.empty_table()
+        return PARTS_SCHEMA.empty_table()
     told = _parsed(reports)
-    own, whole = _worked(told), _field(told["counts"], "rows")
-    share = pc.if_else(
-        pc.equal(whole, 0),
-        0.0,
-        pc.divide(pc.cast(own["rows"], pa.float64()), pc.max_element_wise(whole, 1)),
-    )
-    columns = {name: told[name] for name in _TOP} | own
-    for name in TIMINGS:
-        columns[name] = pc.multiply(_field(told["timings"], name, "total"), share)
+    columns = {name: told[name] for name in _TOP}
+    columns |= {name: pc.coalesce(_field(told["counts"], name), 0) for name in _COUNTS}
+    columns |= {name: _field(told["timings"], name, "total") for name in TIMINGS}
+    columns["attempt"] = pc.coalesce(_field(told["retried"], "attempt"), told["attempt"])
     columns["max_latency_s"] = _field(told["timings"], "latency_s", "max")
-    table = pa.table({field.name: columns[field.name] for field in SHARD_SCHEMA}, SHARD_SCHEMA)
-    missing = [name for name in table.column_names if table[name].null_count]
+    columns["retried"] = _retried(told, columns)
+    table = pa.table({field.name: columns[field.name] for field in PARTS_SCHEMA}, PARTS_SCHEMA)
+    missing = [name for name in SHARD_SCHEMA.names if table[name].null_count]
     if missing:
         raise ValueError(f"{missing[0]} is missing")
     return table
+
+
+def worked(parts: pa.Table) -> pa.Table:
+    """What each attempt worked itself, columns `SHARD_SCHEMA`.
+
+    Args:
+        parts: columns `PARTS_SCHEMA`.
+    """
+    retried = parts["retried"]
+    if retried.null_count == len(retried):
+        return parts.drop_columns("retried")
+    own = {name: pc.coalesce(_field(retried, name), parts[name]) for name in _OWN}
+    return pa.table({name: own.get(name, parts[name]) for name in SHARD_SCHEMA.names}, SHARD_SCHEMA)
 
 
 def _parsed(reports: Sequence[str]) -> pa.Table:
@@ -102,13 +124,19 @@ def _parsed(reports: Sequence[str]) -> pa.Table:
     return told
 
 
-def _worked(told: pa.Table) -> dict[str, pa.ChunkedArray]:
-    """The counts of what each attempt worked itself."""
+def _retried(told: pa.Table, whole: Mapping[str, pa.ChunkedArray]) -> pa.ChunkedArray | pa.Array:
+    """Of reports of earlier versions, the seconds are the rows' share of all."""
     retried = told["retried"]
-    of_retried = {name: _field(retried, "counts", name) for name in _COUNTS}
-    of_all = {name: _field(told["counts"], name) for name in _COUNTS}
-    counts = {name: pc.coalesce(of_retried[name], of_all[name], 0) for name in _COUNTS}
-    return counts | {"records": pc.coalesce(_field(retried, "records"), told["records"])}
+    if retried.null_count == len(retried):
+        return pa.nulls(len(retried), _RETRIED)
+    own = {name: pc.coalesce(_field(retried, "counts", name), 0) for name in _COUNTS}
+    share = pc.divide(pc.cast(own["rows"], pa.float64()), pc.max_element_wise(whole["rows"], 1))
+    for name in TIMINGS:
+        in_share = pc.multiply(whole[name], share)
+        own[name] = pc.coalesce(_field(retried, "timings", name), in_share)
+    own["records"] = _field(retried, "records")
+    columns = pc.make_struct(*(own[name] for name in _OWN), field_names=_OWN)
+    return pc.if_else(pc.is_valid(retried), columns, pa.scalar(None, columns.type))
 
 
 def _field(column: pa.ChunkedArray, *names: str) -> pa.ChunkedArray:

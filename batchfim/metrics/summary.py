@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -11,7 +12,7 @@ from batchfim.metrics.totals import tokens
 
 
 class EngineStart(BaseModel):
-    """One engine that came up."""
+    """One engine that came up: it took `start_s` and was ready so long after the run began."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -21,6 +22,7 @@ class EngineStart(BaseModel):
     device: str
     dtype: str = ""  # unknown of runs of old
     start_s: float
+    ready_s: float = 0.0
 
 
 class RunClock(BaseModel):
@@ -28,7 +30,8 @@ class RunClock(BaseModel):
 
     `run` is its name in shard reports, `started_at` when it began, in seconds since 1970;
     `engine_start_s` is until the first engine was ready, `run_s` from then to the last commit,
-    `total_s` the whole run, with what comes before and after.
+    `total_s` the whole run, with what comes before and after. `workers` were asked for; `worker_s`
+    is how long those that came up were ready, added up, and `idle_s` what of it they had no shard.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -38,6 +41,8 @@ class RunClock(BaseModel):
     total_s: float = 0.0
     engine_start_s: float = 0.0
     run_s: float = 0.0
+    worker_s: float = 0.0
+    idle_s: float = 0.0
     shards: int = 0
     records: int = 0
     counts: Counts = Counts()
@@ -57,3 +62,19 @@ class RunClock(BaseModel):
             "records_per_s": rate(self.records),
             "tokens_per_s": {name: rate(num) for name, num in tokens(self.counts).items()},
         }
+
+
+def ready_s(run: Mapping[str, Any]) -> float:
+    """Seconds that a run's workers were ready, added up; runs of old tell how many were wanted.
+
+    Args:
+        run: as `summary.json` has it.
+    """
+    return float(run["worker_s"] if "worker_s" in run else run["workers"] * run["run_s"])
+
+
+def starting_s(run: Mapping[str, Any]) -> float:
+    """Seconds that the engines of a run took to start, added up; likewise."""
+    if "worker_s" in run:
+        return float(sum(engine["start_s"] for engine in run["engines"]))
+    return float(run["workers"] * run["engine_start_s"])

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from batchfim.metrics.histogram import Histogram
-from batchfim.metrics.report import ENDINGS, SIZES, TIMINGS, Counts, ShardReport
+from batchfim.metrics.report import ENDINGS, SIZES, TIMINGS, Counts, ShardReport, most_common
 
 _PHASES = ("read_s", "encode_s", "generate_s", "write_s")
 _ROWS = {"rows", "ok", "rejected", "failed", "truncated", "normalized", "copied"}
@@ -61,7 +61,7 @@ class Totals(BaseModel):
             endings={
                 name: _added(part.endings.get(name, {}) for part in parts) for name in ENDINGS
             },
-            errors=dict(Counter(errors).most_common(_ERRORS_KEPT)),
+            errors=most_common(errors, _ERRORS_KEPT),
             timings={name: Histogram.sum(part.timings[name] for part in parts) for name in TIMINGS},
             sizes={name: Histogram.sum(part.sizes[name] for part in parts) for name in SIZES},
             work_s=_added(part.work_s for part in parts),
@@ -80,7 +80,7 @@ class Totals(BaseModel):
             "tokens": tokens(self.counts),
             "preemptions": self.counts.preemptions,
             **self.endings,
-            "errors": dict(Counter(self.errors).most_common(_ERRORS_SHOWN)),
+            "errors": most_common(self.errors, _ERRORS_SHOWN),
             "seconds": {name: histogram.summary() for name, histogram in self.timings.items()},
             "sizes": {name: histogram.summary() for name, histogram in self.sizes.items()},
             "work_s": self.work_s,

@@ -54,7 +54,8 @@ def evaluate_job(
         tell: hears the number of rows scored so far and in all, as they go by.
 
     Returns:
-        what `_batchfim/evaluation.json` says; see `results.Results.told`.
+        what `_batchfim/evaluation.json` says: what `results.Results.told` does, and `parts`, a
+        digest of the parts it is of.
 
     Raises:
         OutputError: there is no job.
@@ -90,7 +91,7 @@ def evaluate_job(
         files.add(chunk.part, scored)
         tell(results.num_rows, counts["ok"])
     files.flush()
-    told = results.told(counts)
+    told = results.told(counts) | {"parts": done.digest}
     write_evaluation(ledger, told)
     return told
 

@@ -31,7 +31,7 @@ def label(name: str) -> str:
 def score_text(middle: str, reference: str) -> dict[str, float]:
     """Scores of a middle against its reference, each from 0 to 1.
 
-    exact_match      equal, blanks at the end aside: where a line ends is the record's affair
+    exact_match      `is_exact`
     first_line       the first lines that are not blank are equal, blanks around them aside
                      (Qwen2.5-Coder's fim-bench, `humaneval_fim.py`)
     edit_similarity  1 - insertions and deletions / both lengths, blanks around aside: the `ratio`
@@ -40,11 +40,16 @@ def score_text(middle: str, reference: str) -> dict[str, float]:
     """
     ours, theirs = middle.strip(), reference.strip()
     return {
-        "exact_match": float(middle.rstrip() == reference.rstrip()),
+        "exact_match": float(is_exact(middle, reference)),
         "first_line": float(_first_line(ours) == _first_line(theirs)),
         "edit_similarity": fuzz.ratio(ours, theirs) / 100,
         "chrf": _chrf().sentence_score(ours, [theirs]).score / 100 if theirs else float(not ours),
     }
+
+
+def is_exact(middle: str, reference: str) -> bool:
+    """Equal, blanks at the end aside: where a line ends is the record's affair."""
+    return middle.rstrip() == reference.rstrip()
 
 
 def score_stop(stop_rule: str | None, degenerate: str | None) -> dict[str, float]:

@@ -6,13 +6,14 @@ The JSON is removed first and written last: where it is, the scores beside it ar
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from batchfim.errors import StorageError
+from batchfim.metrics.done import Done
 from batchfim.quality.rows import Scored
 from batchfim.storage.ledger import Ledger
 from batchfim.storage.location import Location
@@ -79,6 +80,13 @@ def read_evaluation(ledger: Ledger) -> dict[str, Any] | None:
             f"{place.path}: not an evaluation; batchfim evaluate writes it anew"
         ) from None
     return found
+
+
+def is_outdated(evaluation: Mapping[str, Any], done: Done) -> bool:
+    """Whether rows came or changed since; of an earlier version's, only whether others are ok."""
+    if "parts" in evaluation:
+        return bool(evaluation["parts"] != done.digest)
+    return bool(evaluation["rows"]["ok"] != done.totals.counts.ok)
 
 
 def _schema(metrics: Sequence[str]) -> pa.Schema:

@@ -35,14 +35,14 @@ class Chart:
 
 
 def timeline_charts(line: Timeline) -> list[Chart]:
-    """Throughput, records in flight and the cache's share over time, by worker."""
+    """Throughput, rows in flight and the cache's share over time, by worker."""
     note = "Each shard's rows are spread evenly over its generation; runs stand one after another."
     many = len(line.rows_per_s) > _MOST_LINES
     if many:
         note += f" Of {len(line.rows_per_s)} workers, the quantiles at each time."
     return [
         _lines("throughput", "Rows/s by worker", note, line.edges_s, line.rows_per_s),
-        _lines("in-flight", "Records in flight by worker", note, line.edges_s, line.in_flight),
+        _lines("in-flight", "Rows in flight by worker", note, line.edges_s, line.in_flight),
         _lines(
             "cache",
             "Prompt tokens from the cache by worker",

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from batchfim.accounts.summing import summary_now
-from batchfim.quality.writing import read_evaluation
+from batchfim.quality.writing import is_outdated, read_evaluation
 from batchfim.report.figures import figures
 from batchfim.storage.ledger import Ledger
 from batchfim.storage.location import Location
@@ -24,7 +24,8 @@ def compare_jobs(outputs: Sequence[str]) -> list[dict[str, Any]]:
     Returns:
         of each its `output`, `model`, `family`, `order`, `context_tokens` (null: not known),
         `complete`, the `figures` (key, label, unit, value) and the `evaluation`'s overall scores
-        by metric, empty where there is none.
+        by metric, empty where there is none; `evaluation_outdated`: whether rows came or changed
+        since.
 
     Raises:
         OutputError: one is no job.
@@ -35,7 +36,8 @@ def compare_jobs(outputs: Sequence[str]) -> list[dict[str, Any]]:
 
 def _job(output: str) -> dict[str, Any]:
     ledger = Ledger(Location.of(output))
-    summary = summary_now(ledger, ledger.done())
+    done, evaluation = ledger.done(), read_evaluation(ledger)
+    summary = summary_now(ledger, done)
     model = summary["model"]
     return {
         "output": output,
@@ -45,12 +47,12 @@ def _job(output: str) -> dict[str, Any]:
         "context_tokens": model["max_model_len"],
         "complete": summary["complete"],
         "figures": [vars(figure) | {"text": figure.text} for figure in figures(summary)],
-        "evaluation": _scores(ledger),
+        "evaluation": _scores(evaluation),
+        "evaluation_outdated": evaluation is not None and is_outdated(evaluation, done),
     }
 
 
-def _scores(ledger: Ledger) -> dict[str, Any]:
-    evaluation = read_evaluation(ledger)
+def _scores(evaluation: Mapping[str, Any] | None) -> dict[str, Any]:
     if evaluation is None:
         return {}
     return {
@@ -75,6 +77,11 @@ def comparison_text(jobs: Sequence[Mapping[str, Any]]) -> str:
     with console.capture() as capture:
         console.print(table)
     lines = [line.rstrip() for line in capture.get().rstrip().splitlines()]
+    lines += [
+        f"{printable(job['output'])}: rows came or changed since: evaluate again"
+        for job in jobs
+        if job["evaluation_outdated"]
+    ]
     if len({job["context_tokens"] for job in jobs}) > 1:
         lines.append(
             "The contexts differ, so long records were cut differently; for one rule for all, set "

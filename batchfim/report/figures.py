@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
+
+from batchfim.metrics.summary import ready_s, starting_s
 
 Unit = Literal["count", "rate", "share", "s", "hours"]
 Number = int | float | None
@@ -32,9 +34,11 @@ class Figure:
 
 
 def figures(summary: Mapping[str, Any]) -> list[Figure]:
-    """A job's figures; speeds are of the last run that worked anything."""
+    """A job's figures; speeds and the wall clock are of all runs together."""
     worked = [run for run in summary["runs"] if run["records"]]
-    view = {**summary, "run": worked[-1] if worked else {}}
+    total_s = sum(run["total_s"] for run in summary["runs"])
+    last = worked[-1] if worked else {}
+    view = {**summary, "run": last, "speed": _speeds(worked), "total_s": total_s}
     return [
         *(Figure(key, label, unit, _at(view, key)) for key, (label, unit) in _PLAIN.items()),
         Figure("cached share", "prompt tokens from the cache", "share", cached_share(summary)),
@@ -49,15 +53,28 @@ def cached_share(summary: Mapping[str, Any]) -> float | None:
     return tokens["cached"] / tokens["prompt"] if tokens["prompt"] else None
 
 
+def _speeds(runs: Sequence[Mapping[str, Any]]) -> dict[str, Number]:
+    """Records and tokens of each kind that these runs worked, per second of their `run_s`."""
+    run_s = sum(run["run_s"] for run in runs)
+    if not run_s:
+        return {}
+    names = {name for run in runs for name in run["tokens_per_s"]}
+    tokens = {
+        name: sum((run["tokens_per_s"].get(name) or 0.0) * run["run_s"] for run in runs)
+        for name in names
+    }
+    amounts = tokens | {"records": sum(run["records"] for run in runs)}
+    return {name: amount / run_s for name, amount in amounts.items()}
+
+
 def _accepted_share(summary: Mapping[str, Any]) -> float | None:
     tokens = summary["tokens"]
     return tokens["accepted"] / tokens["drafted"] if tokens.get("drafted") else None
 
 
 def worker_hours(runs: list[Mapping[str, Any]]) -> float:
-    """Workers times wall clock, starts included."""
-    seconds: float = sum(run["workers"] * run["total_s"] for run in runs)
-    return seconds / 3600
+    """While engines started and were ready; not what a run does before and after them."""
+    return sum(starting_s(run) + ready_s(run) for run in runs) / 3600
 
 
 _PLAIN: dict[str, tuple[str, Unit]] = {
@@ -73,13 +90,13 @@ _PLAIN: dict[str, tuple[str, Unit]] = {
     "tokens.completion": ("completion tokens", "count"),
     "tokens.kept": ("completion tokens kept", "count"),
     "preemptions": ("preemptions", "count"),
-    "run.records_per_s": ("records/s", "rate"),
-    "run.tokens_per_s.prompt": ("prompt tokens/s", "rate"),
-    "run.tokens_per_s.computed": ("computed tokens/s", "rate"),
-    "run.tokens_per_s.completion": ("completion tokens/s", "rate"),
-    "run.workers": ("workers", "count"),
-    "run.engine_start_s": ("engine start", "s"),
-    "run.total_s": ("wall clock", "s"),
+    "speed.records": ("records/s, all runs", "rate"),
+    "speed.prompt": ("prompt tokens/s, all runs", "rate"),
+    "speed.computed": ("computed tokens/s, all runs", "rate"),
+    "speed.completion": ("completion tokens/s, all runs", "rate"),
+    "run.workers": ("workers, last run", "count"),
+    "run.engine_start_s": ("engine start, last run", "s"),
+    "total_s": ("wall clock, all runs", "s"),
     "seconds.ttft_s.p50": ("TTFT p50", "s"),
     "seconds.ttft_s.p99": ("TTFT p99", "s"),
     "seconds.tpot_s.p50": ("TPOT p50", "s"),

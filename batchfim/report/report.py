@@ -13,7 +13,8 @@ import yaml
 from batchfim.accounts.summing import summary_now
 from batchfim.metrics.done import Done
 from batchfim.metrics.report import ENDINGS
-from batchfim.quality.writing import read_evaluation
+from batchfim.metrics.shard_table import worked
+from batchfim.quality.writing import is_outdated, read_evaluation
 from batchfim.report.charts import (
     Chart,
     chart_json,
@@ -60,13 +61,13 @@ def report_job(output: str) -> str:
 
 
 def _write_shards(ledger: Ledger) -> pa.Table:
-    """One row for each committed shard, also as a file for machines."""
-    shards, sink = ledger.shards(), pa.BufferOutputStream()
-    pq.write_table(shards, sink, compression="zstd")
+    """What each shard's last attempt worked; its whole part goes to a file for machines."""
+    parts, sink = ledger.shard_parts(), pa.BufferOutputStream()
+    pq.write_table(parts, sink, compression="zstd")
     folder = ledger.root / "metrics"
     folder.make_folder()
     (folder / "shards.parquet").write(sink.getvalue())
-    return shards
+    return worked(parts)
 
 
 def _context(
@@ -79,6 +80,7 @@ def _context(
     sections = _chart_sections(done, shards, summary)
     charts = [chart for _, _, charts in sections for chart in charts]
     sample = [shown(row, columns) for row in picked.sample]
+    evaluation = read_evaluation(ledger)
     content = {
         "figures": figures(summary),
         "rows": summary["rows"]["rows"],
@@ -96,7 +98,8 @@ def _context(
         "slowest": [_slow(row) for row in picked.slowest],
         "sample": sample,
         "verdicts": sorted({record.verdict for record in sample}),
-        "evaluation": read_evaluation(ledger),
+        "evaluation": evaluation,
+        "outdated": evaluation is not None and is_outdated(evaluation, done),
     }
     return content | {
         "output": output,

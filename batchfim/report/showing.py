@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from batchfim.quality.metrics import is_exact
 from batchfim.report.texts import Change, changes, head, tail
 
 REFERENCE = "middle_reference"
@@ -45,7 +46,8 @@ class TextColumns:
 class Shown:
     """A record for the page.
 
-    `verdict`: `exact` or `differs` where there is a reference to compare with, else the status.
+    `verdict`: `exact`, as an evaluation has it, or `differs` where there is a reference to compare
+    with, else the status.
     `before` and `after` are the texts around the hole, None where they did not ride along.
     """
 
@@ -89,7 +91,7 @@ def shown(row: Mapping[str, Any], columns: TextColumns) -> Shown:
 def _verdict(row: Mapping[str, Any], compared: bool) -> str:
     if not compared:
         return str(row["status"])
-    return "exact" if row["middle"] == row[REFERENCE] else "differs"
+    return "exact" if is_exact(row["middle"], row[REFERENCE]) else "differs"
 
 
 def _text(row: Mapping[str, Any], column: str, cut: Any) -> str | None:

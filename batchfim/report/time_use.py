@@ -8,39 +8,69 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from batchfim.metrics.summary import ready_s, starting_s
 from batchfim.report.timeline import busy_s, spans
 
 USES = {
-    "start": "engines starting, until the first of a run was up",
+    "start": "engines starting, and each worker until it had a first shard to generate",
     "prefill": "generating, in the share of the rows' own time before their first token",
     "decode": "generating, in the share after it",
     "idle": "nothing to generate between two shards: reading, encoding, writing, waiting",
-    "tail": "after a worker's last shard, until the last of the run was done",
+    "tail": "after a worker's last shard, or without one, until it was let go or the run was done; "
+    "of shards that were worked anew since, all of it",
 }
 
 
 def time_use(shards: pa.Table, runs: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-    """Worker-seconds of each of `USES`, over all runs.
+    """Worker-seconds of each of `USES`; of each run, they add up to its starts and its `worker_s`.
 
     Rows overlap in an engine, so its time cannot be told apart row by row: the time in which it
     generated is split as the rows' own seconds are, those spent waiting in the engine left out.
+    Of a run that was killed, only its shards tell.
 
     Args:
         shards: columns `metrics.shard_table.SHARD_SCHEMA`.
         runs: as `summary.json` has them.
     """
-    used = dict.fromkeys(USES, 0.0)
-    used["start"] = sum(run["workers"] * run["engine_start_s"] for run in runs)
-    for run in pc.unique(shards["run"]).to_pylist():
-        mine = shards.filter(pc.equal(shards["run"], run))
-        laid = spans(mine)
-        prefill = _prefill_share(mine)
-        for busy, first_s, last_s in busy_s(laid).values():
-            used["prefill"] += busy * prefill
-            used["decode"] += busy * (1 - prefill)
-            used["idle"] += last_s - first_s - busy
-            used["tail"] += laid.total_s - last_s
-    return used
+    told = {run.get("run", ""): run for run in runs}
+    names = {*told, *pc.unique(shards["run"]).to_pylist()}
+    each = [_of_run(shards.filter(pc.equal(shards["run"], n)), told.get(n)) for n in sorted(names)]
+    return {use: sum((used[use] for used in each), 0.0) for use in USES}
+
+
+def _of_run(shards: pa.Table, run: Mapping[str, Any] | None) -> dict[str, float]:
+    laid = spans(shards)
+    of_worker = busy_s(laid)
+    busy = sum(generated for generated, _, _ in of_worker.values())
+    idle = sum(last_s - first_s - busy for busy, first_s, last_s in of_worker.values())
+    first = {worker: first_s for worker, (_, first_s, _) in of_worker.items()}
+    if run is None:
+        start = sum(first.values())
+        tail = sum(laid.total_s - last_s for _, _, last_s in of_worker.values())
+    else:
+        start = starting_s(run) + _waited_s(run, first)
+        tail = max(starting_s(run) + ready_s(run) - start - busy - idle, 0.0)
+    prefill = busy * _prefill_share(shards)
+    return {
+        "start": start,
+        "prefill": prefill,
+        "decode": busy - prefill,
+        "idle": idle,
+        "tail": tail,
+    }
+
+
+def _waited_s(run: Mapping[str, Any], first: Mapping[str, float]) -> float:
+    """What workers that were ready waited for their first shard, added up.
+
+    Args:
+        run: as `summary.json` has it.
+        first: when each worker's first shard was generated, in seconds since the run's first began;
+            that is when its first engine was ready.
+    """
+    up = float(run["engine_start_s"])
+    ready = {one["worker"]: float(one["ready_s"]) for one in run["engines"] if "ready_s" in one}
+    return sum(max(up + first_s - ready.get(name, up), 0.0) for name, first_s in first.items())
 
 
 def _prefill_share(shards: pa.Table) -> float:

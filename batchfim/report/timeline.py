@@ -66,7 +66,7 @@ def spans(shards: pa.Table) -> Spans:
 
 
 def timeline(spans: Spans) -> Timeline:
-    """Throughput, records in flight and the cache's share, by worker."""
+    """Throughput, rows in flight and the cache's share, by worker."""
     names = sorted(spans.of, key=_by_number)
     per_worker = spans.shards.num_rows / max(len(names), 1)
     bins = int(min(max(per_worker * _SHARDS_PER_BIN, 12), _BINS))

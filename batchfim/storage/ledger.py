@@ -26,6 +26,7 @@ import pyarrow.compute as pc
 from batchfim.errors import OutputError, StorageBusy, StorageError
 from batchfim.metrics.done import Done
 from batchfim.metrics.report import ShardReport
+from batchfim.metrics.shard_table import worked
 from batchfim.shards import Shard, identity
 from batchfim.storage.listing import names_in, sizes_in
 from batchfim.storage.location import Location, delete_all
@@ -239,7 +240,11 @@ class Ledger:
         )
 
     def shards(self) -> pa.Table:
-        """A row for each committed shard, columns `metrics.shard_table.SHARD_SCHEMA`."""
+        """What the last attempt at each committed shard worked, `metrics.shard_table.worked`."""
+        return worked(self.shard_parts())
+
+    def shard_parts(self) -> pa.Table:
+        """A row for each committed shard, columns `metrics.shard_table.PARTS_SCHEMA`."""
         return self._markers.shards()
 
     def staged(self, run: str, shard_id: str, attempt: int) -> Location:

@@ -116,7 +116,7 @@ class Markers:
         return self._settled(self._load)
 
     def shards(self) -> pa.Table:
-        """A row for each done shard, columns `SHARD_SCHEMA`; right and wrong as `done`."""
+        """A row for each done shard, columns `PARTS_SCHEMA`; right and wrong as `done`."""
         return self._settled(self._load_shards)
 
     def recent(self) -> dict[str, fs.FileInfo]:

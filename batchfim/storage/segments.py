@@ -71,7 +71,7 @@ def read_reports(location: Location, shard_ids: pa.Array) -> list[ShardReport]:
 
 
 def read_shards(location: Location, shard_ids: pa.Array) -> pa.Table:
-    """What the reports of some of a segment's shards say, columns `SHARD_SCHEMA`."""
+    """What the reports of some of a segment's shards say, columns `PARTS_SCHEMA`."""
     texts = _texts(location, shard_ids)
     try:
         return shard_table(texts)

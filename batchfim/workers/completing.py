@@ -70,21 +70,29 @@ class Completer:
                 generations = await self._engine.generate(request)
             except RequestRefused as error:
                 reason = f"the engine refused the prompt: {error}"
-                return [self.without_middle(Status.REJECTED, reason) for _ in records]
+                return [self.without_middle(Status.REJECTED, reason, asked=one) for one in records]
             except TryAgain as error:
                 failure = str(error)
             else:
                 finish = partial(self._finish_all, records, generations)
                 return await asyncio.to_thread(finish) if self._parses else finish()
         reason = f"the engine failed on this record: {failure}"
-        return [self.without_middle(Status.FAILED, reason) for _ in records]
+        return [self.without_middle(Status.FAILED, reason, asked=one) for one in records]
 
-    def without_middle(self, status: Status, reason: str, where: str = "") -> list[Completion]:
-        """The rows of a record that has no middle: as many as it would have samples."""
+    def without_middle(
+        self, status: Status, reason: str, where: str = "", asked: Asked | None = None
+    ) -> list[Completion]:
+        """The rows of a record that has no middle: as many as it would have samples.
+
+        Args:
+            status: of the rows.
+            reason: why.
+            where: what the error begins with.
+            asked: the record, if it had a prompt.
+        """
+        prompt = {"order": self._order} if asked is None else _prompt_columns(asked)
         return [
-            Completion(
-                status=status, sample=sample, error=where + reason, reason=reason, order=self._order
-            )
+            Completion(status=status, sample=sample, error=where + reason, reason=reason, **prompt)
             for sample in range(self._sampling.n)
         ]
 
@@ -115,7 +123,7 @@ class Completer:
     def _completion(
         self, record: Asked, sample: int, generation: Generation, middle: Middle
     ) -> Completion:
-        prompt, timing = record.prompt, generation.timing
+        timing = generation.timing
         return Completion(
             status=Status.OK,
             sample=sample,
@@ -125,17 +133,12 @@ class Completer:
             stop_rule=middle.stop_rule,
             trim_rule=middle.trim_rule,
             degenerate=middle.degenerate,
-            order=prompt.order,
-            adapter=record.adapter,
             prompt_tokens=generation.prompt_tokens,
             cached_tokens=generation.cached_tokens,
             completion_tokens=len(generation.token_ids),
             kept_tokens=middle.kept_tokens,
             num_preemptions=generation.num_preemptions,
-            truncated_prefix_tokens=prompt.truncated_prefix_tokens,
-            truncated_suffix_tokens=prompt.truncated_suffix_tokens,
-            truncated_context_tokens=prompt.truncated_context_tokens,
-            normalized=prompt.normalized,
+            **_prompt_columns(record),
             **self._logprobs(generation, middle),
             queue_s=timing.queue_s,
             ttft_s=timing.ttft_s,
@@ -159,6 +162,19 @@ def record_seed(job_seed: int, content: str, row: int) -> int:
     """A record's seed, 32 bits: the same for every attempt, whoever makes it and wherever."""
     text = f"{job_seed} {content} {row}".encode()
     return int.from_bytes(hashlib.blake2b(text, digest_size=4).digest())
+
+
+def _prompt_columns(record: Asked) -> dict[str, Any]:
+    """What rows say of their prompt, whether the engine completed it or not."""
+    prompt = record.prompt
+    return {
+        "order": prompt.order,
+        "adapter": record.adapter,
+        "truncated_prefix_tokens": prompt.truncated_prefix_tokens,
+        "truncated_suffix_tokens": prompt.truncated_suffix_tokens,
+        "truncated_context_tokens": prompt.truncated_context_tokens,
+        "normalized": prompt.normalized,
+    }
 
 
 def _copied(sample: Completion) -> Completion:

@@ -157,18 +157,23 @@ class Worker:
     def _write(self, lease: Lease, work: _Work, drafts: Drafts) -> ShardReport:
         started_s, drafted = time.monotonic(), asdict(drafts)
         completions = work.finished()
+        attempt = lease.attempt + (last_attempt(work.before) if work.before else 0)
         table = part_table(
             work.rows.select(self._kept),
             completions,
             family=self._family,
             worker=self.name,
-            attempt=lease.attempt + (last_attempt(work.before) if work.before else 0),
+            attempt=attempt,
         )
         samples = [sample for row in completions for sample in row]
         num_records, retried = work.rows.num_rows, None
         if work.before is not None:
-            own = Counts.of(samples).model_copy(update=drafted)
-            retried = Retried(records=num_records, counts=own)
+            retried = Retried(
+                records=num_records,
+                counts=Counts.of(samples).model_copy(update=drafted),
+                attempt=attempt,
+                timings={name: told.total for name, told in timings(samples).items()},
+            )
             table = merged(work.before, table, work.places, self._config.sampling.n)
             samples = samples_of(table)
             num_records = table.num_rows // self._config.sampling.n

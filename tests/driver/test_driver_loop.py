@@ -270,6 +270,44 @@ def test_a_part_that_cannot_be_committed_ends_the_run_with_the_cause(tmp_path: P
     assert pool.ledger.done_ids() == set()
 
 
+def test_what_was_committed_before_a_failure_is_told(tmp_path: Path) -> None:
+    pool = ScriptedPool(open_ledger(tmp_path), starts=[True])
+
+    def lose_the_third_part(worker: str, lease: Lease) -> list[Event]:
+        events = pool.finish(worker, lease)
+        if lease.shard == SHARDS[2]:
+            pool.ledger.staged(RUN, lease.shard.id, lease.attempt).delete()
+        return events
+
+    pool.script = lose_the_third_part
+    driver = drive(pool, workers=1, shards_in_hand=1)
+    with pytest.raises(StorageError):
+        driver.run()
+    told = driver.told()
+    assert (told.shards, told.records) == (len(pool.ledger.done_ids()), told.counts.rows)
+    assert told.run_s == driver.told().run_s
+
+
+class Slow(ScriptedPool):
+    """Ten seconds pass before each event, by a clock of its own."""
+
+    now_s = 0.0
+
+    def wait(self, timeout_s: float) -> list[Event]:
+        self.now_s += 10.0
+        return super().wait(timeout_s)
+
+
+def test_workers_count_while_they_are_up_and_are_idle_with_nothing_in_hand(tmp_path: Path) -> None:
+    pool = Slow(open_ledger(tmp_path), starts=[True, True])
+    driver = drive(pool, workers=2, shards_in_hand=1)
+    driver.clock = lambda: pool.now_s
+    told = driver.run()
+    assert [engine.ready_s for engine in told.engines] == [10.0, 20.0]
+    assert (told.engine_start_s, told.run_s) == (10.0, 50.0)
+    assert (told.worker_s, told.idle_s) == (50.0 + 40.0, 10.0)
+
+
 def test_of_a_range_the_idle_ones_are_let_go_when_nothing_waits(tmp_path: Path) -> None:
     pool = ScriptedPool(open_ledger(tmp_path), starts=[True] * 4)
     clock = drive(pool, workers={"min": 1, "max": 4}, shards_in_hand=1).run()

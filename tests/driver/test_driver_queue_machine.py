@@ -162,7 +162,7 @@ class QueueMachine(RuleBasedStateMachine):
         self.queue.cut(parent.shard, halves)
         parent.ended.append("cut")
         for half in halves:
-            self.expected[half.id] = Expected(half, engines=parent.engines)
+            self.expected[half.id] = Expected(half, attempt=parent.attempt, engines=parent.engines)
 
     @rule(worker=WORKERS)
     def give_back(self, worker: str) -> None:

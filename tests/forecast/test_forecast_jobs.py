@@ -19,6 +19,8 @@ from batchfim.config import JobConfig
 from batchfim.config_file import load_config
 from batchfim.driver.summary_text import summary_text
 from batchfim.errors import ConfigError, InputError, OutputError
+from batchfim.forecast.estimate import Estimate
+from batchfim.forecast.speed import speed_of
 from batchfim.forecast.text import forecast_text
 from tests.resume.conftest import SETTINGS, Job
 from tests.storage.test_storage_adapter_files import adapter
@@ -223,6 +225,26 @@ def test_workers_without_a_shard_are_paid_and_make_nothing_faster(job: Job) -> N
     )
     assert idle["run_s"] == busy["run_s"]
     assert idle["gpu_hours"]["value"] == pytest.approx(busy["gpu_hours"]["value"] * 50 / 20)
+
+
+def test_speed_is_of_all_that_runs_did_by_the_time_their_workers_were_up(job: Job) -> None:
+    """Also of what was replaced since."""
+    digest = job.run().summary["model"]["digest"]
+    for first in (1000, 2000):
+        job.write("a.parquet", range(first, first + 100), middle_reference=["x"] * 100)
+        job.run()
+    path = job.ledger / "summary.json"
+    summary = json.loads(path.read_text())
+    for run in summary["runs"]:
+        run |= {"workers": 6, "worker_s": 1000.0}
+    path.write_text(json.dumps(summary))
+    computed, completion = (
+        Estimate(sum(run["tokens_per_s"][name] * run["run_s"] for run in summary["runs"]))
+        for name in ("computed", "completion")
+    )
+    assert completion.value > 1.5 * summary["tokens"]["completion"]
+    speed = speed_of(str(job.output), digest)
+    assert speed.worker_seconds(computed, completion).value == pytest.approx(3000.0)
 
 
 def test_the_same_seed_draws_the_same(job: Job) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
+import pyarrow as pa
 import pytest
 
 from batchfim.metrics.report import TIMINGS, Counts, Retried, ShardReport
-from batchfim.metrics.shard_table import SHARD_SCHEMA, shard_table
+from batchfim.metrics.shard_table import PARTS_SCHEMA, SHARD_SCHEMA, shard_table, worked
 from batchfim.records import Completion, Status
 
 Reports = Callable[..., ShardReport]
@@ -30,22 +31,38 @@ def test_a_row_says_what_its_report_says(report: Reports) -> None:
     assert row["max_latency_s"] == 2.0
 
 
-def test_of_a_retried_shard_only_what_was_worked_again_counts(report: Reports) -> None:
+def counted(table: pa.Table) -> list[tuple[float, ...]]:
+    names = ("attempt", "records", "rows", "ok", "failed", "latency_s", "max_latency_s")
+    return [tuple(row[name] for name in names) for row in table.to_pylist()]
+
+
+def test_a_retried_shard_is_whole_and_says_what_was_worked_again(report: Reports) -> None:
     whole = report("a", [OK, OK, OK, FAILED])
-    again = Retried(records=1, counts=Counts.of([FAILED]))
+    seconds = dict.fromkeys(TIMINGS, 0.0) | {"latency_s": 0.5}
+    again = Retried(records=1, counts=Counts.of([FAILED]), attempt=3, timings=seconds)
     retried, other = whole.model_copy(update={"retried": again}), report("b", [OK])
-    rows = shard_table([retried.model_dump_json(), other.model_dump_json()]).to_pylist()
-    assert [(row["records"], row["rows"], row["ok"], row["failed"]) for row in rows] == [
-        (1, 1, 0, 1),
-        (1, 1, 1, 0),
-    ]
-    assert [row["latency_s"] for row in rows] == [6.0 / 4, 2.0]
+    table = shard_table([retried.model_dump_json(), other.model_dump_json()])
+    assert counted(table) == [(3, 4, 4, 3, 1, 6.0, 2.0), (1, 1, 1, 1, 0, 2.0, 2.0)]
+    own, nothing = table["retried"].to_pylist()
+    assert (own["rows"], own["failed"], own["latency_s"], nothing) == (1, 1, 0.5, None)
+    assert counted(worked(table)) == [(3, 1, 1, 0, 1, 0.5, 2.0), (1, 1, 1, 1, 0, 2.0, 2.0)]
+    assert worked(table.slice(1)).schema == worked(table).schema == SHARD_SCHEMA
+
+
+def test_a_retried_shard_of_an_earlier_version_has_its_rows_share_of_the_seconds(
+    report: Reports,
+) -> None:
+    older = json.loads(report("a", [OK, OK, OK, FAILED]).model_dump_json())
+    older["retried"] = {"records": 1, "counts": {"rows": 1, "failed": 1}}
+    table = shard_table([json.dumps(older)])
+    assert counted(worked(table)) == [(1, 1, 1, 0, 1, 6.0 / 4, 2.0)]
 
 
 def test_a_shard_without_rows_has_no_share_of_anything(report: Reports) -> None:
     (row,) = shard_table([report("a", []).model_dump_json()]).to_pylist()
     assert (row["rows"], row["latency_s"], row["max_latency_s"]) == (0, 0.0, 0.0)
-    assert shard_table([]).schema == SHARD_SCHEMA
+    assert shard_table([]).schema == PARTS_SCHEMA
+    assert worked(shard_table([])).schema == SHARD_SCHEMA
 
 
 def test_what_older_reports_do_not_have_is_as_if_it_were_nothing(report: Reports) -> None:

@@ -107,6 +107,17 @@ def test_a_run_with_nothing_done_has_no_rates_and_is_json(report: Reports) -> No
     assert summarize([])["seconds"]["latency_s"]["p99"] is None
 
 
+def test_errors_add_up_to_the_rows_and_other_causes_are_in_no_ranking(report: Reports) -> None:
+    def failed(names: Iterable[int]) -> list[Completion]:
+        return [Completion(Status.FAILED, error=f"e{name}") for name in names]
+
+    reports = [report("a", failed(range(30))), report("b", failed([77, 77, 77, *range(25)]))]
+    found = summarize(reports)["errors"]
+    assert sum(found.values()) == 58
+    assert len(found) == 21
+    assert (next(iter(found)), list(found)[-1]) == ("e77", "other causes")
+
+
 def audit(
     planned: list[Shard],
     reports: list[ShardReport],

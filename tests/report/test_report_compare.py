@@ -14,7 +14,7 @@ from tests.resume.conftest import Job
 def in_context(context_tokens: int | None) -> dict[str, Any]:
     about = dict.fromkeys(("output", "model", "family", "order"), "x")
     found = {"context_tokens": context_tokens, "complete": True, "figures": [], "evaluation": {}}
-    return about | found
+    return about | found | {"evaluation_outdated": False}
 
 
 @pytest.mark.parametrize("other", [512, None])

@@ -21,6 +21,7 @@ import pytest
 from batchfim.api import compare_jobs, evaluate_job, job_status, report_job
 from batchfim.driver.summary_text import summary_text
 from batchfim.errors import OutputError
+from batchfim.report.compare import comparison_text
 from batchfim.report.figures import figures
 from batchfim.report.picking import pick
 from batchfim.storage.ledger import Ledger
@@ -28,6 +29,10 @@ from batchfim.storage.location import Location
 from tests.report.conftest import ReportedJob, numbers, write_records
 from tests.resume.conftest import Job
 
+_WORKED_OUT = (
+    *("cached share", "accepted share", "worker hours", "total_s"),
+    *("speed.records", "speed.prompt", "speed.computed", "speed.completion"),
+)
 _FIGURE = re.compile(r'<dd data-figure="([^"]*)" data-value="([^"]*)">([^<]*)</dd>')
 
 
@@ -66,12 +71,26 @@ def test_summary_status_report_and_comparison_say_the_same(job: Job) -> None:
     for key, (value, _) in expected.items():
         place = key.replace("run.", "last.")
         view = status | {"last": status["runs"][-1], "shards": status["shards"]["done"]}
-        if key not in ("cached share", "accepted share", "worker hours"):
+        if key not in _WORKED_OUT:
             assert at(view, place) == value, key
 
     text = summary_text(summary, str(job.output))
     for key in ("records", "rows.ok", "rows.rejected", "tokens.prompt", "tokens.completion"):
         assert expected[key][1] in text
+
+
+def test_speeds_and_wall_clock_are_of_all_runs(job: Job) -> None:
+    job.run()
+    (first,) = job.summary["runs"]
+    write_records(job, 80)
+    job.run()
+    second = job.summary["runs"][-1]
+    found = {figure.key: figure.value for figure in figures(job.summary)}
+    run_s = first["run_s"] + second["run_s"]
+    assert found["speed.records"] == pytest.approx((first["records"] + second["records"]) / run_s)
+    tokens = sum(run["tokens_per_s"]["computed"] * run["run_s"] for run in (first, second))
+    assert found["speed.computed"] == pytest.approx(tokens / run_s)
+    assert found["total_s"] == pytest.approx(first["total_s"] + second["total_s"])
 
 
 def test_the_end_of_a_run_names_the_page_it_made(job: Job) -> None:
@@ -86,7 +105,7 @@ def test_the_end_of_a_run_names_the_page_it_made(job: Job) -> None:
 def test_the_table_of_shards_adds_up_to_the_summary(job: Job) -> None:
     job.run("schedule.workers=2")
     table, summary = pq.read_table(job.ledger / "metrics" / "shards.parquet"), job.summary
-    sums = {name: pc.sum(table[name]).as_py() for name in table.column_names[9:] if name != "run"}
+    sums = {name: pc.sum(table[name]).as_py() for name in table.column_names[9:-1]}
     assert sums["ok"] == summary["rows"]["ok"]
     assert sums["records"] == summary["records"]
     assert sums["prompt_tokens"] == summary["tokens"]["prompt"]
@@ -166,6 +185,22 @@ def test_an_evaluation_of_fewer_rows_is_pointed_out(job: Job) -> None:
     write_records(job, 80)
     job.run()
     assert "72 rows are ok by now: evaluate again" in page(job)
+    (told,) = compare_jobs([str(job.output)])
+    assert told["evaluation_outdated"]
+    assert f"{job.output}: rows came or changed since: evaluate again" in comparison_text([told])
+
+
+def test_an_evaluation_of_rows_that_were_worked_anew_is_pointed_out(job: Job) -> None:
+    job.run()
+    evaluate_job(str(job.output))
+    assert not compare_jobs([str(job.output)])[0]["evaluation_outdated"]
+    min(job.output.glob("part-*.parquet")).unlink()
+    job.run()
+    assert "54 rows are ok by now: evaluate again" in page(job)
+    assert compare_jobs([str(job.output)])[0]["evaluation_outdated"]
+    evaluate_job(str(job.output))
+    report_job(str(job.output))
+    assert "evaluate again" not in page(job)
 
 
 @pytest.mark.parametrize("damage", ["{", '{"metrics": 1}'])

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from batchfim.records import OUTPUT_COLUMNS
+from batchfim.report.showing import TextColumns, shown
 from batchfim.report.texts import changes, head, tail, visible
 
 
@@ -32,6 +35,24 @@ def test_a_comparison_holds_both_texts_whole(reference: str, middle: str) -> Non
     found = changes(reference, middle)
     assert "".join(c.text for c in found if c.kind != "insert") == reference
     assert "".join(c.text for c in found if c.kind != "delete") == middle
+
+
+@pytest.mark.parametrize(
+    ("middle", "reference", "verdict"),
+    [
+        ("x + 1\n  ", "x + 1", "exact"),
+        ("x + 1", "x + 1\n", "exact"),
+        (" x + 1", "x + 1", "differs"),
+        (None, "x + 1", "failed"),
+    ],
+)
+def test_a_middle_is_exact_where_an_evaluation_says_so(
+    middle: str | None, reference: str, verdict: str
+) -> None:
+    row = dict.fromkeys(OUTPUT_COLUMNS) | {"part": "p", "part_row": 0, "status": "failed"}
+    row |= {"middle": middle, "middle_reference": reference}
+    told = shown(row, TextColumns("prefix", "suffix"))
+    assert (told.verdict, bool(told.changes)) == (verdict, verdict == "differs")
 
 
 def test_long_texts_are_cut_and_say_so() -> None:

@@ -14,6 +14,7 @@ from batchfim.metrics.shard_table import SHARD_SCHEMA
 from batchfim.report.time_use import time_use
 from batchfim.report.timeline import spans, timeline
 
+OLD: dict[str, Any] = {"engines": []}  # runs that did not tell how long workers were up
 NOTHING: dict[str, Any] = {
     field.name: "" if pa.types.is_string(field.type) else 0 for field in SHARD_SCHEMA
 }
@@ -76,8 +77,33 @@ def test_where_the_time_went_adds_up_to_workers_times_the_runs_clock() -> None:
     own = {"queue_s": 10.0, "ttft_s": 20.0, "latency_s": 50.0}  # a quarter of it prefill
     shards = table(shard("w-0", 0, 4, **own), shard("w-0", 3, 3, **own), shard("w-0", 8, 2, **own))
     shards = pa.concat_tables([shards, table(shard("w-1", 0, 7, **own))])
-    used = time_use(shards, [{"workers": 2, "engine_start_s": 3.0}])
+    used = time_use(
+        shards, [{"run": "a", "workers": 2, "engine_start_s": 3.0, "run_s": 10.0} | OLD]
+    )
     assert used == pytest.approx(
         {"start": 6.0, "prefill": 15 / 4, "decode": 15 * 3 / 4, "idle": 2.0, "tail": 3.0}
     )
     assert sum(used.values()) == pytest.approx(2 * (3 + 10))
+
+
+def test_where_the_time_went_holds_waits_late_starts_and_workers_without_a_shard() -> None:
+    engines = [
+        {"worker": "w-0", "start_s": 3.0, "ready_s": 3.0},
+        {"worker": "w-1", "start_s": 4.0, "ready_s": 5.0},
+        {"worker": "w-2", "start_s": 1.0, "ready_s": 8.0},
+    ]
+    run = {"run": "a", "engine_start_s": 3.0, "engines": engines, "worker_s": 10.0 + 8.0 + 5.0}
+    shards = table(shard("w-0", 0, 10), shard("w-1", 4, 6))
+    assert time_use(shards, [run]) == pytest.approx(
+        {"start": 8.0 + 2.0, "prefill": 0.0, "decode": 16.0, "idle": 0.0, "tail": 5.0}
+    )
+
+
+def test_where_the_time_went_of_runs_that_failed_were_killed_or_worked_anew() -> None:
+    failed = {"run": "f", "engine_start_s": 9.0, "engines": [], "worker_s": 0.0}
+    engines = [{"worker": "w-0", "start_s": 2.0, "ready_s": 2.0}]
+    gone = {"run": "g", "engine_start_s": 2.0, "engines": engines, "worker_s": 7.0}
+    killed = table(shard("w-0", 0, 4), shard("w-1", 1, 2))
+    assert time_use(killed, [failed, gone]) == pytest.approx(
+        {"start": 2.0 + 1.0, "prefill": 0.0, "decode": 6.0, "idle": 0.0, "tail": 7.0 + 1.0}
+    )

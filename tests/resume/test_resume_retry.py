@@ -61,6 +61,20 @@ def test_the_summary_is_of_the_parts_as_they_are_now(job: Job) -> None:
     assert verify_job(str(job.output))["problems"] == []
 
 
+def test_the_table_of_shards_is_of_the_whole_parts_and_says_what_was_retried(job: Job) -> None:
+    job.run(*FAIL)
+    retry(job, WELL, "metrics.report=true")
+    table = pq.read_table(job.ledger / "metrics" / "shards.parquet").to_pylist()
+    for name, total in (("rows", 12), ("ok", 11), ("rejected", 1), ("failed", 0)):
+        assert sum(shard[name] for shard in table) == job.summary["rows"][name] == total
+    tokens = sum(shard["completion_tokens"] for shard in table)
+    assert tokens == job.summary["tokens"]["completion"]
+    (row,) = (row for row in job.rows() if row["id"] == "r5")
+    (shard,) = (shard for shard in table if shard["retried"])
+    assert shard["attempt"] == row["attempt"] == 2
+    assert (shard["retried"]["rows"], shard["retried"]["latency_s"]) == (1, row["latency_s"])
+
+
 def test_the_middle_is_what_it_would_have_been(job: Job) -> None:
     job.run(*FAIL)
     retry(job, WELL)

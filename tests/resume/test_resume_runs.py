@@ -8,8 +8,20 @@ import threading
 
 import pytest
 
+from batchfim.accounts.status import job_status
+from batchfim.accounts.status_text import status_text
+from batchfim.accounts.summing import summary_now
 from batchfim.driver.summary_text import summary_text
+from batchfim.errors import JobFailed, StorageError
+from batchfim.storage.ledger import Ledger
+from batchfim.storage.location import Location
 from tests.resume.conftest import Job
+
+DIES_LATE = (
+    "engine.simulated.die_if_contains=def f17(",
+    "schedule.setbacks=1",
+    "schedule.shards_in_hand=1",
+)
 
 
 def test_each_run_adds_its_own_entry(job: Job) -> None:
@@ -23,6 +35,49 @@ def test_each_run_adds_its_own_entry(job: Job) -> None:
     assert [run["shards"] for run in runs] == [3, 1, 2]
     assert [len(run["engines"]) for run in runs] == [1, 1, 1]
     assert job.summary["records"] == 24
+
+
+def test_a_run_that_failed_has_done_what_it_did(job: Job) -> None:
+    job.run()
+    job.write("b.parquet", range(12, 20))
+    with pytest.raises(JobFailed, match="died on demand"):
+        job.run(*DIES_LATE)
+    summary, status = job.summary, job_status(str(job.output))
+    assert [run["records"] for run in summary["runs"]] == [12, 4]
+    assert (summary["complete"], summary["records"]) == (False, 16)
+    assert (status["state"], status["records"]) == ("stopped", 16)
+    assert summary["runs"][-1] in [record["run"] for record in status["history"]]
+    assert " 1 of 2  4        failed: " in status_text(status)
+    job.run()
+    assert [run["shards"] for run in job.summary["runs"]] == [3, 1, 1]
+    assert job.summary["complete"]
+
+
+def test_storage_that_fails_too_does_not_hide_why_a_run_failed(
+    job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_args: object) -> None:
+        raise StorageError("gone")
+
+    job.run()
+    first = job.summary
+    job.write("b.parquet", range(12, 20))
+    monkeypatch.setattr(Ledger, "write_summary", fail)
+    with pytest.raises(JobFailed, match="died on demand"):
+        job.run(*DIES_LATE)
+    assert job.summary == first
+    assert not summary_now(ledger := Ledger(Location.of(str(job.output))), ledger.done())[
+        "complete"
+    ]
+    told = status_text(job_status(str(job.output)))
+    assert " - of 2  -        failed: " in told
+
+
+def test_what_a_killed_run_did_is_not_told(job: Job) -> None:
+    job.run()
+    status = job_status(str(job.output))
+    status["history"][-1] |= {"ended_at": None, "end": None, "run": {}}
+    assert " - of 3  -        no end: " in status_text(status)
 
 
 def test_a_run_with_nothing_to_do_leaves_the_others_in_place(job: Job) -> None:

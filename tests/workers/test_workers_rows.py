@@ -65,6 +65,24 @@ def test_the_engine_refuses_one_and_fails_on_another(open_desk: OpenDesk) -> Non
     assert rows[5]["error"] == "the engine failed on this record: failed on demand"
 
 
+def test_a_row_without_a_middle_says_what_its_prompt_was(open_desk: OpenDesk) -> None:
+    desk = open_desk(
+        "infill.order=auto",
+        "engine.max_model_len=80",
+        "sampling.max_tokens=20",
+        "engine.simulated.refuse_if_contains=f3(x)",
+        "engine.simulated.fail_if_contains=f5(x)",
+        prefix=["x = [1, 2, 3]\n" * 50 + f"def f{i}(x):\n    return " for i in range(8)],
+    )
+    rows = desk.rows(lease := desk.lease())
+    assert statuses(rows) == "ooorofoo"
+    for row in (rows[3], rows[5]):
+        assert row["order"] == rows[0]["order"] != "auto"
+        assert row["truncated_prefix_tokens"] == rows[0]["truncated_prefix_tokens"] > 0
+        assert (row["prompt_tokens"], row["cached_tokens"]) == (0, 0)  # it computed nothing known
+    assert desk.work(lease).orders == {rows[0]["order"]: 6}
+
+
 def test_a_dead_engine_loses_the_worker_and_stages_nothing(open_desk: OpenDesk) -> None:
     desk = open_desk("engine.simulated.die_if_contains=f3(x)")
     outcome = desk.work(desk.lease())
@@ -167,4 +185,4 @@ def test_with_auto_each_row_names_the_order_its_file_shares_more_in(open_desk: O
     lease = desk.lease()
     rows = desk.rows(lease)
     assert [row["order"] for row in rows] == ["auto", *["spm_v2"] * 3, *["psm"] * 4]
-    assert desk.work(lease).orders == {"auto": 1, "spm_v2": 3, "psm": 4}
+    assert desk.work(lease).orders == {"spm_v2": 3, "psm": 4}
