@@ -83,6 +83,10 @@ def retry_job(
     place = {"output.path": output, **(flags or {})}
     config = check_config(without_hidden(stored), f"the job in {output}", place, sets)
     with _claimed(config) as (run, inputs):
+        if not run.ledger.planned_rows().num_rows and not run.ledger.summary().get("complete"):
+            raise JobFailed(
+                f"{output}: nothing is planned yet; run `batchfim run` with its settings"
+            )
         return run.work(inputs, failed_shards(run.config, inputs, run.ledger), retry=True)
 
 

@@ -128,8 +128,8 @@ def tune(
     from batchfim.api import tune_job
     from batchfim.tuning.text import job_file, trial_text, tuning_text
 
-    if output and not os.access(output.parent, os.W_OK):
-        raise ConfigError(f"-o {output}: {output.parent} is no folder that can be written")
+    if output and (output.is_dir() or not os.access(output.parent, os.W_OK)):
+        raise ConfigError(f"-o {output}: not a file that can be written")
     # Trials lie beside the output; without a job file, in the folder one is in.
     flags = {"input.paths": input_, "model.path": model, "output.path": None if job else "tune"}
     found = tune_job(
@@ -206,7 +206,7 @@ def evaluate(
         bool, typer.Option("--allow-execution", help="Run the records' tests: pass@k.")
     ] = False,
     timeout: Annotated[float, typer.Option(min=0.1, help="Seconds, of one program.")] = 10.0,
-    seed: Annotated[int, typer.Option(help="Of the intervals' draws.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of the intervals' draws.")] = 0,
     as_json: AsJson = False,
 ) -> None:
     """Tell how good a job's middles are, with confidence intervals: `batchfim evaluate out/`.

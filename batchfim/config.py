@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from batchfim.config_base import Place, Section, as_list
 from batchfim.config_engine import OWNED_ENGINE_ARGS as OWNED_ENGINE_ARGS
@@ -53,6 +53,12 @@ class Columns(Section):
         None, description="A name in `model.loras`, or null: `model.lora`, or else no adapter."
     )
 
+    @model_validator(mode="after")
+    def _two_sides(self) -> Columns:
+        if self.prefix == self.suffix:
+            raise ValueError(f"prefix and suffix are both the column {self.prefix!r}")
+        return self
+
     @property
     def names(self) -> dict[str, str]:
         """Every column that is read, by what it holds."""
@@ -74,6 +80,14 @@ class Input(Section):
     keep: Annotated[tuple[str, ...] | None, BeforeValidator(as_list)] = Field(
         None, description="Columns that ride along to the output; unset: every input column."
     )
+
+    @field_validator("keep")
+    @classmethod
+    def _each_once(cls, keep: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        twice = [name for name in keep or () if (keep or ()).count(name) > 1]
+        if twice:
+            raise ValueError(f"the column {twice[0]!r} is named twice")
+        return keep
 
 
 class Output(Section):

@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any
+from collections.abc import Iterator
+from typing import Annotated, Any, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+)
 
 from batchfim.records import is_unicode
 
@@ -30,6 +38,14 @@ def as_list(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
+def _kinds(annotation: Any) -> Iterator[Any]:
+    """What a type is made of, as `int | None` of `int` and `None`."""
+    arguments = get_args(annotation)
+    yield annotation
+    for argument in arguments:
+        yield from _kinds(argument)
+
+
 Place = Annotated[str, Field(min_length=1), AfterValidator(_no_credentials)]
 
 
@@ -37,3 +53,13 @@ class Section(BaseModel):
     """A frozen part of the config in which an unknown key is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _a_number_is_no_truth_value(cls, value: Any, info: ValidationInfo) -> Any:
+        """YAML's `yes` and `no` are truth values, and pydantic would take them for 1 and 0."""
+        if isinstance(value, bool) and info.field_name:
+            kinds = set(_kinds(cls.model_fields[info.field_name].annotation))
+            if kinds & {int, float} and bool not in kinds:
+                raise ValueError(f"expected a number, got {str(value).lower()}")
+        return value

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import os
 import sys
 from collections.abc import Callable
 
@@ -12,6 +14,7 @@ from batchfim.terminal import log_printable, printable
 
 def to_exit(command: Callable[[], object]) -> None:
     """Run a command; 75 where another run holds the job, 2 for a user's error, 1 for others."""
+    _open_standard_streams()
     log_printable()
     spare_pandas()
     try:
@@ -22,6 +25,18 @@ def to_exit(command: Callable[[], object]) -> None:
         _exit(error, 2)
     except BatchfimError as error:
         _exit(error, 1)
+
+
+def _open_standard_streams() -> None:
+    """A closed one's number would go to a loop's socket; what one cannot spell is escaped."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # it gets the lowest number that is free
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _exit(error: BatchfimError, code: int) -> None:

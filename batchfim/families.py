@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from batchfim.config import Model
+from batchfim.errors import ModelError
 from batchfim.formats.catalog import CATALOG, OUTSIDERS
 from batchfim.formats.detect import Verdict, by_name, model_names
 from batchfim.infiller import detect_family
@@ -38,6 +39,8 @@ def explain_model(model: str, *, trust_remote_code: bool = False) -> dict[str, A
     Raises:
         ModelError: the model cannot infill, no family can be told, or there is no such model.
     """
+    if not model:
+        raise ModelError("no model is named")
     if model != "demo" and not Path(model).expanduser().is_dir():
         verdict = by_name(model_names(model))
         if verdict is not None:

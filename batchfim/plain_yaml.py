@@ -49,6 +49,14 @@ class _PlainLoader(yaml.SafeLoader):
             raise _refused(ComposerError, f"a tag, {event.tag}: leave it out", event)
         return super().compose_node(parent, index)
 
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        seen = set[str]()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.value in seen:
+                raise _refused(ConstructorError, f"the key {key.value!r} a second time", key)
+            seen.add(str(key.value))
+        return super().construct_mapping(node, deep)
+
     def construct_number(self, node: Any) -> float:
         is_int = node.tag.endswith(":int")
         number = self.construct_yaml_int(node) if is_int else self.construct_yaml_float(node)

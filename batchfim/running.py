@@ -204,7 +204,7 @@ class Run:
     def _close(self, queue: ShardQueue, clock: RunClock | None) -> JobResult:
         """Audit what is committed, write the summary, and say how the run ended."""
         config, ledger = self.config, self.ledger
-        ledger.clear_staging()
+        ledger.clean_up(())
         done = ledger.done()
         planned = ledger.planned_rows()
         complaints = audit(planned, done.table, ledger.parts(), config.sampling.n)
@@ -225,7 +225,8 @@ class Run:
             cause = next(iter(queue.abandoned.values()))
             raise JobFailed(
                 f"{len(queue.abandoned)} shards could be neither worked nor written as failed, the "
-                f"first because of: {cause}; the other shards are complete, run again to work these"
+                f"first because of: {cause}; run again to work these, or, where a file is damaged, "
+                "repair it or take it out of the input first"
             )
         if unfinished and queue.finished:
             raise JobFailed(
@@ -317,11 +318,11 @@ def plan(config: JobConfig, inputs: InputSet, ledger: Ledger, fingerprint: str) 
     )
     if work.pending or work.superseded:
         ledger.reopen()
+    ledger.add_to_plan(work.added)  # before anything is withdrawn: what is owed instead is known
     ledger.set_absent_files(absent_files(inputs.files, contents))
     ledger.forget(partless)
     ledger.supersede(work.superseded)
     ledger.clean_up(unmarked)
-    ledger.add_to_plan(work.added)
     return work.pending
 
 

@@ -72,6 +72,10 @@ def test_overrides_are_yaml_and_keep_their_types(
     [
         ("sampling.max_token=1", r"sampling\.max_token: unknown key; did you mean 'max_tokens'\?"),
         ("smpling.top_k=1", "smpling: unknown key; did you mean 'sampling'"),
+        ("sampling.max_tokens=yes", r"sampling\.max_tokens: expected a number, got true"),
+        ("resources.num_gpus=no", r"resources\.num_gpus: expected a number, got false"),
+        ("input.keep=[id, x, id]", "the column 'id' is named twice"),
+        ("input.columns.prefix=suffix", "prefix and suffix are both the column 'suffix'"),
         ("infill.truncation.enabld=1", "enabld: unknown key; did you mean 'enabled'"),
         ("output.zzz=1", "zzz: unknown key; known keys: path, compression"),
         ("infill.format.stpos=[x]", r"infill\.format\.stpos: unknown key; did you mean 'stops'"),

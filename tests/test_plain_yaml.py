@@ -22,6 +22,7 @@ def test_what_json_can_say_is_read() -> None:
         ("!!bool maybe", "a tag, "),
         ("a: 0x" + "f" * 17, r"a number beyond 64 bits \(line 1, column 4\)"),
         ("-9223372036854775809", "a number beyond 64 bits"),
+        ("a: 1\nb: 2\na: 3", r"the key 'a' a second time \(line 3, column 1\)"),
         (".nan", "a number beyond 64 bits"),
         ("-.inf", "a number beyond 64 bits"),
         ("9" * 5000, "not a date or a number"),

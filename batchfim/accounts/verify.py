@@ -22,7 +22,8 @@ from batchfim.terminal import counted, printable
 
 _READERS = 8
 _AT_ONCE = 512
-_WORK_AGAIN = "delete the part and run the job again"
+_RUN_AGAIN = "run the job again"
+_WORK_AGAIN = f"delete the part and {_RUN_AGAIN}"
 
 
 def verify_job(output: str) -> dict[str, Any]:
@@ -52,7 +53,7 @@ def verify_job(output: str) -> dict[str, Any]:
         for line in holes_and_overlaps(planned)
     ]
     problems += [
-        f"{line}; {_WORK_AGAIN}"
+        f"{line}; {_RUN_AGAIN if ' is gone, ' in line else _WORK_AGAIN}"
         for line in audit(planned_rows(wanted), done.table, parts, samples)
         if " bytes, its marker says " not in line  # found again below, among the parts read
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import time
+from collections.abc import Callable
 from typing import Literal
 
 from rich.console import Console
@@ -26,6 +27,12 @@ def progress_mode(metrics: Metrics) -> Mode:
     return "live" if sys.stderr.isatty() else "lines"
 
 
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Rich would end the process: who reads along may go."""
+        raise BrokenPipeError
+
+
 class Progress:
     """Counts what is committed in this run and shows it on standard error."""
 
@@ -37,7 +44,7 @@ class Progress:
         self._counts = Counts()
         self._started_s: float | None = None
         self._shown_s = time.monotonic()
-        self._console = Console(stderr=True)
+        self._console = _Console(stderr=True)
         self._live = RichProgress(
             TextColumn("[bold]{task.description}"),
             BarColumn(),
@@ -50,12 +57,12 @@ class Progress:
         self._task = self._live.add_task("starting engines", total=total_rows, rates="")
 
     def __enter__(self) -> Progress:
-        self._live.start()
+        self._show(self._live.start)
         self._say("starting engines")
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self._live.stop()
+        self._show(self._live.stop)
         self._say(self._line())
 
     def committed(self, report: ShardReport, commit_s: float) -> None:
@@ -70,7 +77,10 @@ class Progress:
             self._live.reset(self._task, description="filling")
             self._say("the first engine is ready")
         if self._mode == "live":
-            self._live.update(self._task, completed=self._counts.done, rates=self._rates())
+            rates = self._rates()
+            self._show(
+                lambda: self._live.update(self._task, completed=self._counts.done, rates=rates)
+            )
         if now_s - self._shown_s >= self._interval_s:
             self._shown_s = now_s
             leased = state.shards.get("leased", 0)
@@ -80,7 +90,14 @@ class Progress:
         if self._mode == "lines" and self._as_events:
             _log.info("%s", line)
         elif self._mode == "lines":
-            self._console.print(line, highlight=False, soft_wrap=True)
+            self._show(lambda: self._console.print(line, highlight=False, soft_wrap=True))
+
+    def _show(self, draw: Callable[[], None]) -> None:
+        """Where nothing can be shown any more, as on a full disk, the work goes on."""
+        try:
+            draw()
+        except OSError:
+            self._mode = "none"
 
     def _line(self) -> str:
         rows = f"{self._counts.done}/{self._total_rows} rows"

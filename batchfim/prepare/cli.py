@@ -16,7 +16,18 @@ prepare_app = typer.Typer(
     help="Make records (Parquet with a hole) from sources.", no_args_is_help=True
 )
 
-Out = Annotated[Path, typer.Option("--out", "-o", help="Folder for records-00000.parquet, ...")]
+
+def _at_home(text: str) -> Path:
+    """Shells leave `~` alone after `--out=`."""
+    return Path(text).expanduser()
+
+
+Out = Annotated[
+    Path,
+    typer.Option(
+        "--out", "-o", parser=_at_home, metavar="PATH", help="Folder for records-00000.parquet, ..."
+    ),
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the Parquet files in OUT.")]
 Files = Annotated[list[Path], typer.Argument(help="JSON lines, gzip or not.")]
 PublishedFiles = Annotated[list[Path], typer.Argument(help="JSON lines, gzip or not, or Parquet.")]

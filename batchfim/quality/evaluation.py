@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import pyarrow as pa
 
 from batchfim.accounts.status import num_samples
-from batchfim.errors import InputError
+from batchfim.errors import InputError, StorageError
 from batchfim.quality.functional import find_tests, run_tests
 from batchfim.quality.options import Options
 from batchfim.quality.results import Results
@@ -68,7 +68,12 @@ def evaluate_job(
     columns = ledger.job()["fields"]["columns"]
     done = ledger.done()
     counts = done.totals.summary()["rows"]
-    parts = sorted(set(done.ids.to_pylist()) & ledger.part_ids())
+    parts = sorted(done.ids.to_pylist())
+    gone = set(parts) - ledger.part_ids()
+    if gone:
+        raise StorageError(
+            f"{output}: {len(gone)} parts are gone; run the job again, then evaluate"
+        )
     if not counts["ok"] or not parts:
         raise InputError(_nothing(output, counts))
     schema = read_part(ledger.part(parts[0])).schema

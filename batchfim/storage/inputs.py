@@ -123,6 +123,8 @@ def _find(path: str) -> list[str]:
         raise InputError(f"{path}: no such {location.missing()}")
     if info.type is fs.FileType.File and pattern is None:
         return [path]
+    if location.is_local:
+        _refuse_dangling(location, pattern)
     found = [
         _url(folder, location, file.path) + query
         for file in _parquet_files(location)
@@ -137,6 +139,25 @@ def _below(location: Location, info: fs.FileInfo) -> str:
     return str(info.path).removeprefix(location.path).strip("/")
 
 
+def _refuse_dangling(location: Location, pattern: re.Pattern[str] | None) -> None:
+    """Arrow does not list a link to nothing, so its rows would be missing without a word."""
+    for folder, _, names in os.walk(location.path):
+        for name in names:
+            path = os.path.join(folder, name)
+            below = os.path.relpath(path, location.path)
+            is_data = name.endswith(".parquet") and not _is_hidden(below)
+            if (
+                is_data
+                and (pattern is None or pattern.fullmatch(below))
+                and not os.path.exists(path)
+            ):
+                raise InputError(f"{path}: a link to nothing; restore its file, or remove it")
+
+
+def _is_hidden(below: str) -> bool:
+    return any(part.startswith(("_", ".")) for part in below.split("/"))
+
+
 def _parquet_files(location: Location) -> Iterator[fs.FileInfo]:
     """Files below a folder; names that start with `_` or `.` are not data, as everywhere.
 
@@ -146,7 +167,7 @@ def _parquet_files(location: Location) -> Iterator[fs.FileInfo]:
     outputs = {_below(location, info)[: -len("/_batchfim")] for info in infos if _is_ledger(info)}
     for info in infos:
         folder, _, name = _below(location, info).rpartition("/")
-        hidden = any(part.startswith(("_", ".")) for part in f"{folder}/{name}".split("/"))
+        hidden = _is_hidden(f"{folder}/{name}")
         is_part = folder in outputs and folder != "" and name.startswith("part-")
         if info.type is fs.FileType.File and name.endswith(".parquet") and not hidden | is_part:
             yield info

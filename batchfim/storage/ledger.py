@@ -155,7 +155,8 @@ class Ledger:
     def leftovers(self) -> list[str]:
         """Files below the ledger that no run should leave: staged parts and temporary files."""
         staged = (self.root / "staging").list()
-        others = [*self.root.list(), *(self.root / "done").list(), *(self.root / "plan").list()]
+        folders = [self.root, *(self.root / name for name in ("done", "plan", "runs"))]
+        others = [info for folder in folders for info in folder.list()]
         temporary = [info for info in others if info.path.endswith(".tmp")]
         return [str(info.path) for info in [*staged, *temporary]]
 
@@ -283,13 +284,11 @@ class Ledger:
                 self._markers.restore(coming)
             self._markers.valid(coming.shard_id)
 
-    def clear_staging(self) -> None:
-        """Remove what was staged and will not be committed; no worker may be left."""
-        staged = (self.root / "staging").list()
-        delete_all(Location(self.root.filesystem, info.path) for info in staged)
-
     def clean_up(self, unmarked: Collection[str]) -> None:
-        """Remove what earlier runs left: staged parts, half-written files, unmarked parts."""
+        """Remove what runs left: staged parts, half-written files, these unmarked parts.
+
+        No worker of this run may be at work.
+        """
         delete_all(Location(self.root.filesystem, path) for path in self.leftovers())
         delete_all(map(self.part, unmarked))
 

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from batchfim.api import evaluate_job
 from batchfim.cli import app
-from batchfim.errors import InputError, OutputError
+from batchfim.errors import InputError, OutputError, StorageError
 from batchfim.quality.options import Options
 from tests.quality.conftest import RunJob, columns
 
@@ -135,3 +135,10 @@ def test_a_rule_that_cuts_the_references_themselves_is_said(run: RunJob) -> None
     assert found["overall"]["exact_match"]["value"] == 0.7
     assert found["rule"] == "fim-bench"
     assert "rule fim-bench cuts 3 of the references themselves short" in found["notes"][0]
+
+
+def test_an_evaluation_does_without_no_part(run: RunJob) -> None:
+    output = run("schedule.shard_rows=2", **columns(4))
+    min(Path(output).glob("part-*.parquet")).unlink()
+    with pytest.raises(StorageError, match="1 parts are gone; run the job again"):
+        evaluate_job(output)

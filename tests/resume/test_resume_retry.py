@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from batchfim.api import JobResult, job_status, retry_job, verify_job
-from batchfim.errors import EngineStartError, InputError, JobFailed, OutputError
+from batchfim.errors import EngineStartError, InputError, JobFailed, OutputError, StorageError
 from batchfim.storage.ledger import Ledger
 from batchfim.storage.location import Location
 from tests.resume.conftest import Job, names
@@ -261,4 +261,40 @@ def test_a_part_that_is_gone_while_it_was_replaced_is_made_again(job: Job) -> No
     assert job.run(FAIL[1]).summary["runs"][-1]["records"] == 4
     assert job.complete
     assert job.ids() == names(12)
+    assert verify_job(str(job.output))["problems"] == []
+
+
+def test_a_job_that_was_killed_before_its_plan_is_not_complete_after_a_retry(job: Job) -> None:
+    with pytest.raises(EngineStartError):
+        job.run("engine.simulated.fail_start=true")
+    shutil.rmtree(job.ledger / "plan")
+    with pytest.raises(JobFailed, match="nothing is planned yet"):
+        retry(job)
+    assert not job.complete
+
+
+def test_a_retry_after_a_run_that_was_killed_while_it_withdrew_is_no_success(job: Job) -> None:
+    """The new file's rows are owed as soon as the old one's may be gone."""
+    job.run(*FAIL)
+    part = job.output / min(job.parts())
+    part.unlink()
+    part.mkdir()  # which cannot be deleted as a file
+    job.write("a.parquet", range(100, 110))
+    with pytest.raises(StorageError):
+        job.run(*FAIL)
+    part.rmdir()
+    with pytest.raises(JobFailed, match="planned shards are not worked yet"):
+        retry(job, WELL)
+    assert not job.complete
+    assert job.run().exit_code == 0
+    assert job.ids() == [f"r{row}" for row in range(100, 110)]
+
+
+def test_a_retry_removes_what_a_killed_run_left(job: Job) -> None:
+    job.run(*FAIL)
+    left = [job.ledger / name for name in ("summary.json.1a.tmp", "runs/x.json.1a.tmp")]
+    for path in left:
+        path.write_bytes(b"{")
+    assert retry(job, WELL).exit_code == 0
+    assert not any(path.exists() for path in left)
     assert verify_job(str(job.output))["problems"] == []

@@ -94,3 +94,12 @@ def test_characters_of_other_pattern_languages_are_plain(write: Write, tmp_path:
     write("x1.parquet")
     assert found(f"{tmp_path}/x[1]*.parquet") == [f"{tmp_path}/{name}"]
     assert found(f"{tmp_path}/{name}") == [f"{tmp_path}/{name}"]
+
+
+def test_a_link_to_nothing_is_named_and_not_left_out(tree: Path) -> None:
+    (tree / "sub" / "gone.parquet").symlink_to(tree / "no-such-file")
+    (tree / "_gone.parquet").symlink_to(tree / "no-such-file")
+    for path in (f"{tree}", f"{tree}/**/*.parquet", f"{tree}/sub/g*"):
+        with pytest.raises(InputError, match=r"sub/gone\.parquet: a link to nothing"):
+            found(path)
+    assert len(found(f"{tree}/*.parquet")) == 3
