@@ -20,7 +20,7 @@ from batchfim.config_engine import Engine as Engine
 from batchfim.config_engine import Simulated as Simulated
 from batchfim.config_workers import Resources as Resources
 from batchfim.config_workers import WorkerRange, Workers
-from batchfim.formats.format import Format
+from batchfim.formats.format import PREFIX_ONLY, Format
 from batchfim.formats.stopping import StopRule
 from batchfim.formats.trimming import TrimRule
 from batchfim.regroup.keys import NONE
@@ -52,12 +52,6 @@ class Columns(Section):
     lora: str | None = Field(
         None, description="A name in `model.loras`, or null: `model.lora`, or else no adapter."
     )
-
-    @model_validator(mode="after")
-    def _two_sides(self) -> Columns:
-        if self.prefix == self.suffix:
-            raise ValueError(f"prefix and suffix are both the column {self.prefix!r}")
-        return self
 
     @property
     def names(self) -> dict[str, str]:
@@ -309,6 +303,13 @@ class JobConfig(Section):
     def _a_sort_that_can_be_done(self) -> JobConfig:
         if self.planning.regroup != NONE and self.schedule.pool != "ray":
             raise ValueError("planning.regroup sorts with Ray Data: it needs schedule.pool ray")
+        return self
+
+    @model_validator(mode="after")
+    def _two_sides(self) -> JobConfig:
+        columns = self.input.columns
+        if columns.prefix == columns.suffix and self.infill.order != PREFIX_ONLY:
+            raise ValueError(f"input.columns: prefix and suffix are both {columns.prefix!r}")
         return self
 
     @model_validator(mode="after")

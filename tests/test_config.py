@@ -75,7 +75,7 @@ def test_overrides_are_yaml_and_keep_their_types(
         ("sampling.max_tokens=yes", r"sampling\.max_tokens: expected a number, got true"),
         ("resources.num_gpus=no", r"resources\.num_gpus: expected a number, got false"),
         ("input.keep=[id, x, id]", "the column 'id' is named twice"),
-        ("input.columns.prefix=suffix", "prefix and suffix are both the column 'suffix'"),
+        ("input.columns.prefix=suffix", "prefix and suffix are both 'suffix'"),
         ("infill.truncation.enabld=1", "enabld: unknown key; did you mean 'enabled'"),
         ("output.zzz=1", "zzz: unknown key; known keys: path, compression"),
         ("infill.format.stpos=[x]", r"infill\.format\.stpos: unknown key; did you mean 'stops'"),
