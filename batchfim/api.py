@@ -116,6 +116,8 @@ def plan_job(
         UserError: as `run_job`, or the run that was named tells no speed.
         JobFailed: the calibration failed.
     """
+    if speed_from is not None and calibration_rows:
+        raise ConfigError("a speed is that of an earlier run or of a calibration, not of both")
     config = absolute(config)
     check_apart(config.input, config.output.path)
     inputs = open_inputs(config.input)

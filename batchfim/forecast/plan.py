@@ -55,8 +55,7 @@ def make_forecast(
     Raises:
         InputError: there are no rows, or a file is damaged.
     """
-    if not inputs.num_rows:
-        raise InputError("the input has no rows to plan for")
+    refuse_empty(inputs)
     workers = config.schedule.workers.max
     shards = cut_shards(inputs.files, config.schedule.shard_rows, "plan", workers)
     block_rows = min(_BLOCK_ROWS, max(shard.num_rows for shard in shards))
@@ -79,6 +78,12 @@ def make_forecast(
     )
 
 
+def refuse_empty(inputs: InputSet) -> None:
+    """Raises InputError where there is nothing to foretell or to measure on."""
+    if not inputs.num_rows:
+        raise InputError("the input has no rows to plan for")
+
+
 def calibrate(
     config: JobConfig,
     inputs: InputSet,
@@ -91,8 +96,10 @@ def calibrate(
     """The speed of a short job by one worker, on a sample of its own; its output is thrown away.
 
     Raises:
+        InputError: there are no rows, or none of the sample's was completed.
         others: as `run_job`; JobFailed: a signal ended it.
     """
+    refuse_empty(inputs)
     with beside(config.output.path) as folder:
         sample, output = extended(folder, "/sample.parquet"), extended(folder, "/out")
         target = Location.of(sample)
@@ -102,6 +109,8 @@ def calibrate(
         if result.signal is not None:
             raise JobFailed(f"calibration was ended by {Interrupted(result.signal)}")
         num_rows = result.summary["records"]
+        if not result.summary["rows"]["ok"]:
+            raise InputError("calibration: no row of the sample was completed; see `batchfim run`")
         return replace(speed_of(output, digest), source=f"a calibration on {num_rows:,} rows")
 
 

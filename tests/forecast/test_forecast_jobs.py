@@ -285,3 +285,11 @@ def test_what_cannot_be_planned_is_refused(job: Job, tmp_path: Path) -> None:
     job.write("a.parquet", range(0), id=nothing, prefix=nothing, suffix=nothing)
     with pytest.raises(InputError, match="no rows"):
         plan_job(config(job))
+
+
+def test_what_can_be_no_speed_is_refused(job: Path) -> None:
+    with pytest.raises(ConfigError, match="not of both"):
+        plan_job(config(job), speed_from="out/", calibration_rows=8)
+    nobody = config(job, "engine.simulated.refuse_if_contains=def")
+    with pytest.raises(InputError, match="no row of the sample was completed"):
+        plan_job(nobody, sample_rows=50, calibration_rows=8)

@@ -103,3 +103,9 @@ def test_a_link_to_nothing_is_named_and_not_left_out(tree: Path) -> None:
         with pytest.raises(InputError, match=r"sub/gone\.parquet: a link to nothing"):
             found(path)
     assert len(found(f"{tree}/*.parquet")) == 3
+
+
+def test_a_name_with_a_wildcard_in_it_is_a_name_where_it_is_there(write: Write) -> None:
+    path = write("q?m*/a.parquet")
+    write("qum/b.parquet")
+    assert found(str(path.parent)) == found(str(path)) == [str(path)]
