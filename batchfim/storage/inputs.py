@@ -101,8 +101,8 @@ def _real(path: str) -> str:
 def _split_glob(path: str) -> tuple[str, re.Pattern[str] | None]:
     """The folder to list and what names below it must match; None for a path without wildcards.
 
-    `*` and `?` stay within a folder, `**` does not; one in the name of what is here is none. A URL's
-    query is no part of either.
+    `*` and `?` stay within a folder, `**` does not; one in the name of what is here is none.
+    A URL's query is no part of either.
     """
     path, _ = split_query(path)
     wildcard = _WILDCARD.search(path)
