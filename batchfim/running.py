@@ -5,8 +5,8 @@ from __future__ import annotations
 import platform
 import socket
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib import metadata
@@ -172,14 +172,16 @@ class Run:
                     ),
                     may_commit=lambda: not self.lease.lost,
                 )
-                return self._noting_failure(driver)
+                with self._failure_noted(driver):
+                    return driver.run()
         finally:
             pool.close()
 
-    def _noting_failure(self, driver: Driver) -> RunClock:
-        """Run it; if it fails, the summary has what it did all the same."""
+    @contextmanager
+    def _failure_noted(self, driver: Driver) -> Iterator[None]:
+        """If it fails, the summary has what it did all the same."""
         try:
-            return driver.run()
+            yield
         except BatchfimError:
             if not self.lease.lost:  # another run may have the job, and its summary
                 with suppress(StorageError):  # what went wrong first is what is to be told
