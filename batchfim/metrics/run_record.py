@@ -31,8 +31,8 @@ class RunRecord(BaseModel):
 
     @property
     def name(self) -> str:
-        """Of its file: in the order of time."""
-        return f"{self.started_at.astimezone(UTC):%Y%m%dT%H%M%SZ}-{self.id}.json"
+        """Of its file: in the order of time, to the microsecond, as short runs follow in a second."""
+        return f"{self.started_at.astimezone(UTC):%Y%m%dT%H%M%S.%fZ}-{self.id}.json"
 
     def ended(self, at: datetime, end: End, cause: str | None, run: dict[str, Any]) -> RunRecord:
         """The same run at its end."""
