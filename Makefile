@@ -36,9 +36,9 @@ families: $(READY)
 rules: $(READY)
 	$(BIN)/python -m k8s.checks.rules > k8s/components/monitoring/rules.yaml
 
-# Two to three hours on two cores.
+# Two to three hours on two cores; `--model batchfim/demo/model` would replace the one that ships.
 train-demo: $(READY)
-	$(BIN)/python -m batchfim.demo.training
+	$(BIN)/python -m batchfim.demo.training --out train-out --model train-out/model
 
 # The wheels in requirements/ were seen working together; --no-deps keeps out what breaks them on
 # CPU (torchvision, torchaudio, torchcodec). The CPU build of torch may not be on the configured
@@ -53,4 +53,4 @@ $(READY): requirements/cpu.txt requirements/dev.txt requirements/torch-cpu.txt p
 	touch $(READY)
 
 clean:
-	rm -rf $(VENV) demo-out
+	rm -rf $(VENV) demo-out train-out
