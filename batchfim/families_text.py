@@ -22,6 +22,11 @@ How a fact is known: **real vocabulary**, seen in the model's own tokenizer file
 in code that builds or serves it; **documentation**, read in its makers' words; **unverified**, from
 third hands or memory. No id is written down anywhere: sentinels are looked up by their text in the
 model's tokenizer, and one that is missing stops the job and is named.
+
+In a layout, text in quotes is literal, and `{tokenizer}` is what the model's own tokenizer puts
+before a text. Names of models are regular expressions, searched in the lower-case name. `context`
+counts where the model's config names none; for models that are not left to right, the smaller of
+the two counts.
 """
 
 

@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
 
 T = TypeVar("T")
 
@@ -25,6 +26,19 @@ def printable(text: str) -> str:
         else character
         for character in text
     )
+
+
+def plain_table(*headings: str) -> Table:
+    """An empty table whose columns are aligned by spaces alone."""
+    return Table(*headings, box=None, pad_edge=False)
+
+
+def table_text(table: Table, width: int) -> str:
+    """Its lines, without colors; nothing in a cell is markup."""
+    console = Console(width=width, color_system=None, markup=False, emoji=False)
+    with console.capture() as capture:
+        console.print(table)
+    return "\n".join(line.rstrip() for line in capture.get().rstrip().splitlines())
 
 
 def counted(items: Iterable[T], label: str, total: int | None = None) -> Iterator[T]:

@@ -5,10 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
-from batchfim.terminal import printable
+from batchfim.terminal import plain_table, printable, table_text
 
 _RUNS_SHOWN = 7
 _WIDTH = 100
@@ -34,18 +31,18 @@ def _holder(holder: dict[str, Any] | None) -> str:
 
 def _counts(status: dict[str, Any]) -> str:
     rows, shards, tokens = status["rows"], status["shards"], status["tokens"]
-    table = Table("", "planned", "done", "ok", "rejected", "failed", box=None, pad_edge=False)
+    table = plain_table("", "planned", "done", "ok", "rejected", "failed")
     table.add_row("shards", *_numbers(shards, "planned", "done"))
     table.add_row("rows", *_numbers(rows, "planned", "done", "ok", "rejected", "failed"))
     told = ", ".join(f"{tokens[name]:,} {name}" for name in tokens)
-    return "\n".join([_table(table), f"tokens: {told}"])
+    return "\n".join([table_text(table, _WIDTH), f"tokens: {told}"])
 
 
 def _history(runs: list[dict[str, Any]]) -> str:
     """The last runs, one line each."""
     if not runs:
         return ""
-    table = Table("last runs", "minutes", "shards", "records", "", box=None, pad_edge=False)
+    table = plain_table("last runs", "minutes", "shards", "records", "")
     for run in runs[-_RUNS_SHOWN:]:
         done, end = run["run"], run["end"] or "no end: it runs, or was killed"
         cause = f": {printable(run['cause'])}" if run["cause"] else ""
@@ -53,7 +50,7 @@ def _history(runs: list[dict[str, Any]]) -> str:
         shards, records = (_known(done.get(name, 0), known) for name in ("shards", "records"))
         shards = f"{shards} of {run['shards_to_do']:,}"
         table.add_row(run["started_at"][:16], _minutes(run), shards, records, f"{end}{cause}")
-    return _table(table)
+    return table_text(table, _WIDTH)
 
 
 def _known(count: int, known: bool) -> str:
@@ -65,13 +62,6 @@ def _minutes(run: dict[str, Any]) -> str:
         return "-"
     took = datetime.fromisoformat(run["ended_at"]) - datetime.fromisoformat(run["started_at"])
     return f"{took.total_seconds() / 60:,.1f}"
-
-
-def _table(table: Table) -> str:
-    console = Console(width=_WIDTH, color_system=None, markup=False, emoji=False)
-    with console.capture() as capture:
-        console.print(table)
-    return "\n".join(line.rstrip() for line in capture.get().rstrip().splitlines())
 
 
 def _numbers(counts: dict[str, int], *names: str) -> list[str]:

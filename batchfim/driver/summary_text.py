@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
 from batchfim.forecast.text import against_text
 from batchfim.storage.stores import extended
-from batchfim.terminal import printable
+from batchfim.terminal import plain_table, printable, table_text
 
 SLOW_ENGINE = (
     "engine: Transformers, slower than vLLM: nothing is shared between prompts, and a batch takes "
@@ -78,13 +75,10 @@ def _speed(run: dict[str, Any]) -> str:
 
 
 def _latencies(seconds: dict[str, Any]) -> str:
-    table = Table("seconds", "p50", "p90", "p99", "max", box=None, pad_edge=False)
+    table = plain_table("seconds", "p50", "p90", "p99", "max")
     for name, values in seconds.items():
         shown = [
             "-" if values[p] is None else f"{values[p]:.4f}" for p in ("p50", "p90", "p99", "max")
         ]
         table.add_row(name.removesuffix("_s"), *shown)
-    console = Console(width=80, color_system=None, markup=False, emoji=False)
-    with console.capture() as capture:
-        console.print(table)
-    return "\n".join(line.rstrip() for line in capture.get().rstrip().splitlines())
+    return table_text(table, 80)

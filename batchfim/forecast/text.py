@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
-from batchfim.terminal import printable
+from batchfim.terminal import plain_table, printable, table_text
 
 _WIDTH = 110
 
@@ -53,7 +50,7 @@ def _sizes(prompt: Mapping[str, float | None]) -> str:
 
 def _sharing(ways: Sequence[Mapping[str, Any]]) -> str:
     """Of all prompt tokens: those no other prompt of a block begins with, those to be computed."""
-    table = Table("prompts", "distinct", "computed", "cut a row", box=None, pad_edge=False)
+    table = plain_table("prompts", "distinct", "computed", "cut a row")
     for way in ways:
         cut = way["cut_tokens_per_row"]
         table.add_row(
@@ -61,10 +58,7 @@ def _sharing(ways: Sequence[Mapping[str, Any]]) -> str:
             *(_share(way[key]) for key in ("distinct_over_total", "computed_over_total")),
             "-" if cut is None else f"{cut:,.1f} tokens",
         )
-    console = Console(width=_WIDTH, color_system=None, markup=False, emoji=False)
-    with console.capture() as capture:
-        console.print(table)
-    return "\n".join(line.rstrip() for line in capture.get().rstrip().splitlines())
+    return table_text(table, _WIDTH)
 
 
 def _tokens(told: Mapping[str, Any]) -> str:

@@ -31,7 +31,7 @@ class RunRecord(BaseModel):
 
     @property
     def name(self) -> str:
-        """Of its file: in the order of time, to the microsecond, as short runs follow in a second."""
+        """Of its file: in the order of time, also of short runs in one second."""
         return f"{self.started_at.astimezone(UTC):%Y%m%dT%H%M%S.%fZ}-{self.id}.json"
 
     def ended(self, at: datetime, end: End, cause: str | None, run: dict[str, Any]) -> RunRecord:

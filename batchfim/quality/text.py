@@ -8,9 +8,8 @@ from typing import Any
 
 from rich.console import Console
 from rich.progress import Progress
-from rich.table import Table
 
-from batchfim.terminal import printable
+from batchfim.terminal import plain_table, printable, table_text
 
 _WIDTH = 110
 _MOST_GROUPS = 20
@@ -48,25 +47,25 @@ def _counts(evaluation: dict[str, Any]) -> str:
 
 def _overall(evaluation: dict[str, Any]) -> str:
     share = f"{evaluation['confidence']:.0%}"
-    table = Table("", "%", f"{share} interval", "rows", box=None, pad_edge=False)
+    table = plain_table("", "%", f"{share} interval", "rows")
     for metric in evaluation["metrics"]:
         found = evaluation["overall"][metric["name"]]
         interval = f"{100 * found['low']:.1f} to {100 * found['high']:.1f}"
         table.add_row(
             metric["label"], f"{100 * found['value']:.1f}", interval, f"{found['rows']:,}"
         )
-    return _shown(table)
+    return table_text(table, _WIDTH)
 
 
 def _by_group(evaluation: dict[str, Any], dimension: str, groups: dict[str, Any]) -> str:
     metrics = [metric for metric in evaluation["metrics"] if _differs(metric["name"], groups)]
     labels = (f"{metric['label']} %" for metric in metrics)
-    table = Table(dimension, "rows", *labels, box=None, pad_edge=False)
+    table = plain_table(dimension, "rows", *labels)
     for name, found in list(groups.items())[:_MOST_GROUPS]:
         cells = (_cell(found.get(metric["name"])) for metric in metrics)
         table.add_row(printable(name), f"{found['rows']:,}", *cells)
     left = len(groups) - _MOST_GROUPS
-    return _shown(table) + (f"\n… and {left:,} more in the JSON" if left > 0 else "")
+    return table_text(table, _WIDTH) + (f"\n… and {left:,} more in the JSON" if left > 0 else "")
 
 
 def _differs(name: str, groups: dict[str, Any]) -> bool:
@@ -76,10 +75,3 @@ def _differs(name: str, groups: dict[str, Any]) -> bool:
 
 def _cell(found: dict[str, Any] | None) -> str:
     return "-" if found is None else f"{100 * found['value']:.1f}"
-
-
-def _shown(table: Table) -> str:
-    console = Console(width=_WIDTH, color_system=None, markup=False, emoji=False)
-    with console.capture() as capture:
-        console.print(table)
-    return "\n".join(line.rstrip() for line in capture.get().rstrip().splitlines())

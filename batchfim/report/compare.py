@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
 from batchfim.accounts.summing import summary_now
 from batchfim.quality.writing import is_outdated, read_evaluation
 from batchfim.report.figures import figures
 from batchfim.storage.ledger import Ledger
 from batchfim.storage.location import Location
-from batchfim.terminal import printable
+from batchfim.terminal import plain_table, printable, table_text
 
 _WIDTH = 160
 
@@ -64,7 +61,7 @@ def _scores(evaluation: Mapping[str, Any] | None) -> dict[str, Any]:
 
 def comparison_text(jobs: Sequence[Mapping[str, Any]]) -> str:
     """A column for each job, and what makes them hard to compare."""
-    table = Table("", *(printable(job["output"]) for job in jobs), box=None, pad_edge=False)
+    table = plain_table("", *(printable(job["output"]) for job in jobs))
     for name in ("model", "family", "order", "context_tokens"):
         table.add_row(name.replace("_", " "), *(printable(str(job[name])) for job in jobs))
     table.add_row("complete", *("yes" if job["complete"] else "no" for job in jobs))
@@ -73,14 +70,13 @@ def comparison_text(jobs: Sequence[Mapping[str, Any]]) -> str:
     labels = dict.fromkeys(label for job in jobs for label in job["evaluation"])
     for label in labels:
         table.add_row(printable(label), *(_score(job["evaluation"].get(label)) for job in jobs))
-    console = Console(width=_WIDTH, color_system=None, markup=False, emoji=False)
-    with console.capture() as capture:
-        console.print(table)
-    lines = [line.rstrip() for line in capture.get().rstrip().splitlines()]
-    lines += [
-        f"{printable(job['output'])}: rows came or changed since: evaluate again"
-        for job in jobs
-        if job["evaluation_outdated"]
+    lines = [
+        table_text(table, _WIDTH),
+        *(
+            f"{printable(job['output'])}: rows came or changed since: evaluate again"
+            for job in jobs
+            if job["evaluation_outdated"]
+        ),
     ]
     if len({job["context_tokens"] for job in jobs}) > 1:
         lines.append(

@@ -5,11 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import yaml
-from rich.console import Console
-from rich.table import Table
 
 from batchfim.config_file import nested
-from batchfim.terminal import printable
+from batchfim.terminal import plain_table, printable, table_text
 from batchfim.tuning.search import Settings
 from batchfim.tuning.trial import Trial
 from batchfim.tuning.tune import Tuning
@@ -26,15 +24,11 @@ def trial_text(trial: Trial) -> str:
 
 def tuning_text(tuning: Tuning) -> str:
     """The table of all trials and the verdict."""
-    table = Table("settings", *_COLUMNS, box=None, pad_edge=False)
+    table = plain_table("settings", *_COLUMNS)
     for trial in tuning.trials:
         mark = "* " if trial.settings == tuning.best else "  "
         table.add_row(mark + settings_text(trial.settings), *_cells(trial))
-    console = Console(width=_WIDTH, color_system=None, markup=False, emoji=False)
-    with console.capture() as capture:
-        console.print(table)
-    lines = [line.rstrip() for line in capture.get().rstrip().splitlines()]
-    return "\n".join([*lines, "", _verdict(tuning)])
+    return f"{table_text(table, _WIDTH)}\n\n{_verdict(tuning)}"
 
 
 def job_file(settings: Settings) -> str:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from rich.console import Console
-from rich.table import Table
-
 from batchfim.quality.metrics import label
+from batchfim.terminal import plain_table, table_text
 from benchmarks.families.rows import Row
 
 _WIDTH = 200
@@ -67,13 +65,10 @@ def faults(rows: Sequence[Row]) -> list[str]:
 
 def terminal_table(rows: Sequence[Row], metric: str) -> str:
     """Aligned columns."""
-    table = Table(*head(metric), box=None, pad_edge=False)
+    table = plain_table(*head(metric))
     for row in rows:
         table.add_row(*cells(row, metric))
-    console = Console(width=_WIDTH, color_system=None)
-    with console.capture() as capture:
-        console.print(table)
-    return "\n".join(line.rstrip() for line in capture.get().rstrip().splitlines())
+    return table_text(table, _WIDTH)
 
 
 def markdown_table(rows: Sequence[Row], metric: str) -> str:
