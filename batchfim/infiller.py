@@ -87,6 +87,7 @@ def open_infiller(config: JobConfig, *, weights: bool) -> Infiller:
     files = find_model(config.model, weights=weights)
     form, warnings = find_format(files, config.model, config.infill)
     form = _with_context(form, config)
+    warnings += _empty_places(form, config)
     tokenizer = open_tokenizer(files, form)
     max_model_len = config.engine.max_model_len or context_tokens(files, form)
     truncation: Truncation = config.infill.truncation
@@ -166,6 +167,15 @@ def _check_fields(form: Format, order: str, config: JobConfig) -> None:
             f"input.columns.context is set, but order {order!r} of family {form.family} has no "
             f"place for it; {way_out}set infill.context to as_prefix"
         )
+
+
+def _empty_places(form: Format, config: JobConfig) -> tuple[str, ...]:
+    """That the recommended order has places that no column is named for; they stay empty."""
+    empty = form.fields(form.order) - config.input.columns.names.keys()
+    if config.infill.order or not empty:
+        return ()
+    columns = ", ".join(f"input.columns.{name}" for name in sorted(empty))
+    return (f"order {form.order!r} has places for more of a record: set {columns}",)
 
 
 def open_tokenizer(files: ModelFiles, form: Format) -> TextTokenizer:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from batchfim.errors import InputError
+from batchfim.formats.languages import usual_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +32,13 @@ class Surroundings:
 
     @property
     def fields(self) -> dict[str, str]:
-        """What `{path}`, `{repo}`, `{language}` stand for."""
-        return {"path": self.path, "repo": self.repo, "language": self.language}
+        """What `{path}`, `{repo}`, `{language}` and `{language_name}` stand for."""
+        return {
+            "path": self.path,
+            "repo": self.repo,
+            "language": self.language,
+            "language_name": usual_name(self.language),
+        }
 
 
 NOWHERE = Surroundings()

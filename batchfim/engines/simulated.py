@@ -9,7 +9,8 @@ import signal
 import time
 from collections.abc import Callable, Sequence
 
-from batchfim.config import Sampling, Simulated
+from batchfim.config import Sampling
+from batchfim.config_engine import Simulated
 from batchfim.engines.engine import STOPPED, Drafts, EngineInfo, Generation, Request, Timing, take
 from batchfim.errors import EngineDead, EngineStartError, RequestRefused, TryAgain
 
@@ -29,7 +30,7 @@ class SimulatedEngine:
     ) -> None:
         self._config = config
         self._sampling = sampling
-        self._stop = stop_token_ids[0]
+        self._stop, self._stops = stop_token_ids[0], frozenset(stop_token_ids)
         self._decode = decode
         self._slots = asyncio.Semaphore(config.max_num_seqs)
         self._dead = False
@@ -83,7 +84,8 @@ class SimulatedEngine:
         text = f"{request.adapter or ''}{seed} {request.token_ids}".encode()
         draw = int.from_bytes(hashlib.blake2b(text, digest_size=8).digest())
         start = draw % len(request.token_ids)
-        middle = request.token_ids[start : start + 1 + draw % 24]
+        stretch = request.token_ids[start : start + 1 + draw % 24]
+        middle = [token_id for token_id in stretch if token_id not in self._stops]
         return [*middle, self._stop][: self._sampling.max_tokens]
 
     def _finish_reason(self, middle: list[int]) -> str:

@@ -22,12 +22,6 @@ def split_budget(
     return keep_prefix, min(suffix, budget - keep_prefix)
 
 
-def align_price(prefix: int, suffix: int, budget: int, prefix_share: float, align: int) -> int:
-    """Tokens of context, of both sides, that a record loses to the grid of `split_budget`."""
-    exact = split_budget(prefix, suffix, budget, prefix_share)
-    return sum(exact) - sum(split_budget(prefix, suffix, budget, prefix_share, align))
-
-
 def files_dropped(sizes: Sequence[int], room: int) -> int:
     """How many context files go, from the front (farthest first), so that the rest fits `room`.
 

@@ -20,15 +20,16 @@ EXPANDED_SLOTS = frozenset({CONTEXT_SLOT, MASKS_SLOT})
 PREFIX_ONLY = "prefix_only"
 AUTO = "auto"
 TOKENIZERS_OWN = "{tokenizer}"
-FieldName = Literal["path", "repo", "language", "text"]
+FieldName = Literal["path", "repo", "language", "language_name", "text"]
 _FIELD = re.compile(rf"\{{({'|'.join(get_args(FieldName))})\}}")
 
 
 class Text(BaseModel):
     """Literal text in a layout, written `{text: ...}`. It is encoded as text, never looked up.
 
-    `{path}`, `{repo}`, `{language}` in it stand for the record's own; `{text}`, in `context_file`
-    alone, for a context file's content. They are filled in one pass, so what is filled in is not
+    `{path}`, `{repo}`, `{language}` in it stand for the record's own, `{language_name}` for how
+    people write that language (`C++` for `cpp`); `{text}`, in `context_file` alone, for a context
+    file's content. They are filled in one pass, so what is filled in is not
     looked through again.
     """
 
@@ -39,6 +40,10 @@ class Text(BaseModel):
     def fields(self) -> set[str]:
         """Names of the fields the text needs."""
         return set(_FIELD.findall(self.text))
+
+    def columns(self) -> set[str]:
+        """What of a record these are made of."""
+        return {name.removesuffix("_name") for name in self.fields()}
 
     def fill(self, values: dict[str, str]) -> str:
         """The text with its fields filled in."""
@@ -69,7 +74,9 @@ class Format(BaseModel):
     )
     stops: tuple[str, ...] = Field(min_length=1, description="Tokens that end a middle.")
     more_stops: tuple[str, ...] = Field(
-        (), description="Tokens that end a middle where the tokenizer has them."
+        (),
+        description="Tokens that end a middle where the tokenizer has them: sentinels and padding, "
+        "which some models write on with until `sampling.max_tokens`.",
     )
     stop_rules: tuple[StopRule, ...] = Field(
         (),
@@ -200,7 +207,7 @@ FORMAT_FIELDS = frozenset(Format.model_fields) - {"source", "model_types", "orde
 
 
 def _fields(layout: Layout) -> set[str]:
-    return {name for piece in layout if isinstance(piece, Text) for name in piece.fields()}
+    return {name for piece in layout if isinstance(piece, Text) for name in piece.columns()}
 
 
 def _tokens(layout: Layout) -> set[str]:

@@ -36,6 +36,17 @@ _OTHER_NAMES = {
     "golang": "go",
     "rs": "rust",
 }
+_USUAL_NAMES = {
+    "javascript": "JavaScript",
+    "typescript": "TypeScript",
+    "tsx": "TypeScript",
+    "cpp": "C++",
+    "csharp": "C#",
+    "php": "PHP",
+    "sql": "SQL",
+    "html": "HTML",
+    "css": "CSS",
+}
 # `.h` is C: what C++ adds there shows as errors the record itself has, before and after a cut.
 _EXTENSIONS = {
     "python": "py pyi pyw",
@@ -67,6 +78,13 @@ def find_language(name: str | None, path: str | None) -> str | None:
             return "tsx"
         return name if name in _GRAMMARS else None
     return _BY_EXTENSION.get(PurePosixPath(path).suffix[1:].lower()) if path else None
+
+
+def usual_name(language: str) -> str:
+    """How people write it: `Python` for `python`, `C++` for `cpp`; others begin with a capital."""
+    name = language.strip().lower()
+    name = _OTHER_NAMES.get(name, name)
+    return _USUAL_NAMES.get(name) or (name if name in _GRAMMARS else language).capitalize()
 
 
 @cache

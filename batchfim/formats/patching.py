@@ -21,6 +21,7 @@ _CONTROL_SHAPE = re.compile(r"\u2581?<.+>|\[[A-Z_]+\]", re.DOTALL)
 _MARKUP = re.compile(
     r"</?(?:table|caption|thead|tbody|tfoot|tr|th|td|h[1-6]|blockquote|strong|em|b|i|u|sub|sup|code)>"
 )
+_BARRED = re.compile(r"\u2581?<([|\uff5c]).+\1>", re.DOTALL)
 Tree = dict[str, Any]
 
 
@@ -30,6 +31,16 @@ def is_control(token: Tree, wanted: Collection[str]) -> bool:
     if token["special"] or text in wanted:
         return True
     return bool(_CONTROL_SHAPE.fullmatch(text)) and not _MARKUP.fullmatch(text)
+
+
+def is_hidden(token: Tree, wanted: Collection[str]) -> bool:
+    """Whether an added token is no part of a middle's text.
+
+    A tag that is not special, as Qwen's `<tool_call>`, is part of it: no text of a record becomes
+    one, but models that were trained on such texts write it, in code that reads it for instance.
+    """
+    text = token["content"]
+    return bool(token["special"] or text in wanted or _BARRED.fullmatch(text))
 
 
 def for_text(tree: Tree, control_texts: Collection[str]) -> Tree:

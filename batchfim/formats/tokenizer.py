@@ -57,6 +57,9 @@ class TextTokenizer:
         self.control_ids: frozenset[int] = frozenset(
             {token["id"] for token in added if patching.is_control(token, wanted)} | found
         )
+        self._hidden_ids = found | {
+            token["id"] for token in added if patching.is_hidden(token, wanted)
+        }
         text_tree = patching.for_text(tree, wanted)
         bare_tree = patching.without_leading_space(text_tree)
         self.adds_space = bare_tree != text_tree
@@ -124,8 +127,9 @@ class TextTokenizer:
         return unknown or (self._changes is not None and self._changes(text))
 
     def decode(self, token_ids: Iterable[int]) -> str:
-        """Text of the ids. Left out: control tokens, and a last character that is not complete."""
-        return self._bytes.text(i for i in token_ids if i not in self.control_ids)
+        """Text of the ids, without special tokens, sentinels and stops, and without a last
+        character that is not complete."""
+        return self._bytes.text(i for i in token_ids if i not in self._hidden_ids)
 
     def cut_start(self, token_ids: Ids, keep: int) -> Ids:
         """The last `keep` ids, less what would begin inside a character (at most 3 ids)."""

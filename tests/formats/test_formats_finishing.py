@@ -10,7 +10,7 @@ from batchfim.formats.encoder import Encoder
 from batchfim.formats.finishing import Finisher, cut_at_stop
 from batchfim.formats.tokenizer import TextTokenizer
 
-END, PREFIX, MIDDLE, FILE_SEP = 0, 1, 2, 6  # of StarCoder2
+END, FILE_SEP = 0, 6  # of StarCoder2
 
 
 def finisher(tokenizer: TextTokenizer) -> Finisher:
@@ -34,8 +34,16 @@ def test_what_follows_a_stop_is_no_middle(starcoder2: TextTokenizer) -> None:
 
 def test_control_tokens_that_are_no_stops_do_not_leak(starcoder2: TextTokenizer) -> None:
     one, other = starcoder2.encode([" a", " b"])
-    text = finisher(starcoder2).raw_middle([PREFIX, *one, MIDDLE, 4, 5, *other])
+    controls = [starcoder2.token_id(text) for text in ("<issue_start>", "<jupyter_code>")]
+    text = finisher(starcoder2).raw_middle([controls[0], *one, *controls, *other])
     assert text == " a b"
+
+
+def test_fims_own_tokens_and_padding_end_a_middle(starcoder2: TextTokenizer) -> None:
+    one, other = starcoder2.encode([" a", " b"])
+    for text in ("<fim_prefix>", "<fim_pad>", "<repo_name>"):
+        stop = starcoder2.token_id(text)
+        assert finisher(starcoder2).raw_middle([*one, stop, *other]) == " a"
 
 
 def test_leading_and_trailing_blanks_survive(starcoder2: TextTokenizer) -> None:

@@ -61,7 +61,8 @@ def test_spm_v2_shares_the_start_and_ends_in_the_prefix(
 def test_recommended_order_and_stops(starcoder2: TextTokenizer) -> None:
     encoder = Encoder(CATALOG["starcoder2"], None, starcoder2)
     assert encoder.order == "psm"
-    assert encoder.stop_token_ids == (END, FILE_SEP)
+    pad, repo_name = (starcoder2.token_id(text) for text in ("<fim_pad>", "<repo_name>"))
+    assert encoder.stop_token_ids == (END, FILE_SEP, PREFIX, SUFFIX, MIDDLE, pad, repo_name)
 
 
 def test_empty_texts_leave_the_sentinels(starcoder2: TextTokenizer) -> None:

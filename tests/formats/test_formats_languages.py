@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from batchfim.formats.languages import find_language
+from batchfim.formats.languages import find_language, usual_name
 from batchfim.formats.syntax import num_errors, syntax_end
 
 PREFIX, SUFFIX = "function A(n: number) {\n  ", "\n}\n"
@@ -35,3 +35,21 @@ def test_a_right_middle_of_a_component_is_kept() -> None:
     assert language is not None
     assert num_errors(MIDDLE, PREFIX, SUFFIX, language) == 0
     assert syntax_end(MIDDLE, PREFIX, SUFFIX, language) == len(MIDDLE)
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("python", "Python"),
+        ("Python", "Python"),
+        ("py", "Python"),
+        ("c++", "C++"),
+        ("csharp", "C#"),
+        ("JAVASCRIPT", "JavaScript"),
+        ("php", "PHP"),
+        ("kotlin", "Kotlin"),
+        ("", ""),
+    ],
+)
+def test_languages_have_usual_names(name: str, told: str) -> None:
+    assert usual_name(name) == told

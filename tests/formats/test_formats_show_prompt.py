@@ -41,7 +41,15 @@ def expected(starcoder2_path: Path) -> dict[str, Any]:
             {"kind": "sentinel", "text": "<fim_middle>", "token_ids": [2]},
             {"kind": "prefix", "text": BEFORE, "token_ids": before},
         ],
-        "stop_token_ids": [0, 6],
+        "stop_token_ids": [
+            0,
+            6,
+            1,
+            3,
+            2,
+            raw.token_to_id("<fim_pad>"),
+            raw.token_to_id("<repo_name>"),
+        ],
         "prompt_tokens": len(before) + len(after) + 3,
     }
 

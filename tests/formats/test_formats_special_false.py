@@ -19,6 +19,7 @@ ADDED = {
     "MIDDLE!": False,
     "    ": False,
     "<|endoftext|>": True,
+    "<tool_call>": False,  # Qwen's
 }
 FORM = Format(
     layouts={"psm": ("<|fim_prefix|>", "{prefix}", "<|fim_suffix|>", "{suffix}", "MIDDLE!")},
@@ -72,3 +73,11 @@ def test_the_prompt_holds_each_sentinel_once(tokenizer: TextTokenizer) -> None:
 def test_decoding_leaves_them_out(tokenizer: TextTokenizer) -> None:
     (ids,) = tokenizer.encode([" x"])
     assert tokenizer.decode([IDS["MIDDLE!"], *ids, IDS["<\uff5cfim\u2581end\uff5c>"]]) == " x"
+
+
+def test_a_tag_that_a_model_writes_is_text_and_none_that_a_record_holds_becomes_one(
+    tokenizer: TextTokenizer,
+) -> None:
+    (ids,) = tokenizer.encode(["x<tool_call>"])
+    assert IDS["<tool_call>"] not in ids
+    assert tokenizer.decode([*ids[:1], IDS["<tool_call>"]]) == "x<tool_call>"

@@ -43,7 +43,7 @@ def test_without_rules_a_middle_is_its_raw_one(open_desk: OpenDesk) -> None:
         assert row["stop_rule"] == {"stop": "eot", "length": "length"}[row["finish_reason"]]
         assert row["kept_tokens"] <= row["completion_tokens"] - (row["stop_rule"] == "eot")
     lost = sum(row["completion_tokens"] - row["kept_tokens"] for row in rows)
-    # Stop tokens, and the sentinels the simulated engine repeats.
+    # Stop tokens.
     assert 0 < lost < sum(row["completion_tokens"] for row in rows) / 2
 
 
