@@ -21,6 +21,9 @@ class Status(StrEnum):
     FAILED = "failed"  # may work later
 
 
+REFERENCE = "middle_reference"  # the column with what stood in the hole, where that is known
+# Columns of the file around the hole, where a prompt has more than that: instructions, say.
+FILE_SIDES = ("file_prefix", "file_suffix")
 OUTPUT_FIELDS: tuple[pa.Field, ...] = (
     pa.field("middle", pa.string()),
     pa.field("raw_middle", pa.string()),

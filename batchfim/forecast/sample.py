@@ -15,13 +15,12 @@ from batchfim.infiller import Infiller
 from batchfim.metrics.histogram import Histogram
 from batchfim.planning.choosing import ChoosingEncoder
 from batchfim.planning.sharing import tree_tokens
-from batchfim.records import Fault, Hole, read_holes, read_optional
+from batchfim.records import REFERENCE, Fault, Hole, read_holes, read_optional
 from batchfim.shards import InputFile, Shard
 from batchfim.storage.inputs import InputSet
 from batchfim.storage.rows import RowReader, columns_to_read
 from batchfim.workers.requests import requests
 
-REFERENCE = "middle_reference"
 OWN = "as set"  # the way of encoding that the job asks for
 Encoders = Mapping[str, Encoder | ChoosingEncoder]
 

@@ -3,7 +3,6 @@
 from batchfim.prepare.benchmarks import prepare_benchmark
 from batchfim.prepare.code import DEFAULT_KINDS, prepare_code
 from batchfim.prepare.holes import Hole, Kind, cut
-from batchfim.prepare.humaneval import prepare_humaneval
 from batchfim.prepare.jsonl import prepare_jsonl
 from batchfim.prepare.report import PrepareReport
 from batchfim.prepare.syntax_holes import SyntaxKind
@@ -17,6 +16,5 @@ __all__ = [
     "cut",
     "prepare_benchmark",
     "prepare_code",
-    "prepare_humaneval",
     "prepare_jsonl",
 ]

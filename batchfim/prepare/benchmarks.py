@@ -18,11 +18,19 @@ from batchfim.prepare.parquet_lines import read_records
 from batchfim.prepare.report import PrepareReport, Tally
 from batchfim.prepare.texts import language_of
 from batchfim.prepare.writer import Row, write_records
+from batchfim.records import FILE_SIDES
 
 _CONTEXT = pa.list_(pa.struct([("path", pa.string()), ("text", pa.string())]))
 _RIGHTS = ("full_right_context", "right_context")
+_HUMANEVAL_KINDS = {
+    "SingleLineInfilling": "line",
+    "MultiLineInfilling": "multi_line",
+    "RandomSpanInfilling": "random_span",
+    "RandomSpanInfillingLight": "random_span_light",
+}
 # The hole in SAFIM's prompts (`prompt_utils.py`).
 _SAFIM_HOLES = ("# TODO: Your code here", "/* TODO: Your code here */")
+_SAFIM_FILE_HOLE = "{{completion}}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +70,37 @@ def _rows(files: Sequence[Path], shape: Shape, tally: Tally) -> Iterator[Row]:
             tally.num_files += 1
 
 
+def humaneval_infilling(line: Line) -> Row:
+    """openai/human-eval-infilling: the middle as published: `line` and `multi_line` end in their
+    newline, and some `random_span` are empty.
+    """
+    task_id = line.text("task_id")
+    benchmark = task_id.partition("/")[0]
+    if benchmark not in _HUMANEVAL_KINDS:
+        raise line.error(
+            "task_id",
+            f"starts with {benchmark!r}; expected one of {', '.join(_HUMANEVAL_KINDS)}: "
+            "name a file of HumanEval-Infilling (for other files there is `prepare jsonl`)",
+        )
+    return _record(
+        id=task_id,
+        prefix=line.text("prompt"),
+        suffix=line.text("suffix"),
+        middle_reference=line.text("canonical_solution"),
+        language="python",
+        kind=_HUMANEVAL_KINDS[benchmark],
+        task_id=task_id,
+        entry_point=line.text("entry_point"),
+        test=line.text("test"),
+    )
+
+
 def safim(line: Line) -> Row:
     """gonglinyuan/safim: `prompt` with a placeholder for the hole; kind from the task_id.
 
-    Its `unit_tests` are programs' inputs and outputs in four languages: they are not taken.
+    Before the code, a prompt has the problem in words; `file_prefix` and `file_suffix` are the code
+    alone, of `eval_prompt`. Its `unit_tests` are programs' inputs and outputs in four languages:
+    they are not taken.
     """
     prompt = line.text("prompt")
     hole = next((hole for hole in _SAFIM_HOLES if prompt.count(hole) == 1), None)
@@ -73,15 +108,19 @@ def safim(line: Line) -> Row:
         wanted = " or ".join(map(repr, _SAFIM_HOLES))
         raise line.error("prompt", f"expected {wanted} in it, once: name a file of SAFIM")
     prefix, _, suffix = prompt.partition(hole)
-    task_id = line.text("task_id")
+    task_id, file = line.text("task_id"), (prefix, suffix)
+    if "eval_prompt" in line.fields and _SAFIM_FILE_HOLE in line.text("eval_prompt"):
+        before, _, after = line.text("eval_prompt").partition(_SAFIM_FILE_HOLE)
+        file = before, after
     return _record(
-        line,
         id=task_id,
         prefix=prefix,
         suffix=suffix,
         middle_reference=line.text("ground_truth"),
         language=line.text("lang"),
         kind=task_id.rpartition("_")[0] or "safim",
+        file_prefix=file[0],
+        file_suffix=file[1],
     )
 
 
@@ -96,7 +135,6 @@ def crosscodeeval(line: Line) -> Row:
     right = next((name for name in _RIGHTS if name in line.fields), None)
     path = about.text("file") if "file" in about.fields else None
     return _record(
-        line,
         id=about.text("task_id"),
         prefix=line.text("prompt"),
         suffix=line.text(right) if right else "",
@@ -116,7 +154,6 @@ def santacoder(line: Line) -> Row:
     """
     language = line.text("language")
     return _record(
-        line,
         id=f"{language}/{line.text('name')}/{line.number}",
         prefix=line.text("prompt"),
         suffix=line.text("suffix"),
@@ -128,7 +165,7 @@ def santacoder(line: Line) -> Row:
     )
 
 
-def _record(line: Line, **values: Any) -> Row:
+def _record(**values: Any) -> Row:
     return dict.fromkeys(COLUMNS) | values
 
 
@@ -145,8 +182,10 @@ def _context(line: Line) -> list[dict[str, str]]:
     ]
 
 
+_HUMANEVAL_COLUMNS = dict.fromkeys(("task_id", "entry_point", "test"), pa.string())
 SHAPES = {
-    "safim": Shape("task_id", safim, {}),
+    "humaneval-infilling": Shape("task_id", humaneval_infilling, _HUMANEVAL_COLUMNS),
+    "safim": Shape("task_id", safim, dict.fromkeys(FILE_SIDES, pa.string())),
     "crosscodeeval": Shape("task_id", crosscodeeval, {"repo": pa.string(), "context": _CONTEXT}),
     "santacoder-fim": Shape("name", santacoder, {"name": pa.string(), "test": pa.string()}),
 }

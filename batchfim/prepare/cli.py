@@ -9,7 +9,6 @@ import typer
 
 from batchfim.prepare.benchmarks import prepare_benchmark
 from batchfim.prepare.code import ALL_KINDS, DEFAULT_KINDS, DEFAULT_MAX_BYTES, prepare_code
-from batchfim.prepare.humaneval import prepare_humaneval
 from batchfim.prepare.jsonl import prepare_jsonl
 
 prepare_app = typer.Typer(
@@ -74,12 +73,12 @@ def code(
 
 
 @prepare_app.command("humaneval-infilling")
-def humaneval_infilling(files: Files, out: Out, overwrite: Overwrite = False) -> None:
+def humaneval_infilling(files: PublishedFiles, out: Out, overwrite: Overwrite = False) -> None:
     """Convert openai/human-eval-infilling.
 
     `batchfim prepare humaneval-infilling HumanEval-SingleLineInfilling.jsonl.gz -o records/`
     """
-    typer.echo(str(prepare_humaneval(files, out, overwrite=overwrite)))
+    typer.echo(str(prepare_benchmark("humaneval-infilling", files, out, overwrite=overwrite)))
 
 
 @prepare_app.command("safim")

@@ -9,6 +9,7 @@ Sources: SAFIM (arXiv 2403.04814, section 3), AST-FIM (arXiv 2506.00204, section
 from __future__ import annotations
 
 import random
+import re
 from enum import StrEnum
 
 from tree_sitter import Node, Parser
@@ -39,6 +40,8 @@ _FUNCTIONS = {
 }
 _BLOCKS = {"block", "statement_block", "compound_statement", "constructor_body"}
 # The field has more: of annotations, attributes and templates, braces of C++, tagged literals.
+# The preprocessor's and the compiler's conditions; `for (;;)` of JavaScript has an empty statement.
+_NO_CODE = re.compile("preproc_|static_assert")
 _CALL_ARGUMENTS = {"arguments", "argument_list", "generator_expression"}
 # Their brackets, where they have some, stay outside.
 _BRACKETED = _BLOCKS | _CALL_ARGUMENTS | {"parenthesized_expression", "condition_clause"}
@@ -85,7 +88,9 @@ def _spans(code: bytes, language: str, kind: SyntaxKind) -> list[tuple[int, int]
 def _node_of(node: Node, kind: SyntaxKind) -> Node | None:
     """The part of a node that this kind would cut."""
     if kind is SyntaxKind.CONDITION:
-        return node.child_by_field_name("condition")
+        found = node.child_by_field_name("condition")
+        is_code = found is not None and found.type != "empty_statement"
+        return found if is_code and not _NO_CODE.match(node.type) else None
     if kind is SyntaxKind.CALL_ARGUMENTS:
         found = node.child_by_field_name("arguments")
         return found if found is not None and found.type in _CALL_ARGUMENTS else None

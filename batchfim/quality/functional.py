@@ -60,7 +60,7 @@ def run_tests(scored: Sequence[Scored], tests: Tests, stop: Event) -> None:
     Each row is told how its run ended; a record's first row gets the record's pass@k.
     """
     for one in scored:
-        program = program_of(one.row, one.middle)
+        program = program_of(one.row, one.in_file)
         if program is not None and not stop.is_set():
             one.execution = tests.sandbox.run(program)
     for _, samples in groupby(scored, key=lambda one: one.row.record):

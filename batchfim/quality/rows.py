@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from batchfim.formats.borders import Borders
 from batchfim.formats.languages import find_language
 from batchfim.formats.syntax import num_errors
 from batchfim.quality.metrics import LABELS, length_bucket, score_stop, score_text
-from batchfim.records import read_optional
+from batchfim.records import Hole, read_optional
 
 CHUNK_ROWS = 64
 _TEXTS = (
@@ -73,7 +74,7 @@ class Scored:
     """A row and its scores; a metric that was not measured is absent."""
 
     row: Row
-    middle: str  # what the rule left of the row's
+    in_file: str  # what the rule left of the row's middle, as it stands in the file
     scores: dict[str, float]
     reference_cut: bool = False  # the rule would cut the reference itself
     execution: str | None = None  # how its test ended, `passed` for instance; None: not run
@@ -129,13 +130,24 @@ def plain_values(column: pa.ChunkedArray) -> list[Any]:
 def score(row: Row, rule: Rule) -> Scored:
     """All scores that need nothing but the row."""
     middle = rule(row.middle, row)
+    in_file = _in_file(row, middle)
     scores = score_stop(row.stop_rule, row.degenerate)
     if row.reference is not None:
         scores |= score_text(middle, row.reference)
-    valid = _valid_syntax(row, middle)
+    valid = _valid_syntax(row, in_file)
     if valid is not None:
         scores["valid_syntax"] = valid
-    return Scored(row, middle, scores, _is_cut(row, rule))
+    return Scored(row, in_file, scores, _is_cut(row, rule))
+
+
+def _in_file(row: Row, middle: str) -> str:
+    """What a rule left, as it stands in the file: where the hole takes whole lines, its last line
+    needs the newline that the rule cut off.
+    """
+    if middle == row.middle or not middle or middle.endswith("\n"):
+        return middle
+    hole = Hole(row.prefix or "", row.suffix or "")
+    return middle + "\n" if Borders.of(hole).whole_lines else middle
 
 
 def _is_cut(row: Row, rule: Rule) -> bool:

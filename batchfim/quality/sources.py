@@ -8,9 +8,7 @@ import pyarrow as pa
 
 from batchfim.errors import InputError
 from batchfim.quality.rows import Sources
-from batchfim.records import is_text
-
-REFERENCE = "middle_reference"
+from batchfim.records import FILE_SIDES, REFERENCE, is_text
 
 
 def find_sources(
@@ -37,8 +35,8 @@ def find_sources(
     sources = Sources(
         middle=middle,
         reference=found(reference or REFERENCE),
-        prefix=found(columns["prefix"]),
-        suffix=found(columns["suffix"]),
+        prefix=found(FILE_SIDES[0]) or found(columns["prefix"]),
+        suffix=found(FILE_SIDES[1]) or found(columns["suffix"]),
         language=found(columns["language"] or "language"),
         path=found(columns["path"] or "path"),
         kind=found("kind"),

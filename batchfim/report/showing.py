@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from batchfim.quality.metrics import is_exact
+from batchfim.records import REFERENCE
 from batchfim.report.texts import Change, changes, head, tail
 
-REFERENCE = "middle_reference"
 _TITLES = ("path", "id")
 _FACTS = (
     "finish_reason",

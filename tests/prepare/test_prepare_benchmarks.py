@@ -60,6 +60,8 @@ WANTED: dict[str, dict[str, Any]] = {
         "language": "java",
         "path": None,
         "kind": "block_completion",
+        "file_prefix": "class A { void f() {\n    ",
+        "file_suffix": "\n} }",
     },
     "crosscodeeval": {
         "id": "project_cc_python/62",
@@ -123,6 +125,23 @@ def test_fim_benchs_long_right_side_and_plain_context_are_taken(tmp_path: Path) 
     (row,) = pq.read_table(tmp_path / "out").to_pylist()
     assert row["suffix"] == "\nall of it\n"
     assert row["context"] == [{"path": "", "text": "# other files"}]
+
+
+def test_safims_file_is_without_the_problem_in_words(tmp_path: Path) -> None:
+    line = SAFIM | {"prompt": f"Description: add.\n\n{SAFIM['prompt']}"}
+    prepare_benchmark("safim", [write(tmp_path / "a.jsonl", line)], tmp_path / "out")
+    (row,) = pq.read_table(tmp_path / "out").to_pylist()
+    assert row["prefix"].startswith("Description: add.")
+    assert (row["file_prefix"], row["file_suffix"]) == ("class A { void f() {\n    ", "\n} }")
+
+
+@pytest.mark.parametrize("gone", [{"eval_prompt": "no hole"}, {"eval_prompt": ""}])
+def test_without_a_file_of_its_own_safims_prompt_is_the_file(
+    tmp_path: Path, gone: dict[str, str]
+) -> None:
+    prepare_benchmark("safim", [write(tmp_path / "a.jsonl", SAFIM | gone)], tmp_path / "out")
+    (row,) = pq.read_table(tmp_path / "out").to_pylist()
+    assert (row["file_prefix"], row["file_suffix"]) == (row["prefix"], row["suffix"])
 
 
 def test_safims_python_hole_is_a_comment(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from batchfim.errors import ConfigError, InputError
-from batchfim.prepare import prepare_humaneval
+from batchfim.prepare import prepare_benchmark
 from batchfim.prepare.cli import prepare_app
 
 ONE: dict[str, Any] = {
@@ -55,7 +55,7 @@ def test_real_files_convert_whole(
     real: Path, tmp_path: Path, name: str, kind: str, num_rows: int
 ) -> None:
     file = real / f"HumanEval-{name}.jsonl.gz"
-    report = prepare_humaneval([file], tmp_path / "out")
+    report = prepare_benchmark("humaneval-infilling", [file], tmp_path / "out")
     assert report.rows_by_kind == {kind: num_rows}
     rows = pq.read_table(tmp_path / "out").to_pylist()
     with gzip.open(file, "rt", encoding="utf-8") as lines:
@@ -71,7 +71,7 @@ def test_real_files_convert_whole(
 
 def test_real_holes_of_a_function_make_one_function(real: Path, tmp_path: Path) -> None:
     files = [real / f"HumanEval-{name}Infilling.jsonl.gz" for name in ("SingleLine", "MultiLine")]
-    prepare_humaneval(files, tmp_path / "out")
+    prepare_benchmark("humaneval-infilling", files, tmp_path / "out")
     wholes: dict[str, set[str]] = {}
     for row in pq.read_table(tmp_path / "out").to_pylist():
         function = row["task_id"].split("/")[2]
@@ -85,7 +85,12 @@ def test_real_holes_of_a_function_make_one_function(real: Path, tmp_path: Path) 
 def test_fields_become_columns_and_an_empty_middle_is_taken(tmp_path: Path) -> None:
     task = "RandomSpanInfillingLight/HumanEval/0/1"
     light = {**ONE, "task_id": task, "canonical_solution": ""}
-    assert prepare_humaneval([write(tmp_path / "a", ONE, light)], tmp_path / "out").num_rows == 2
+    assert (
+        prepare_benchmark(
+            "humaneval-infilling", [write(tmp_path / "a", ONE, light)], tmp_path / "out"
+        ).num_rows
+        == 2
+    )
     first, second = pq.read_table(tmp_path / "out").to_pylist()
     assert first == {
         "id": ONE["task_id"],
@@ -115,16 +120,16 @@ def test_fields_become_columns_and_an_empty_middle_is_taken(tmp_path: Path) -> N
 def test_a_bad_line_is_named(tmp_path: Path, second: dict[str, Any], message: str) -> None:
     file = write(tmp_path / "a.jsonl", ONE, second)
     with pytest.raises(InputError, match=message):
-        prepare_humaneval([file], tmp_path / "out")
+        prepare_benchmark("humaneval-infilling", [file], tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
 def test_the_same_task_in_two_files_is_refused(tmp_path: Path) -> None:
     files = [write(tmp_path / name, ONE) for name in ("a.jsonl", "b.jsonl")]
     with pytest.raises(InputError, match=r"b.jsonl:1: .*was used before, at .*a.jsonl:1"):
-        prepare_humaneval(files, tmp_path / "out")
+        prepare_benchmark("humaneval-infilling", files, tmp_path / "out")
     with pytest.raises(ConfigError, match="no file named"):
-        prepare_humaneval([], tmp_path / "out")
+        prepare_benchmark("humaneval-infilling", [], tmp_path / "out")
 
 
 def test_command_prints_one_line_of_counts(tmp_path: Path) -> None:

@@ -118,6 +118,21 @@ def test_arguments_are_those_of_calls_without_brackets(
     assert holes(text, language, SyntaxKind.CALL_ARGUMENTS) == wanted
 
 
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        ("c", "#if FOO > 2\nint a;\n#elif BAR\n#endif\n"),
+        ("cpp", "static_assert(sizeof(int) == 4);\n#if FOO\n#endif\n"),
+        ("csharp", "#if DEBUG\n#endif\nclass A { }\n"),
+        ("javascript", "for (;;) { f(); }\n"),
+        ("typescript", "for (;;) { f(); }\n"),
+    ],
+)
+def test_what_no_program_evaluates_is_no_condition(language: str, text: str) -> None:
+    assert num_errors(text, "", "", language) == 0
+    assert holes(text, language, SyntaxKind.CONDITION) == []
+
+
 @pytest.mark.parametrize(("language", "text"), BODIES)
 def test_whatever_is_called_has_a_body_and_not_a_block(language: str, text: str) -> None:
     assert num_errors(text, "", "", language) == 0

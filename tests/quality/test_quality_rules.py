@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pyarrow as pa
 import pytest
 
+from batchfim.config import Columns
 from batchfim.errors import ConfigError
-from batchfim.quality.rows import Row
+from batchfim.quality.rows import Row, score
 from batchfim.quality.rules import RULES, find_rule
+from batchfim.quality.sources import find_sources
 
 ROW = Row(
     **{"place": 0, "record": 0, "sample": 0, "id": None, "middle": "", "reference": "a\n\nb\n"},
@@ -92,3 +95,23 @@ def test_every_rule_takes_any_text_and_keeps_nothing_new(rule: str) -> None:
 def test_an_unknown_rule_is_named_with_those_there_are() -> None:
     with pytest.raises(ConfigError, match="unknown rule 'best'; expected one of as_is, human"):
         find_rule("best")
+
+
+def test_a_line_that_a_rule_left_stands_in_the_file_as_a_line() -> None:
+    hole = replace(ROW, prefix="def f():\n", suffix="    return x\n", reference="    x = 1\n")
+    scored = score(replace(hole, middle="    x = 1\n    y = 2\n"), find_rule("fim-bench"))
+    assert (scored.in_file, scored.scores["valid_syntax"]) == ("    x = 1\n", 1.0)
+    within = replace(ROW, prefix="x = ", suffix="\n", middle="1\ny")
+    assert score(within, find_rule("fim-bench")).in_file == "1"
+    as_it_is = replace(hole, middle="    x = 1")
+    assert score(as_it_is, find_rule("as_is")).in_file == "    x = 1"
+
+
+def test_the_file_is_parsed_where_the_prompt_holds_more_than_the_file() -> None:
+    names = ("middle", "prefix", "suffix", "file_prefix", "file_suffix")
+    columns = dict.fromkeys(Columns.model_fields) | {"prefix": "prefix", "suffix": "suffix"}
+    schema = pa.schema([(name, pa.string()) for name in names])
+    found, _ = find_sources(schema, columns, "middle", None)
+    assert (found.prefix, found.suffix) == ("file_prefix", "file_suffix")
+    found, _ = find_sources(pa.schema(list(schema)[:3]), columns, "middle", None)
+    assert (found.prefix, found.suffix) == ("prefix", "suffix")

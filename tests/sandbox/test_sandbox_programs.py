@@ -14,7 +14,7 @@ ORDINARY = """
 import collections, copy, dataclasses, functools, hashlib, itertools, json, math, random, re, string
 from typing import List
 assert hashlib.md5(b"a").hexdigest().startswith("0cc1")
-assert __name__ == "__main__"
+assert __name__ == "builtins"
 """
 CLASS_VARIABLE = """
 from dataclasses import dataclass
