@@ -46,15 +46,15 @@ _DENIED = (
     "access denied; set credentials in the environment (AWS_ACCESS_KEY_ID and "
     "AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or your cloud's own), or have this access granted to them"
 )
+_DENIALS = (
+    r"access_?denied|invalid_?(access_?key_?id|client_?token_?id|token)|token_?expired"
+    r"|expired_?token|signature_?does_?not_?match|unrecognized_?client|status:? 40[13]"
+    r"|forbidden|unauthorized|(no|locate|find|default) ?credentials"
+)
 _FINAL = (
     (r"no_?such_?bucket|bucket '[^']*' not found|bucket does not exist", "no such bucket"),
     (r"no_?such_?key|not_?found|does not exist|status:? 404", "no such file"),
-    (
-        r"access_?denied|invalid_?(access_?key_?id|client_?token_?id|token)|token_?expired"
-        r"|expired_?token|signature_?does_?not_?match|unrecognized_?client|status:? 40[13]"
-        r"|forbidden|unauthorized|(no|locate|find|default) ?credentials",
-        _DENIED,
-    ),
+    (_DENIALS, _DENIED),
     (
         r"permanent_?redirect|moved_?permanently|status:? 30[17]|authorization_?header_?malformed",
         "the bucket is in another region; set AWS_REGION to it",
@@ -85,6 +85,13 @@ def translate(where: str, error: Exception) -> StorageError:
             return StorageError(f"{where}: {said}")
     final = isinstance(error, _NO_STORAGE_FAILS_SO)
     return (StorageError if final else StorageBusy)(f"{where}: {scrub(str(error) or repr(error))}")
+
+
+def is_denied(error: Exception) -> bool:
+    """Whether an object store lets nobody in with these credentials, or says so."""
+    return getattr(error, "errno", None) is None and bool(
+        re.search(_DENIALS, str(error), re.IGNORECASE)
+    )
 
 
 def is_missing(error: Exception) -> bool:

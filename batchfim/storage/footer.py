@@ -13,6 +13,7 @@ from batchfim.storage.steady_file import SteadyFile
 
 MAGIC = b"PAR1"
 _TAIL_BYTES = 8  # footer length and magic
+_READ_BYTES = 1 << 16  # at first: most footers are within
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Footer:
 
 
 def read_footer(location: Location) -> Footer:
-    """Read the footer, in two small reads.
+    """Read the footer, mostly in one small read.
 
     Raises:
         InputError: the file is empty, cut short, or not Parquet.
@@ -43,12 +44,14 @@ def _footer_bytes(file: SteadyFile, path: str) -> bytes:
     size = file.size_bytes
     if size == 0:
         raise InputError(f"{path}: the file is empty, expected Parquet")
-    file.seek(max(size - _TAIL_BYTES, 0))
-    tail = file.read(_TAIL_BYTES)
-    if tail[-4:] != MAGIC:
+    file.seek(max(size - _READ_BYTES, 0))
+    end = file.read(min(size, _READ_BYTES))
+    if end[-4:] != MAGIC:
         raise InputError(f"{path}: not a Parquet file, or cut short: it does not end with PAR1")
-    start = size - _TAIL_BYTES - struct.unpack("<I", tail[:4])[0]
-    if start < len(MAGIC):
+    num_bytes = struct.unpack("<I", end[-_TAIL_BYTES:-4].rjust(4))[0] + _TAIL_BYTES
+    if num_bytes > size - len(MAGIC):
         raise InputError(f"{path}: the Parquet footer is damaged: it is longer than the file")
-    file.seek(start)
-    return file.read(size - start)
+    if num_bytes <= len(end):
+        return end[-num_bytes:]
+    file.seek(size - num_bytes)
+    return file.read(num_bytes)

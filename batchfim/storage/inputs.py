@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import re
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import accumulate
+from typing import TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -31,6 +32,8 @@ from batchfim.storage.stores import split_query
 
 _WILDCARD = re.compile(r"[*?]")
 _READERS = 16
+_NAMED = 5  # of the files that are wrong
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,7 @@ def open_inputs(section: Input) -> InputSet:
     try:
         urls = [url for path in section.paths for url in _find(path)]
         with ThreadPoolExecutor(_READERS) as readers:
-            footers = readers.map(_open, dict.fromkeys(urls))
+            footers = _all(readers.map(_opened, dict.fromkeys(urls)))
             opened = list({file.path: (file, schema) for file, schema in footers}.values())
     except StorageBusy:
         raise
@@ -182,6 +185,30 @@ def _url(base: str, location: Location, path: str) -> str:
     if "://" not in base:
         return path
     return base.rstrip("/") + path.removeprefix(location.path.rstrip("/"))
+
+
+def _opened(url: str) -> tuple[InputFile, pa.Schema] | InputError:
+    try:
+        return _open(url)
+    except InputError as error:
+        return error
+
+
+def _all(opened: Iterable[T | InputError]) -> list[T]:
+    """What could be opened, if all could; else what is wrong with the others, the first five."""
+    found, faults = [], []
+    for one in opened:
+        if isinstance(one, InputError):
+            faults.append(one)
+        else:
+            found.append(one)
+    if len(faults) == 1:
+        raise faults[0]
+    if faults:
+        more = "; …" if len(faults) > _NAMED else ""
+        told = "; ".join(map(str, faults[:_NAMED]))
+        raise InputError(f"{len(faults)} input files cannot be read: {told}{more}")
+    return found
 
 
 def _open(url: str) -> tuple[InputFile, pa.Schema]:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from batchfim.errors import ConfigError, StorageBusy, StorageError
-from batchfim.storage.failures import translate
+from batchfim.storage.failures import is_denied, translate
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
@@ -20,10 +20,12 @@ RETRY_ENV = "BATCHFIM_STORAGE_RETRY_S"
 _RETRY_S = 120.0
 _FIRST_S, _LONGEST_S = 0.1, 10.0
 _TELL_S = 10.0
+_DENIED_S = 15.0
 
 # When the storage of a kind (`s3`) began to fail. An outage is waited for once: what is still
 # asked after that (give back the lease, write the summary) must not wait as long each.
 _failing_since_s: dict[str, float] = {}
+_answered: set[str] = set()  # kinds of storage that did, once at least
 
 
 def retried(action: Callable[[], T], where: str, kind: str) -> T:
@@ -37,6 +39,8 @@ def retried(action: Callable[[], T], where: str, kind: str) -> T:
         where: the file or folder it is about, as errors shall name it.
         kind: of storage; operations on one kind share its outages.
 
+    Who was let in before may be denied for some seconds, while short-lived credentials are renewed.
+
     Raises:
         StorageBusy: it has failed for as long as `BATCHFIM_STORAGE_RETRY_S` allows.
         StorageError: it failed in a way that does not pass.
@@ -49,21 +53,24 @@ def retried(action: Callable[[], T], where: str, kind: str) -> T:
         except StorageError:
             raise
         except Exception as error:  # every file system raises what it likes
-            failure = translate(where, error)
+            failure, limit_s = translate(where, error), retry_s
             if not isinstance(failure, StorageBusy):
-                raise failure from error
+                if kind not in _answered or not is_denied(error):
+                    raise failure from error
+                limit_s = min(_DENIED_S, retry_s)
             now_s = time.monotonic()
             first_s = min(first_s, now_s)
             tried_s = now_s - min(first_s, _failing_since_s.setdefault(kind, now_s))
-            if tried_s >= retry_s:
+            if tried_s >= limit_s:
                 raise _given_up(failure, tried_s) from error
             if tried_s >= _TELL_S and not told:
-                _log.warning("%s; asked again for up to %.0f s", failure, retry_s)
+                _log.warning("%s; asked again for up to %.0f s", failure, limit_s)
                 told = True
         else:
             _failing_since_s.pop(kind, None)
+            _answered.add(kind)
             return done
-        time.sleep(min(wait_s, retry_s - tried_s))
+        time.sleep(min(wait_s, limit_s - tried_s))
     raise AssertionError("waits never end")
 
 
@@ -88,7 +95,9 @@ def retry_limit_s() -> float:
         raise ConfigError(f"{RETRY_ENV}: {text!r} is no number of seconds") from None
 
 
-def _given_up(failure: StorageBusy, tried_s: float) -> StorageBusy:
+def _given_up(failure: StorageError, tried_s: float) -> StorageError:
+    if not isinstance(failure, StorageBusy):
+        return failure
     return StorageBusy(
         f"{failure} (tried for {tried_s:.0f} s); once the storage answers, run the same command "
         "again to go on"

@@ -83,13 +83,7 @@ class _Cursor:
         group = self._group(shard.start)
         self._row = self._starts[group]
         self._rest: pa.RecordBatch | None = None
-        self._batches: Iterator[pa.RecordBatch] = (
-            batch  # of one group: a damaged group must not spoil the rows before it
-            for number in range(group, metadata.num_row_groups)
-            for batch in self._file.iter_batches(
-                self._batch_rows(number, columns), [number], columns
-            )
-        )
+        self._batches = _batches(self._file, group, columns)
 
     def reaches(self, shard: Shard) -> bool:
         """Whether going on from here is no slower than opening the file anew."""
@@ -118,19 +112,29 @@ class _Cursor:
         self._row += taken.num_rows
         return taken
 
-    def _batch_rows(self, group: int, columns: list[str]) -> int:
-        """By what some rows take once they are decoded: a footer counts a repeated value once."""
-        by_footer = _batch_rows(self._file.metadata)
-        if self._file.metadata.row_group(group).num_rows <= _SOME_ROWS:
-            return by_footer
-        some = next(self._file.iter_batches(min(by_footer, _SOME_ROWS), [group], columns), None)
-        if some is None or not some.num_rows:
-            return by_footer
-        by_values = int(_BATCH_BYTES * some.num_rows / max(some.nbytes, 1))
-        return max(1, min(by_footer, by_values))
-
     def _group(self, row: int) -> int:
         return min(bisect_right(self._starts, row) - 1, max(len(self._starts) - 2, 0))
+
+
+def _batches(file: pq.ParquetFile, group: int, columns: list[str]) -> Iterator[pa.RecordBatch]:
+    """From a group on, one group at a time: a damaged group must not spoil the rows before it.
+
+    Not a cursor's own: it would keep its cursor, and with that the file, until a full collection.
+    """
+    for number in range(group, file.metadata.num_row_groups):
+        yield from file.iter_batches(_batch_rows(file, number, columns), [number], columns)
+
+
+def _batch_rows(file: pq.ParquetFile, group: int, columns: list[str]) -> int:
+    """By what some rows take once they are decoded: a footer counts a repeated value once."""
+    by_footer = _rows_by_footer(file.metadata)
+    if file.metadata.row_group(group).num_rows <= _SOME_ROWS:
+        return by_footer
+    some = next(file.iter_batches(min(by_footer, _SOME_ROWS), [group], columns), None)
+    if some is None or not some.num_rows:
+        return by_footer
+    by_values = int(_BATCH_BYTES * some.num_rows / max(some.nbytes, 1))
+    return max(1, min(by_footer, by_values))
 
 
 def without_views(table: pa.Table) -> pa.Table:
@@ -140,6 +144,6 @@ def without_views(table: pa.Table) -> pa.Table:
     return table if schema.equals(table.schema) else table.cast(schema)
 
 
-def _batch_rows(metadata: pq.FileMetaData) -> int:
+def _rows_by_footer(metadata: pq.FileMetaData) -> int:
     num_bytes = sum(metadata.row_group(i).total_byte_size for i in range(metadata.num_row_groups))
     return max(1, min(4096, int(_BATCH_BYTES * metadata.num_rows / max(num_bytes, 1))))

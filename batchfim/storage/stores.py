@@ -7,7 +7,7 @@ import re
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 import pyarrow as pa
 from pyarrow import fs
@@ -20,6 +20,7 @@ from batchfim.storage.retrying import retried
 _S3_ATTEMPTS = 3
 _CONNECT_S, _REQUEST_S = 10.0, 30.0
 _GCS_RETRY_S = 30
+_CLOUDS = ("gs://", "gcs://", "abfs://", "abfss://")
 _S3_QUERY = {"region", "endpoint_override", "scheme"}
 # A URL's query, and not the wildcard `?` of a glob.
 _QUERY = re.compile(r"\?(?=\w+=)")
@@ -52,11 +53,21 @@ def open_store(url: str) -> tuple[fs.FileSystem, str]:
     if base.startswith(("gs://", "gcs://")) and "retry_limit_seconds" not in query:
         url += f"{'&' if query else '?'}retry_limit_seconds={_GCS_RETRY_S}"
     try:
+        if base.startswith(_CLOUDS):
+            bucket, _, path = base.partition("://")[2].partition("/")
+            store, place = _of_uri(url.replace(base, f"{base.partition('://')[0]}://{bucket}", 1))
+            return store, f"{place.rstrip('/')}/{unquote(path)}".rstrip("/")
         return fs.FileSystem.from_uri(url)  # type: ignore[no-any-return]
     except pa.ArrowInvalid:
         return _open_fsspec(url)
     except OSError as error:
         raise ConfigError(f"{base}: {scrub(str(error))}") from None
+
+
+@lru_cache(maxsize=16)
+def _of_uri(url: str) -> tuple[fs.FileSystem, str]:
+    """One client for all files of a bucket, as for S3."""
+    return fs.FileSystem.from_uri(url)  # type: ignore[no-any-return]
 
 
 def _open_s3(base: str, query: str) -> tuple[fs.FileSystem, str]:

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 
 from batchfim.errors import StorageBusy, StorageError
+from batchfim.storage import retrying
 from batchfim.storage.location import Location
 from batchfim.storage.parts import write_part
 from tests.s3.proxy import Fault
@@ -74,15 +75,43 @@ def test_what_was_never_there_is_not_taken_for_moved(s3: S3, bucket: str) -> Non
 
 @pytest.mark.parametrize("act", [move, write, delete, part, look])
 def test_what_never_works_is_asked_once(
-    s3: S3, bucket: str, act: Callable[[Location, Location], None]
+    s3: S3,
+    bucket: str,
+    act: Callable[[Location, Location], None],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     a, b = Location.of(f"{bucket}/a"), Location.of(f"{bucket}/b")
     a.write(b"a")
+    monkeypatch.setattr(retrying, "_answered", set())  # as in a process that begins
     s3.proxy.fail(Fault.DENIED)
     with pytest.raises(StorageError, match=rf"^{bucket}.*: access denied; ") as caught:
         act(a, b)
     assert not isinstance(caught.value, StorageBusy)
     assert s3.proxy.num_faults == 1
+
+
+@pytest.mark.parametrize("act", [move, write, delete, part, look])
+def test_a_denial_after_answers_may_pass(
+    s3: S3, bucket: str, act: Callable[[Location, Location], None]
+) -> None:
+    a, b = Location.of(f"{bucket}/a"), Location.of(f"{bucket}/b")
+    a.write(b"a")
+    s3.proxy.fail(Fault.DENIED, times=3)
+    act(a, b)
+    assert s3.proxy.num_faults == 3
+
+
+def test_a_denial_that_stays_is_told_as_one(
+    s3: S3, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BATCHFIM_STORAGE_RETRY_S", "1")
+    a = Location.of(f"{bucket}/a")
+    a.write(b"a")
+    s3.proxy.fail(Fault.DENIED)
+    with pytest.raises(StorageError, match=rf"^{bucket}/a: access denied; ") as caught:
+        a.write(b"a")
+    assert not isinstance(caught.value, StorageBusy)
+    assert s3.proxy.num_faults > 1
 
 
 def test_an_outage_is_waited_for_once(s3: S3, bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -72,3 +72,23 @@ def test_a_footer_whose_rows_do_not_add_up_is_noticed(write: Write) -> None:
     path.write_bytes(content[: num_rows + 1] + b"\x40" + content[num_rows + 2 :])
     with pytest.raises(InputError, match="it says 32 rows, and its row groups say otherwise"):
         opened(path)
+
+
+def test_all_that_are_damaged_are_told_of_at_once(write: Write, tmp_path: Path) -> None:
+    write("whole.parquet")
+    for number in range(7):
+        (tmp_path / f"{number}.parquet").touch()
+    with pytest.raises(InputError, match=r"^7 input files cannot be read: ") as caught:
+        opened(tmp_path)
+    told = str(caught.value)
+    assert [f"{number}.parquet: the file is empty" in told for number in range(7)] == [
+        *([True] * 5),
+        *([False] * 2),
+    ]
+
+
+def test_a_long_footer_is_read_whole(write: Write) -> None:
+    columns = {f"{number:0200}": [1, 2, 3] for number in range(400)}
+    path = write(**columns)
+    assert int.from_bytes(path.read_bytes()[-8:-4], "little") > 1 << 16
+    assert opened(path).kept.names == ["prefix", "suffix", *columns]

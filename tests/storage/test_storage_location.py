@@ -124,3 +124,11 @@ def test_a_url_that_cannot_be_opened_is_a_config_error() -> None:
     """A store that answers with an error of its own: here, one whose library or host is missing."""
     with pytest.raises(ConfigError, match=r"hdfs://nowhere\.invalid/records: "):
         Location.of("hdfs://nowhere.invalid/records")
+
+
+@pytest.mark.parametrize("bucket", ["gs://anonymous@bucket", "abfss://box@me.dfs.core.windows.net"])
+def test_a_bucket_has_one_client_for_all_its_files(bucket: str) -> None:
+    one, other = Location.of(f"{bucket}/a%20b/c.parquet"), Location.of(f"{bucket}/d/")
+    assert one.filesystem is other.filesystem
+    name = fs.FileSystem.from_uri(f"{bucket}/a%20b/c.parquet")[1]
+    assert (one.path, other.path) == (name, f"{name.partition('/')[0]}/d")

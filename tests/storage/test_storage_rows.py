@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 
+import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -157,3 +159,17 @@ def test_values_that_a_file_holds_once_take_no_more_memory_than_others(tmp_path:
         assert rows["row"].to_pylist() == list(range(start, start + 64))
         assert pa.total_allocated_bytes() - before < 4 * rows.nbytes
     assert reader.num_opened == 1
+
+
+def test_a_file_is_let_go_with_the_next_one(tmp_path: Path) -> None:
+    """Not when garbage is next collected, which may be hundreds of files later."""
+    paths = [write_groups(tmp_path / f"{name}.parquet", [40]) for name in "ab"]
+    reader = RowReader(COLUMNS)
+    gc.disable()
+    try:
+        rows(reader, shard(paths[0], 0, 10))
+        rows(reader, shard(paths[1], 0, 10))
+        open_files = [Path(file.path).name for file in psutil.Process().open_files()]
+    finally:
+        gc.enable()
+    assert [name for name in open_files if name.endswith(".parquet")] == ["b.parquet"]
