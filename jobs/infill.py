@@ -24,8 +24,8 @@ def infill(
     ] = False,
 ) -> None:
     """Run a job, or go on with it; exit codes as of `batchfim run`."""
+    from batchfim.accounts.summary_text import summary_text
     from batchfim.api import run_job
-    from batchfim.driver.summary_text import summary_text
 
     config = load_config(job_file, sets=sets)
     result = run_job(config)

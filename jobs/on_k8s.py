@@ -6,7 +6,7 @@ import os
 import sys
 import time
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import urllib3
 
@@ -31,20 +31,7 @@ _REFUSALS = {
 }
 
 
-class RayJobs(Protocol):
-    """The verbs that are used, and no others: the Role in k8s/ grants just these."""
-
-    def create(self, rayjob: dict[str, Any]) -> bool:
-        """Create it; False where one of this name is there."""
-
-    def get(self, name: str) -> dict[str, Any] | None:
-        """The object with its status; None where there is none."""
-
-    def list(self, label: str) -> list[dict[str, Any]]:
-        """Those with a label `key=value`."""
-
-
-def run_on_k8s(rayjob: dict[str, Any], api: RayJobs, *, poll_s: float = _POLL_S) -> int:
+def run_on_k8s(rayjob: dict[str, Any], api: ApiServer, *, poll_s: float = _POLL_S) -> int:
     """Run a RayJob to its end; its job's exit code.
 
     Raises:
@@ -63,7 +50,7 @@ def run_on_k8s(rayjob: dict[str, Any], api: RayJobs, *, poll_s: float = _POLL_S)
     return _wait(name, api, poll_s)
 
 
-def read_template(name: str, api: RayJobs) -> dict[str, Any]:
+def read_template(name: str, api: ApiServer) -> dict[str, Any]:
     """A RayJob of the cluster, to be copied.
 
     Raises:
@@ -74,7 +61,7 @@ def read_template(name: str, api: RayJobs) -> dict[str, Any]:
     return found
 
 
-def _wait(name: str, api: RayJobs, poll_s: float) -> int:
+def _wait(name: str, api: ApiServer, poll_s: float) -> int:
     told = ""
     while True:
         if (rayjob := api.get(name)) is None:
@@ -95,7 +82,10 @@ def _label(rayjob: dict[str, Any]) -> str | None:
 
 
 class ApiServer:
-    """The cluster of the kubeconfig, or the one this pod is in."""
+    """The cluster of the kubeconfig, or the one this pod is in.
+
+    Its verbs are those that the Role in k8s/ grants, and no others.
+    """
 
     def __init__(self, namespace: str | None, *, away_s: float = _AWAY_S) -> None:
         try:
@@ -110,14 +100,17 @@ class ApiServer:
         self._objects = client.CustomObjectsApi()
 
     def create(self, rayjob: dict[str, Any]) -> bool:
+        """Create it; False where one of this name is there."""
         done = self._ask("create", self._objects.create_namespaced_custom_object, body=rayjob)
         return done is not None
 
     def get(self, name: str) -> dict[str, Any] | None:
+        """The object with its status; None where there is none."""
         found = self._ask("get", self._objects.get_namespaced_custom_object, name=name)
         return None if found is None else dict(found)
 
     def list(self, label: str) -> list[dict[str, Any]]:
+        """Those with a label `key=value`."""
         call = self._objects.list_namespaced_custom_object
         return list(self._ask("list", call, label_selector=label)["items"])
 

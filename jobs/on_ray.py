@@ -17,7 +17,7 @@ import requests
 from ray.exceptions import AuthenticationError
 from ray.job_submission import JobStatus, JobSubmissionClient
 
-from batchfim.errors import ConfigError, JobFailed
+from batchfim.errors import ConfigError, JobFailed, first_line
 from jobs.submission import JOB_FILE, Submission, next_turn, stop_command, turns
 
 _ADDRESS = "http://127.0.0.1:8265"
@@ -38,7 +38,7 @@ def run_on_ray(submission: Submission, address: str | None) -> int:
     try:
         job_id, verb = jobs.adopt_or_submit(submission)
     except _TROUBLE as error:
-        raise JobFailed(f"Ray at {jobs.address}: {_first_line(error)}") from None
+        raise JobFailed(f"Ray at {jobs.address}: {first_line(error)}") from None
     _say(f"{verb} {job_id} at {jobs.address}; the same command follows it again, and")
     stop = stop_command(job_id, jobs.address, os.environ.get("RAY_AUTH_MODE"))
     _say(f"`{stop}` stops it")
@@ -55,10 +55,10 @@ class RayJobs:
             self._client = JobSubmissionClient(self.address)
             version = self._client._server_ray_version  # there is no call that tells it
         except AuthenticationError as error:
-            raise ConfigError(f"Ray at {self.address}: {_first_line(error)}") from None
+            raise ConfigError(f"Ray at {self.address}: {first_line(error)}") from None
         except (*_TROUBLE, ValueError) as error:
             raise ConfigError(
-                f"no Ray Jobs API at {self.address}: {_first_line(error)}; `ray start --head` "
+                f"no Ray Jobs API at {self.address}: {first_line(error)}; `ray start --head` "
                 "opens one on port 8265 of its machine"
             ) from None
         if version != ray.__version__:
@@ -115,7 +115,7 @@ class RayJobs:
                 if time.monotonic() - heard_s > _AWAY_S:
                     raise JobFailed(
                         f"{self.address} has not answered for {_AWAY_S:.0f} s "
-                        f"({_first_line(error)}); the job may still run: the same command "
+                        f"({first_line(error)}); the job may still run: the same command "
                         "follows it"
                     ) from None
             time.sleep(_AGAIN_S)
@@ -153,7 +153,3 @@ def _exit_code(job: Any) -> int:
 
 def _say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

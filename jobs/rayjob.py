@@ -17,8 +17,10 @@ from batchfim.plain_yaml import parse_yaml
 from batchfim.shards import identity
 
 OUTPUT_LABEL = "batchfim.io/output"
-_NAME = re.compile(r"[a-z]([a-z0-9-]*[a-z0-9])?")
-_LONGEST_NAME = 47  # KubeRay makes longer ones of it, for objects that may have 63
+NAME = re.compile(r"[a-z]([a-z0-9-]*[a-z0-9])?")
+LONGEST_NAME = 47  # KubeRay makes longer ones of it, for objects that may have 63
+# A CronJob's Job is `<CronJob>-<minutes since 1970>`, and the RayJob is called as the Job.
+LONGEST_CRONJOB = LONGEST_NAME - len("-00000000")
 _ENDS = ("Complete", "Failed", "ValidationFailed")
 # Annotations about the template itself: what applied it, and what watches it.
 _ABOUT_IT = ("kubectl.kubernetes.io/", "argocd.argoproj.io/")
@@ -196,12 +198,13 @@ def _kept(metadata: dict[str, Any]) -> dict[str, Any]:
 
 
 def _checked(name: str) -> str:
-    if len(name) > _LONGEST_NAME:
+    if len(name) > LONGEST_NAME:
         raise ConfigError(
             f"RayJob name {name!r} has {len(name)} characters, and KubeRay takes "
-            f"{_LONGEST_NAME}; a CronJob's name may have 36, as Kubernetes adds 11 to it"
+            f"{LONGEST_NAME}; a CronJob's name may have {LONGEST_CRONJOB}, as Kubernetes adds the "
+            "minute to it"
         )
-    if not _NAME.fullmatch(name):
+    if not NAME.fullmatch(name):
         raise ConfigError(
             f"RayJob name {name!r}: expected small letters, digits and -, a letter first"
         )

@@ -7,22 +7,10 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from queue import SimpleQueue
-from typing import Protocol
 
 from batchfim.metrics.report import ShardReport
-from batchfim.shards import Shard
 
 _THREADS = 16
-
-
-class Commits(Protocol):
-    """What a driver needs of the ledger."""
-
-    def commit(self, run: str, report: ShardReport) -> None:
-        """Make a staged part visible, then write its marker; several threads may."""
-
-    def split(self, parent: Shard, children: tuple[Shard, Shard]) -> None:
-        """Plan two halves in the place of a shard that is not done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +28,10 @@ class Committer:
     driver more than all else it does for a shard.
     """
 
-    def __init__(self, ledger: Commits, run: str, may_commit: Callable[[], bool]) -> None:
-        self._ledger = ledger
-        self._run = run
+    def __init__(
+        self, commit: Callable[[ShardReport], None], may_commit: Callable[[], bool]
+    ) -> None:
+        self._commit = commit
         self._may_commit = may_commit
         self._submitted: SimpleQueue[ShardReport | None] = SimpleQueue()  # None: a thread's last
         self._done: SimpleQueue[Committed] = SimpleQueue()
@@ -74,7 +63,7 @@ class Committer:
             if not self._may_commit():  # the job may be another run's by now
                 continue
             started_s = time.monotonic()
-            self._ledger.commit(self._run, report)
+            self._commit(report)
             self._done.put(Committed(report, time.monotonic() - started_s))
 
     def close(self) -> list[Committed]:

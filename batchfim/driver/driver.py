@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from batchfim.config import Schedule
-from batchfim.driver.committer import Commits, Committed, Committer
+from batchfim.driver.committer import Committed, Committer
 from batchfim.driver.hands import has_room
 from batchfim.driver.queue import ShardQueue
 from batchfim.driver.staff import Staff
@@ -45,13 +45,16 @@ _TELL_S = 0.5
 class Driver:
     """One run: `run` returns when every shard is committed or given up, or a stop is asked for.
 
-    `stop_grace_s` tells how long shards in hand may still take, or None while the run goes on.
+    `commit` makes a staged part visible, then writes its marker, in several threads; `split` plans
+    two halves in the place of a shard that is not done. `stop_grace_s` tells how long shards in
+    hand may still take, or None while the run goes on.
     """
 
     run_id: str
     pool: Pool
     queue: ShardQueue
-    ledger: Commits
+    commit: Callable[[ShardReport], None]
+    split: Callable[[Shard, tuple[Shard, Shard]], None]
     fingerprint: str
     schedule: Schedule
     watchers: Sequence[Watcher]
@@ -71,6 +74,7 @@ class Driver:
     _records: int = 0
     _counts: Counts = field(default_factory=Counts)
     _untold: list[Counts] = field(default_factory=list)  # of shards, not yet in the counts
+    _untold_commits_s: list[float] = field(default_factory=list)
 
     def run(self) -> RunClock:
         """Work the queue.
@@ -84,7 +88,7 @@ class Driver:
         self._started_at, self._started_s = time.time(), self.clock()
         self._num_workers = min(self.schedule.workers.max, self.queue.num_waiting)
         gc.freeze()  # or every full collection looks at a million shards that only wait
-        self._committer = Committer(self.ledger, self.run_id, self.may_commit)
+        self._committer = Committer(self.commit, self.may_commit)
         try:
             for _ in range(self._num_workers):
                 self._staff.hire()
@@ -194,7 +198,8 @@ class Driver:
         if isinstance(event, WorkerReady):
             self._staff.welcome(event)
             self._max_num_seqs[event.worker] = event.engine.max_num_seqs
-            _log.info("ready", extra=fields(worker=event.worker, start_s=event.start_s))
+            about = fields(worker=event.worker, host=event.host, start_s=event.start_s)
+            _log.info("ready", extra=about)
             self._hungry[event.worker] = None
         elif isinstance(event, WorkerGone):
             self._replace(event.worker, event.error, node_lost=event.node_lost)
@@ -233,8 +238,7 @@ class Driver:
 
     def _account(self, done: list[Committed]) -> None:
         for one in done:
-            for watcher in self.watchers:
-                watcher.committed(one.report, one.commit_s)
+            self._untold_commits_s.append(one.commit_s)
             worked = one.report.retried or one.report
             if _log.isEnabledFor(logging.INFO):
                 _log.info("committed", extra=_told(one))
@@ -259,11 +263,14 @@ class Driver:
                 "committed": self._shards,
                 "abandoned": len(self.queue.abandoned),
             },
+            commits_s=tuple(self._untold_commits_s),
+            num_wanted=self._num_workers,
             num_starting=self._staff.num_starting,
             num_ready=len(self._staff.ready),
             num_lost=self._staff.num_lost,
             idle_share=self._idle.share,
         )
+        self._untold_commits_s.clear()
         for watcher in self.watchers:
             watcher.update(state)
 
@@ -285,7 +292,7 @@ class Driver:
 
     def _replace(self, worker: str, error: BatchfimError, *, node_lost: bool = False) -> None:
         """Let a worker go, look at what it held, and start another."""
-        lost = "%s%s: %s", worker, " with its node" if node_lost else "", error
+        lost = "%s%s: %s", self._staff.named(worker), " with its node" if node_lost else "", error
         _log.warning(*lost, extra=fields(worker=worker))
         if node_lost:
             self.queue.node_lost(worker, str(error))
@@ -295,6 +302,9 @@ class Driver:
         self._trouble.forget(worker)
         was_ready = worker in self._staff.at_work
         self._hungry.pop(worker, None)
+        if self.stop_grace_s() is not None:  # nobody is to start in a run that ends
+            self._staff.dismiss(worker)
+            return
         self._staff.replace(worker, error)
         if was_ready and not node_lost:
             self._note(error)
@@ -312,7 +322,7 @@ class Driver:
         halves = halve(shard, self.fingerprint)
         cut = "%s died again on shard %s, which is cut in two", worker, shard.id
         _log.warning(*cut, extra=fields(worker=worker, shard=shard.id))
-        self.ledger.split(shard, halves)
+        self.split(shard, halves)
         self.queue.cut(shard, halves)
 
     def _replace_stalled(self) -> None:

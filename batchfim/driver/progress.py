@@ -14,7 +14,7 @@ from rich.progress import Progress as RichProgress
 
 from batchfim.config import Metrics
 from batchfim.driver.state import RunState
-from batchfim.metrics.report import Counts, ShardReport
+from batchfim.metrics.report import Counts
 
 _log = logging.getLogger(__name__)
 Mode = Literal["live", "lines", "none"]
@@ -64,9 +64,6 @@ class Progress:
     def __exit__(self, *exception: object) -> None:
         self._show(self._live.stop)
         self._say(self._line())
-
-    def committed(self, report: ShardReport, commit_s: float) -> None:
-        """Single shards are not shown."""
 
     def update(self, state: RunState) -> None:
         """Show the state of things."""

@@ -14,6 +14,7 @@ from batchfim.workers.pool import Pool, WorkerReady
 
 _log = logging.getLogger(__name__)
 _PATIENCE_S = 300.0
+_FEW = 8
 
 
 class Staff:
@@ -29,6 +30,7 @@ class Staff:
         self._start_failures = 0
         self._num_missing = 0  # not hired again, as too many starts failed
         self._missing_since_s = 0.0
+        self._hosts: dict[str, str] = {}
         self._first_error: BatchfimError | None = None
         self._began_s = self._last_ready_s = clock()
         self.ready: set[str] = set()
@@ -94,6 +96,7 @@ class Staff:
         engine = event.engine
         start = EngineStart(
             worker=event.worker,
+            host=event.host,
             name=engine.name,
             version=engine.version,
             device=engine.device,
@@ -102,6 +105,12 @@ class Staff:
             ready_s=now_s - self._began_s,
         )
         self.engines.append(start)
+        self._hosts[event.worker] = event.host
+
+    def named(self, worker: str) -> str:
+        """A worker with its machine, by which a bad one is found."""
+        host = self._hosts.get(worker)
+        return f"{worker} on {host}" if host else worker
 
     def replace(self, worker: str, error: BatchfimError) -> None:
         """Start another worker, unless that is in vain.
@@ -127,18 +136,23 @@ class Staff:
             self.hire()
         elif not self.ready and not self._starting:
             raise JobFailed(f"all workers are lost: {error}") if may_start else self._first_error
-        elif may_start:
+        else:
             if not self._num_missing:
                 self._missing_since_s = self._clock()
             self._num_missing += 1
-            told = "no worker is started for %s, as %d starts failed in a row; one in %.0f s"
-            _log.warning(told, worker, self._start_failures, _PATIENCE_S)
+            told = "no worker is started for %s, as %d starts failed in a row; one in %.0f s: %s"
+            _log.warning(told, worker, self._start_failures, _PATIENCE_S, error)
 
     def make_up(self, now_s: float) -> None:
-        """Hire those who are missing: all once a start worked again, till then one now and then."""
+        """Hire those who are missing: all once starts work again, till then one now and then.
+
+        No more start at once than are up: what was too slow for all of them, such as the disk
+        that the model is on, would be so again.
+        """
         waited_s = now_s - self._missing_since_s
         if self._num_missing and (not self._start_failures or waited_s >= _PATIENCE_S):
-            num_hired = 1 if self._start_failures else self._num_missing
+            room = max(len(self.ready), _FEW) - len(self._starting)
+            num_hired = 1 if self._start_failures else max(min(self._num_missing, room), 0)
             self._num_missing -= num_hired
             self._missing_since_s = now_s
             for _ in range(num_hired):

@@ -5,16 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from batchfim.metrics.report import Counts, ShardReport
+from batchfim.metrics.report import Counts
 
 
 @dataclass(frozen=True)
 class RunState:
-    """How a run stands; counts are of what this run has committed."""
+    """How a run stands; counts are of what this run has committed.
+
+    `num_wanted` workers are asked for; `commits_s` are seconds of each commit since the last state.
+    """
 
     counts: Counts = field(default_factory=Counts)
     records: int = 0
     shards: dict[str, int] = field(default_factory=dict)  # by state
+    commits_s: tuple[float, ...] = ()
+    num_wanted: int = 0
     num_starting: int = 0
     num_ready: int = 0
     num_lost: int = 0
@@ -26,9 +31,6 @@ class Watcher(Protocol):
 
     def update(self, state: RunState) -> None:
         """How things stand; told twice a second and at the end."""
-
-    def committed(self, report: ShardReport, commit_s: float) -> None:
-        """A shard's part is visible, and how many seconds that took."""
 
 
 class IdleTime:

@@ -98,9 +98,7 @@ class Engine(Protocol):
 
     @property
     def num_steps(self) -> int:
-        """Of work inside of requests, from any thread, where one may take long without an answer;
-        0 where answers are steps enough.
-        """
+        """Of work inside of requests, which may take long without an answer; from any thread."""
 
     async def start(self) -> EngineInfo:
         """Load the model. Raises EngineStartError, with what to change."""

@@ -70,30 +70,13 @@ class CausalBatch:
         return output.logits[:, -1].float()
 
 
-class PrefixBatch:
+class PrefixBatch(CausalBatch):
     """UniXcoder: one Roberta that sees the whole prompt from everywhere, then goes left to right.
 
     As microsoft/CodeBERT has it (`UniXcoder/unixcoder.py`, `generate` with `decoder_only=False`):
     the first token comes from the prompt's last position, and the output weights are those of the
     input embeddings, without Roberta's own head. Beam search, which it uses, is not offered.
     """
-
-    def __init__(self, model: Any, prompts: Prompts) -> None:
-        self.forced: list[list[int]] = [[] for _ in prompts]
-        self._model = model
-        self._ids, self._mask = _padded(prompts, model.device, side="left")
-        self._cache: Any = None
-
-    def first(self) -> Tensor:
-        return self._forward(self._ids, _positions(self._mask))
-
-    def next(self, token_ids: Tensor) -> Tensor:
-        self._mask = _longer(self._mask)
-        return self._forward(token_ids[:, None], self._mask.sum(-1, keepdim=True) - 1)
-
-    def keep(self, rows: Tensor) -> None:
-        self._mask = self._mask[rows]
-        self._cache.batch_select_indices(rows)
 
     def _forward(self, token_ids: Tensor, positions: Tensor) -> Tensor:
         seen = self._mask.bool()[:, None, None, :].expand(-1, 1, token_ids.shape[1], -1)

@@ -264,9 +264,13 @@ class TransformersEngine:
 
         prompts, task = [row.token_ids for row in rows], self._task
         batch = model_batches.open_batch(task.kind, self._model, prompts, task.mask_id)
-        return decoding.decode(
+        decoded = decoding.decode(
             batch, rows, self._sampling, task.stop_token_ids, self._stopping.is_set
         )
+        if task.kind == "masked":  # all of its masks are filled: nothing is missing
+            for one in decoded:
+                one.finish_reason = "stop" if one.finish_reason == "length" else one.finish_reason
+        return decoded
 
     def _shrink(self, rows: Sequence[Row]) -> None:
         """A batch of this size does not fit the device: no other one is made so large."""

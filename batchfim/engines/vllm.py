@@ -16,15 +16,13 @@ from batchfim.engines.cpu import MODEL_IN_CORE, share_cores
 from batchfim.engines.engine import Drafts, EngineInfo, Generation, Request
 from batchfim.engines.vllm_args import check_memory, engine_arguments, set_environment
 from batchfim.engines.vllm_outputs import read_outputs, start_error, translate
-from batchfim.engines.vllm_stats import Speculation, loggers
+from batchfim.engines.vllm_stats import StepCounts, loggers
 from batchfim.errors import EngineError, EngineStartError
 from batchfim.storage.adapter_files import Adapter
 
 
 class VllmEngine:
     """One vLLM engine: this process holds its front end, a child process its core."""
-
-    num_steps = 0  # it takes new prompts between any two tokens, so answers come all the time
 
     def __init__(
         self,
@@ -58,12 +56,17 @@ class VllmEngine:
         self._adapters = adapters or {}
         self._trust_remote_code = trust_remote_code
         self._num_engines = num_engines
-        self._speculation = Speculation()
+        self._counts = StepCounts()
         self._llm: Any = None
         self._stop_s: float | None = None  # that the core has to end by itself; None: vLLM's own
         self._params: Any = None
         self._step_params: Any = None  # the same, told step by step
         self._loras: dict[str | None, Any] = {None: None}
+
+    @property
+    def num_steps(self) -> int:
+        """Of the core: the first answer comes when all prompts that fit its cache are prefilled."""
+        return self._counts.num_steps
 
     async def start(self) -> EngineInfo:
         """Import vLLM, start the core process and load the model."""
@@ -84,7 +87,7 @@ class VllmEngine:
 
     def take_drafts(self) -> Drafts:
         """As vLLM told them with its steps so far."""
-        return self._speculation.take()
+        return self._counts.take()
 
     async def stop(self) -> None:
         """End the core process."""
@@ -148,7 +151,7 @@ class VllmEngine:
             return AsyncLLM.from_engine_args(
                 AsyncEngineArgs(**arguments),
                 usage_context=UsageContext.LLM_CLASS,
-                stat_loggers=loggers(self._speculation),
+                stat_loggers=loggers(self._counts),
             )
         except Exception as error:  # whatever stops a start is reported as the start's failure
             raise start_error(error) from error

@@ -10,9 +10,12 @@ from batchfim.engines.engine import Drafts
 
 
 @dataclass(slots=True)
-class Speculation:
-    """Counts what speculative decoding drafts, and what of it is accepted, until it is taken."""
+class StepCounts:
+    """Counts steps in which requests were worked, and what speculative decoding drafts and what of
+    it is accepted, until that is taken.
+    """
 
+    num_steps: int = 0
     drafted_tokens: int = 0
     accepted_tokens: int = 0
 
@@ -23,8 +26,8 @@ class Speculation:
         return taken
 
 
-def step_logger(speculation: Speculation) -> Any:
-    """A logger that keeps vLLM's statistics on and counts into `speculation`.
+def step_logger(counts: StepCounts) -> Any:
+    """A logger that keeps vLLM's statistics on and counts into `counts`.
 
     It stands in for vLLM's Prometheus metrics, which vLLM adds to any loggers but one of that
     class, and which nobody asks a worker for.
@@ -36,10 +39,14 @@ def step_logger(speculation: Speculation) -> Any:
             pass
 
         def record(self, scheduler_stats: Any, *_args: Any, **_kwargs: Any) -> None:
-            stats = scheduler_stats and scheduler_stats.spec_decoding_stats
-            if stats:
-                speculation.drafted_tokens += stats.num_draft_tokens
-                speculation.accepted_tokens += stats.num_accepted_tokens
+            if scheduler_stats is None:
+                return
+            if scheduler_stats.num_running_reqs:
+                counts.num_steps += 1
+            drafts = scheduler_stats.spec_decoding_stats
+            if drafts:
+                counts.drafted_tokens += drafts.num_draft_tokens
+                counts.accepted_tokens += drafts.num_accepted_tokens
 
         def log_engine_initialized(self) -> None:
             pass
@@ -47,7 +54,7 @@ def step_logger(speculation: Speculation) -> Any:
     return StepLogger
 
 
-def loggers(speculation: Speculation) -> list[Any]:
+def loggers(counts: StepCounts) -> list[Any]:
     """Ours, and within Ray the one that tells vLLM's own metrics to Ray's agent.
 
     That one does without them where Ray Serve (`ray[serve]`) is not installed, and so do we.
@@ -56,5 +63,5 @@ def loggers(speculation: Speculation) -> list[Any]:
         from vllm.v1.metrics import ray_wrappers
 
         if ray_wrappers.ray_metrics is not None:
-            return [step_logger(speculation), ray_wrappers.RayPrometheusStatLogger]
-    return [step_logger(speculation)]
+            return [step_logger(counts), ray_wrappers.RayPrometheusStatLogger]
+    return [step_logger(counts)]

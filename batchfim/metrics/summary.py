@@ -17,6 +17,7 @@ class EngineStart(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     worker: str
+    host: str = ""
     name: str
     version: str
     device: str

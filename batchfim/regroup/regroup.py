@@ -101,7 +101,7 @@ def _copy(
     may_finish: Callable[[], bool],
 ) -> None:
     from batchfim.regroup.ray_sort import SortJob, sort_files
-    from batchfim.workers.ray import connected
+    from batchfim.workers.ray_connection import connected
 
     copy_id = copies.new_id(files)
     folder, num_rows = copies.folder(copy_id), sum(file.num_rows for file in files)

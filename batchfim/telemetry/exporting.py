@@ -7,7 +7,6 @@ from typing import Any
 from ray.util import metrics as ray_metrics
 
 from batchfim.driver.state import RunState
-from batchfim.metrics.report import ShardReport
 from batchfim.metrics.totals import tokens
 from batchfim.telemetry import table
 from batchfim.telemetry.table import JOB_TAG, RUN_TAG, Metric
@@ -51,11 +50,11 @@ class MetricsExporter:
         self._count(table.RECORDS, {"": state.records})
         self._count(table.RESTARTS, {"": state.num_lost})
         self._set(table.SHARDS, state.shards)
-        self._set(table.WORKERS, {"starting": state.num_starting, "ready": state.num_ready})
+        workers = {"starting": state.num_starting, "ready": state.num_ready}
+        self._set(table.WORKERS, workers | {"wanted": state.num_wanted})
         self._set(table.IDLE, {"": state.idle_share})
-
-    def committed(self, report: ShardReport, commit_s: float) -> None:
-        self._metrics[table.COMMIT].observe(commit_s)
+        for commit_s in state.commits_s:
+            self._metrics[table.COMMIT].observe(commit_s)
 
     def _count(self, metric: Metric, totals: dict[str, int]) -> None:
         """Bring a counter to these totals, by its tag's value."""

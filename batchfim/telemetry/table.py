@@ -46,7 +46,9 @@ SHARDS = Metric(
     "Shards of this run: waiting, leased, committed or abandoned.",
     ("state",),
 )
-WORKERS = Metric("batchfim_workers", "gauge", "Workers: starting or ready.", ("state",))
+WORKERS = Metric(
+    "batchfim_workers", "gauge", "Workers: wanted, and of these starting or ready.", ("state",)
+)
 RESTARTS = Metric(
     "batchfim_engine_restarts", "counter", "Workers that were up, were lost and were replaced."
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import queue
+import socket
 import threading
 import time
 from concurrent.futures import Future
@@ -114,7 +115,7 @@ class _WorkerThread:
             self._events.put(WorkerGone(self._name, error))
         else:
             start_s = time.monotonic() - started_s
-            self._events.put(WorkerReady(self._name, engine, start_s))
+            self._events.put(WorkerReady(self._name, engine, start_s, socket.gethostname()))
 
     async def _work(self, lease: Lease) -> None:
         assert self._worker is not None

@@ -46,11 +46,12 @@ class ShardFailure:
 
 @dataclass(frozen=True)
 class WorkerReady:
-    """A worker's engine is up."""
+    """A worker's engine is up; `host` is the machine's name, or its pod's."""
 
     worker: str
     engine: EngineInfo
     start_s: float
+    host: str = ""
 
 
 @dataclass(frozen=True)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
+import functools
 import logging
 import math
-import os
 import queue
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
@@ -19,9 +20,8 @@ import ray
 from ray.exceptions import RayError
 
 from batchfim.arrow_pandas import spare_pandas
-from batchfim.config import Resources
 from batchfim.engines.engine import EngineInfo
-from batchfim.errors import BatchfimError, ConfigError, JobFailed
+from batchfim.errors import BatchfimError, ConfigError, JobFailed, first_line
 from batchfim.metrics.report import ShardReport
 from batchfim.shards import Lease
 from batchfim.telemetry.exporting import open_metric
@@ -45,13 +45,11 @@ from batchfim.workers.pool import (
     WorkerReady,
     WorkerSpec,
 )
-from batchfim.workers.ray_token import token_hint
+from batchfim.workers.ray_connection import address_of, connect
 from batchfim.workers.room import Wanted, find_no_room
-from batchfim.workers.sigterm import own_sigterm
 from batchfim.workers.worker import Worker
 
 _STOP_S = 20.0
-_KNOCK_S = 5.0
 _BEAT_S = 5.0
 _LISTENS_S = 0.5
 _LOOK_S = 1.0
@@ -65,6 +63,7 @@ class _Started:
     engine: EngineInfo
     start_s: float
     node: str
+    host: str
 
 
 @dataclass
@@ -117,7 +116,7 @@ class _Actor:
             return error
         self._telling = asyncio.create_task(self._tell_in_flight(spec.config.output.path))
         node = ray.get_runtime_context().get_node_id()
-        return _Started(engine, time.monotonic() - started_s, node)
+        return _Started(engine, time.monotonic() - started_s, node, socket.gethostname())
 
     async def _tell_in_flight(self, output: str) -> None:
         """As often as Ray's agent wants it, which forgets a gauge that is not set for a while."""
@@ -161,8 +160,8 @@ class RayPool:
         """
         self._spec = spec
         resources = spec.config.resources
-        self._connected = _connect(resources)
-        is_own = self._connected and _address(resources) is None  # of this machine, for this run
+        self._connected = connect(resources)
+        is_own = self._connected and address_of(resources) is None  # of this machine, for this run
         may_grow = spec.config.schedule.workers.may_grow and not is_own
         self._num_gpus = num_gpus
         self._wanted = Wanted.of(spec.config, num_gpus)
@@ -202,8 +201,7 @@ class RayPool:
             answers.append(self._answers.get(timeout=timeout_s))
             while True:
                 answers.append(self._answers.get_nowait())
-        events = [self._event(answer) for answer in answers if answer.worker in self._members]
-        return events + self._look_at_nodes()
+        return [*self._events(answers), *self._look_at_nodes()]
 
     def steps(self) -> dict[str, int]:
         now_s = time.monotonic()
@@ -216,7 +214,8 @@ class RayPool:
         return {worker: steps for worker, steps in told.items() if steps is not None}
 
     def close(self) -> None:
-        stopping = [member.actor.stop.remote() for member in self._members.values()]
+        up = [member for member in self._members.values() if member.nodes]
+        stopping = [member.actor.stop.remote() for member in up]  # others may never get to answer
         if stopping:
             ray.wait(stopping, num_returns=len(stopping), timeout=_STOP_S)
         for worker in list(self._members):
@@ -257,77 +256,40 @@ class RayPool:
                 seen.append(WorkerLeaving(worker))
         return seen
 
-    def _event(self, answer: _Answer) -> Event:
+    def _events(self, answers: list[_Answer]) -> Iterator[Event]:
+        """Of a worker that is lost one alone: two hundred may go at once, each with many calls."""
+        is_lost, gone = _look_at_each_once(), set[str]()
+        for answer in answers:
+            if answer.worker in self._members and answer.worker not in gone:
+                event = self._event(answer, is_lost)
+                if isinstance(event, WorkerGone):
+                    gone.add(event.worker)
+                yield event
+
+    def _event(self, answer: _Answer, is_lost: Callable[[str], bool]) -> Event:
         worker, lease = answer.worker, answer.lease
         try:
             result = answer.future.result()
         except RayError as error:
             cause = getattr(error, "cause", None) or error  # of a task's error, what it raised
-            lost = JobFailed(f"the worker was lost: {_first_line(cause)}")
-            return WorkerGone(worker, lost, node_lost=self._lost_node(worker, error))
+            lost = JobFailed(f"the worker was lost: {first_line(cause)}")
+            return WorkerGone(worker, lost, node_lost=self._lost_node(worker, error, is_lost))
         if isinstance(result, BatchfimError):
             return WorkerGone(worker, result)
         if isinstance(result, _Started):
             member = self._members[worker]
             member.nodes = nodes_of(member.group) if member.group else frozenset([result.node])
             member.steps = member.steps or 0
-            return WorkerReady(worker, result.engine, result.start_s)
+            return WorkerReady(worker, result.engine, result.start_s, result.host)
         assert lease is not None
         if result is None:
             return ShardBegun(worker, lease)
         return ShardEnded(worker, lease, result)
 
-    def _lost_node(self, worker: str, error: RayError) -> bool:
-        """Whether a worker went with its machine, which Ray itself may learn a bit later."""
-        own = self._members[worker].nodes
-        nodes = [node for node in ray.nodes() if node["NodeID"] in own]
-        known = any(not (node["Alive"] and _listens(node)) for node in nodes)
+    def _lost_node(self, worker: str, error: RayError, is_lost: Callable[[str], bool]) -> bool:
+        """Whether a worker went with its machine."""
+        known = any(map(is_lost, self._members[worker].nodes))
         return known or bool(getattr(error, "preempted", False))
-
-
-@contextlib.contextmanager
-def connected(resources: Resources) -> Iterator[None]:
-    """Be on the job's Ray for a while.
-
-    Raises:
-        ConfigError: there is none.
-    """
-    is_here = _connect(resources)
-    try:
-        yield
-    finally:
-        if is_here:
-            ray.shutdown()
-
-
-def _connect(resources: Resources) -> bool:
-    """Connect to Ray; whether that was done here, and is to be undone here."""
-    if ray.is_initialized():
-        return False
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    address = _address(resources)
-    try:
-        _knock(address)
-        with own_sigterm():
-            ray.init(
-                address=address or "local",
-                include_dashboard=False if address is None else None,
-                logging_level=logging.ERROR,
-                log_to_driver=True,
-            )
-    except (OSError, ValueError, RuntimeError) as error:
-        nobody_there = getattr(error, "errno", None) is not None  # the system's error, not Ray's
-        hint = "" if nobody_there else token_hint()
-        where = address or "this machine"
-        raise ConfigError(f"no Ray at {where}: {_first_line(error)}{hint}") from None
-    return True
-
-
-def _address(resources: Resources) -> str | None:
-    """Of a cluster that is somebody's; None: a Ray of this run's own."""
-    address = resources.ray_address or os.environ.get("RAY_ADDRESS")
-    return None if address in ("", "local") else address
 
 
 def _check_room(wanted: Wanted, *, may_grow: bool) -> None:
@@ -355,13 +317,6 @@ def _check_room(wanted: Wanted, *, may_grow: bool) -> None:
         )
 
 
-def _knock(address: str | None) -> None:
-    """Fail in seconds where nobody listens: Ray itself tries for minutes."""
-    host, _, port = (address or "").removeprefix("ray://").rpartition(":")
-    if host and port.isdigit():
-        socket.create_connection((host, int(port)), _KNOCK_S).close()
-
-
 def _drained_nodes() -> set[str]:
     """No public call of Ray 2.60 tells them; Ray Train asks this one."""
     return set(ray._private.state.state.get_draining_nodes())
@@ -371,20 +326,28 @@ def _alive_nodes() -> set[str]:
     return {node["NodeID"] for node in ray.nodes() if node["Alive"]}
 
 
+def _look_at_each_once() -> Callable[[str], bool]:
+    """Tells of a node's id whether it is lost, which Ray itself may learn a bit later."""
+    nodes = functools.cache(lambda: {node["NodeID"]: node for node in ray.nodes()})
+
+    @functools.cache
+    def is_lost(node_id: str) -> bool:
+        node = nodes().get(node_id)
+        return node is not None and not (node["Alive"] and _listens(node))
+
+    return is_lost
+
+
 def _listens(node: dict[str, Any]) -> bool:
-    """Whether something is at a raylet's port; only a refusal says that nothing is."""
+    """Whether something is at a raylet's port. A refusal or silence says that nothing is, other
+    errors are of this machine.
+    """
     try:
         socket.create_connection(
             (node["NodeManagerAddress"], node["NodeManagerPort"]), _LISTENS_S
         ).close()
-    except ConnectionRefusedError:
+    except (ConnectionRefusedError, TimeoutError):
         return False
-    except OSError:
-        return True
+    except OSError as error:
+        return error.errno not in (errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN)
     return True
-
-
-def _first_line(error: Exception) -> str:
-    with contextlib.suppress(IndexError):
-        return str(error).strip().splitlines()[0]
-    return type(error).__name__

@@ -13,6 +13,7 @@ from k8s.checks.rendering import K8S
 _DRAIN = "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S"
 _DEADLINES = ("preRunningDeadlineSeconds", "activeDeadlineSeconds")
 _GPU = "nvidia.com/gpu"
+_MOST_AT_ONCE = 32
 _RAY = re.compile(r"^ray==(\S+)$", re.MULTILINE)
 _QUEUE = "kueue.x-k8s.io/queue-name"
 _ELASTIC = "kueue.x-k8s.io/elastic-job"
@@ -59,7 +60,14 @@ def check_capacity(objects: Objects) -> Iterator[str]:
         room = sum(_engines(group, config) for group in groups)
         if room != workers.max:
             yield f"{named(rayjob)}: room for {room} engines, schedule.workers is {workers.max}"
-        if cluster.get("enableInTreeAutoscaling") and not workers.may_grow:
+        num_pods = sum(group["maxReplicas"] for group in groups)
+        grows = cluster.get("enableInTreeAutoscaling")
+        if num_pods > _MOST_AT_ONCE and not grows:
+            yield (
+                f"{named(rayjob)}: {num_pods} pods without autoscaling: KubeRay submits nothing "
+                "before all of them run at the same time; use components/autoscaling"
+            )
+        if grows and not workers.may_grow:
             yield (
                 f"{named(rayjob)}: autoscaling needs schedule.workers with min below max; a fixed "
                 "number is refused while there is no machine"

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from croniter import croniter
 
+from jobs.rayjob import LONGEST_CRONJOB, LONGEST_NAME, NAME
 from k8s.checks.objects import Object, Objects, named, of_kind
 
-# A CronJob's Job is `<CronJob>-<minutes since 1970>`, and the RayJob is called as the Job.
-_MINUTES = "-00000000"
-_LONGEST = {"RayJob": 47, "CronJob": 47 - len(_MINUTES)}
-_DNS_1035 = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
+_LONGEST = {"RayJob": LONGEST_NAME, "CronJob": LONGEST_CRONJOB}
 
 
 def check_names(objects: Objects) -> Iterator[str]:
@@ -22,8 +19,8 @@ def check_names(objects: Objects) -> Iterator[str]:
         name, longest = thing["metadata"]["name"], _LONGEST[thing["kind"]]
         if len(name) > longest:
             yield f"{named(thing)}: the name has {len(name)} letters, at most {longest} may be"
-        if not _DNS_1035.fullmatch(name):
-            yield f"{named(thing)}: the name is not DNS-1035: {_DNS_1035.pattern}"
+        if not NAME.fullmatch(name):
+            yield f"{named(thing)}: the name is not DNS-1035: {NAME.pattern}"
 
 
 def check_cron(objects: Objects) -> Iterator[str]:

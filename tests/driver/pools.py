@@ -75,6 +75,7 @@ class ScriptedPool:
             shard_id=shard.id,
             attempt=lease.attempt,
             worker=worker,
+            run=RUN,
             records=shard.num_rows,
             counts=Counts(rows=shard.num_rows, ok=shard.num_rows),
             finish_reasons={},
@@ -110,5 +111,14 @@ def drive(
     queue = ShardQueue(SHARDS, settings.task_attempts, settings.node_losses)
     progress = Progress(Metrics(progress="none"), 40)
     return Driver(
-        RUN, pool, queue, pool.ledger, "print", settings, [progress], stop_grace_s, may_commit
+        RUN,
+        pool,
+        queue,
+        pool.ledger.commit,
+        pool.ledger.split,
+        "print",
+        settings,
+        [progress],
+        stop_grace_s,
+        may_commit,
     )

@@ -11,7 +11,7 @@ import pytest
 from batchfim.driver.committer import Committer
 from batchfim.errors import StorageError
 from batchfim.shards import Shard
-from tests.driver.pools import RUN, open_ledger
+from tests.driver.pools import open_ledger
 from tests.storage.made_jobs import report, stage
 
 SHARDS = [Shard(f"{i:020x}", "file", "content", "/a.parquet", i, 1) for i in range(40)]
@@ -28,7 +28,7 @@ def told(committer: Committer, num_shards: int) -> list[str]:
 
 def test_each_commit_is_told_of_once(tmp_path: Path) -> None:
     ledger = open_ledger(tmp_path)
-    committer = Committer(ledger, RUN, lambda: True)
+    committer = Committer(ledger.commit, lambda: True)
     for shard in SHARDS:
         stage(ledger, shard)
         committer.submit(report(shard))
@@ -40,7 +40,7 @@ def test_each_commit_is_told_of_once(tmp_path: Path) -> None:
 
 def test_one_that_fails_is_raised_and_those_after_it_are_made(tmp_path: Path) -> None:
     ledger = open_ledger(tmp_path)
-    committer = Committer(ledger, RUN, lambda: True)
+    committer = Committer(ledger.commit, lambda: True)
     for shard in SHARDS[1:]:
         stage(ledger, shard)
     committer.submit(report(SHARDS[0]))
@@ -54,7 +54,7 @@ def test_one_that_fails_is_raised_and_those_after_it_are_made(tmp_path: Path) ->
 
 def test_when_all_fail_the_end_is_not_held_up(tmp_path: Path) -> None:
     ledger = open_ledger(tmp_path)
-    committer = Committer(ledger, RUN, lambda: True)
+    committer = Committer(ledger.commit, lambda: True)
     for shard in SHARDS:
         committer.submit(report(shard))
     with pytest.raises(StorageError, match="No such file"):
@@ -65,9 +65,9 @@ def test_when_all_fail_the_end_is_not_held_up(tmp_path: Path) -> None:
 def test_what_waits_when_the_job_is_lost_is_not_committed(tmp_path: Path) -> None:
     ledger = open_ledger(tmp_path)
     allowed = iter([True] * 3)
-    committer = Committer(ledger, RUN, lambda: next(allowed, False))
+    committer = Committer(ledger.commit, lambda: next(allowed, False))
     for shard in SHARDS:
         stage(ledger, shard)
         committer.submit(report(shard))
     assert len(committer.close()) == 3
-    assert len(ledger.done_ids()) == len(ledger.part_bytes()) == 3
+    assert len(ledger.done_ids()) == len(ledger.part_ids()) == 3

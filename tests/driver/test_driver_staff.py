@@ -13,16 +13,16 @@ from tests.driver.pools import ScriptedPool, open_ledger
 
 
 class Hours:
-    """Three workers that are up, and hours to go."""
+    """Some workers, those that are up by default three, and hours to go."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, workers: int = 3, *, up: bool = True) -> None:
         self.now_s = 0.0
         self.pool = ScriptedPool(open_ledger(folder), starts=[True] * 99)
-        schedule = Schedule(workers=3, start_attempts=2)
+        schedule = Schedule(workers=workers, start_attempts=2)
         self.staff = Staff(self.pool, schedule, lambda: self.now_s)
-        for _ in range(3):
+        for _ in range(workers):
             self.staff.hire()
-        for name in list(self.pool.added):
+        for name in list(self.pool.added) if up else ():
             self.come_up(name)
 
     def come_up(self, worker: str) -> None:
@@ -78,3 +78,23 @@ def test_who_is_lost_with_a_good_start_behind_is_replaced_at_once(tmp_path: Path
     hours.staff.replace("worker-2", JobFailed("killed"))
     assert hours.pool.added[-1] == "worker-3"
     assert hours.make_up(after_s=900.0) == []
+
+
+def test_who_fails_before_any_came_up_is_made_up_for_by_the_first_that_does(tmp_path: Path) -> None:
+    hours = Hours(tmp_path, up=False)
+    hours.staff.replace("worker-0", EngineStartError("its port was taken"))
+    assert hours.make_up(after_s=30.0) == []
+    hours.come_up("worker-1")
+    assert hours.make_up(after_s=30.0) == ["worker-3"]
+
+
+def test_no_more_start_at_once_than_are_up(tmp_path: Path) -> None:
+    hours = Hours(tmp_path, workers=40, up=False)
+    for number in range(39):
+        hours.staff.replace(f"worker-{number}", EngineStartError("the disk was too slow for all"))
+    hours.come_up("worker-39")
+    for hired in (8, 9, 18, 4, 0):
+        started = hours.make_up(after_s=1.0)
+        assert (len(started), hours.make_up(after_s=1.0)) == (hired, [])
+        for worker in started:
+            hours.come_up(worker)

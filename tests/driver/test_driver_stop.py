@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.driver.pools import SHARDS, ScriptedPool, drive, open_ledger
+from tests.driver.pools import SHARDS, ScriptedPool, drive, lose, open_ledger
 
 
 def test_a_run_that_may_not_commit_commits_nothing(tmp_path: Path) -> None:
@@ -20,7 +20,7 @@ def test_a_run_that_may_not_commit_commits_nothing(tmp_path: Path) -> None:
     assert len(pool.submitted) == 2  # and both were reported
     assert (clock.shards, clock.records) == (0, 0)
     assert pool.ledger.done_ids() == set()
-    assert pool.ledger.part_bytes() == {}
+    assert pool.ledger.part_ids() == set()
     assert len((pool.ledger.root / "staging").list()) == 2
 
 
@@ -61,3 +61,12 @@ def test_shards_in_hand_are_finished_where_there_is_time(tmp_path: Path) -> None
     assert len(pool.submitted) == 2
     assert clock.records == 20
     assert driver.queue.shards == SHARDS[2:]
+
+
+def test_who_is_lost_while_a_run_ends_is_not_replaced(tmp_path: Path) -> None:
+    pool = ScriptedPool(open_ledger(tmp_path), starts=[True, True], script=lose)
+    stop_grace_s = lambda: 60.0 if pool.submitted else None  # noqa: E731
+    driver = drive(pool, workers=1, shards_in_hand=1, stop_grace_s=stop_grace_s)
+    driver.run()
+    assert pool.added == ["worker-0"]
+    assert (driver.queue.num_leased, driver.queue.shards) == (0, SHARDS)

@@ -6,7 +6,8 @@ import asyncio
 
 import pytest
 
-from batchfim.config import Sampling, Simulated
+from batchfim.config import Sampling
+from batchfim.config_engine import Simulated
 from batchfim.engines.engine import STOPPED, Request, StopCheck, take
 from batchfim.engines.simulated import SimulatedEngine
 from tests.engines.checks import after

@@ -13,9 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from batchfim import api
+from batchfim.accounts.summary_text import SLOW_ENGINE, summary_text
 from batchfim.config import JobConfig
 from batchfim.config_file import load_config
-from batchfim.driver.summary_text import SLOW_ENGINE, summary_text
 from batchfim.engines import model_batches
 from batchfim.errors import EngineStartError, ModelError
 from batchfim.formats.tokenizer import TextTokenizer

@@ -118,6 +118,14 @@ def test_accounts_of_a_generation(vllm: Running) -> None:
         assert (timing.tpot_s is None) == (len(sample.token_ids) == 1)
 
 
+def test_each_step_of_the_core_is_counted(vllm: Running) -> None:
+    """The first answer may come late: by these one sees that it lives."""
+    before = vllm.engine.num_steps
+    ((first, second),) = vllm.generate(Request("steps", vllm.prompt(STARTS[0]), seed=5))
+    steps = max(len(first.token_ids), len(second.token_ids))
+    assert vllm.engine.num_steps - before >= steps
+
+
 def test_a_prompt_beyond_the_context_is_refused_and_others_go_on(vllm: Running) -> None:
     with pytest.raises(RequestRefused, match=str(MAX_MODEL_LEN)):
         vllm.generate(Request("long", [7] * (MAX_MODEL_LEN + 1), 0))

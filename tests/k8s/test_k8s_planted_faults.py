@@ -110,6 +110,7 @@ NIGHTS = [
     Fault("CronJob", f"{JOB}activeDeadlineSeconds", 3600, "times", "waits 3600 s for a RayJob"),
     Fault("RayJob", f"{GROUP}maxReplicas", 7, "capacity", "room for 7 engines", "gke-l4"),
     Fault("RayJob", f"{GROUP}maxReplicas", 5, "capacity", "workers is 16", "h100-tp2"),
+    Fault("RayJob", f"{GROUP}maxReplicas", 33, "capacity", "33 pods without", "h100-tp2"),
     Fault("ConfigMap", "data.job~yaml", FIXED, "capacity", "needs schedule.workers", "gke-l4"),
     Fault("ConfigMap", "data.job~yaml", SPREAD, "capacity", "room for 4 engines", "gke-l4"),
     Fault("RayJob", "metadata.labels", {"kueue.x-k8s.io/queue-name": "gpu"}, "kueue", "template"),

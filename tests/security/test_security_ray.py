@@ -22,8 +22,8 @@ from batchfim.config import Resources
 from batchfim.workers.ray_token import keep_ray_private
 keep_ray_private(Resources())
 import ray
-from batchfim.workers.ray import _connect
-_connect(Resources())
+from batchfim.workers.ray_connection import connect
+connect(Resources())
 
 @ray.remote(num_cpus=0)
 def environment():

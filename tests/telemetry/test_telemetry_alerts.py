@@ -88,6 +88,33 @@ def test_failures_of_an_earlier_run_do_not_count(tmp_path: Path) -> None:
     check(tmp_path, "BatchfimFailureShare", series, {41: False, 60: False})
 
 
-def test_the_first_restarts_count_too(tmp_path: Path) -> None:
-    series = {'engine_restarts_total{run="a"}': "_x5 6x90"}
-    check(tmp_path, "BatchfimEngineRestarts", series, {4: False, 6: True, 66: False})
+@pytest.mark.parametrize(("workers", "raised"), [(1, True), (11, True), (1000, False)])
+def test_the_first_restarts_count_too_unless_they_are_few_of_many(
+    tmp_path: Path, workers: int, raised: bool
+) -> None:
+    series = {
+        'engine_restarts_total{run="a"}': "_x5 6x90",
+        'workers{run="a", state="wanted"}': f"{workers}x90",
+    }
+    check(tmp_path, "BatchfimEngineRestarts", series, {4: False, 6: raised, 66: False})
+
+
+@pytest.mark.parametrize(
+    ("ready", "waiting", "minutes"),
+    [
+        ("_x3 7x90", "9x90", {29: False, 34: True, 80: True}),
+        ("_x3 8x90", "9x90", {34: False, 80: False}),
+        ("_x3 7x20 8x60", "9x90", {34: False, 80: False}),
+        ("_x3 7x90", "9x20 0x60", {34: False, 80: False}),
+    ],
+    ids=["seven of ten", "eight of ten", "late", "at the end"],
+)
+def test_missing_workers_are_told_of_while_shards_wait(
+    tmp_path: Path, ready: str, waiting: str, minutes: dict[int, bool]
+) -> None:
+    series = {
+        'workers{run="a", state="wanted"}': "10x90",
+        'workers{run="a", state="ready"}': ready,
+        'shards{run="a", state="waiting"}': waiting,
+    }
+    check(tmp_path, "BatchfimMissingWorkers", series, minutes)

@@ -32,7 +32,8 @@ def test_a_shard_is_begun_before_it_ends(
     make_spec: Callable[..., WorkerSpec], tmp_path: Path, home: str
 ) -> None:
     spec = replace(
-        make_spec(SLOW, "resources.ray_address=local"), run_record="20260101T000000Z-run.json"
+        make_spec(SLOW, "resources.ray_address=local"),
+        run_record="20260101T000000.000000Z-run.json",
     )
     Ledger(Location.of(spec.config.output.path)).runs.write(RUN)
     pool = HOMES[home](spec)

@@ -73,7 +73,7 @@ def test_a_worker_whose_machine_has_another_disk_under_the_output_says_so(
     make_spec: Callable[..., WorkerSpec], tmp_path: Path
 ) -> None:
     """Such a folder may be there, even with a ledger: that of another run."""
-    spec = replace(make_spec(), run_record="20260101T000000Z-run.json")
+    spec = replace(make_spec(), run_record="20260101T000000.000000Z-run.json")
     runs = Ledger(Location.of(spec.config.output.path)).runs
     started = datetime(2026, 1, 1, tzinfo=UTC)
     record = RunRecord(id="other", started_at=started, host="h", shards_to_do=1)

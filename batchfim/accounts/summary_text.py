@@ -29,7 +29,7 @@ def summary_text(
         *_engine_told(tokens, summary["preemptions"]),
         "nothing was left to do" if idle else _speed(summary["runs"][-1]),
         _latencies(summary["seconds"]),
-        *filter(None, [against_text(summary.get("forecast", ()))]),
+        *filter(None, [against_text(summary["forecast"])]),
         *([SLOW_ENGINE] if summary["engine"]["backend"] == "transformers" else []),
         *(f"{count:,} rows: {printable(error)}" for error, count in summary["errors"].items()),
         f"results: {printable(output)} (part-*.parquet); numbers: {_own(output, 'summary.json')}"
