@@ -13,11 +13,11 @@ from typing import Any
 import pyarrow.dataset as ds
 
 from batchfim.accounts.status import job_status as job_status
+from batchfim.accounts.summary_text import SLOW_ENGINE
 from batchfim.accounts.verify import verify_job as verify_job
 from batchfim.config import JobConfig
 from batchfim.config_file import check_config, without_hidden
 from batchfim.driver.signals import exit_signals, stop_signals
-from batchfim.driver.summary_text import SLOW_ENGINE
 from batchfim.engines.build import resolve_engine
 from batchfim.errors import ConfigError, InputError, JobFailed
 from batchfim.forecast.plan import calibrate, make_forecast
@@ -30,7 +30,7 @@ from batchfim.records import is_unicode
 from batchfim.regroup.regroup import check_regroup, regrouped
 from batchfim.report.compare import compare_jobs as compare_jobs
 from batchfim.running import JobResult as JobResult
-from batchfim.running import Run, claim, failed_shards, num_gpus, plan
+from batchfim.running import Run, claim, failed_shards, num_gpus
 from batchfim.storage.inputs import InputSet, check_apart, check_languages, open_inputs
 from batchfim.storage.job_lease import JobLease
 from batchfim.storage.ledger import Ledger
@@ -40,7 +40,7 @@ from batchfim.surroundings import NOWHERE, Surroundings
 from batchfim.telemetry.events import log_events
 from batchfim.tuning.bench import bench
 from batchfim.tuning.knobs import default_knobs, parse_knob
-from batchfim.tuning.trial import Interrupted, Trial
+from batchfim.tuning.trial import Trial
 from batchfim.tuning.tune import Tuning, tune
 
 _log = logging.getLogger(__name__)
@@ -59,7 +59,7 @@ def run_job(config: JobConfig) -> JobResult:
     """
     with _claimed(config) as (run, inputs):
         run.ledger.note_config(run.config.public_dump())
-        return run.work(inputs, plan(run.config, inputs, run.ledger, run.fingerprint))
+        return run.work(inputs, run.plan(inputs))
 
 
 def retry_job(
@@ -183,8 +183,18 @@ def _claimed(config: JobConfig) -> Iterator[tuple[Run, InputSet]]:
         with exit_signals():
             inputs = regrouped(config, inputs, ledger.regrouped, lambda: not lease.lost)
         with stop_signals() as stop:
-            claimed = (run_id, config, infiller, ledger, fingerprint, lease, stop)
-            yield Run(*claimed, afterwards, started_s), inputs
+            run = Run(
+                id=run_id,
+                config=config,
+                infiller=infiller,
+                ledger=ledger,
+                fingerprint=fingerprint,
+                lease=lease,
+                stop=stop,
+                afterwards=afterwards,
+                started_s=started_s,
+            )
+            yield run, inputs
 
 
 def tune_job(
@@ -208,7 +218,7 @@ def tune_job(
 
     Raises:
         UserError: as `run_job`, or a knob is no setting.
-        JobFailed: a signal ended it.
+        Interrupted: a signal ended it.
     """
     config = absolute(config)
     inputs = open_inputs(config.input)
@@ -217,19 +227,16 @@ def tune_job(
     chosen = [parse_knob(text) for text in knobs] or default_knobs(
         config, on_gpu=num_gpus(config) > 0
     )
-    try:
-        return tune(
-            config,
-            inputs,
-            chosen,
-            sample_rows=sample_rows,
-            seed=seed,
-            repeats=repeats,
-            run_job=run_job,
-            tell=tell,
-        )
-    except Interrupted as error:
-        raise JobFailed(f"tuning was ended by {error}") from None
+    return tune(
+        config,
+        inputs,
+        chosen,
+        sample_rows=sample_rows,
+        seed=seed,
+        repeats=repeats,
+        run_job=run_job,
+        tell=tell,
+    )
 
 
 def bench_job(
@@ -248,22 +255,19 @@ def bench_job(
 
     Raises:
         others: as `run_job`.
-        JobFailed: a signal ended it.
+        Interrupted: a signal ended it.
     """
     config = absolute(config)
-    try:
-        return bench(
-            config,
-            open_inputs(config.input),
-            sample_rows=sample_rows,
-            seed=seed,
-            repeats=repeats,
-            keep_as=keep_as,
-            run_job=run_job,
-            tell=tell,
-        )
-    except Interrupted as error:
-        raise JobFailed(f"the benchmark was ended by {error}") from None
+    return bench(
+        config,
+        open_inputs(config.input),
+        sample_rows=sample_rows,
+        seed=seed,
+        repeats=repeats,
+        keep_as=keep_as,
+        run_job=run_job,
+        tell=tell,
+    )
 
 
 def show_prompt(

@@ -49,8 +49,8 @@ def run(
     sets: Sets = [],  # noqa: B006 - typer copies it
 ) -> None:
     """Run a job, or go on with it: `batchfim run --input records/ --output out/ --model demo`."""
+    from batchfim.accounts.summary_text import summary_text
     from batchfim.api import run_job
-    from batchfim.driver.summary_text import summary_text
 
     flags = {
         "input.paths": input_,
@@ -174,8 +174,8 @@ def retry(
     sets: Sets = [],  # noqa: B006
 ) -> None:
     """Work a job's failed rows again, each in its place: `batchfim retry out/`."""
+    from batchfim.accounts.summary_text import summary_text
     from batchfim.api import retry_job
-    from batchfim.driver.summary_text import summary_text
 
     result = retry_job(output, {"resources.ray_address": ray_address}, sets)
     typer.echo(summary_text(result.summary, output, idle=result.idle, report=result.report))

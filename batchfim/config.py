@@ -14,10 +14,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from batchfim.config_base import Place, Section, as_list
-from batchfim.config_engine import OWNED_ENGINE_ARGS as OWNED_ENGINE_ARGS
 from batchfim.config_engine import SPEED_ONLY_ENGINE_ARGS
 from batchfim.config_engine import Engine as Engine
-from batchfim.config_engine import Simulated as Simulated
 from batchfim.config_workers import Resources as Resources
 from batchfim.config_workers import WorkerRange, Workers
 from batchfim.formats.format import PREFIX_ONLY, Format

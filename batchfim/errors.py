@@ -10,6 +10,7 @@ BatchfimError
 ├── StorageError         a file system failed, and asking again would not help
 │   └── StorageBusy      it failed for longer than it was waited for; a later run may go on
 ├── JobFailed            the job cannot go on; carries the first cause
+│   └── Interrupted      a signal ended a run whose figures were wanted
 └── EngineError
     ├── EngineStartError the engine never came up
     ├── EngineDead       the engine is gone; its worker must go too
@@ -18,6 +19,12 @@ BatchfimError
 """
 
 from __future__ import annotations
+
+
+def first_line(error: BaseException) -> str:
+    """What a foreign error says first, or what it is."""
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
 
 
 class BatchfimError(Exception):
@@ -58,6 +65,10 @@ class StorageBusy(StorageError):
 
 class JobFailed(BatchfimError):
     """The job cannot go on; the message carries the first cause."""
+
+
+class Interrupted(JobFailed):
+    """A signal ended a run whose figures were wanted."""
 
 
 class EngineError(BatchfimError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import platform
 import socket
 import time
@@ -15,7 +16,6 @@ from typing import Any
 import pyarrow.compute as pc
 
 from batchfim.config import JobConfig
-from batchfim.driver.committer import Commits
 from batchfim.driver.driver import Driver
 from batchfim.driver.progress import Progress
 from batchfim.driver.queue import ShardQueue
@@ -25,9 +25,8 @@ from batchfim.errors import BatchfimError, InputError, JobFailed, StorageError
 from batchfim.forecast.against import against
 from batchfim.forecast.forecast import identity_of
 from batchfim.infiller import Infiller
-from batchfim.metrics.audit import audit, num_unfinished
+from batchfim.metrics.audit import audit, unfinished
 from batchfim.metrics.done import Done
-from batchfim.metrics.report import ShardReport
 from batchfim.metrics.run_record import End, RunRecord
 from batchfim.metrics.summary import RunClock
 from batchfim.planning.plan import absent_files, contents_of, places, plan_work
@@ -39,6 +38,7 @@ from batchfim.storage.job_lease import JobLease
 from batchfim.storage.ledger import Ledger
 from batchfim.workers.pool import Pool, WorkerSpec
 
+_log = logging.getLogger(__name__)
 _LIBRARIES = (
     "batchfim",
     "vllm",
@@ -96,6 +96,38 @@ class Run:
     afterwards: ExitStack
     started_s: float
 
+    def plan(self, inputs: InputSet) -> list[Shard]:
+        """The shards to be worked, with the ledger brought up to date.
+
+        Raises:
+            JobFailed: the lease was lost meanwhile.
+        """
+        schedule, ledger = self.config.schedule, self.ledger
+        done = ledger.done_ids()
+        partless, unmarked = ledger.halves(done)
+        done -= partless
+        contents = ledger.planned_files()
+        work = plan_work(
+            inputs.files,
+            ledger.plan_but(done, [file.id for file in inputs.files]),
+            done,
+            schedule.shard_rows,
+            self.fingerprint,
+            num_workers=schedule.workers.max,
+            halves=partless | unmarked,
+            contents=contents,
+        )
+        self.lease.check()
+        if work.pending or work.superseded:
+            ledger.reopen()
+        # Before anything is withdrawn: what is owed instead is known.
+        ledger.add_to_plan(work.added)
+        ledger.set_absent_files(absent_files(inputs.files, contents))
+        ledger.forget(partless)
+        ledger.supersede(work.superseded)
+        ledger.clean_up(unmarked)
+        return work.pending
+
     def work(self, inputs: InputSet, pending: list[Shard], *, retry: bool = False) -> JobResult:
         """Work shards to their end, or to where a signal ends it.
 
@@ -113,6 +145,7 @@ class Run:
             started_at=datetime.now(UTC),
             host=socket.gethostname(),
             shards_to_do=len(pending),
+            versions=versions(),
         )
         self.ledger.runs.write(record)
         try:
@@ -135,10 +168,7 @@ class Run:
         self, inputs: InputSet, queue: ShardQueue, record: str, *, retry: bool
     ) -> JobResult:
         clock = None if queue.finished else self._drive(inputs, queue, record, retry)
-        if self.lease.lost:
-            raise JobFailed(
-                f"{self.config.output.path}: the lease of the job was lost; another run may have it"
-            )
+        self.lease.check()
         return self._close(queue, clock)
 
     def _queue(self, pending: list[Shard], retry: bool) -> ShardQueue:
@@ -155,7 +185,6 @@ class Run:
         schedule = self.config.schedule
         kept = tuple(inputs.kept.names)
         spec = WorkerSpec(self.config, kept, self.id, record, inputs.language_columns, retry)
-        commits: Commits = Replacing(self.ledger) if retry else self.ledger
         pool = _open_pool(self.config, spec)
         try:
             with Progress(self.config.metrics, rows) as progress:
@@ -163,7 +192,8 @@ class Run:
                     self.id,
                     pool,
                     queue,
-                    commits,
+                    self.ledger.replace if retry else self.ledger.commit,
+                    self.ledger.split,
                     self.fingerprint,
                     schedule,
                     [progress, *_exporters(self.config, self.id, rows)],
@@ -210,10 +240,11 @@ class Run:
         done = ledger.done()
         planned = ledger.planned_rows()
         complaints = audit(planned, done.table, ledger.parts(), config.sampling.n)
-        unfinished = num_unfinished(planned, done.ids, ledger.absent_files())
-        complete = queue.finished and not (queue.abandoned or unfinished or complaints)
+        left = unfinished(planned, done.ids, ledger.absent_files()).num_rows
+        complete = queue.finished and not (queue.abandoned or left or complaints)
         summary = self._summary(done, clock) | {"complete": complete}
         summary["forecast"] = self._forecast(summary)
+        self.lease.check()
         ledger.write_summary(summary)
         report = clock is not None and config.metrics.report and self.stop.number is None
         if report:
@@ -230,9 +261,9 @@ class Run:
                 f"first because of: {cause}; run again to work these, or, where a file is damaged, "
                 "repair it or take it out of the input first"
             )
-        if unfinished and queue.finished:
+        if left and queue.finished:
             raise JobFailed(
-                f"{config.output.path}: {unfinished} planned shards are not worked yet, and no "
+                f"{config.output.path}: {left} planned shards are not worked yet, and no "
                 "retry works them; run `batchfim run` with the job's settings"
             )
         return JobResult(summary, idle=clock is None, signal=self.stop.number, report=report)
@@ -244,19 +275,6 @@ class Run:
         if not summary["complete"] or told is None or told["identity"] != own:
             return []
         return against(told, summary)
-
-
-@dataclass(frozen=True)
-class Replacing:
-    """The ledger of a retry: what it commits takes the place of a part that is there."""
-
-    ledger: Ledger
-
-    def commit(self, run: str, report: ShardReport) -> None:
-        self.ledger.replace(run, report)
-
-    def split(self, parent: Shard, children: tuple[Shard, Shard]) -> None:
-        raise AssertionError("the queue of a retry cuts no shards")
 
 
 def failed_shards(config: JobConfig, inputs: InputSet, ledger: Ledger) -> list[Shard]:
@@ -298,34 +316,17 @@ def claim(config: JobConfig, inputs: InputSet, infiller: Infiller, ledger: Ledge
     facts = {"config": config.public_dump(), "versions": versions(), "model": infiller.facts}
     defaults = config.fingerprint_defaults() | infiller.fingerprint_defaults()
     fingerprint = ledger.claim_job(fields, defaults, facts)
+    changed = _changed(ledger.job()["versions"], versions())
+    if changed:
+        _log.warning("since the job's first run, %s: middles may differ from those", changed)
     ledger.compact()
     return fingerprint
 
 
-def plan(config: JobConfig, inputs: InputSet, ledger: Ledger, fingerprint: str) -> list[Shard]:
-    """The shards to be worked, with the ledger brought up to date."""
-    done = ledger.done_ids()
-    partless, unmarked = ledger.halves(done)
-    done -= partless
-    contents = ledger.planned_files()
-    work = plan_work(
-        inputs.files,
-        ledger.plan_but(done, [file.id for file in inputs.files]),
-        done,
-        config.schedule.shard_rows,
-        fingerprint,
-        num_workers=config.schedule.workers.max,
-        halves=partless | unmarked,
-        contents=contents,
-    )
-    if work.pending or work.superseded:
-        ledger.reopen()
-    ledger.add_to_plan(work.added)  # before anything is withdrawn: what is owed instead is known
-    ledger.set_absent_files(absent_files(inputs.files, contents))
-    ledger.forget(partless)
-    ledger.supersede(work.superseded)
-    ledger.clean_up(unmarked)
-    return work.pending
+def _changed(before: Mapping[str, str], now: Mapping[str, str]) -> str:
+    names = sorted(before.keys() | now.keys())
+    told = ((name, before.get(name, "none"), now.get(name, "none")) for name in names)
+    return ", ".join(f"{name} {old} became {new}" for name, old, new in told if old != new)
 
 
 def _open_pool(config: JobConfig, spec: WorkerSpec) -> Pool:

@@ -10,7 +10,6 @@ MB, with the process's peak memory above what it was before.
 from __future__ import annotations
 
 import argparse
-import multiprocessing
 import random
 import resource
 import sysconfig
@@ -25,7 +24,7 @@ from batchfim.config import demo_model_path
 from batchfim.formats.catalog import CATALOG
 from batchfim.formats.encoder import Encoder
 from batchfim.formats.tokenizer import TextTokenizer
-from benchmarks.measuring import keep, machine
+from benchmarks.measuring import in_process, keep, machine
 
 LIMIT = 0.9
 _HUGE_CHARACTERS = 50_000_000
@@ -40,16 +39,12 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     options = parser.parse_args()
     started = machine()
-    context = multiprocessing.get_context("spawn")
-    with context.Pool(1) as pool:
-        speed = pool.apply(
-            _speed, (options.tokenizer, options.family, options.records, options.rounds)
-        )
-    with context.Pool(1) as pool:
-        huge = pool.apply(_huge, (options.tokenizer, options.family))
+    path, family = options.tokenizer, options.family
+    speed = in_process(_speed, path, family, options.records, options.rounds)
+    huge = in_process(_huge, path, family)
     result = {
-        "family": options.family,
-        "vocabulary": Tokenizer.from_file(str(options.tokenizer)).get_vocab_size(),
+        "family": family,
+        "vocabulary": Tokenizer.from_file(str(path)).get_vocab_size(),
         **speed,
         "limit": LIMIT,
         "one_record_of_50_mb": huge,

@@ -15,6 +15,7 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from batchfim.config import demo_model_path
 from batchfim.engines.cpu import dtype_argument
@@ -91,14 +92,8 @@ def _engine(path: Path, args: dict[str, Any]) -> InProcess:
     """
     variables = {name: value for name, value in args.items() if name.isupper()}
     others = {name: value for name, value in args.items() if not name.isupper()}
-    before = dict(os.environ)
-    os.environ |= variables
-    try:
+    with patch.dict(os.environ, variables):
         return InProcess(HouseSide, replace(demo_setup(path.parent), args=others))
-    finally:
-        for name in variables:
-            del os.environ[name]
-        os.environ |= before
 
 
 def _other_dtype() -> dict[str, str]:

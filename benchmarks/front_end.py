@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.bare_side import BareSide
@@ -62,7 +63,7 @@ def main() -> None:
 def _checked(setup: Setup) -> Setup:
     """With a rule that looks at every token and ends next to nothing."""
     stop = {"infill.stop": ["eot", "suffix_start"]}
-    return Setup(setup.model, setup.folder, setup.stop_token_ids, args=setup.args, house=stop)
+    return replace(setup, house=stop)
 
 
 def _file(setup: Setup, num_records: int, seed: int) -> Path:

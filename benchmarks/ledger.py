@@ -9,14 +9,10 @@ what is done, list the parts again, audit, sum up.
 from __future__ import annotations
 
 import argparse
-import json
-import multiprocessing
-import platform
 import resource
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -33,11 +29,11 @@ from batchfim.storage.ledger import Ledger
 from batchfim.storage.location import Location
 from batchfim.storage.markers import SEGMENT_SHARDS
 from batchfim.storage.segments import segment_bytes
+from benchmarks.measuring import in_process, keep, machine
 
 LIMIT_S, LIMIT_MB = 10.0, 1000
 _SHARD_ROWS = 2048
 _FILE_SHARDS = 500
-_RESULT = Path(__file__).parent / "results" / "ledger.json"
 
 
 def main() -> None:
@@ -47,9 +43,10 @@ def main() -> None:
     parser.add_argument("--left", type=int, default=1_000)
     parser.add_argument("--folder", type=Path, default=None, help="where the ledger is written")
     options = parser.parse_args()
+    started = machine()
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
-        _in_process(_build, folder, options.shards, options.left)
-        steps, cpu_s, peak_mb = _in_process(_run, folder, options.shards, options.left)
+        in_process(_build, folder, options.shards, options.left)
+        steps, cpu_s, peak_mb = in_process(_run, folder, options.shards, options.left)
     total_s = sum(steps.values())
     result = {
         "shards_planned": options.shards,
@@ -61,18 +58,9 @@ def main() -> None:
         "peak_rss_mb": peak_mb,
         "limit_mb": LIMIT_MB,
         "ratio_to_limit": round(max(total_s / LIMIT_S, peak_mb / LIMIT_MB), 3),
-        "python": platform.python_version(),
-        "pyarrow": pa.__version__,
         "not_measured": "an object store; the model's and the input files' checks",
     }
-    _RESULT.write_text(json.dumps(result, indent=1) + "\n")
-    print(json.dumps(result, indent=1))
-
-
-def _in_process(function: Any, *args: Any) -> Any:
-    """Each step in a process of its own, so that one's memory is not another's."""
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(function, args)
+    keep("ledger", result, started=started)
 
 
 def _files(num_shards: int) -> list[InputFile]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import platform
 from importlib import metadata
@@ -64,6 +65,12 @@ def keep(name: str, result: dict[str, Any], *, started: dict[str, Any]) -> None:
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / f"{name}.json").write_text(text + "\n", encoding="utf8")
     print(text)
+
+
+def in_process(function: Any, *args: Any) -> Any:
+    """What a function returns in a process of its own, so that its memory is nobody else's."""
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(function, args)
 
 
 def _load() -> list[float]:

@@ -11,7 +11,6 @@ row group from its start once.
 from __future__ import annotations
 
 import argparse
-import multiprocessing
 import random
 import tempfile
 import threading
@@ -27,7 +26,7 @@ from batchfim.config import Input
 from batchfim.planning.cutting import cut_shards
 from batchfim.storage.inputs import open_inputs
 from batchfim.storage.rows import RowReader
-from benchmarks.measuring import keep, machine
+from benchmarks.measuring import in_process, keep, machine
 
 LIMIT_MB = 500
 _ROW_BYTES = 8_500
@@ -45,7 +44,7 @@ def main() -> None:
     started = machine()
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         riding = _measure(Path(folder) / "riding", options.gigabytes, text_bytes=500)
-        riding["times_decoded_from_start_per_reader"] = _in_process(
+        riding["times_decoded_from_start_per_reader"] = in_process(
             _read_in_turns, Path(folder) / "riding.parquet"
         )
         text = _measure(Path(folder) / "text", options.text_gigabytes, text_bytes=8_000)
@@ -62,20 +61,14 @@ def main() -> None:
 
 def _measure(name: Path, gigabytes: float, text_bytes: int) -> dict[str, Any]:
     path = name.with_suffix(".parquet")
-    _in_process(_write, path, gigabytes, text_bytes)
+    in_process(_write, path, gigabytes, text_bytes)
     metadata = pq.read_metadata(path)
     return {
         "file_gb": round(path.stat().st_size / 1e9, 2),
         "rows": metadata.num_rows,
         "row_groups": metadata.num_row_groups,
-        "peak_rss_mb": _in_process(_work, path, name),
+        "peak_rss_mb": in_process(_work, path, name),
     }
-
-
-def _in_process(function: Any, *args: Any) -> Any:
-    """Each step in a process of its own, so that one's memory is not another's."""
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(function, args)
 
 
 def _write(path: Path, gigabytes: float, text_bytes: int) -> None:

@@ -26,7 +26,7 @@ from batchfim.driver.progress import Progress
 from batchfim.driver.queue import ShardQueue
 from batchfim.shards import Shard
 from benchmarks.measuring import at_most, keep, machine
-from benchmarks.virtual_pool import NoStorage, VirtualPool
+from benchmarks.virtual_pool import VirtualPool
 
 MAKESPAN_LIMIT, DECISION_LIMIT_US, MEMORY_LIMIT_MB = 1.03, 50.0, 1000
 _MEAN_S = 60.0  # of a shard on a worker of full speed
@@ -82,7 +82,8 @@ def _simulate(num_workers: int, num_shards: int, mean_life_s: float, seed: int) 
         "run",
         pool,
         queue,
-        NoStorage(),
+        lambda _report: None,
+        lambda _parent, _children: None,
         "fingerprint",
         schedule,
         [progress],

@@ -13,7 +13,7 @@ from batchfim.engines.engine import EngineInfo
 from batchfim.errors import JobFailed
 from batchfim.metrics.histogram import Histogram
 from batchfim.metrics.report import TIMINGS, Counts, ShardReport
-from batchfim.shards import Lease, Shard
+from batchfim.shards import Lease
 from batchfim.workers.pool import Event, ShardEnded, WorkerGone, WorkerReady
 
 _ROWS = 100
@@ -121,13 +121,3 @@ class VirtualPool:
 
     def _at(self, when_s: float, event: Event) -> None:
         heapq.heappush(self._events, (when_s, next(self._numbers), event))
-
-
-class NoStorage:
-    """A ledger that keeps nothing."""
-
-    def commit(self, run: str, report: ShardReport) -> None:
-        pass
-
-    def split(self, parent: Shard, children: tuple[Shard, Shard]) -> None:
-        pass

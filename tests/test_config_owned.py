@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from batchfim.config import OWNED_ENGINE_ARGS, JobConfig
+from batchfim.config import JobConfig
+from batchfim.config_engine import OWNED_ENGINE_ARGS
 from batchfim.config_file import load_config
 from batchfim.errors import ConfigError
 from batchfim.storage.location import Location

@@ -10,10 +10,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from batchfim.arrow_memory import reader
+from batchfim.records import Status
 from batchfim.storage.location import Location
 from batchfim.storage.parts import checksum
-
-_STATUSES = ("ok", "rejected", "failed")
 
 
 def check_part(part: Location, marker: Mapping[str, Any]) -> list[str]:
@@ -44,7 +43,7 @@ def _rows_that_differ(data: bytes, marker: Mapping[str, Any]) -> Iterator[str]:
         return
     counted = pc.value_counts(file.read(["status"])["status"]).to_pylist()
     found = {entry["values"]: entry["counts"] for entry in counted}
-    expected = {name: marker[name] for name in _STATUSES if marker[name]}
+    expected = {name.value: marker[name] for name in Status if marker[name]}
     if found != expected:
         yield f"has rows {_told(found)}, its marker says {_told(expected)}"
 

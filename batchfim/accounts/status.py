@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
 import pyarrow.compute as pc
 
 from batchfim.accounts.summing import summary_now
+from batchfim.metrics.audit import unfinished
 from batchfim.metrics.done import Done
-from batchfim.shards import Shard
 from batchfim.storage.job_lease import Holder, find_holder
 from batchfim.storage.ledger import Ledger
 from batchfim.storage.location import Location
@@ -36,21 +36,18 @@ def job_status(output: str) -> dict[str, Any]:
     samples = num_samples(ledger)
     holder = find_holder(ledger.root / "lease")
     recent, done = ledger.recent(), ledger.done()
-    wanted = wanted_shards(ledger.plan(), ledger.absent_files(), done)
-    num_rows = sum(shard.num_rows for shard in wanted) * samples
+    unworked = unfinished(ledger.planned_rows(), done.ids, ledger.absent_files())
+    left = (pc.sum(unworked["num_rows"]).as_py() or 0) * samples
     sums = summary_now(ledger, done)
-    left = max(num_rows - sums["rows"]["rows"], 0)
     speed = _rows_per_s(done, recent, time.time()) if holder and left else None
-    complete = len(wanted) <= sums["shards"] and bool(sums["complete"])
     return sums | {
         "output": output,
-        "state": _state(holder, complete=complete, failed=sums["rows"]["failed"]),
+        "state": _state(holder, complete=sums["complete"], failed=sums["rows"]["failed"]),
         "holder": holder and asdict(holder),
-        "shards": {"planned": len(wanted), "done": sums["shards"]},
-        "rows": {"planned": num_rows} | sums["rows"],
+        "shards": {"planned": sums["shards"] + unworked.num_rows, "done": sums["shards"]},
+        "rows": {"planned": sums["rows"]["rows"] + left} | sums["rows"],
         "rows_per_s": speed,
         "left_s": left / speed if speed else None,
-        "complete": complete,
         "history": [record.model_dump(mode="json") for record in ledger.runs.last()],
     }
 
@@ -59,14 +56,6 @@ def num_samples(ledger: Ledger) -> int:
     """Output rows per record, as the job's settings say."""
     sampling = ledger.job()["fields"].get("sampling") or {}
     return int(sampling.get("n", 1))
-
-
-def wanted_shards(planned: list[Shard], absent: Collection[str], done: Done) -> list[Shard]:
-    """Planned shards but for unfinished ones of files (ids) that the input no longer has."""
-    if not absent:
-        return planned
-    finished = set(done.ids.to_pylist())
-    return [shard for shard in planned if shard.file not in absent or shard.id in finished]
 
 
 def _rows_per_s(done: Done, recent: Mapping[str, float], now: float) -> float | None:

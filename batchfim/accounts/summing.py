@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from batchfim.metrics.audit import num_unfinished
+from batchfim.metrics.audit import unfinished
 from batchfim.metrics.done import Done
 from batchfim.storage.ledger import Ledger
 
@@ -28,5 +28,5 @@ def summary_now(ledger: Ledger, done: Done) -> dict[str, Any]:
         "complete": False,
     }
     now = done.totals.summary() | {key: last.get(key, value) for key, value in before.items()}
-    unfinished = num_unfinished(ledger.planned_rows(), done.ids, ledger.absent_files())
-    return now | {"complete": bool(now["complete"]) and not unfinished}
+    left = unfinished(ledger.planned_rows(), done.ids, ledger.absent_files())
+    return now | {"complete": bool(now["complete"]) and left.num_rows == 0}

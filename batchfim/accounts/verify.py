@@ -11,9 +11,9 @@ import pyarrow.compute as pc
 
 from batchfim.accounts.coverage import holes_and_overlaps
 from batchfim.accounts.part_check import check_part
-from batchfim.accounts.status import num_samples, wanted_shards
+from batchfim.accounts.status import num_samples
 from batchfim.errors import StorageError
-from batchfim.metrics.audit import audit, planned_rows
+from batchfim.metrics.audit import audit, unfinished
 from batchfim.metrics.done import Done
 from batchfim.storage.job_lease import find_holder
 from batchfim.storage.ledger import Ledger
@@ -45,21 +45,19 @@ def verify_job(output: str) -> dict[str, Any]:
     running = find_holder(ledger.root / "lease") is not None
     done = ledger.done()
     parts = ledger.parts()  # after the markers: a run makes the part first, and then its marker
-    planned = ledger.plan()
-    wanted = wanted_shards(planned, ledger.absent_files(), done)
     there = done.table.filter(pc.is_in(done.ids, value_set=parts["shard_id"].combine_chunks()))
     problems = [
         f"{line}; restore the plan's files, or choose another output.path"
-        for line in holes_and_overlaps(planned)
+        for line in holes_and_overlaps(ledger.plan())
     ]
+    planned = ledger.planned_rows()
     problems += [
         f"{line}; {_RUN_AGAIN if ' is gone, ' in line else _WORK_AGAIN}"
-        for line in audit(planned_rows(wanted), done.table, parts, samples)
-        if " bytes, its marker says " not in line  # found again below, among the parts read
+        for line in audit(planned, done.table, there, samples)  # sizes: where parts are read
     ]
     problems += _read_parts(ledger, there)
     if not running:
-        problems += _unfinished(len(wanted), done) + _left_behind(ledger, done, parts)
+        problems += _unfinished(ledger, planned, done) + _left_behind(ledger, done, parts)
     rows = done.totals.summary()["rows"]
     return {
         "output": output,
@@ -105,11 +103,10 @@ def _read_parts(ledger: Ledger, markers: pa.Table) -> list[str]:
         return [line for problems in shown for line in problems]
 
 
-def _unfinished(num_wanted: int, done: Done) -> list[str]:
-    left = num_wanted - done.table.num_rows
-    if left <= 0:
-        return []
-    return [f"{left:,} of {num_wanted:,} planned shards are not done; run the job again"]
+def _unfinished(ledger: Ledger, planned: pa.Table, done: Done) -> list[str]:
+    left = unfinished(planned, done.ids, ledger.absent_files()).num_rows
+    num_wanted = done.table.num_rows + left
+    return [f"{left:,} of {num_wanted:,} planned shards are not done; {_RUN_AGAIN}"] if left else []
 
 
 def _left_behind(ledger: Ledger, done: Done, parts: pa.Table) -> list[str]:

@@ -12,11 +12,11 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 from rich.console import Console
 
+from batchfim.accounts.summary_text import summary_text
 from batchfim.api import run_job
 from batchfim.config_file import load_config
 from batchfim.demo.examples import choose_examples, show_example
 from batchfim.demo.holdout import is_held_out
-from batchfim.driver.summary_text import summary_text
 from batchfim.errors import OutputError
 from batchfim.prepare import prepare_code
 from batchfim.prepare.holes import Kind

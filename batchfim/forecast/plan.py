@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 from batchfim.config import JobConfig
 from batchfim.engines.vllm_args import cache_block_tokens
-from batchfim.errors import ConfigError, InputError, JobFailed
+from batchfim.errors import ConfigError, InputError, Interrupted
 from batchfim.forecast.cautions import cautions
 from batchfim.forecast.forecast import forecast, identity_of
 from batchfim.forecast.sample import OWN, Encoders, Sample, encode_sample
@@ -18,13 +17,13 @@ from batchfim.formats.format import AUTO
 from batchfim.infiller import Infiller, open_infiller
 from batchfim.planning.choosing import ChoosingEncoder
 from batchfim.planning.cutting import cut_shards
-from batchfim.running import JobResult, num_gpus
+from batchfim.running import num_gpus
 from batchfim.storage.inputs import InputSet
 from batchfim.storage.location import Location
 from batchfim.storage.stores import extended
 from batchfim.terminal import busy, counted
 from batchfim.tuning.sample import choose_blocks, write_sample
-from batchfim.tuning.trial import Interrupted, beside, trial_config
+from batchfim.tuning.trial import RunJob, beside, trial_config
 
 _BLOCK_ROWS = 256  # neighbours that share are seen together, as far as that
 _CALIBRATION_BLOCK_ROWS = 16  # many places, as neighbours have middles alike
@@ -91,13 +90,13 @@ def calibrate(
     *,
     rows: int,
     seed: int,
-    run_job: Callable[[JobConfig], JobResult],
+    run_job: RunJob,
 ) -> Speed:
     """The speed of a short job by one worker, on a sample of its own; its output is thrown away.
 
     Raises:
         InputError: there are no rows, or none of the sample's was completed.
-        others: as `run_job`; JobFailed: a signal ended it.
+        others: as `run_job`; Interrupted: a signal ended it.
     """
     refuse_empty(inputs)
     with beside(config.output.path) as folder:
@@ -107,7 +106,7 @@ def calibrate(
         with busy("a short run, to measure the speed"):
             result = run_job(trial_config(config, {}, sample, output))
         if result.signal is not None:
-            raise JobFailed(f"calibration was ended by {Interrupted(result.signal)}")
+            raise Interrupted(f"calibration was ended by signal {result.signal}")
         num_rows = result.summary["records"]
         if not result.summary["rows"]["ok"]:
             raise InputError("calibration: no row of the sample was completed; see `batchfim run`")

@@ -5,21 +5,13 @@ Whole columns are compared at once: a million shards take about a second.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from batchfim.shards import Shard
-
 _MOST = 100  # complaints of each kind
-
-
-def planned_rows(shards: Sequence[Shard]) -> pa.Table:
-    """Shards as `audit` wants them."""
-    ids = pa.array([shard.id for shard in shards], pa.string())
-    return pa.table({"id": ids, "num_rows": pa.array([s.num_rows for s in shards], pa.int64())})
 
 
 def audit(planned: pa.Table, done: pa.Table, parts: pa.Table, samples: int) -> list[str]:
@@ -41,7 +33,7 @@ def audit(planned: pa.Table, done: pa.Table, parts: pa.Table, samples: int) -> l
     return list(_complaints(table, samples))
 
 
-def num_unfinished(planned: pa.Table, done: pa.ChunkedArray, absent: Collection[str]) -> int:
+def unfinished(planned: pa.Table, done: pa.ChunkedArray, absent: Collection[str]) -> pa.Table:
     """Planned shards that are not done, but for those of files that the input no longer has.
 
     Args:
@@ -50,10 +42,10 @@ def num_unfinished(planned: pa.Table, done: pa.ChunkedArray, absent: Collection[
         absent: ids of such files.
     """
     if planned.num_rows == len(done):
-        return 0
+        return planned.slice(0, 0)
     left = planned.filter(pc.invert(pc.is_in(planned["id"], value_set=done)))
     gone = pc.is_in(left["file"].cast(pa.string()), pa.array(absent, pa.string()))
-    return int(left.filter(pc.invert(gone)).num_rows)
+    return left.filter(pc.invert(gone))
 
 
 def _looked_up(keys: pa.ChunkedArray, ids: Any, values: Any) -> pa.ChunkedArray:

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from batchfim.metrics.histogram import Histogram
 from batchfim.records import Completion, Status
 
+PHASES = ("read_s", "encode_s", "generate_s", "write_s")
 TIMINGS = ("queue_s", "ttft_s", "tpot_s", "latency_s")
 SIZES = ("prompt_tokens", "completion_tokens")
 # Of a report and of the summary, each the values of one output column and how often each occurs.

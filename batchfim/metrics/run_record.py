@@ -24,6 +24,7 @@ class RunRecord(BaseModel):
     started_at: datetime
     host: str
     shards_to_do: int
+    versions: dict[str, str] = {}
     ended_at: datetime | None = None
     end: End | None = None
     cause: str | None = None

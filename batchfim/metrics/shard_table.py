@@ -9,9 +9,8 @@ import pyarrow.compute as pc
 from pyarrow import json as arrow_json
 
 from batchfim.arrow_memory import reader
-from batchfim.metrics.report import TIMINGS
+from batchfim.metrics.report import PHASES, TIMINGS
 
-_PHASES = ("read_s", "encode_s", "generate_s", "write_s")
 _COUNTS = (
     "rows",
     "ok",
@@ -30,7 +29,7 @@ SHARD_SCHEMA = pa.schema(
         pa.field("worker", pa.string()),
         pa.field("attempt", pa.int32()),
         pa.field("started_at", pa.float64()),
-        *(pa.field(name, pa.float64()) for name in _PHASES),
+        *(pa.field(name, pa.float64()) for name in PHASES),
         pa.field("records", pa.int64()),
         *(pa.field(name, pa.int64()) for name in _COUNTS),
         *(pa.field(name, pa.float64()) for name in TIMINGS),
@@ -43,7 +42,7 @@ _RETRIED = pa.struct([SHARD_SCHEMA.field(name) for name in _OWN])
 PARTS_SCHEMA = SHARD_SCHEMA.append(pa.field("retried", _RETRIED))
 _COUNTS_TYPE = pa.struct([(name, pa.int64()) for name in _COUNTS])
 _TIMING_TYPE = pa.struct([("total", pa.float64()), ("max", pa.float64())])
-_TOP = ("shard_id", "run", "worker", "attempt", "started_at", *_PHASES, "records", "size_bytes")
+_TOP = ("shard_id", "run", "worker", "attempt", "started_at", *PHASES, "records", "size_bytes")
 # What of a report's JSON is read; the rest of it, histograms' buckets mostly, is passed over.
 _READ = pa.schema(
     [

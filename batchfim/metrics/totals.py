@@ -9,9 +9,16 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from batchfim.metrics.histogram import Histogram
-from batchfim.metrics.report import ENDINGS, SIZES, TIMINGS, Counts, ShardReport, most_common
+from batchfim.metrics.report import (
+    ENDINGS,
+    PHASES,
+    SIZES,
+    TIMINGS,
+    Counts,
+    ShardReport,
+    most_common,
+)
 
-_PHASES = ("read_s", "encode_s", "generate_s", "write_s")
 _ROWS = {"rows", "ok", "rejected", "failed", "truncated", "normalized", "copied"}
 _ERRORS_SHOWN = 20
 _ERRORS_KEPT = 1000
@@ -46,7 +53,7 @@ class Totals(BaseModel):
             errors=report.errors,
             timings=report.timings,
             sizes=dict.fromkeys(SIZES, Histogram()) | report.sizes,
-            work_s={phase.removesuffix("_s"): getattr(report, phase) for phase in _PHASES},
+            work_s={phase.removesuffix("_s"): getattr(report, phase) for phase in PHASES},
         )
 
     @classmethod

@@ -30,7 +30,7 @@ import psutil
 from pyarrow import fs
 from pydantic import Field, PositiveInt, TypeAdapter
 
-from batchfim.errors import JobHeld, StorageError
+from batchfim.errors import JobFailed, JobHeld, StorageError
 from batchfim.storage.location import Location
 from batchfim.storage.retrying import retry_limit_s
 
@@ -118,7 +118,7 @@ class JobLease:
         self._lease_s = min(max(LEASE_S, retry_limit_s() + 3 * _MARGIN_S), _LONGEST_S)
         self._renewal = 0
         self._lost = threading.Event()
-        self._renewed_s = time.monotonic()
+        self._renewed_s = _now_s()
         self._released = threading.Event()
         self._renewer = threading.Thread(target=self._renew, daemon=True)
 
@@ -128,9 +128,20 @@ class JobLease:
 
         For good: others may have the job by now, whatever a late renewal says.
         """
-        if time.monotonic() - self._renewed_s > self._lease_s - _MARGIN_S:
+        if _now_s() - self._renewed_s > self._lease_s - _MARGIN_S:
             self._lost.set()
         return self._lost.is_set()
+
+    def check(self) -> None:
+        """To be called before anything is deleted that another run may have made.
+
+        Raises:
+            JobFailed: the lease was lost.
+        """
+        if self.lost:
+            raise JobFailed(
+                f"{self._folder.path}: the lease of the job was lost; another run may have it"
+            )
 
     def __enter__(self) -> Self:
         """Take the lease.
@@ -155,6 +166,7 @@ class JobLease:
         trace: TracebackType | None,
     ) -> None:
         self._released.set()
+        self._lost.set()  # a thread that is still committing is no longer to
         self._renewer.join()
         self._mine().delete()
 
@@ -190,7 +202,7 @@ class JobLease:
         claim = Claim(
             socket.gethostname(), _machine(), pid, started_s, held, self._lease_s, self._renewal
         )
-        begun_s = time.monotonic()  # it may be in the store long before the store says so
+        begun_s = _now_s()  # it may be in the store long before the store says so
         self._mine().write(_CLAIM.dump_json(claim))
         if not (held and self.lost):  # one that came too late renews nothing
             self._renewed_s = begun_s
@@ -241,6 +253,11 @@ def _read_claim(folder: Location, info: fs.FileInfo) -> Claim | None:
         return None  # released meanwhile
     except ValueError:  # no claim at all
         return None
+
+
+def _now_s() -> float:
+    """On a clock that goes on, where there is one, while the machine is suspended."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
 def _machine() -> str:

@@ -12,6 +12,8 @@ output/_batchfim/job.json           config, fingerprint, model, versions
                  runs/              one file for each run; see `storage.run_records`
                  summary.json
                  _SUCCESS           the audit closed
+                 report.html, metrics/, evaluation.json, evaluation/
+                                    made of these by `report` and `evaluate`, not read here
 """
 
 from __future__ import annotations
@@ -96,7 +98,7 @@ class Ledger:
         """
         job = self.root / "job.json"
         if job.exists():
-            found = self._read_json(job)
+            found = self._read_job()
             self._settle()
             changed = differences(found["fields"], _plain(fields), _plain(defaults))
             if not changed:
@@ -130,7 +132,7 @@ class Ledger:
             raise OutputError(
                 f"{self.output.path}: no batchfim job is here; give the output.path of one"
             )
-        return self._read_json(job)
+        return self._read_job()
 
     def absent_files(self) -> set[str]:
         """Ids of planned files that were not in the input when the last run started."""
@@ -208,8 +210,7 @@ class Ledger:
 
     def part_ids(self) -> set[str]:
         """Ids of the shards that have a visible part."""
-        parts = pa.array(names_in(self.output), pa.string())
-        return set(_ids_of_parts(parts.filter(_are_parts(parts))).to_pylist())
+        return set(self._parts().to_pylist())
 
     def halves(self, done: Collection[str]) -> tuple[set[str], set[str]]:
         """Ids that have a marker and no part, and those that have a part and no marker.
@@ -217,8 +218,7 @@ class Ledger:
         Args:
             done: ids that have a marker, as `done_ids` gives them.
         """
-        names = pa.array(names_in(self.output), pa.string())
-        parts = _ids_of_parts(names.filter(_are_parts(names)))
+        parts = self._parts()
         marked = pa.array(done, pa.string())
         alone = marked.filter(pc.invert(pc.is_in(marked, value_set=parts)))
         if len(alone) == 0 and len(marked) == len(parts):
@@ -226,11 +226,9 @@ class Ledger:
         unmarked = parts.filter(pc.invert(pc.is_in(parts, value_set=marked)))
         return set(alone.to_pylist()), set(unmarked.to_pylist())
 
-    def part_bytes(self) -> dict[str, int]:
-        """Size in bytes of each visible part, by shard id."""
-        parts = self.parts()
-        ids, sizes = parts["shard_id"].to_pylist(), parts["size_bytes"].to_pylist()
-        return dict(zip(ids, sizes, strict=True))
+    def _parts(self) -> pa.Array:
+        names = pa.array(names_in(self.output), pa.string())
+        return _ids_of_parts(names.filter(_are_parts(names)))
 
     def parts(self) -> pa.Table:
         """Each visible part: `shard_id` and `size_bytes`."""
@@ -259,19 +257,19 @@ class Ledger:
         """Where a committed shard's results are."""
         return self.output / f"part-{shard_id}.parquet"
 
-    def commit(self, run: str, report: ShardReport) -> None:
+    def commit(self, report: ShardReport) -> None:
         """Make a staged part visible, then write its marker. Several threads may commit."""
-        staged = self.staged(run, report.shard_id, report.attempt)
+        staged = self.staged(report.run, report.shard_id, report.attempt)
         staged.move_to(self.part(report.shard_id))
         self._markers.add(report)
 
-    def replace(self, run: str, report: ShardReport) -> None:
+    def replace(self, report: ShardReport) -> None:
         """Put a staged part in the place of a committed one.
 
         A kill in between leaves one of the two, whole; the next run looks which.
         """
         self._markers.void(report)
-        self.commit(run, report)
+        self.commit(report)
         self._markers.valid(report.shard_id)
 
     def _settle(self) -> None:
@@ -307,19 +305,19 @@ class Ledger:
 
     def summary(self) -> dict[str, Any]:
         """The last run's summary; empty where there is none that can be read."""
-        location = self.root / "summary.json"
-        try:
-            found = dict(json.loads(location.read())) if location.exists() else {}
-        except (ValueError, TypeError):  # it is written anew at the end of every run
-            return {}
+        found = self._read_if_whole("summary.json") or {}
         return found if isinstance(found.get("runs", []), list) else {}
 
     def forecast(self) -> dict[str, Any] | None:
         """What was foretold of the job; None where nothing was that can be read."""
-        location = self.root / "forecast.json"
+        return self._read_if_whole("forecast.json")
+
+    def _read_if_whole(self, name: str) -> dict[str, Any] | None:
+        """What a run or a plan writes anew, so a damaged one is no worse than none."""
+        location = self.root / name
         try:
             return dict(json.loads(location.read())) if location.exists() else None
-        except (ValueError, TypeError):  # a plan writes it anew
+        except (ValueError, TypeError):
             return None
 
     def write_forecast(self, told: dict[str, Any]) -> None:
@@ -341,7 +339,8 @@ class Ledger:
         if success:
             (self.root / "_SUCCESS").write(b"")
 
-    def _read_json(self, location: Location) -> dict[str, Any]:
+    def _read_job(self) -> dict[str, Any]:
+        location = self.root / "job.json"
         try:
             content = json.loads(location.read())
             known = content["version"] == _FORMAT_VERSION and "fingerprint" in content

@@ -139,9 +139,9 @@ class Markers:
                 self._rewrite(segment.location, segment.reports())
         kept = {segment.location.path for segment in segments if segment not in small}
         taken_in = (self._folder / name for name in found.segments)
-        self._remove(location for location in taken_in if location.path not in kept)
-        self._remove(map(self._marker, [*found.markers, *found.voids]))
-        self._remove(map(self._void, found.voids))
+        delete_all(location for location in taken_in if location.path not in kept)
+        delete_all(map(self._marker, [*found.markers, *found.voids]))
+        delete_all(map(self._void, found.voids))
 
     def void(self, coming: ShardReport) -> None:
         """A shard is not done until `valid` says so again, though its old marker may be found."""
@@ -166,7 +166,7 @@ class Markers:
             return
         found = self._look()
         self._forget_in_segments(shard_ids, found.segments)
-        self._remove(self._marker(shard_id) for shard_id in shard_ids if shard_id in found.markers)
+        delete_all(self._marker(shard_id) for shard_id in shard_ids if shard_id in found.markers)
 
     def _look(self) -> _Found:
         infos = self._folder.list()
@@ -227,7 +227,7 @@ class Markers:
         """The commit is done whether this succeeds or not; the next run takes in what is left."""
         try:
             self._write_segment(reports)
-            self._remove(self._marker(report.shard_id) for report in reports)
+            delete_all(self._marker(report.shard_id) for report in reports)
         except StorageError as error:
             _log.warning("markers could not be taken into a segment: %s", error)
 
@@ -239,7 +239,7 @@ class Markers:
 
     def _forget_in_segments(self, shard_ids: Collection[str], names: Iterable[str]) -> None:
         gone = pa.array(sorted(shard_ids), pa.string())
-        for name in names if len(gone) else ():
+        for name in names:
             location = self._folder / name
             ids = self._segment(location).ids
             left = ids.filter(pc.invert(pc.is_in(ids, gone)))
@@ -283,9 +283,6 @@ class Markers:
         if report.shard_id != shard_id:
             raise _damaged(marker, f"it is of shard {report.shard_id}")
         return report
-
-    def _remove(self, files: Iterable[Location]) -> None:
-        delete_all(files)
 
     def _parallel(self, function: Callable[[A], B], items: Iterable[A]) -> list[B]:
         with ThreadPoolExecutor(_THREADS) as threads:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from batchfim.config import Model, demo_model_path
-from batchfim.errors import ModelError
+from batchfim.errors import ModelError, first_line
 from batchfim.storage.model_copies import copy_model
 from batchfim.storage.tokenizer_files import TOKENIZER_FILES, read_tokenizer
 
@@ -156,9 +156,9 @@ def _fetched(path: str, revision: str | None, patterns: list[str] | None) -> Pat
     try:
         return Path(snapshot_download(path, revision=revision, allow_patterns=patterns))
     except (HFValidationError, HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
         raise ModelError(
-            f"model {path!r}: not a folder here, and not to be had as a model id: {reason}"
+            f"model {path!r}: not a folder here, and not to be had as a model id: "
+            f"{first_line(error)}"
         ) from None
 
 

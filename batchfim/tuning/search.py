@@ -35,27 +35,21 @@ class Tried:
         return max((rate or 0.0 for rate in self.rates), default=0.0)
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """The job's own settings, and the best found: those themselves unless it was faster each time.
+def search(
+    knobs: Sequence[Knob], measure: Callable[[Settings], float | None], repeats: int
+) -> Tried:
+    """Turn one knob at a time, each from where the one before it was best.
 
     Of single runs the luckiest wins; so the winner and the job's own settings take turns once more,
     and only a winner whose slowest run beats the fastest of the job's own is one.
-    """
-
-    own: Tried
-    best: Tried
-
-
-def search(
-    knobs: Sequence[Knob], measure: Callable[[Settings], float | None], repeats: int
-) -> Verdict:
-    """Turn one knob at a time, each from where the one before it was best.
 
     Args:
         knobs: in the order in which they are turned.
         measure: runs with these settings; records/s, or None where they do not work.
         repeats: how often the winner and the job's own settings run again, in turns.
+
+    Returns:
+        The best found: the job's own settings unless it was faster each time.
     """
 
     def run(tried: Tried) -> Tried:
@@ -68,8 +62,8 @@ def search(
         turned = [run(Tried({**start, knob.key: value})) for value in knob.values]
         best = max([best, *turned], key=lambda tried: tried.fastest)
     if best is own:
-        return Verdict(own, own)
+        return own
     for _ in range(repeats):
         run(own)
         run(best)
-    return Verdict(own, best if best.slowest > own.fastest else own)
+    return best if best.slowest > own.fastest else own

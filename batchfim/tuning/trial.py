@@ -11,6 +11,7 @@ from typing import Any
 from batchfim.config import JobConfig
 from batchfim.config_file import check_config
 from batchfim.driver.signals import exit_signals
+from batchfim.errors import Interrupted
 from batchfim.running import JobResult
 from batchfim.storage.location import Location
 from batchfim.storage.stores import extended
@@ -34,14 +35,6 @@ class Trial:
     start_s: float | None = None
     unfilled: int = 0
     error: str | None = None
-
-
-class Interrupted(Exception):
-    """A signal ended a trial; `number` is the signal's."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(f"signal {number}")
-        self.number = number
 
 
 def with_settings(config: JobConfig, settings: Settings) -> JobConfig:
@@ -90,7 +83,7 @@ def run_trial(
     """
     result = run_job(trial_config(config, settings, sample, output))
     if result.signal is not None:
-        raise Interrupted(result.signal)
+        raise Interrupted(f"the trial was ended by signal {result.signal}")
     return _told(settings, result.summary)
 
 

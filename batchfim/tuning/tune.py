@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from batchfim.config import JobConfig
-from batchfim.errors import BatchfimError, ConfigError, InputError
+from batchfim.errors import BatchfimError, ConfigError, InputError, Interrupted
 from batchfim.storage.inputs import InputSet
 from batchfim.storage.location import Location
 from batchfim.storage.stores import extended
@@ -66,6 +66,8 @@ def tune(
             output = extended(folder, f"/trial-{len(trials)}")
             try:
                 trial = run_trial(config, settings, sample, output, run_job)
+            except Interrupted:
+                raise
             except BatchfimError as error:
                 if not trials:
                     raise ConfigError(f"the job does not run as it is: {error}") from None
@@ -74,8 +76,8 @@ def tune(
             tell(trials[-1])
             return trials[-1].records_per_s
 
-        verdict = search(knobs, measure, repeats)
-    return Tuning(tuple(trials), verdict.best.settings, num_rows)
+        best = search(knobs, measure, repeats)
+    return Tuning(tuple(trials), best.settings, num_rows)
 
 
 def _judged(trial: Trial, earlier: Sequence[Trial]) -> Trial:

@@ -13,11 +13,11 @@ import pyarrow as pa
 import pytest
 from typer.testing import CliRunner
 
+from batchfim.accounts.summary_text import summary_text
 from batchfim.api import plan_job
 from batchfim.cli import app
 from batchfim.config import JobConfig
 from batchfim.config_file import load_config
-from batchfim.driver.summary_text import summary_text
 from batchfim.errors import ConfigError, InputError, OutputError
 from batchfim.forecast.estimate import Estimate
 from batchfim.forecast.speed import speed_of

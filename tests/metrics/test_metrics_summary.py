@@ -10,7 +10,6 @@ import pyarrow as pa
 import pytest
 
 from batchfim.metrics.audit import audit as audit_tables
-from batchfim.metrics.audit import planned_rows
 from batchfim.metrics.done import done_table
 from batchfim.metrics.report import Counts, ShardReport
 from batchfim.metrics.summary import RunClock
@@ -128,7 +127,9 @@ def audit(
         sizes = {report.shard_id: report.size_bytes for report in reports}
     schema = pa.schema([("shard_id", pa.string()), ("size_bytes", pa.int64())])
     parts = pa.table({"shard_id": list(sizes), "size_bytes": list(sizes.values())}, schema=schema)
-    return audit_tables(planned_rows(planned), done_table(reports), parts, samples)
+    rows = [{"id": shard.id, "num_rows": shard.num_rows} for shard in planned]
+    shards = pa.Table.from_pylist(rows, pa.schema([("id", pa.string()), ("num_rows", pa.int64())]))
+    return audit_tables(shards, done_table(reports), parts, samples)
 
 
 def test_an_audit_that_closes_says_nothing(report: Reports) -> None:

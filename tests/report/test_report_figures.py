@@ -18,8 +18,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
+from batchfim.accounts.summary_text import summary_text
 from batchfim.api import compare_jobs, evaluate_job, job_status, report_job
-from batchfim.driver.summary_text import summary_text
 from batchfim.errors import OutputError
 from batchfim.report.compare import comparison_text
 from batchfim.report.figures import figures

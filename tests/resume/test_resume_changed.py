@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from batchfim.accounts.summary_text import summary_text
 from batchfim.accounts.verify import verify_job
-from batchfim.driver.summary_text import summary_text
 from batchfim.storage.ledger import Ledger
 from batchfim.storage.location import Location
 from tests.resume.conftest import Job, names

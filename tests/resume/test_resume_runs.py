@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import signal
 import threading
+from socket import gethostname
 
 import pytest
 
 from batchfim.accounts.status import job_status
 from batchfim.accounts.status_text import status_text
+from batchfim.accounts.summary_text import summary_text
 from batchfim.accounts.summing import summary_now
-from batchfim.driver.summary_text import summary_text
 from batchfim.errors import JobFailed, StorageError
 from batchfim.storage.ledger import Ledger
 from batchfim.storage.location import Location
@@ -112,3 +113,20 @@ def test_a_run_stopped_while_it_waits_for_a_dead_machine_leaves_nothing(job: Job
         job.run()
     assert stopped.value.code == 143
     assert [path.name for path in claim.parent.iterdir()] == ["other.json"]
+
+
+def test_a_run_with_other_versions_says_so_and_is_kept_with_its_own(
+    job: Job, caplog: pytest.LogCaptureFixture
+) -> None:
+    job.run()
+    assert "became" not in caplog.text
+    path = job.ledger / "job.json"
+    content = json.loads(path.read_text())
+    before, content["versions"]["pyarrow"] = content["versions"]["pyarrow"], "1.0"
+    path.write_text(json.dumps(content))
+    job.write("b.parquet", range(12, 20))
+    job.run()
+    assert f"since the job's first run, pyarrow 1.0 became {before}: middles may" in caplog.text
+    history = job_status(str(job.output))["history"]
+    assert [run["versions"]["pyarrow"] for run in history] == [before, before]
+    assert [engine["host"] for engine in job.summary["runs"][-1]["engines"]] == [gethostname()]

@@ -22,6 +22,7 @@ def report(shard: Shard, attempt: int = 1) -> ShardReport:
         shard_id=shard.id,
         attempt=attempt,
         worker="w",
+        run="run",
         records=shard.num_rows,
         counts=Counts(rows=shard.num_rows, ok=shard.num_rows),
         finish_reasons={"stop": shard.num_rows},

@@ -39,7 +39,7 @@ DEFAULTS = fields()
 
 def finish(ledger: Ledger) -> None:
     stage(ledger, SHARD)
-    ledger.commit("run", report(SHARD))
+    ledger.commit(report(SHARD))
 
 
 def test_the_same_job_may_go_on(ledger: Ledger) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from batchfim.errors import JobHeld
+from batchfim.errors import JobFailed, JobHeld
 from batchfim.storage.job_lease import LEASE_S, JobLease, find_holder
 from batchfim.storage.location import Location
 
@@ -234,3 +234,11 @@ def test_of_many_threads_one_holds(folder: Location, contest: int) -> None:
         thread.join()
     assert sorted(tried) == ["held", *["refused"] * (num - 1)]
     assert names(folder) == []
+
+
+def test_what_was_lost_or_given_back_is_held_no_more(folder: Location) -> None:
+    with JobLease(folder) as lease:
+        lease.check()
+    assert lease.lost  # a thread may still be committing
+    with pytest.raises(JobFailed, match="lease of the job was lost"):
+        lease.check()

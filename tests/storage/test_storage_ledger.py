@@ -22,7 +22,7 @@ ONE, TWO, THREE = SHARDS
 
 def commit(ledger: Ledger, shard: Shard, attempt: int = 1) -> None:
     stage(ledger, shard, attempt)
-    ledger.commit("run", report(shard, attempt))
+    ledger.commit(report(shard, attempt))
 
 
 def rows_in(ledger: Ledger) -> int:
@@ -43,7 +43,7 @@ def test_staged_work_is_not_visible_and_committed_work_is(ledger: Ledger) -> Non
     stage(ledger, ONE)
     assert rows_in(ledger) == 0
     assert ledger.done_ids() == set()
-    ledger.commit("run", report(ONE))
+    ledger.commit(report(ONE))
     assert rows_in(ledger) == ONE.num_rows
     assert ledger.done_ids() == {ONE.id}
     assert ledger.shards()["shard_id"].to_pylist() == [ONE.id]
@@ -57,12 +57,12 @@ def test_the_part_comes_before_the_marker(ledger: Ledger) -> None:
     done.touch()  # no marker can be written into a file
     stage(ledger, ONE)
     with pytest.raises(StorageError):
-        ledger.commit("run", report(ONE))
+        ledger.commit(report(ONE))
     assert ledger.part(ONE.id).exists()
     done.unlink()
     done.mkdir()
     with pytest.raises(StorageError):
-        ledger.commit("run", report(TWO))  # nothing staged
+        ledger.commit(report(TWO))  # nothing staged
     assert ledger.done_ids() == set()
 
 
@@ -177,7 +177,7 @@ def test_what_is_done_of_unchanged_files_is_no_object_of_the_plan(ledger: Ledger
 
 def test_markers_without_a_part_and_parts_without_a_marker(ledger: Ledger) -> None:
     stage(ledger, ONE)
-    ledger.commit("run", report(ONE))
+    ledger.commit(report(ONE))
     ledger.part(TWO.id).write(b"")
     assert ledger.halves({ONE.id}) == (set(), {TWO.id})
     ledger.part(ONE.id).delete()

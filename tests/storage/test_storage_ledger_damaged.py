@@ -35,7 +35,7 @@ def finished_job() -> Iterator[Ledger]:
         ledger.split(SHARDS[0], halve(SHARDS[0], "job"))
         for shard in SHARDS[1:]:
             stage(ledger, shard)
-            ledger.commit("run", report(shard))
+            ledger.commit(report(shard))
         ledger.compact()
         ledger.write_summary({"rows": {"failed": 0}, "runs": [], "complete": True})
         yield ledger
