@@ -147,8 +147,11 @@ class Staff:
         """Hire those who are missing: all once starts work again, till then one now and then.
 
         No more start at once than are up: what was too slow for all of them, such as the disk
-        that the model is on, would be so again.
+        that the model is on, would be so again. And none before a first one came up: a start that
+        can never work must come to an end.
         """
+        if not self.engines:
+            return
         waited_s = now_s - self._missing_since_s
         if self._num_missing and (not self._start_failures or waited_s >= _PATIENCE_S):
             room = max(len(self.ready), _FEW) - len(self._starting)
