@@ -245,8 +245,17 @@ class Schedule(Section):
     no_worker_timeout_s: float = Field(
         3600, gt=0, description="To wait for a worker where there is none, as for new machines."
     )
+    stop_after_s: float | None = Field(
+        None,
+        gt=0,
+        description="Seconds from a run's start after which it takes no more shards and ends, as "
+        "after SIGTERM; the next run goes on. Unset: it works all there is.",
+    )
     grace_s: float = Field(
-        20, ge=0, description="After SIGTERM, to finish shards in hand before they are given back."
+        20,
+        ge=0,
+        description="After SIGTERM or `stop_after_s`, to finish shards in hand before they are "
+        "given back.",
     )
 
     def records_in_flight(self, max_num_seqs: int) -> int:

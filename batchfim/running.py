@@ -66,9 +66,13 @@ class JobResult:
 
     @property
     def exit_code(self) -> int:
-        """0 complete; 3 complete, but some rows failed; 128 + signal after a signal."""
+        """0 complete; 3 complete, but some rows failed; 4 `schedule.stop_after_s` ended it; 128 +
+        signal after a signal.
+        """
         if self.signal is not None:
             return 128 + self.signal
+        if not self.summary["complete"]:
+            return 4
         return 3 if self.summary["rows"]["failed"] else 0
 
     @property
@@ -197,15 +201,23 @@ class Run:
                     self.fingerprint,
                     schedule,
                     [progress, *_exporters(self.config, self.id, rows)],
-                    stop_grace_s=lambda: (
-                        0.0 if self.lease.lost else self.stop.grace_s(schedule.grace_s)
-                    ),
+                    stop_grace_s=self._grace_s,
                     may_commit=lambda: not self.lease.lost,
                 )
                 with self._failure_noted(driver):
                     return driver.run()
         finally:
             pool.close()
+
+    def _grace_s(self) -> float | None:
+        """How long shards in hand may still take; None while the run goes on."""
+        schedule = self.config.schedule
+        if self.lease.lost:
+            return 0.0
+        if self.stop.number is not None or schedule.stop_after_s is None:
+            return self.stop.grace_s(schedule.grace_s)
+        is_late = time.monotonic() - self.started_s >= schedule.stop_after_s
+        return schedule.grace_s if is_late else None
 
     @contextmanager
     def _failure_noted(self, driver: Driver) -> Iterator[None]:

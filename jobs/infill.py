@@ -11,7 +11,7 @@ from batchfim.exits import to_exit
 from jobs.options import JobFiles, Sets, entry_point
 
 app = entry_point()
-_FAILED_ROWS = 3
+_FAILED_ROWS, _UNFINISHED = 3, 4
 
 
 @app.command()
@@ -22,6 +22,9 @@ def infill(
         bool,
         typer.Option(help="Exit 0 where rows failed; for what starts a failed job once more."),
     ] = False,
+    accept_unfinished: Annotated[
+        bool, typer.Option(help="Exit 0 where schedule.stop_after_s ended it; likewise.")
+    ] = False,
 ) -> None:
     """Run a job, or go on with it; exit codes as of `batchfim run`."""
     from batchfim.accounts.summary_text import summary_text
@@ -30,8 +33,8 @@ def infill(
     config = load_config(job_file, sets=sets)
     result = run_job(config)
     typer.echo(summary_text(result.summary, config.output.path, idle=result.idle))
-    accepted = accept_failed_rows and result.exit_code == _FAILED_ROWS
-    raise typer.Exit(0 if accepted else result.exit_code)
+    accepted = {_FAILED_ROWS: accept_failed_rows, _UNFINISHED: accept_unfinished}
+    raise typer.Exit(0 if accepted.get(result.exit_code) else result.exit_code)
 
 
 if __name__ == "__main__":

@@ -42,6 +42,13 @@ def check_times(objects: Objects) -> Iterator[str]:
         start_s, all_s = (rayjob["spec"][key] for key in _DEADLINES)
         if all_s <= start_s:
             yield f"{named(rayjob)}: may take {all_s} s in all, and {start_s} s to begin"
+        if config and (stop_s := config.schedule.stop_after_s) is not None:
+            left_s = all_s - start_s - config.schedule.grace_s
+            if stop_s > left_s:
+                yield (
+                    f"{named(rayjob)}: schedule.stop_after_s {stop_s:g} is too late: {left_s:g} s "
+                    "of activeDeadlineSeconds are left after the start"
+                )
         # KubeRay's clock starts anew with each of its tries (`initRayJobStatusIfNeed`).
         needs_s = start_s + all_s * (rayjob["spec"]["backoffLimit"] + 1)
         for cronjob in of_kind(objects, "CronJob"):

@@ -13,7 +13,10 @@ _FROM_POD = {
     "--owner-name": _JOB,
     "--owner-uid": "metadata.labels['batch.kubernetes.io/controller-uid']",
 }
-_ACCEPTS = "--accept-failed-rows"
+_ACCEPTS = {
+    "--accept-failed-rows": "a job with failed rows",
+    "--accept-unfinished": "one that schedule.stop_after_s ended",
+}
 
 
 def check_submitters(objects: Objects) -> Iterator[str]:
@@ -28,14 +31,15 @@ def check_submitters(objects: Objects) -> Iterator[str]:
 
 
 def check_retries(objects: Objects) -> Iterator[str]:
-    """Failed rows do not make KubeRay start clusters that have nothing to do."""
+    """KubeRay starts no cluster anew for a job that ended as it was to end."""
     for rayjob in of_kind(objects, "RayJob"):
         words = rayjob["spec"]["entrypoint"].split()
-        if "jobs.infill" in words and rayjob["spec"]["backoffLimit"] and _ACCEPTS not in words:
-            yield (
-                f"{named(rayjob)}: backoffLimit without {_ACCEPTS}: a job with failed rows would "
-                "be started again, in vain"
-            )
+        for flag, ending in _ACCEPTS.items():
+            if "jobs.infill" in words and rayjob["spec"]["backoffLimit"] and flag not in words:
+                yield (
+                    f"{named(rayjob)}: backoffLimit without {flag}: {ending} would be started "
+                    "again, in vain"
+                )
 
 
 def _night(container: Object) -> Iterator[str]:

@@ -51,6 +51,15 @@ def test_failed_rows_can_be_accepted(job_file: Path) -> None:
     assert "batchfim retry" in out
 
 
+def test_a_run_that_was_to_end_in_time_can_be_accepted(job_file: Path) -> None:
+    options = ("--job-file", job_file.name, "--set", "schedule.pool=local")
+    short = (*options, "--set", "schedule.stop_after_s=0.001", "--set", "schedule.grace_s=0")
+    ended(start_module("jobs.infill", *short, folder=job_file.parent), 4)
+    more = (*short, "--accept-unfinished")
+    out, _ = ended(start_module("jobs.infill", *more, folder=job_file.parent))
+    assert "stopped before the end: run the same command again to go on" in out
+
+
 def test_bench_says_a_line_for_each_run_and_leaves_the_output_alone(job_file: Path) -> None:
     options = ("--job-file", job_file.name, "--rows", "50", "--repeats", "2", "--keep-as", "first")
     local = (*options, "--set", "schedule.pool=local")

@@ -70,7 +70,10 @@ NIGHT = [
     Fault("CronJob", f"{JOB_POD}containers.0.env.1.name", "NAME", "submitters", "$(JOB_NAME)"),
     Fault("CronJob", f"{JOB}podFailurePolicy.rules.2.onExitCodes.containerName", "submitter",
           "submitters", "names container submitter, which does not exist"),
-    Fault("RayJob", "spec.entrypoint", INFILL, "retries", "started again, in vain"),
+    Fault("RayJob", "spec.entrypoint", f"{INFILL} --accept-unfinished", "retries",
+          "a job with failed rows would be started again, in vain"),
+    Fault("RayJob", "spec.entrypoint", f"{INFILL} --accept-failed-rows", "retries",
+          "one that schedule.stop_after_s ended would be started again, in vain"),
 ]  # fmt: skip
 PLACES = [
     job(KIND + ONE + "output: {path: out/}", "places", "output.path out/ is not on one claim"),

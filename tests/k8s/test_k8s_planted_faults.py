@@ -22,9 +22,10 @@ from tests.k8s.planting import (
 
 pytestmark = pytest.mark.skipif(renderer() is None, reason="neither kubectl nor kustomize here")
 
-ENTRY = f"{INFILL} --accept-failed-rows"
+ENTRY = f"{INFILL} --accept-failed-rows --accept-unfinished"
 FIXED = "input: {paths: [s3://a]}\noutput: {path: s3://b}\nmodel: {path: c}\nschedule: {workers: 8}"
 PARTS = "engine: {args: {pipeline_parallel_size: 2}}\nresources: {nodes_per_worker: 2}"
+LATE = FIXED.replace("workers: 8", "workers: {min: 1, max: 8}, stop_after_s: 32400")
 SPREAD = f"{FIXED}\n{PARTS}"  # each over two of the eight pods
 LONG = "batchfim-" + "x" * 40
 
@@ -112,6 +113,7 @@ NIGHTS = [
     Fault("RayJob", f"{GROUP}maxReplicas", 5, "capacity", "workers is 16", "h100-tp2"),
     Fault("RayJob", f"{GROUP}maxReplicas", 33, "capacity", "33 pods without", "h100-tp2"),
     Fault("ConfigMap", "data.job~yaml", FIXED, "capacity", "needs schedule.workers", "gke-l4"),
+    Fault("ConfigMap", "data.job~yaml", LATE, "times", "stop_after_s 32400 is too late", "gke-l4"),
     Fault("ConfigMap", "data.job~yaml", SPREAD, "capacity", "room for 4 engines", "gke-l4"),
     Fault("RayJob", "metadata.labels", {"kueue.x-k8s.io/queue-name": "gpu"}, "kueue", "template"),
     Fault("RayJob", "metadata.annotations", {}, "kueue", "needs the annotation", "gke-l4"),

@@ -130,3 +130,12 @@ def test_a_run_with_other_versions_says_so_and_is_kept_with_its_own(
     history = job_status(str(job.output))["history"]
     assert [run["versions"]["pyarrow"] for run in history] == [before, before]
     assert [engine["host"] for engine in job.summary["runs"][-1]["engines"]] == [gethostname()]
+
+
+def test_a_run_ends_in_time_and_the_next_one_goes_on(job: Job) -> None:
+    slow = ("engine.simulated.decode_tokens_per_s=0.01", "engine.simulated.max_num_seqs=4")
+    ended = job.run(*slow, "schedule.stop_after_s=0.5", "schedule.grace_s=0")
+    assert (ended.exit_code, ended.end, job.complete) == (4, "stopped", False)
+    assert job_status(str(job.output))["history"][-1]["end"] == "stopped"
+    assert (job.run().exit_code, job.complete) == (0, True)
+    assert [run["records"] for run in job.summary["runs"]] == [0, 12]
