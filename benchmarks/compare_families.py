@@ -24,13 +24,14 @@ from batchfim.errors import InputError
 from batchfim.exits import to_exit
 from batchfim.places import absolute
 from batchfim.storage.inputs import open_inputs
+from batchfim.versions import versions
 from benchmarks.families.contexts import room_note
 from benchmarks.families.entries import open_entries, rooms
 from benchmarks.families.rows import with_fronts
 from benchmarks.families.running import Interrupted, earlier_rows, run_entries
 from benchmarks.families.settings import Comparison, load_comparison
 from benchmarks.families.writing import Folder
-from benchmarks.measuring import keep, machine, versions
+from benchmarks.measuring import keep, machine
 
 
 def main() -> None:

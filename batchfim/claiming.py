@@ -1,0 +1,37 @@
+"""Make an output a job's, or refuse to: what decides its rows must be as before."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+
+from batchfim.config import JobConfig
+from batchfim.infiller import Infiller
+from batchfim.regroup.regroup import kept_columns
+from batchfim.storage.inputs import InputSet
+from batchfim.storage.ledger import Ledger
+from batchfim.versions import versions
+
+_log = logging.getLogger(__name__)
+
+
+def claim(config: JobConfig, inputs: InputSet, infiller: Infiller, ledger: Ledger) -> str:
+    """Make the output this job's; its fingerprint."""
+    fields = config.fingerprint_fields() | infiller.fingerprint_fields()
+    fields["columns kept"] = [
+        str(field.remove_metadata()) for field in kept_columns(config, inputs)
+    ]
+    facts = {"config": config.public_dump(), "versions": versions(), "model": infiller.facts}
+    defaults = config.fingerprint_defaults() | infiller.fingerprint_defaults()
+    fingerprint = ledger.claim_job(fields, defaults, facts)
+    changed = _changed(ledger.job()["versions"], versions())
+    if changed:
+        _log.warning("since the job's first run, %s: middles may differ from those", changed)
+    ledger.compact()
+    return fingerprint
+
+
+def _changed(before: Mapping[str, str], now: Mapping[str, str]) -> str:
+    names = sorted(before.keys() | now.keys())
+    told = ((name, before.get(name, "none"), now.get(name, "none")) for name in names)
+    return ", ".join(f"{name} {old} became {new}" for name, old, new in told if old != new)
