@@ -24,7 +24,7 @@ def claim(config: JobConfig, inputs: InputSet, infiller: Infiller, ledger: Ledge
     facts = {"config": config.public_dump(), "versions": versions(), "model": infiller.facts}
     defaults = config.fingerprint_defaults() | infiller.fingerprint_defaults()
     fingerprint = ledger.claim_job(fields, defaults, facts)
-    changed = _changed(ledger.job()["versions"], versions())
+    changed = _changed(ledger.job().get("versions", {}), versions())
     if changed:
         _log.warning("since the job's first run, %s: middles may differ from those", changed)
     ledger.compact()

@@ -142,6 +142,7 @@ class Driver:
                     return
             events = self.pool.wait(_WAIT_S)
             self._pass_time()  # as things stood while it waited
+            self._staff.ending = self.stop_grace_s() is not None
             for event in events:
                 self._handle(event)
             self._account(self._committer.committed())
@@ -302,11 +303,8 @@ class Driver:
         self._trouble.forget(worker)
         was_ready = worker in self._staff.at_work
         self._hungry.pop(worker, None)
-        if self.stop_grace_s() is not None:  # nobody is to start in a run that ends
-            self._staff.dismiss(worker)
-            return
         self._staff.replace(worker, error)
-        if was_ready and not node_lost:
+        if was_ready and not node_lost and not self._staff.ending:
             self._note(error)
 
     def _dismiss(self, worker: str, error: StorageError) -> None:

@@ -38,6 +38,7 @@ class Staff:
         self.engines: list[EngineStart] = []
         self.first_ready_s: float | None = None
         self.num_lost = 0
+        self.ending = False  # the run is: nobody is to start any more
 
     def __contains__(self, worker: str) -> bool:
         return worker in self.ready or worker in self._starting or worker in self.leaving
@@ -61,7 +62,9 @@ class Staff:
         return len(self.ready) + len(self._starting)
 
     def hire(self) -> None:
-        """Start one more worker."""
+        """Start one more worker, unless the run is ending."""
+        if self.ending:
+            return
         name = f"worker-{next(self._names)}"
         self._starting.add(name)
         self._pool.add_worker(name)
@@ -129,7 +132,7 @@ class Staff:
         else:
             self._start_failures += 1
         self.dismiss(worker)
-        if has_successor:
+        if has_successor or self.ending:
             return
         may_start = self.engines or isinstance(error, JobFailed)
         if may_start and self._start_failures < self._schedule.start_attempts:
@@ -140,8 +143,9 @@ class Staff:
             if not self._num_missing:
                 self._missing_since_s = self._clock()
             self._num_missing += 1
-            told = "no worker is started for %s, as %d starts failed in a row; one in %.0f s: %s"
-            _log.warning(told, worker, self._start_failures, _PATIENCE_S, error)
+            when = f"one in {_PATIENCE_S:.0f} s" if self.engines else "all once one has come up"
+            told = "no worker is started for %s, as %d starts failed in a row; %s: %s"
+            _log.warning(told, worker, self._start_failures, when, error)
 
     def make_up(self, now_s: float) -> None:
         """Hire those who are missing: all once starts work again, till then one now and then.
@@ -150,7 +154,7 @@ class Staff:
         that the model is on, would be so again. And none before a first one came up: a start that
         can never work must come to an end.
         """
-        if not self.engines:
+        if not self.engines or self.ending:
             return
         waited_s = now_s - self._missing_since_s
         if self._num_missing and (not self._start_failures or waited_s >= _PATIENCE_S):

@@ -84,7 +84,10 @@ def usual_name(language: str) -> str:
     """How people write it: `Python` for `python`, `C++` for `cpp`; others begin with a capital."""
     name = language.strip().lower()
     name = _OTHER_NAMES.get(name, name)
-    return _USUAL_NAMES.get(name) or (name if name in _GRAMMARS else language).capitalize()
+    if name in _USUAL_NAMES:
+        return _USUAL_NAMES[name]
+    own = name if name in _GRAMMARS else language.strip()  # OCaml is well written already
+    return own[:1].upper() + own[1:]
 
 
 @cache

@@ -21,6 +21,8 @@ _CONTROL_SHAPE = re.compile(r"\u2581?<.+>|\[[A-Z_]+\]", re.DOTALL)
 _MARKUP = re.compile(
     r"</?(?:table|caption|thead|tbody|tfoot|tr|th|td|h[1-6]|blockquote|strong|em|b|i|u|sub|sup|code)>"
 )
+# A format of one's own need not name them all.
+_SENTINEL = re.compile(r"<(?:fim[-_]\w+|file_sep|filename|repo_?name)>")
 _BARRED = re.compile(r"\u2581?<([|\uff5c]).+\1>", re.DOTALL)
 Tree = dict[str, Any]
 
@@ -40,7 +42,8 @@ def is_hidden(token: Tree, wanted: Collection[str]) -> bool:
     one, but models that were trained on such texts write it, in code that reads it for instance.
     """
     text = token["content"]
-    return bool(token["special"] or text in wanted or _BARRED.fullmatch(text))
+    has_shape = _BARRED.fullmatch(text) or _SENTINEL.fullmatch(text)
+    return bool(token["special"] or text in wanted or has_shape)
 
 
 def for_text(tree: Tree, control_texts: Collection[str]) -> Tree:

@@ -109,7 +109,7 @@ def safim(line: Line) -> Row:
         raise line.error("prompt", f"expected {wanted} in it, once: name a file of SAFIM")
     prefix, _, suffix = prompt.partition(hole)
     task_id, file = line.text("task_id"), (prefix, suffix)
-    if "eval_prompt" in line.fields and _SAFIM_FILE_HOLE in line.text("eval_prompt"):
+    if line.fields.get("eval_prompt") is not None and _SAFIM_FILE_HOLE in line.text("eval_prompt"):
         before, _, after = line.text("eval_prompt").partition(_SAFIM_FILE_HOLE)
         file = before, after
     return _record(

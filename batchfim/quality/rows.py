@@ -144,7 +144,8 @@ def _in_file(row: Row, middle: str) -> str:
     """What a rule left, as it stands in the file: where the hole takes whole lines, its last line
     needs the newline that the rule cut off.
     """
-    if middle == row.middle or not middle or middle.endswith("\n"):
+    last = middle.rpartition("\n")[2]
+    if not last or "\n" not in row.middle[row.middle.rfind(last) + len(last) :]:
         return middle
     hole = Hole(row.prefix or "", row.suffix or "")
     return middle + "\n" if Borders.of(hole).whole_lines else middle

@@ -32,11 +32,13 @@ def find_sources(
     def found(name: str | None) -> str | None:
         return name if name in schema.names and is_text(schema.field(name).type) else None
 
+    sides = columns["prefix"], columns["suffix"]
+    prefix, suffix = FILE_SIDES if all(map(found, FILE_SIDES)) else sides
     sources = Sources(
         middle=middle,
         reference=found(reference or REFERENCE),
-        prefix=found(FILE_SIDES[0]) or found(columns["prefix"]),
-        suffix=found(FILE_SIDES[1]) or found(columns["suffix"]),
+        prefix=found(prefix),
+        suffix=found(suffix),
         language=found(columns["language"] or "language"),
         path=found(columns["path"] or "path"),
         kind=found("kind"),

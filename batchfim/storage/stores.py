@@ -56,7 +56,7 @@ def open_store(url: str) -> tuple[fs.FileSystem, str]:
         if base.startswith(_CLOUDS):
             bucket, _, path = base.partition("://")[2].partition("/")
             store, place = _of_uri(url.replace(base, f"{base.partition('://')[0]}://{bucket}", 1))
-            return store, f"{place.rstrip('/')}/{unquote(path)}".rstrip("/")
+            return store, f"{place.rstrip('/')}/{unquote(path)}".strip("/")
         return fs.FileSystem.from_uri(url)  # type: ignore[no-any-return]
     except pa.ArrowInvalid:
         return _open_fsspec(url)

@@ -47,7 +47,7 @@ def with_settings(config: JobConfig, settings: Settings) -> JobConfig:
 
 
 def trial_config(config: JobConfig, settings: Settings, sample: str, output: str) -> JobConfig:
-    """The job with these settings, by one worker, on a sample."""
+    """The job with these settings, by one worker, on a sample, to its end."""
     own = {
         "input.paths": [sample],
         "output.path": output,
@@ -56,7 +56,9 @@ def trial_config(config: JobConfig, settings: Settings, sample: str, output: str
         "metrics.progress": "none",
         "metrics.report": False,
     }
-    return with_settings(config, {**settings, **own})
+    trial = with_settings(config, {**settings, **own})
+    schedule = trial.schedule.model_copy(update={"stop_after_s": None})
+    return trial.model_copy(update={"schedule": schedule})
 
 
 @contextmanager

@@ -123,7 +123,7 @@ def test_each_step_of_the_core_is_counted(vllm: Running) -> None:
     before = vllm.engine.num_steps
     ((first, second),) = vllm.generate(Request("steps", vllm.prompt(STARTS[0]), seed=5))
     steps = max(len(first.token_ids), len(second.token_ids))
-    assert vllm.engine.num_steps - before >= steps
+    assert vllm.engine.num_steps - before >= steps - 1  # after the last, nothing runs any more
 
 
 def test_a_prompt_beyond_the_context_is_refused_and_others_go_on(vllm: Running) -> None:

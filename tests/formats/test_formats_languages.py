@@ -48,6 +48,8 @@ def test_a_right_middle_of_a_component_is_kept() -> None:
         ("JAVASCRIPT", "JavaScript"),
         ("php", "PHP"),
         ("kotlin", "Kotlin"),
+        ("OCaml", "OCaml"),
+        ("PYTHON", "Python"),
         ("", ""),
     ],
 )

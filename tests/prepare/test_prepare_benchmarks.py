@@ -135,9 +135,9 @@ def test_safims_file_is_without_the_problem_in_words(tmp_path: Path) -> None:
     assert (row["file_prefix"], row["file_suffix"]) == ("class A { void f() {\n    ", "\n} }")
 
 
-@pytest.mark.parametrize("gone", [{"eval_prompt": "no hole"}, {"eval_prompt": ""}])
+@pytest.mark.parametrize("gone", [{"eval_prompt": "no hole"}, {"eval_prompt": None}])
 def test_without_a_file_of_its_own_safims_prompt_is_the_file(
-    tmp_path: Path, gone: dict[str, str]
+    tmp_path: Path, gone: dict[str, str | None]
 ) -> None:
     prepare_benchmark("safim", [write(tmp_path / "a.jsonl", SAFIM | gone)], tmp_path / "out")
     (row,) = pq.read_table(tmp_path / "out").to_pylist()

@@ -126,7 +126,14 @@ def test_a_url_that_cannot_be_opened_is_a_config_error() -> None:
         Location.of("hdfs://nowhere.invalid/records")
 
 
-@pytest.mark.parametrize("bucket", ["gs://anonymous@bucket", "abfss://box@me.dfs.core.windows.net"])
+@pytest.mark.parametrize(
+    "bucket",
+    [
+        "gs://anonymous@bucket",
+        "abfss://box@me.dfs.core.windows.net",
+        "abfss://me.blob.core.windows.net/box",
+    ],
+)
 def test_a_bucket_has_one_client_for_all_its_files(bucket: str) -> None:
     one, other = Location.of(f"{bucket}/a%20b/c.parquet"), Location.of(f"{bucket}/d/")
     assert one.filesystem is other.filesystem
