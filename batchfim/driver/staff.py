@@ -77,10 +77,13 @@ class Staff:
 
     def dismiss(self, worker: str) -> None:
         """Let a worker go for good, so that its machine may be taken away."""
+        self._forget(worker)
+        self._pool.remove_worker(worker)
+
+    def _forget(self, worker: str) -> None:
         self.ready.discard(worker)
         self.leaving.discard(worker)
         self._starting.discard(worker)
-        self._pool.remove_worker(worker)
 
     def see_off(self, worker: str) -> None:
         """A worker's machine is about to go; another is asked for while it ends what it has."""
@@ -131,8 +134,11 @@ class Staff:
             self.num_lost += 1
         else:
             self._start_failures += 1
+        if self.ending:  # the pool's end stops it in good order: its engine may still be ending
+            self._forget(worker)
+            return
         self.dismiss(worker)
-        if has_successor or self.ending:
+        if has_successor:
             return
         may_start = self.engines or isinstance(error, JobFailed)
         if may_start and self._start_failures < self._schedule.start_attempts:
