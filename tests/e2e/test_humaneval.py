@@ -150,7 +150,8 @@ def test_two_workers_killed_half_way_and_resumed_agree_with_one(
 def test_ctrl_c_leaves_no_engine_behind(one_worker: Run, tmp_path: Path, start: Start) -> None:
     """As a terminal does it: the signal goes to every process of the group."""
     run = Run(one_worker.records, tmp_path / "out", one_worker.source)
-    process = start(*run_args(run))
+    small_shards = ("--set", "schedule.shard_rows=32")  # the first part comes long before the end
+    process = start(*run_args(run, *small_shards))
     while not parts(run.output):
         assert process.poll() is None, process.communicate()
         time.sleep(0.1)
