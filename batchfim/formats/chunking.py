@@ -36,11 +36,11 @@ def _cut_before(text: str, start: int, end: int) -> int:
     Byte-level tokenizers split text by a pattern first, and SentencePiece's have newlines as bytes:
     none joins a newline with a letter that follows it, nor with a letter or digit before it. Some
     join it with blanks that follow or precede it, and a run of blanks at the end of a text
-    otherwise than within one; others join it with punctuation before it.
+    otherwise than within one; others join it with punctuation before it, or with a slash after it.
     """
     at = text.rfind("\n", start, end)
     while at > start:
-        if not text[at - 1].isspace() and not text[at + 1].isspace():
+        if not text[at - 1].isspace() and text[at + 1].isalnum():
             return at + 1
         begins = at - (text[at - 1] == "\r")
         if begins > start and text[begins - 1].isalnum():

@@ -46,6 +46,12 @@ def is_hidden(token: Tree, wanted: Collection[str]) -> bool:
     return bool(token["special"] or text in wanted or has_shape)
 
 
+def takes_blanks(tree: Tree) -> bool:
+    """Whether a token that text can become takes the blanks beside it with it."""
+    added = tree.get("added_tokens") or []
+    return any(not of["special"] and (of.get("lstrip") or of.get("rstrip")) for of in added)
+
+
 def for_text(tree: Tree, control_texts: Collection[str]) -> Tree:
     """The tokenizer in which, with `encode_special_tokens`, no text becomes a control token."""
     patched = copy.copy(tree)

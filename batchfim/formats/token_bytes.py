@@ -16,6 +16,7 @@ from tokenizers import Tokenizer
 
 _BYTE = re.compile(r"<0x([0-9A-Fa-f]{2})>")
 _SPACE = "\u2581"
+BYTE_NEWLINE = "\u010a"  # how byte-level vocabularies spell a newline
 
 
 def byte_alphabet() -> dict[str, int]:

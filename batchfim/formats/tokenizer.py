@@ -17,8 +17,10 @@ from tokenizers import Tokenizer
 from batchfim.errors import InputError, ModelError
 from batchfim.formats import patching
 from batchfim.formats.chunking import chunks
+from batchfim.formats.line_cuts import encode_in_parts, find_cut
 from batchfim.formats.normalizing import find_changes
 from batchfim.formats.token_bytes import (
+    BYTE_NEWLINE,
     TokenBytes,
     ends_inside_character,
     starts_inside_character,
@@ -27,6 +29,9 @@ from batchfim.formats.token_bytes import (
 # A longer text is encoded in chunks: whole, 50 MB of text would take gigabytes.
 _CHUNK_CHARACTERS = 1 << 18
 _CHUNKS_AT_ONCE = 4
+# Texts are encoded in parts where their distinct lines are no more than this of all characters: a
+# line's ids cost a fifth more than as a part of a text, and the cuts a twentieth.
+_DISTINCT_AT_MOST = 0.7
 Ids = Sequence[int]
 
 
@@ -69,6 +74,11 @@ class TextTokenizer:
         self._bytes = TokenBytes(tree, self._original)
         self._own_prefix = tuple(own_prefix)
         self._check_text_is_text(wanted)
+        self._cut = (
+            None
+            if patching.takes_blanks(text_tree)
+            else find_cut(self._texts_with_newlines(), self._encode_batch)
+        )
 
     @property
     def vocab_size(self) -> int:
@@ -114,9 +124,10 @@ class TextTokenizer:
         """
         if leading_space and self.adds_space:
             texts = [" " + text if text else "" for text in texts]
-        if any(len(text) > _CHUNK_CHARACTERS for text in texts):
-            return [self._encode_long(text) for text in texts]
-        return list(self._encode_batch(texts))
+        try:
+            return list(self._encode(texts))
+        except (TypeError, UnicodeEncodeError):
+            raise _surrogate_error(texts) from None
 
     def changed(self, text: str, token_ids: Ids) -> bool:
         """Whether a text's ids say another text: it was normalized, or a character is unknown.
@@ -146,11 +157,15 @@ class TextTokenizer:
                 return token_ids[:end]
         return token_ids[:keep]
 
+    def _encode(self, texts: Sequence[str]) -> Sequence[Ids]:
+        if any(len(text) > _CHUNK_CHARACTERS for text in texts):
+            return [self._encode_long(text) for text in texts]
+        if self._cut is None:
+            return self._encode_batch(texts)
+        return encode_in_parts(texts, self._cut, self._encode_batch, most=_DISTINCT_AT_MOST)
+
     def _encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
-        try:
-            encodings = self._plain.encode_batch_fast(texts, add_special_tokens=False)
-        except (TypeError, UnicodeEncodeError):
-            raise _surrogate_error(texts) from None
+        encodings = self._plain.encode_batch_fast(texts, add_special_tokens=False)
         return [encoding.ids for encoding in encodings]
 
     def _encode_long(self, text: str) -> Ids:
@@ -161,6 +176,14 @@ class TextTokenizer:
             for encoded in self._encode_batch(batch):
                 ids.extend(encoded)
         return ids
+
+    def _texts_with_newlines(self) -> list[str]:
+        ids = self._plain.get_vocab(with_added_tokens=True)
+        return [
+            self._bytes.text([token_id])
+            for token, token_id in ids.items()
+            if "\n" in token or BYTE_NEWLINE in token
+        ]
 
     def _check_text_is_text(self, wanted: Collection[str]) -> None:
         """No control token may come out of its own text, whatever kind of tokenizer this is."""
