@@ -41,7 +41,7 @@ from batchfim.surroundings import NOWHERE, Surroundings
 from batchfim.telemetry.events import log_events
 from batchfim.tuning.bench import bench
 from batchfim.tuning.knobs import default_knobs, parse_knob
-from batchfim.tuning.trial import Trial
+from batchfim.tuning.trial import Trial, enough_rows
 from batchfim.tuning.tune import Tuning, tune
 
 _log = logging.getLogger(__name__)
@@ -98,7 +98,7 @@ def plan_job(
     seed: int = 0,
     price: float | None = None,
     speed_from: str | None = None,
-    calibration_rows: int = 0,
+    calibration_rows: int | None = 0,
 ) -> dict[str, Any]:
     """Foretell what a job will take, and keep that beside its ledger for the summary to compare.
 
@@ -108,7 +108,8 @@ def plan_job(
         seed: of the sample's draw.
         price: of a GPU-hour.
         speed_from: output of an earlier run on the same model and device.
-        calibration_rows: of a short job to measure the speed by, where no run is named; 0: none.
+        calibration_rows: of a short job to measure the speed by, where no run is named; 0: none;
+            None: as many as show it.
 
     Returns:
         the forecast, as `forecast.forecast` describes it.
@@ -117,7 +118,7 @@ def plan_job(
         UserError: as `run_job`, or the run that was named tells no speed.
         JobFailed: the calibration failed.
     """
-    if speed_from is not None and calibration_rows:
+    if speed_from is not None and calibration_rows != 0:
         raise ConfigError("a speed is that of an earlier run or of a calibration, not of both")
     config = absolute(config)
     check_apart(config.input, config.output.path)
@@ -127,7 +128,7 @@ def plan_job(
     digest, speed = infiller.files.digest(), None
     if speed_from is not None:
         speed = speed_of(speed_from, digest)
-    elif calibration_rows:
+    elif calibration_rows != 0:
         speed = calibrate(config, inputs, digest, rows=calibration_rows, seed=seed, run_job=run_job)
     told = make_forecast(
         config, inputs, infiller, sample_rows=sample_rows, seed=seed, price=price, speed=speed
@@ -202,7 +203,7 @@ def tune_job(
     config: JobConfig,
     knobs: Sequence[str] = (),
     *,
-    sample_rows: int = 2000,
+    sample_rows: int | None = None,
     seed: int = 0,
     repeats: int = 2,
     tell: Callable[[Trial], None] = lambda trial: None,
@@ -212,7 +213,7 @@ def tune_job(
     Args:
         config: the job.
         knobs: `section.key=value,value` texts; none: those that matter for its engine.
-        sample_rows: rows of the sample each trial works.
+        sample_rows: rows of the sample each trial works; None: as many as keep an engine full.
         seed: of the sample's draw.
         repeats: how often the winner and the job's own settings run again, in turns.
         tell: hears of each trial as it ends.
@@ -232,7 +233,7 @@ def tune_job(
         config,
         inputs,
         chosen,
-        sample_rows=sample_rows,
+        sample_rows=sample_rows or enough_rows(config),
         seed=seed,
         repeats=repeats,
         run_job=run_job,
@@ -243,7 +244,7 @@ def tune_job(
 def bench_job(
     config: JobConfig,
     *,
-    sample_rows: int = 2000,
+    sample_rows: int | None = None,
     seed: int = 0,
     repeats: int = 3,
     keep_as: str | None = None,
@@ -262,7 +263,7 @@ def bench_job(
     return bench(
         config,
         open_inputs(config.input),
-        sample_rows=sample_rows,
+        sample_rows=sample_rows or enough_rows(config),
         seed=seed,
         repeats=repeats,
         keep_as=keep_as,

@@ -86,7 +86,9 @@ def plan(
     calibrate: Annotated[
         bool, typer.Option("--calibrate", help="Measure the speed by a short run.")
     ] = False,
-    calibration_rows: Annotated[int, typer.Option(min=1, help="Rows of that run.")] = 512,
+    calibration_rows: Annotated[
+        int | None, typer.Option(min=1, help="Rows of that run; unset: by engine.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Foretell rows, tokens, hours and cost of a job: `batchfim plan job.yaml --calibrate`."""
@@ -115,7 +117,9 @@ def tune(
         list[str],
         typer.Option("--knob", metavar="SECTION.KEY=V,V", help="What to try; unset: by engine."),
     ] = [],  # noqa: B006
-    rows: Annotated[int, typer.Option(min=1, help="Rows of the sample.")] = 2000,
+    rows: Annotated[
+        int | None, typer.Option(min=1, help="Rows of the sample; unset: by engine.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of the sample's draw.")] = 0,
     repeats: Annotated[int, typer.Option(min=1, help="Runs more of the winner.")] = 2,
     output: Annotated[Path | None, typer.Option("-o", help="Job file to write.")] = None,

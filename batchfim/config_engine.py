@@ -13,9 +13,12 @@ from batchfim.config_base import Section
 SPEED_ONLY_ENGINE_ARGS = frozenset(
     {
         "block_size",
+        "async_scheduling",
+        "disable_custom_all_reduce",
         "distributed_executor_backend",
         "enable_chunked_prefill",
         "enable_prefix_caching",
+        "enforce_eager",
         "gpu_memory_utilization",
         "max_batch_tokens",
         "max_cpu_loras",
@@ -24,6 +27,8 @@ SPEED_ONLY_ENGINE_ARGS = frozenset(
         "max_num_seqs",
         "max_padding",
         "pipeline_parallel_size",
+        "prefill_context_parallel_size",
+        "safetensors_load_strategy",
         "tensor_parallel_size",
     }
 )
@@ -99,6 +104,10 @@ class Engine(Section):
     @property
     def num_devices(self) -> int:
         """Devices that vLLM shards the model over."""
-        sizes = ("tensor_parallel_size", "pipeline_parallel_size")
+        sizes = (
+            "tensor_parallel_size",
+            "pipeline_parallel_size",
+            "prefill_context_parallel_size",
+        )
         given = [self.args.get(name) for name in sizes]
         return math.prod([size for size in given if isinstance(size, int)])

@@ -18,13 +18,13 @@ from batchfim.driver.progress import Progress
 from batchfim.driver.queue import ShardQueue
 from batchfim.driver.signals import StopSignal
 from batchfim.driver.state import Watcher
-from batchfim.errors import BatchfimError, InputError, JobFailed, StorageError
+from batchfim.errors import BatchfimError, ConfigError, InputError, JobFailed, StorageError
 from batchfim.forecast.against import against
 from batchfim.forecast.forecast import identity_of
 from batchfim.infiller import Infiller
 from batchfim.metrics.audit import audit, unfinished
 from batchfim.metrics.done import Done
-from batchfim.metrics.run_record import End, RunRecord
+from batchfim.metrics.run_record import End, RunRecord, end_of
 from batchfim.metrics.summary import RunClock
 from batchfim.planning.plan import absent_files, contents_of, places, plan_work
 from batchfim.report.apart import report_apart
@@ -63,9 +63,7 @@ class JobResult:
     @property
     def end(self) -> End:
         """The same in words."""
-        if not self.summary["complete"]:
-            return "stopped"
-        return "complete with failed rows" if self.summary["rows"]["failed"] else "complete"
+        return end_of(self.summary)
 
 
 @dataclass(frozen=True)
@@ -138,7 +136,9 @@ class Run:
         )
         self.ledger.runs.write(record)
         try:
-            result = self._to_the_end(inputs, queue, record.name, retry=retry)
+            clock = None if queue.finished else self._drive(inputs, queue, record.name, retry)
+            self.lease.check()
+            result = self._close(queue, clock)
         except BatchfimError as error:
             with suppress(StorageError):  # what went wrong first is what is to be told
                 run = self._own_entry(self.ledger.summary())
@@ -152,13 +152,6 @@ class Run:
         """What a summary says of this run; empty where it says nothing."""
         runs = summary.get("runs", [])
         return dict(runs[-1]) if runs and runs[-1].get("run") == self.id else {}
-
-    def _to_the_end(
-        self, inputs: InputSet, queue: ShardQueue, record: str, *, retry: bool
-    ) -> JobResult:
-        clock = None if queue.finished else self._drive(inputs, queue, record, retry)
-        self.lease.check()
-        return self._close(queue, clock)
 
     def _queue(self, pending: list[Shard], retry: bool) -> ShardQueue:
         schedule = self.config.schedule
@@ -308,6 +301,11 @@ def _open_pool(config: JobConfig, spec: WorkerSpec) -> Pool:
     if config.schedule.pool == "local":
         from batchfim.workers.local import LocalPool
 
+        if config.schedule.workers.max > 1 and num_gpus(config):
+            raise ConfigError(
+                "schedule.pool local has one GPU for all workers; use schedule.pool ray, which "
+                "gives each its own, or schedule.workers 1"
+            )
         return LocalPool(spec)
     from batchfim.workers.ray_token import keep_ray_private
 

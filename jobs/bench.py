@@ -19,7 +19,9 @@ app = entry_point()
 def bench(
     job_file: JobFiles,
     sets: Sets = [],  # noqa: B006 - typer copies it
-    rows: Annotated[int, typer.Option(min=1, help="Rows of the sample.")] = 2000,
+    rows: Annotated[
+        int | None, typer.Option(min=1, help="Rows of the sample; unset: by engine.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of the sample's draw.")] = 0,
     repeats: Annotated[int, typer.Option(min=1, help="Runs, one engine start each.")] = 3,
     keep_as: Annotated[

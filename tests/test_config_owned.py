@@ -106,6 +106,8 @@ def test_workers_are_the_replicas() -> None:
     assert config("engine.args.data_parallel_size=1")
     sharded = config("engine.args.tensor_parallel_size=4", "engine.args.pipeline_parallel_size=2")
     assert sharded.engine.num_devices == 8
+    over_context = config("engine.args.prefill_context_parallel_size=2")
+    assert over_context.engine.num_devices == 2
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,11 @@ from typing import Any
 
 import pyarrow.compute as pc
 
-from batchfim.accounts.summing import summary_now
+from batchfim.accounts.summing import summary_of
 from batchfim.metrics.audit import unfinished
 from batchfim.metrics.done import Done
-from batchfim.storage.job_lease import Holder, find_holder
+from batchfim.metrics.run_record import end_of
+from batchfim.storage.job_lease import find_holder
 from batchfim.storage.ledger import Ledger
 from batchfim.storage.location import Location
 
@@ -38,11 +39,11 @@ def job_status(output: str) -> dict[str, Any]:
     recent, done = ledger.recent(), ledger.done()
     unworked = unfinished(ledger.planned_rows(), done.ids, ledger.absent_files())
     left = (pc.sum(unworked["num_rows"]).as_py() or 0) * samples
-    sums = summary_now(ledger, done)
+    sums = summary_of(ledger, done, num_unworked=unworked.num_rows)
     speed = _rows_per_s(done, recent, time.time()) if holder and left else None
     return sums | {
         "output": output,
-        "state": _state(holder, complete=sums["complete"], failed=sums["rows"]["failed"]),
+        "state": "running" if holder else end_of(sums),
         "holder": holder and asdict(holder),
         "shards": {"planned": sums["shards"] + unworked.num_rows, "done": sums["shards"]},
         "rows": {"planned": sums["rows"]["rows"] + left} | sums["rows"],
@@ -71,11 +72,3 @@ def _rows_per_s(done: Done, recent: Mapping[str, float], now: float) -> float | 
         return None
     rows = pc.sum(done.of([shard_id for _, shard_id in times[1:]])["rows"]).as_py() or 0
     return float(rows / max(now - times[0][0], 1e-3))
-
-
-def _state(holder: Holder | None, *, complete: bool, failed: int) -> str:
-    if holder is not None:
-        return "running"
-    if not complete:
-        return "stopped"
-    return "complete with failed rows" if failed else "complete"

@@ -18,6 +18,12 @@ def summary_now(ledger: Ledger, done: Done) -> dict[str, Any]:
         ledger: the job's.
         done: what it says is done.
     """
+    left = unfinished(ledger.planned_rows(), done.ids, ledger.absent_files())
+    return summary_of(ledger, done, num_unworked=left.num_rows)
+
+
+def summary_of(ledger: Ledger, done: Done, *, num_unworked: int) -> dict[str, Any]:
+    """The same for who knows already how many planned shards are not done."""
     job, last = ledger.job(), ledger.summary()
     before = {
         "runs": [],
@@ -28,5 +34,4 @@ def summary_now(ledger: Ledger, done: Done) -> dict[str, Any]:
         "complete": False,
     }
     now = done.totals.summary() | {key: last.get(key, value) for key, value in before.items()}
-    left = unfinished(ledger.planned_rows(), done.ids, ledger.absent_files())
-    return now | {"complete": bool(now["complete"]) and left.num_rows == 0}
+    return now | {"complete": bool(now["complete"]) and num_unworked == 0}

@@ -36,11 +36,6 @@ class Batch(Protocol):
         """Go on with these rows only."""
 
 
-def no_check() -> StopCheck | None:
-    """For rows that nothing but a stop token or their length ends."""
-    return None
-
-
 @dataclass(frozen=True, slots=True)
 class Row:
     """One sample of one prompt, still to be computed, perhaps more than once."""
@@ -48,7 +43,7 @@ class Row:
     token_ids: list[int]
     seed: int
     max_tokens: int
-    new_check: Callable[[], StopCheck | None] = no_check
+    new_check: Callable[[], StopCheck | None]
 
 
 @dataclass(slots=True)

@@ -156,10 +156,16 @@ def check_memory(arguments: Mapping[str, Any]) -> None:
 
 
 def set_environment() -> None:
-    """Set before vLLM is imported: nobody is told of a run, and only errors reach the log."""
+    """Set before vLLM is imported: only errors reach the log, and no engine needs a compiler.
+
+    vLLM has FlashInfer's sampler and DeepGEMM compile kernels at an engine's start, by nvcc, and
+    does not start without one. That sampler takes no part here: every draw is greedy or has a seed
+    (`vllm/v1/worker/gpu/sample/sampler.py`); in DeepGEMM's place CUTLASS is taken.
+    """
+    os.environ.setdefault("VLLM_USE_FLASHINFER_SAMPLER", "0")
+    if shutil.which("nvcc") is None and not Path("/usr/local/cuda").exists():
+        os.environ.setdefault("VLLM_USE_DEEP_GEMM", "0")
     os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     os.environ.setdefault("PYTHONWARNINGS", "ignore")
-    os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
-    os.environ.setdefault("DO_NOT_TRACK", "1")

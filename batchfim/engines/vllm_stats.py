@@ -63,5 +63,19 @@ def loggers(counts: StepCounts) -> list[Any]:
         from vllm.v1.metrics import ray_wrappers
 
         if ray_wrappers.ray_metrics is not None:
-            return [step_logger(counts), ray_wrappers.RayPrometheusStatLogger]
+            return [step_logger(counts), ray_logger(ray_wrappers.RayPrometheusStatLogger)]
     return [step_logger(counts)]
+
+
+def ray_logger(base: Any) -> Any:
+    """vLLM's logger to Ray without the time between tokens: that is a call of Ray's for each token
+    on the loop that feeds the engine. Each request's time per output token stays.
+    """
+
+    class RayLogger(base):  # type: ignore[misc]  # vLLM is not typed for us
+        def record(self, scheduler_stats: Any, iteration_stats: Any, *args: Any, **kw: Any) -> None:
+            if iteration_stats is not None:
+                iteration_stats.inter_token_latencies_iter.clear()
+            super().record(scheduler_stats, iteration_stats, *args, **kw)
+
+    return RayLogger

@@ -19,11 +19,10 @@ from batchfim.planning.choosing import ChoosingEncoder
 from batchfim.planning.cutting import cut_shards
 from batchfim.running import num_gpus
 from batchfim.storage.inputs import InputSet
-from batchfim.storage.location import Location
 from batchfim.storage.stores import extended
 from batchfim.terminal import busy, counted
-from batchfim.tuning.sample import choose_blocks, write_sample
-from batchfim.tuning.trial import RunJob, beside, trial_config
+from batchfim.tuning.sample import choose_blocks
+from batchfim.tuning.trial import RunJob, enough_rows, sampled, trial_config
 
 _BLOCK_ROWS = 256  # neighbours that share are seen together, as far as that
 _CALIBRATION_BLOCK_ROWS = 16  # many places, as neighbours have middles alike
@@ -54,7 +53,8 @@ def make_forecast(
     Raises:
         InputError: there are no rows, or a file is damaged.
     """
-    refuse_empty(inputs)
+    if not inputs.num_rows:
+        raise InputError("the input has no rows to plan for")
     workers = config.schedule.workers.max
     shards = cut_shards(inputs.files, config.schedule.shard_rows, "plan", workers)
     block_rows = min(_BLOCK_ROWS, max(shard.num_rows for shard in shards))
@@ -77,18 +77,12 @@ def make_forecast(
     )
 
 
-def refuse_empty(inputs: InputSet) -> None:
-    """Raises InputError where there is nothing to foretell or to measure on."""
-    if not inputs.num_rows:
-        raise InputError("the input has no rows to plan for")
-
-
 def calibrate(
     config: JobConfig,
     inputs: InputSet,
     digest: str,
     *,
-    rows: int,
+    rows: int | None,
     seed: int,
     run_job: RunJob,
 ) -> Speed:
@@ -98,11 +92,9 @@ def calibrate(
         InputError: there are no rows, or none of the sample's was completed.
         others: as `run_job`; Interrupted: a signal ended it.
     """
-    refuse_empty(inputs)
-    with beside(config.output.path) as folder:
-        sample, output = extended(folder, "/sample.parquet"), extended(folder, "/out")
-        target = Location.of(sample)
-        write_sample(config.input, inputs, rows, seed, target, _CALIBRATION_BLOCK_ROWS)
+    rows = rows or enough_rows(config) // 4
+    with sampled(config, inputs, rows, seed, _CALIBRATION_BLOCK_ROWS) as (folder, sample):
+        output = extended(folder, "/out")
         with busy("a short run, to measure the speed"):
             result = run_job(trial_config(config, {}, sample, output))
         if result.signal is not None:

@@ -14,7 +14,6 @@ import pyarrow.compute as pc
 from batchfim.accounts.summing import summary_now
 from batchfim.errors import ConfigError
 from batchfim.forecast.estimate import Estimate, ratio
-from batchfim.metrics.summary import ready_s
 from batchfim.report.time_use import time_use
 from batchfim.storage.ledger import Ledger
 from batchfim.storage.location import Location
@@ -82,7 +81,7 @@ def speed_of(output: str, digest: str) -> Speed:
         device=next((start["device"] for run in runs for start in run["engines"]), ""),
         prefill_s=prefill_s,
         decode_s=decode_s,
-        slack=max(sum(map(ready_s, runs)) / asked_s, 1.0),
+        slack=max(sum(run["worker_s"] for run in runs) / asked_s, 1.0),
         error=_spread(shards, prefill_s, decode_s),
         before_s=Estimate(
             sum(run["total_s"] - run["run_s"] for run in runs) / len(runs), _BEFORE_ERROR

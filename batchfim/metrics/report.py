@@ -106,15 +106,15 @@ _COUNTS = attrgetter(*Counts.model_fields)
 class Retried(BaseModel):
     """What a retry worked itself, in a part whose other rows were there already.
 
-    `attempt` is that of its rows, `timings` their sums in seconds; earlier versions told neither.
+    `attempt` is that of its rows, `timings` their sums in seconds.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     records: Count
     counts: Counts
-    attempt: Annotated[int, Field(ge=0, lt=2**31)] | None = None
-    timings: dict[str, float] = {}
+    attempt: Annotated[int, Field(ge=0, lt=2**31)]
+    timings: dict[str, float]
 
 
 class ShardReport(BaseModel):

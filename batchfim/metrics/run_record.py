@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
 End = Literal["complete", "complete with failed rows", "stopped", "failed"]
+
+
+def end_of(summary: Mapping[str, Any]) -> End:
+    """How a job stands, in words, where no run works on it and none failed.
+
+    Args:
+        summary: as `summary.json` has it.
+    """
+    if not summary["complete"]:
+        return "stopped"
+    return "complete with failed rows" if summary["rows"]["failed"] else "complete"
 
 
 class RunRecord(BaseModel):

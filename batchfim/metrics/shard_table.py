@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -83,11 +83,11 @@ def shard_table(reports: Sequence[str]) -> pa.Table:
         return PARTS_SCHEMA.empty_table()
     told = _parsed(reports)
     columns = {name: told[name] for name in _TOP}
-    columns |= {name: pc.coalesce(_field(told["counts"], name), 0) for name in _COUNTS}
+    columns |= {name: _field(told["counts"], name) for name in _COUNTS}
     columns |= {name: _field(told["timings"], name, "total") for name in TIMINGS}
     columns["attempt"] = pc.coalesce(_field(told["retried"], "attempt"), told["attempt"])
     columns["max_latency_s"] = _field(told["timings"], "latency_s", "max")
-    columns["retried"] = _retried(told, columns)
+    columns["retried"] = _retried(told["retried"])
     table = pa.table({field.name: columns[field.name] for field in PARTS_SCHEMA}, PARTS_SCHEMA)
     missing = [name for name in SHARD_SCHEMA.names if table[name].null_count]
     if missing:
@@ -110,29 +110,20 @@ def worked(parts: pa.Table) -> pa.Table:
 
 def _parsed(reports: Sequence[str]) -> pa.Table:
     data = "\n".join(reports).encode()
-    told = arrow_json.read_json(
+    return arrow_json.read_json(
         reader(data),
         read_options=arrow_json.ReadOptions(block_size=len(data) + 1, use_threads=False),
         parse_options=arrow_json.ParseOptions(
             explicit_schema=_READ, unexpected_field_behavior="ignore"
         ),
     )
-    for name, unknown in (("run", ""), ("started_at", 0.0)):
-        place = told.schema.get_field_index(name)
-        told = told.set_column(place, name, pc.fill_null(told[name], unknown))
-    return told
 
 
-def _retried(told: pa.Table, whole: Mapping[str, pa.ChunkedArray]) -> pa.ChunkedArray | pa.Array:
-    """Of reports of earlier versions, the seconds are the rows' share of all."""
-    retried = told["retried"]
+def _retried(retried: pa.ChunkedArray) -> pa.ChunkedArray | pa.Array:
     if retried.null_count == len(retried):
         return pa.nulls(len(retried), _RETRIED)
-    own = {name: pc.coalesce(_field(retried, "counts", name), 0) for name in _COUNTS}
-    share = pc.divide(pc.cast(own["rows"], pa.float64()), pc.max_element_wise(whole["rows"], 1))
-    for name in TIMINGS:
-        in_share = pc.multiply(whole[name], share)
-        own[name] = pc.coalesce(_field(retried, "timings", name), in_share)
+    own = {name: _field(retried, "counts", name) for name in _COUNTS}
+    own |= {name: _field(retried, "timings", name) for name in TIMINGS}
     own["records"] = _field(retried, "records")
     columns = pc.make_struct(*(own[name] for name in _OWN), field_names=_OWN)
     return pc.if_else(pc.is_valid(retried), columns, pa.scalar(None, columns.type))

@@ -21,9 +21,9 @@ class EngineStart(BaseModel):
     name: str
     version: str
     device: str
-    dtype: str = ""  # unknown of runs of old
+    dtype: str
     start_s: float
-    ready_s: float = 0.0
+    ready_s: float
 
 
 class RunClock(BaseModel):
@@ -65,17 +65,10 @@ class RunClock(BaseModel):
         }
 
 
-def ready_s(run: Mapping[str, Any]) -> float:
-    """Seconds that a run's workers were ready, added up; runs of old tell how many were wanted.
+def starting_s(run: Mapping[str, Any]) -> float:
+    """Seconds that the engines of a run took to start, added up.
 
     Args:
         run: as `summary.json` has it.
     """
-    return float(run["worker_s"] if "worker_s" in run else run["workers"] * run["run_s"])
-
-
-def starting_s(run: Mapping[str, Any]) -> float:
-    """Seconds that the engines of a run took to start, added up; likewise."""
-    if "worker_s" in run:
-        return float(sum(engine["start_s"] for engine in run["engines"]))
-    return float(run["workers"] * run["engine_start_s"])
+    return float(sum(engine["start_s"] for engine in run["engines"]))

@@ -65,9 +65,7 @@ class Totals(BaseModel):
             shards=sum(part.shards for part in parts),
             records=sum(part.records for part in parts),
             counts=Counts.sum(part.counts for part in parts),
-            endings={
-                name: _added(part.endings.get(name, {}) for part in parts) for name in ENDINGS
-            },
+            endings={name: _added(part.endings[name] for part in parts) for name in ENDINGS},
             errors=most_common(errors, _ERRORS_KEPT),
             timings={name: Histogram.sum(part.timings[name] for part in parts) for name in TIMINGS},
             sizes={name: Histogram.sum(part.sizes[name] for part in parts) for name in SIZES},

@@ -83,10 +83,8 @@ def read_evaluation(ledger: Ledger) -> dict[str, Any] | None:
 
 
 def is_outdated(evaluation: Mapping[str, Any], done: Done) -> bool:
-    """Whether rows came or changed since; of an earlier version's, only whether others are ok."""
-    if "parts" in evaluation:
-        return bool(evaluation["parts"] != done.digest)
-    return bool(evaluation["rows"]["ok"] != done.totals.counts.ok)
+    """Whether rows came or changed since."""
+    return bool(evaluation["parts"] != done.digest)
 
 
 def _schema(metrics: Sequence[str]) -> pa.Schema:

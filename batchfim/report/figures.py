@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from batchfim.metrics.summary import ready_s, starting_s
+from batchfim.metrics.summary import starting_s
 
 Unit = Literal["count", "rate", "share", "s", "hours"]
 Number = int | float | None
@@ -69,12 +69,12 @@ def _speeds(runs: Sequence[Mapping[str, Any]]) -> dict[str, Number]:
 
 def _accepted_share(summary: Mapping[str, Any]) -> float | None:
     tokens = summary["tokens"]
-    return tokens["accepted"] / tokens["drafted"] if tokens.get("drafted") else None
+    return tokens["accepted"] / tokens["drafted"] if tokens["drafted"] else None
 
 
 def worker_hours(runs: list[Mapping[str, Any]]) -> float:
     """While engines started and were ready; not what a run does before and after them."""
-    return sum(starting_s(run) + ready_s(run) for run in runs) / 3600
+    return float(sum(starting_s(run) + run["worker_s"] for run in runs)) / 3600
 
 
 _PLAIN: dict[str, tuple[str, Unit]] = {

@@ -13,6 +13,7 @@ import yaml
 from batchfim.accounts.summing import summary_now
 from batchfim.metrics.done import Done
 from batchfim.metrics.report import ENDINGS
+from batchfim.metrics.run_record import end_of
 from batchfim.metrics.shard_table import worked
 from batchfim.quality.writing import is_outdated, read_evaluation
 from batchfim.report.charts import (
@@ -103,7 +104,7 @@ def _context(
     }
     return content | {
         "output": output,
-        "state": _state(summary, running),
+        "state": "running" if running else end_of(summary),
         "made_at": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "model": summary["model"],
         "versions": summary["versions"],
@@ -130,7 +131,7 @@ def _chart_sections(
     ]
 
 
-def _sections(content: Mapping[str, Any], picked: Picked) -> list[tuple[str, str]]:
+def _sections(content: Mapping[str, Any], picked: Picked) -> list[str]:
     """What the page has, for its links."""
     there = {
         "timelines": content["chart_sections"],
@@ -144,7 +145,7 @@ def _sections(content: Mapping[str, Any], picked: Picked) -> list[tuple[str, str
         "records": picked.sample,
         "config": True,
     }
-    return [(key, key) for key, is_there in there.items() if is_there]
+    return [name for name, is_there in there.items() if is_there]
 
 
 def _slow(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -154,11 +155,3 @@ def _slow(row: Mapping[str, Any]) -> dict[str, Any]:
         "place": f"{row['part']}, row {row['part_row']}",
         **{name: row[name] for name in ("prompt_tokens", "completion_tokens", "worker")},
     }
-
-
-def _state(summary: Mapping[str, Any], running: bool) -> str:
-    if running:
-        return "running"
-    if not summary["complete"]:
-        return "stopped"
-    return "complete with failed rows" if summary["rows"]["failed"] else "complete"

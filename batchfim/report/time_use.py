@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from batchfim.metrics.summary import ready_s, starting_s
+from batchfim.metrics.summary import starting_s
 from batchfim.report.timeline import busy_s, spans
 
 USES = {
@@ -49,7 +49,7 @@ def _of_run(shards: pa.Table, run: Mapping[str, Any] | None) -> dict[str, float]
         tail = sum(laid.total_s - last_s for _, _, last_s in of_worker.values())
     else:
         start = starting_s(run) + _waited_s(run, first)
-        tail = max(starting_s(run) + ready_s(run) - start - busy - idle, 0.0)
+        tail = max(starting_s(run) + run["worker_s"] - start - busy - idle, 0.0)
     prefill = busy * _prefill_share(shards)
     return {
         "start": start,
@@ -69,7 +69,7 @@ def _waited_s(run: Mapping[str, Any], first: Mapping[str, float]) -> float:
             that is when its first engine was ready.
     """
     up = float(run["engine_start_s"])
-    ready = {one["worker"]: float(one["ready_s"]) for one in run["engines"] if "ready_s" in one}
+    ready = {one["worker"]: float(one["ready_s"]) for one in run["engines"]}
     return sum(max(up + first_s - ready.get(name, up), 0.0) for name, first_s in first.items())
 
 

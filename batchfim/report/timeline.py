@@ -49,9 +49,8 @@ def spans(shards: pa.Table) -> Spans:
     """Lay the runs one after another.
 
     Args:
-        shards: columns `metrics.shard_table.SHARD_SCHEMA`; those without a start are left out.
+        shards: columns `metrics.shard_table.SHARD_SCHEMA`.
     """
-    shards = shards.filter(pa.compute.greater(shards["started_at"], 0.0))
     begin = _floats(shards, "started_at")
     start = begin + _floats(shards, "read_s") + _floats(shards, "encode_s")
     end = start + np.maximum(_floats(shards, "generate_s"), 1e-6)

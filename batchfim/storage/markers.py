@@ -148,9 +148,8 @@ class Markers:
         self._void(coming.shard_id).write(coming.model_dump_json().encode())
 
     def voids(self) -> list[ShardReport]:
-        """What was coming of the shards that are void, where that can be read."""
-        found = self._parallel(self._read_void, sorted(self._look().voids))
-        return [report for report in found if report is not None]
+        """What was coming of the shards that are void."""
+        return self._parallel(self._read_void, sorted(self._look().voids))
 
     def restore(self, report: ShardReport) -> None:
         """Write a marker that a killed run owed; this run takes it into no segment of its own."""
@@ -267,15 +266,13 @@ class Markers:
     def _read(self, shard_ids: Sequence[str]) -> list[ShardReport]:
         return self._parallel(self._read_marker, shard_ids)
 
-    def _read_void(self, shard_id: str) -> ShardReport | None:
-        """None: an earlier version's, which says no more than that the shard is not done."""
-        try:
-            return ShardReport.model_validate_json(self._void(shard_id).read())
-        except ValidationError:
-            return None
-
     def _read_marker(self, shard_id: str) -> ShardReport:
-        marker = self._marker(shard_id)
+        return self._read_report(self._marker(shard_id), shard_id)
+
+    def _read_void(self, shard_id: str) -> ShardReport:
+        return self._read_report(self._void(shard_id), shard_id)
+
+    def _read_report(self, marker: Location, shard_id: str) -> ShardReport:
         try:
             report = ShardReport.model_validate_json(marker.read())
         except ValidationError as error:

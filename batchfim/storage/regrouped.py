@@ -30,7 +30,7 @@ class Source(BaseModel):
 class CopyMarker(BaseModel):
     """What a finished copy holds."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")  # an older version's say more
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     num_rows: int
     sources: tuple[Source, ...]

@@ -7,12 +7,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 
 from batchfim.config import JobConfig
-from batchfim.errors import InputError
 from batchfim.storage.inputs import InputSet
 from batchfim.storage.location import Location
 from batchfim.storage.stores import extended
-from batchfim.tuning.sample import write_sample
-from batchfim.tuning.trial import RunJob, Trial, beside, run_trial
+from batchfim.tuning.trial import RunJob, Trial, run_trial, sampled
 
 
 def bench(
@@ -34,10 +32,7 @@ def bench(
         Interrupted: by a signal.
     """
     trials = []
-    with beside(config.output.path) as folder:
-        sample = extended(folder, "/sample.parquet")
-        if not write_sample(config.input, inputs, sample_rows, seed, Location.of(sample)):
-            raise InputError("the input has no rows to measure with")
+    with sampled(config, inputs, sample_rows, seed) as (folder, sample):
         for number in range(repeats):
             output = extended(folder, f"/run-{number}")
             trials.append(run_trial(config, {}, sample, output, run_job))

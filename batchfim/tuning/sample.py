@@ -16,7 +16,7 @@ from batchfim.storage.inputs import InputSet
 from batchfim.storage.location import Location
 from batchfim.storage.rows import RowReader, columns_to_read
 
-_BLOCK_ROWS = 100  # neighbours share prefixes; single rows would look as if nothing were shared
+BLOCK_ROWS = 100  # neighbours share prefixes; single rows would look as if nothing were shared
 
 
 def write_sample(
@@ -25,7 +25,7 @@ def write_sample(
     num_rows: int,
     seed: int,
     target: Location,
-    block_rows: int = _BLOCK_ROWS,
+    block_rows: int = BLOCK_ROWS,
 ) -> int:
     """Write blocks of neighbouring rows, drawn from all files, as one Parquet file.
 
@@ -61,7 +61,7 @@ def write_sample(
 
 
 def choose_blocks(
-    files: Sequence[InputFile], num_rows: int, seed: int, block_rows: int = _BLOCK_ROWS
+    files: Sequence[InputFile], num_rows: int, seed: int, block_rows: int = BLOCK_ROWS
 ) -> list[tuple[InputFile, int, int]]:
     """File, first row and number of rows of each block, in input order."""
     firsts = [0, *accumulate(-(-file.num_rows // block_rows) for file in files)]

@@ -11,10 +11,12 @@ from typing import Any
 from batchfim.config import JobConfig
 from batchfim.config_file import check_config
 from batchfim.driver.signals import exit_signals
-from batchfim.errors import Interrupted
-from batchfim.running import JobResult
+from batchfim.errors import InputError, Interrupted
+from batchfim.running import JobResult, num_gpus
+from batchfim.storage.inputs import InputSet
 from batchfim.storage.location import Location
 from batchfim.storage.stores import extended
+from batchfim.tuning.sample import BLOCK_ROWS, write_sample
 from batchfim.tuning.search import Settings
 
 RunJob = Callable[[JobConfig], JobResult]
@@ -61,17 +63,32 @@ def trial_config(config: JobConfig, settings: Settings, sample: str, output: str
     return trial.model_copy(update={"schedule": schedule})
 
 
+def enough_rows(config: JobConfig) -> int:
+    """Rows of which an engine is full most of the time: on an H100 it is given 2,048 at once."""
+    return 16_384 if num_gpus(config) else 2048
+
+
 @contextmanager
-def beside(output: str) -> Iterator[str]:
-    """A folder for a while, where workers on other machines see it: they see the output, too."""
-    url = extended(output, f".trial-{uuid.uuid4().hex[:8]}")
-    folder = Location.of(url)
+def sampled(
+    config: JobConfig, inputs: InputSet, rows: int, seed: int, block_rows: int = BLOCK_ROWS
+) -> Iterator[tuple[str, str]]:
+    """A folder for a while, and a sample of the input in it.
+
+    It is beside the output: workers on other machines see that.
+
+    Raises:
+        InputError: there are no rows.
+    """
+    folder = extended(config.output.path, f".trial-{uuid.uuid4().hex[:8]}")
+    sample, place = extended(folder, "/sample.parquet"), Location.of(folder)
     with exit_signals():  # SIGTERM leaves no sample of somebody's records behind either
-        folder.make_folder()
+        place.make_folder()
         try:
-            yield url
+            if not write_sample(config.input, inputs, rows, seed, Location.of(sample), block_rows):
+                raise InputError("the input has no rows")
+            yield folder, sample
         finally:
-            folder.delete_folder()
+            place.delete_folder()
 
 
 def run_trial(

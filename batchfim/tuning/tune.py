@@ -6,13 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from batchfim.config import JobConfig
-from batchfim.errors import BatchfimError, ConfigError, InputError, Interrupted
+from batchfim.errors import BatchfimError, ConfigError, Interrupted
 from batchfim.storage.inputs import InputSet
-from batchfim.storage.location import Location
 from batchfim.storage.stores import extended
-from batchfim.tuning.sample import write_sample
 from batchfim.tuning.search import Knob, Settings, search
-from batchfim.tuning.trial import RunJob, Trial, beside, run_trial, with_settings
+from batchfim.tuning.trial import RunJob, Trial, run_trial, sampled, with_settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +54,7 @@ def tune(
         for value in knob.values:
             with_settings(config, {knob.key: value})
     trials: list[Trial] = []
-    with beside(config.output.path) as folder:
-        sample = extended(folder, "/sample.parquet")
-        num_rows = write_sample(config.input, inputs, sample_rows, seed, Location.of(sample))
-        if not num_rows:
-            raise InputError("the input has no rows to try anything on")
+    with sampled(config, inputs, sample_rows, seed) as (folder, sample):
 
         def measure(settings: Settings) -> float | None:
             output = extended(folder, f"/trial-{len(trials)}")
@@ -77,7 +71,7 @@ def tune(
             return trials[-1].records_per_s
 
         best = search(knobs, measure, repeats)
-    return Tuning(tuple(trials), best.settings, num_rows)
+    return Tuning(tuple(trials), best.settings, min(sample_rows, inputs.num_rows))
 
 
 def _judged(trial: Trial, earlier: Sequence[Trial]) -> Trial:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import queue
 import socket
 import threading
@@ -32,6 +33,8 @@ class LocalPool:
     """One thread with an event loop for each worker."""
 
     def __init__(self, spec: WorkerSpec) -> None:
+        # A fork of a process with threads may hang; within Ray, vLLM spawns its core by itself.
+        os.environ.setdefault("VLLM_WORKER_MULTIPROC_METHOD", "spawn")
         self._spec = spec
         self._events: queue.Queue[Event] = queue.Queue()
         self._threads: dict[str, _WorkerThread] = {}

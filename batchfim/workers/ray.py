@@ -45,7 +45,8 @@ from batchfim.workers.pool import (
     WorkerReady,
     WorkerSpec,
 )
-from batchfim.workers.ray_connection import address_of, connect
+from batchfim.workers.ray_connection import connect
+from batchfim.workers.ray_token import address_of
 from batchfim.workers.room import Wanted, find_no_room
 from batchfim.workers.worker import Worker
 

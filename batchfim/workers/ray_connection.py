@@ -12,7 +12,7 @@ import ray
 
 from batchfim.config import Resources
 from batchfim.errors import ConfigError, first_line
-from batchfim.workers.ray_token import token_hint
+from batchfim.workers.ray_token import address_of, token_hint
 from batchfim.workers.sigterm import own_sigterm
 
 _KNOCK_S = 5.0
@@ -58,12 +58,6 @@ def connect(resources: Resources) -> bool:
         where = address or "this machine"
         raise ConfigError(f"no Ray at {where}: {first_line(error)}{hint}") from None
     return True
-
-
-def address_of(resources: Resources) -> str | None:
-    """Of a cluster that is somebody's; None: a Ray of this run's own."""
-    address = resources.ray_address or os.environ.get("RAY_ADDRESS")
-    return None if address in ("", "local") else address
 
 
 def _knock(address: str | None) -> None:

@@ -13,14 +13,19 @@ from pathlib import Path
 from batchfim.config import Resources
 
 
+def address_of(resources: Resources) -> str | None:
+    """Of a cluster that is somebody's; None: a Ray of this run's own."""
+    address = resources.ray_address or os.environ.get("RAY_ADDRESS")
+    return None if address in ("", "local") else address
+
+
 def keep_ray_private(resources: Resources) -> None:
     """Make a token for a Ray that is to be started here; to be called before Ray is imported.
 
     Ray reads it at its import, so a process that imported Ray already keeps its own settings; a
     cluster that is there already has its own, too.
     """
-    given = resources.ray_address or os.environ.get("RAY_ADDRESS")
-    if given or "ray" in sys.modules or "RAY_AUTH_MODE" in os.environ:
+    if address_of(resources) or "ray" in sys.modules or "RAY_AUTH_MODE" in os.environ:
         return
     os.environ["RAY_AUTH_MODE"] = "token"
     os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)

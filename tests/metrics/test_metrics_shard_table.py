@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 
 import pyarrow as pa
@@ -49,27 +48,11 @@ def test_a_retried_shard_is_whole_and_says_what_was_worked_again(report: Reports
     assert worked(table.slice(1)).schema == worked(table).schema == SHARD_SCHEMA
 
 
-def test_a_retried_shard_of_an_earlier_version_has_its_rows_share_of_the_seconds(
-    report: Reports,
-) -> None:
-    older = json.loads(report("a", [OK, OK, OK, FAILED]).model_dump_json())
-    older["retried"] = {"records": 1, "counts": {"rows": 1, "failed": 1}}
-    table = shard_table([json.dumps(older)])
-    assert counted(worked(table)) == [(1, 1, 1, 0, 1, 6.0 / 4, 2.0)]
-
-
 def test_a_shard_without_rows_has_no_share_of_anything(report: Reports) -> None:
     (row,) = shard_table([report("a", []).model_dump_json()]).to_pylist()
     assert (row["rows"], row["latency_s"], row["max_latency_s"]) == (0, 0.0, 0.0)
     assert shard_table([]).schema == PARTS_SCHEMA
     assert worked(shard_table([])).schema == SHARD_SCHEMA
-
-
-def test_what_older_reports_do_not_have_is_as_if_it_were_nothing(report: Reports) -> None:
-    older = json.loads(report("a", [OK]).model_dump_json())
-    del older["run"], older["started_at"], older["retried"], older["counts"]["copied"]
-    (row,) = shard_table([json.dumps(older)]).to_pylist()
-    assert (row["run"], row["started_at"], row["copied"], row["ok"]) == ("", 0.0, 0, 1)
 
 
 @pytest.mark.parametrize("wrong", ["{", '{"shard_id": "a"}', '{"shard_id": 1}', "[]"])

@@ -164,6 +164,7 @@ def test_evaluation_is_shown_and_compared_where_there_is_one(job: Job) -> None:
         "rule": "as_is",
         "confidence": 0.95,
         "rows": {"ok": 54},
+        "parts": "",
         "notes": ["<i>a note</i>"],
         "metrics": [{"name": "exact_match", "label": "exact match", "unit": "share"}],
         "overall": {"rows": 54, "exact_match": score},

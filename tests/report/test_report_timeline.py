@@ -14,7 +14,6 @@ from batchfim.metrics.shard_table import SHARD_SCHEMA
 from batchfim.report.time_use import time_use
 from batchfim.report.timeline import spans, timeline
 
-OLD: dict[str, Any] = {"engines": []}  # runs that did not tell how long workers were up
 NOTHING: dict[str, Any] = {
     field.name: "" if pa.types.is_string(field.type) else 0 for field in SHARD_SCHEMA
 }
@@ -77,9 +76,9 @@ def test_where_the_time_went_adds_up_to_workers_times_the_runs_clock() -> None:
     own = {"queue_s": 10.0, "ttft_s": 20.0, "latency_s": 50.0}  # a quarter of it prefill
     shards = table(shard("w-0", 0, 4, **own), shard("w-0", 3, 3, **own), shard("w-0", 8, 2, **own))
     shards = pa.concat_tables([shards, table(shard("w-1", 0, 7, **own))])
-    used = time_use(
-        shards, [{"run": "a", "workers": 2, "engine_start_s": 3.0, "run_s": 10.0} | OLD]
-    )
+    engines = [{"worker": name, "start_s": 3.0, "ready_s": 3.0} for name in ("w-0", "w-1")]
+    run = {"run": "a", "engine_start_s": 3.0, "engines": engines, "worker_s": 20.0}
+    used = time_use(shards, [run])
     assert used == pytest.approx(
         {"start": 6.0, "prefill": 15 / 4, "decode": 15 * 3 / 4, "idle": 2.0, "tail": 3.0}
     )

@@ -6,6 +6,8 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 STRANGER = """
 import sys
 from ray._raylet import GcsClient
@@ -20,10 +22,11 @@ RUN = """
 import json, os, subprocess, sys
 from batchfim.config import Resources
 from batchfim.workers.ray_token import keep_ray_private
-keep_ray_private(Resources())
+resources = Resources(**json.loads(sys.argv[2]))
+keep_ray_private(resources)
 import ray
 from batchfim.workers.ray_connection import connect
-connect(Resources())
+connect(resources)
 
 @ray.remote(num_cpus=0)
 def environment():
@@ -43,9 +46,9 @@ print(json.dumps([known.stdout, stranger.stdout, [seen[name] for name in names]]
 """
 
 
-def test_a_local_ray_refuses_who_lacks_its_token_and_reports_to_nobody() -> None:
+@pytest.mark.parametrize("settings", ["{}", '{"ray_address": "local"}'])
+def test_a_local_ray_refuses_who_lacks_its_token_and_reports_to_nobody(settings: str) -> None:
     own = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
-    done = subprocess.run(
-        [sys.executable, "-c", RUN, STRANGER], capture_output=True, text=True, check=True, env=own
-    )
+    command = [sys.executable, "-c", RUN, STRANGER, settings]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=own)
     assert '"let in\\n", "refused AuthenticationError\\n", ["0", "1", "1", "1"]' in done.stdout

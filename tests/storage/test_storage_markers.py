@@ -178,16 +178,6 @@ def test_a_marker_that_a_killed_run_owed_is_in_no_segment_of_this_run(
     check(markers, reports)
 
 
-def test_an_earlier_versions_void_says_that_its_shard_is_not_done(
-    markers: Markers, folder: Path
-) -> None:
-    add(markers)
-    (folder / f"{FIRST.shard_id}.void").write_bytes(b"")
-    assert markers.voids() == []
-    markers.compact()
-    check(markers, REPORTS[1:])
-
-
 def _nothing(path: Path) -> None:
     path.write_bytes(b"")
 

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from batchfim.api import run_job
 from batchfim.engines.simulated import SimulatedEngine
+from batchfim.errors import ConfigError
 from batchfim.workers.local import LocalPool
 from batchfim.workers.pool import WorkerReady, WorkerSpec
 
@@ -27,6 +29,13 @@ def test_a_worker_that_is_gone_leaves_no_file_open(make_spec: Callable[..., Work
         pool.close()
         after.append(num_open_files())
     assert after[1] == after[2]  # the first opens what stays: libraries, say
+
+
+def test_threads_have_one_gpu_for_all(make_spec: Callable[..., WorkerSpec]) -> None:
+    spec = make_spec("schedule.workers=2", "resources.num_gpus=1")
+    with pytest.raises(ConfigError, match=r"one GPU for all workers; use schedule\.pool ray"):
+        run_job(spec.config)
+    assert run_job(make_spec("resources.num_gpus=1").config).exit_code == 0
 
 
 def test_steps_inside_of_the_engine_are_the_workers(
