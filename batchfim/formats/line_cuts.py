@@ -14,6 +14,7 @@ from itertools import chain, pairwise, product
 Cut = Callable[[str], list[str]]
 Encode = Callable[[Sequence[str]], list[list[int]]]
 
+_MIDDLE = 64  # characters: no two files have them in common by chance
 _LINE_END = re.compile(r"\n(?<=\S\n)")
 _LINE_START = re.compile(r"\n(?=[ \t]*[^\s/])")
 _BEFORE = [*"x7é名_)+;'/#", ");", "don't", "x ", "x\t", ""]
@@ -57,24 +58,32 @@ def find_cut(tokens: Iterable[str], encode: Encode) -> Cut | None:
     return None
 
 
-def encode_in_parts(
-    texts: Sequence[str], cut: Cut, encode: Encode, *, most: float = 1.0
-) -> list[list[int]]:
+def neighbours_share(texts: Sequence[str]) -> bool:
+    """Whether half of the neighbours hold the middle of each other, as the holes of a file do.
+
+    Where they do not, parts are not worth it: they are short, and cost something each.
+    """
+    shared = sum(_holds_middle(*sorted(pair, key=len)) for pair in pairwise(texts))
+    return 2 * shared >= len(texts)
+
+
+def encode_in_parts(texts: Sequence[str], cut: Cut, encode: Encode) -> list[list[int]]:
     """Ids of texts, each distinct part encoded once.
 
     Args:
         texts: what to encode.
         cut: makes a text's parts.
-        encode: ids of parts, or of whole texts.
-        most: where the distinct parts are more than this share of all characters, the texts are
-            encoded whole: parts are short, and cost something each.
+        encode: ids of parts.
     """
     parts = [cut(text) for text in texts]
     distinct = list(dict.fromkeys(chain.from_iterable(parts)))
-    if sum(map(len, distinct)) > most * sum(map(len, texts)):
-        return encode(texts)
     ids = dict(zip(distinct, encode(distinct), strict=True))
     return [list(chain.from_iterable(map(ids.__getitem__, of_text))) for of_text in parts]
+
+
+def _holds_middle(short: str, long: str) -> bool:
+    middle = short[len(short) // 2 :][:_MIDDLE]
+    return len(middle) == _MIDDLE and middle in long
 
 
 def _parts(text: str, places: list[int]) -> list[str]:

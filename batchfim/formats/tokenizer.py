@@ -17,7 +17,7 @@ from tokenizers import Tokenizer
 from batchfim.errors import InputError, ModelError
 from batchfim.formats import patching
 from batchfim.formats.chunking import chunks
-from batchfim.formats.line_cuts import encode_in_parts, find_cut
+from batchfim.formats.line_cuts import encode_in_parts, find_cut, neighbours_share
 from batchfim.formats.normalizing import find_changes
 from batchfim.formats.token_bytes import (
     BYTE_NEWLINE,
@@ -29,9 +29,6 @@ from batchfim.formats.token_bytes import (
 # A longer text is encoded in chunks: whole, 50 MB of text would take gigabytes.
 _CHUNK_CHARACTERS = 1 << 18
 _CHUNKS_AT_ONCE = 4
-# Texts are encoded in parts where their distinct lines are no more than this of all characters: a
-# line's ids cost a fifth more than as a part of a text, and the cuts a twentieth.
-_DISTINCT_AT_MOST = 0.7
 Ids = Sequence[int]
 
 
@@ -160,9 +157,9 @@ class TextTokenizer:
     def _encode(self, texts: Sequence[str]) -> Sequence[Ids]:
         if any(len(text) > _CHUNK_CHARACTERS for text in texts):
             return [self._encode_long(text) for text in texts]
-        if self._cut is None:
+        if self._cut is None or not neighbours_share(texts):
             return self._encode_batch(texts)
-        return encode_in_parts(texts, self._cut, self._encode_batch, most=_DISTINCT_AT_MOST)
+        return encode_in_parts(texts, self._cut, self._encode_batch)
 
     def _encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
         encodings = self._plain.encode_batch_fast(texts, add_special_tokens=False)

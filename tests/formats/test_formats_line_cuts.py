@@ -19,7 +19,13 @@ from tokenizers import (
 )
 
 import batchfim.formats.tokenizer as tokenizer_module
-from batchfim.formats.line_cuts import after_line_ends, before_line_ends, encode_in_parts, find_cut
+from batchfim.formats.line_cuts import (
+    after_line_ends,
+    before_line_ends,
+    encode_in_parts,
+    find_cut,
+    neighbours_share,
+)
 from batchfim.formats.tokenizer import TextTokenizer
 
 SOURCES = [
@@ -121,8 +127,8 @@ def test_parts_change_no_id_of_real_vocabularies(
 def check_parts(tokenizer: TextTokenizer) -> None:
     texts = hostile_texts()
     alone = [list(tokenizer.encode([text])[0]) for text in texts]
-    together = tokenizer.encode(texts * 2)
-    assert [list(ids) for ids in together] == alone * 2
+    together = encode_in_parts(texts, tokenizer._cut, tokenizer._encode_batch)
+    assert together == alone
 
 
 def test_tokens_that_join_lines_are_not_cut() -> None:
@@ -150,20 +156,29 @@ def test_texts_that_share_lines_cost_each_line_once() -> None:
         return [[len(text)] for text in texts]
 
     file = "a;\n  b;\nc"
-    ids = encode_in_parts([file, "a;\n  b", file], before_line_ends, encode, most=0.7)
+    ids = encode_in_parts([file, "a;\n  b", file], before_line_ends, encode)
     assert asked == [["a;", "\n  b;", "\nc", "\n  b"]]
     assert ids == [[2, 5, 2], [2, 4], [2, 5, 2]]
 
 
-def test_texts_that_share_little_stay_whole() -> None:
-    asked: list[list[str]] = []
-
-    def encode(texts: Sequence[str]) -> list[list[int]]:
-        asked.append(list(texts))
-        return [[] for _ in texts]
-
-    encode_in_parts(["a\nb", "c\nd"], before_line_ends, encode, most=0.7)
-    assert asked == [["a\nb", "c\nd"]]
+def test_holes_of_one_file_are_told_from_those_of_many(tiny: TextTokenizer) -> None:
+    files = [text for text in SOURCES if len(text) > 1000]
+    holes = [files[0][: 300 + 50 * i] for i in range(10)]
+    tails = [files[0][300 + 50 * i :] for i in range(10)]
+    assert neighbours_share(holes)
+    assert neighbours_share(tails)
+    assert neighbours_share([text[:1000] for text in files[:3] for _ in range(2)])
+    assert not neighbours_share([text[:1000] for text in files])
+    assert not neighbours_share(["x = 1\n", "x = 1\ny = 2\n"] * 5)
+    assert not neighbours_share(files[:1])
+    asked: list[int] = []
+    batch = tiny._encode_batch
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tiny, "_encode_batch", lambda texts: asked.append(len(texts)) or batch(texts))
+        assert tiny.encode(holes) == batch(holes)
+        assert tiny.encode(files) == batch(files)
+    assert asked[0] > len(holes)
+    assert asked[1] == len(files)
 
 
 def test_cuts_lose_nothing() -> None:
