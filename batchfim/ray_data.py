@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import itertools
 import logging
 import os
 import socket
-import threading
 import weakref
-from collections.abc import AsyncIterator, Coroutine, Mapping
-from concurrent.futures import Future
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import pyarrow as pa
 import ray.data
-import uvloop
 
 from batchfim.api import open_results
 from batchfim.config import JobConfig
@@ -38,10 +34,9 @@ from batchfim.storage.inputs import (
 )
 from batchfim.storage.parts import part_table
 from batchfim.storage.rows import without_views
+from batchfim.workers.loop_thread import LoopThread
 from batchfim.workers.pipeline import Lot, Pipeline
 from batchfim.workers.placing import actor_options, share_cores_of_node
-
-T = TypeVar("T")
 
 _SOURCE = "the data set"
 _NO_FILES = {"input": {"paths": [_SOURCE]}, "output": {"path": _SOURCE}}
@@ -146,12 +141,10 @@ class InfillStep:
         self._family = infiller.encoder.form.family
         engine = build_engine(self._config, infiller)
         # Ray Data's own loop stands still while it hands batches over.
-        self._loop = uvloop.new_event_loop()
-        thread = threading.Thread(target=self._loop.run_forever, daemon=True)
-        thread.start()
-        # Also where the process exits first.
-        weakref.finalize(self, _end, engine, self._loop, thread)
-        info = self._run(engine.start()).result()
+        self._thread = LoopThread()
+        # Also where the process exits first, or the last batch's end drops the step.
+        weakref.finalize(self, _end, engine, self._thread)
+        info = self._thread.run(engine.start()).result()
         self._pipeline = Pipeline(self._config, infiller, engine, max_num_seqs=info.max_num_seqs)
 
     async def __call__(self, batch: pa.Table) -> AsyncIterator[pa.Table]:
@@ -161,7 +154,7 @@ class InfillStep:
             InputError: a column is missing or has a wrong type.
             EngineDead: there is no engine any more.
         """
-        yield await asyncio.wrap_future(self._run(self._fill(batch)))
+        yield await asyncio.wrap_future(self._thread.run(self._fill(batch)))
 
     async def _fill(self, batch: pa.Table) -> pa.Table:
         rows = without_views(batch)
@@ -177,20 +170,9 @@ class InfillStep:
             attempt=1,
         )
 
-    def _run(self, work: Coroutine[Any, Any, T]) -> Future[T]:
-        return asyncio.run_coroutine_threadsafe(work, self._loop)
 
-
-def _end(engine: Engine, loop: asyncio.AbstractEventLoop, thread: threading.Thread) -> None:
-    if threading.current_thread() is thread:  # where the last batch's end drops the step
-        threading.Thread(target=_end, args=(engine, loop, thread)).start()
-        return
-    with contextlib.suppress(TimeoutError):
-        asyncio.run_coroutine_threadsafe(engine.stop(), loop).result(_STOP_S)
-    loop.call_soon_threadsafe(loop.stop)
-    thread.join(_STOP_S)
-    if not thread.is_alive():
-        loop.close()  # its descriptors do not go with the object
+def _end(engine: Engine, thread: LoopThread) -> None:
+    thread.end(engine.stop(), _STOP_S)
 
 
 def _job(given: JobConfig | Mapping[str, Any]) -> JobConfig:

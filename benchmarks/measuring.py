@@ -25,6 +25,7 @@ def machine() -> dict[str, Any]:
         "cpu": _cpuinfo("model name") or platform.processor(),
         "cpu_vectors": [one for one in _VECTORS if one in _cpuinfo("flags").split()],
         "cores": os.cpu_count(),
+        "gpus": _gpus(),
         "memory_gib": round(psutil.virtual_memory().total / (1 << 30)),
         "load_before": _load(),
     }
@@ -71,6 +72,13 @@ def _judged(value: float | None, limit: str, holds: bool) -> dict[str, Any]:
     if value is None:
         return {"ratio": "not measured", "limit": limit}
     return {"ratio": round(value, 3), "limit": limit, "holds": holds}
+
+
+def _gpus() -> list[str]:
+    """NVIDIA's, as its driver tells them on Linux."""
+    told = sorted(Path("/proc/driver/nvidia/gpus").glob("*/information"))
+    lines = [line for file in told for line in file.read_text().splitlines()]
+    return [line.partition(":")[2].strip() for line in lines if line.startswith("Model")]
 
 
 def _cpuinfo(key: str) -> str:

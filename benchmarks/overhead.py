@@ -11,7 +11,8 @@ batchfim reads and encodes its first shard before the engine has anything to do.
 
 On CPU the engine takes all cores, and whatever a front end works it works in the engine's time.
 With `--reserve-core` the engine has the first core and all front ends have the others, as beside a
-GPU.
+GPU. `--architecture` puts a model of one, three or seven billion random weights in the demo model's
+place, for GPUs.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from benchmarks.bare_side import BareSide, TextSide
 from benchmarks.house_side import HouseSide
 from benchmarks.measuring import at_least, keep, machine
 from benchmarks.records import encode, unshared, write
-from benchmarks.setups import demo_encoder, demo_setup
+from benchmarks.setups import ARCHITECTURES, demo_encoder, demo_setup, named, not_measured, said_of
 from benchmarks.sides import InProcess, Round, Setup, Side
 
 LIMITS = {"llm_generate": 0.97, "llm_generate_on_texts": 1.0}
@@ -49,6 +50,7 @@ def main() -> None:
     parser.add_argument("--records", type=int, default=600, help="of a round")
     parser.add_argument("--rounds", type=int, default=16)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--architecture", choices=ARCHITECTURES, help="random weights; for GPUs")
     parser.add_argument("--reserve-core", action="store_true", help="the engine has one core")
     options = parser.parse_args()
     args = {}
@@ -57,10 +59,11 @@ def main() -> None:
         args["distributed_executor_backend"] = "mp"  # threads are bound in a process of their own
     started = machine()
     with tempfile.TemporaryDirectory() as folder:
-        setup = demo_setup(Path(folder), args=args)
+        setup = demo_setup(Path(folder), options.architecture, args=args)
         rounds = _measure(setup, options.records, options.rounds, options.seed)
+    result = _result(rounds, setup, options.seed) | {"model": said_of(options.architecture)}
     name = "overhead_reserved_core" if options.reserve_core else "overhead"
-    keep(name, _result(rounds, setup, options.seed), started=started)
+    keep(f"{name}{named(options.architecture)}", result, started=started)
 
 
 def _measure(setup: Setup, num_records: int, num_rounds: int, seed: int) -> Rounds:
@@ -93,10 +96,9 @@ def _result(rounds: Rounds, setup: Setup, seed: int) -> dict[str, Any]:
         "ratios": {peer: [round(ratio, 3) for ratio in of] for peer, of in ratios.items()},
         "median_round": {name: _median(of).figures() for name, of in rounds.items()},
         "num_rounds": len(rounds["batchfim"]),
-        "model": "demo",
         "engine_args": setup.args,
         "seed": seed,
-        "not_measured": "engine start; the driver's commit of parts; Ray; a GPU",
+        "not_measured": not_measured("engine start; the driver's commit of parts; Ray"),
     }
 
 

@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from benchmarks.setups import on_gpu
 from benchmarks.sides import Round, Setup
 
 
@@ -54,7 +55,8 @@ class RaySide:
             engine_kwargs=arguments,
             chat_template_stage=False,
             tokenize_stage=False,
-            placement_group_config={"bundles": [{"CPU": 1}]},  # its default asks for a GPU
+            # Its default asks for a GPU, on CPU too.
+            placement_group_config={"bundles": [{"CPU": 1, **({"GPU": 1} if on_gpu() else {})}]},
             **setup.ray,
         )
         sampling = {

@@ -6,6 +6,8 @@ all get ours.
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -14,24 +16,81 @@ from batchfim.engines.cpu import MODEL_IN_CORE, dtype_argument
 from batchfim.formats.encoder import Encoder
 from batchfim.infiller import open_infiller
 from batchfim.planning.choosing import ChoosingEncoder
+from batchfim.versions import versions
 from benchmarks.house_side import house_config
 from benchmarks.sides import BLOCK_SIZE, Setup
 
-ENGINE_ARGS: dict[str, Any] = {
+_ON_CPU: dict[str, Any] = {
     "block_size": BLOCK_SIZE,
     "max_num_seqs": 128,
     "max_num_batched_tokens": 4096,
     "distributed_executor_backend": MODEL_IN_CORE,
 }
+# What vLLM has for `LLM` on an H100. Up to four engines wait beside the one that works.
+_ON_GPU: dict[str, Any] = {
+    "block_size": BLOCK_SIZE,
+    "max_num_seqs": 1024,
+    "max_num_batched_tokens": 16384,
+    "gpu_memory_utilization": 0.2,
+}
 MAX_TOKENS = 32
+# As the `config.json` of bigcode/starcoder2-3b and -7b, and one of a billion weights like them;
+# the vocabulary is the demo model's.
+ARCHITECTURES: dict[str, dict[str, Any]] = {
+    "1b": {"hidden_size": 2048, "intermediate_size": 8192, "num_hidden_layers": 24}
+    | {"num_attention_heads": 16, "num_key_value_heads": 2},
+    "3b": {"hidden_size": 3072, "intermediate_size": 12288, "num_hidden_layers": 30}
+    | {"num_attention_heads": 24, "num_key_value_heads": 2},
+    "7b": {"hidden_size": 4608, "intermediate_size": 18432, "num_hidden_layers": 32}
+    | {"num_attention_heads": 36, "num_key_value_heads": 4},
+}
 
 
-def demo_setup(folder: Path, **changes: Any) -> Setup:
-    """The demo model on one engine; `changes` are fields of `Setup`."""
-    model = demo_model_path()
-    args = ENGINE_ARGS | dtype_argument(model, {}) | changes.pop("args", {})
-    stops = demo_encoder().stop_token_ids
-    return Setup(str(model), folder, stops, args=args, **({"max_tokens": MAX_TOKENS} | changes))
+def demo_setup(folder: Path, architecture: str | None = None, **changes: Any) -> Setup:
+    """The demo model on one engine, or a larger architecture with random weights in its place.
+
+    Args:
+        folder: for what the sides write, and for the architecture's files.
+        architecture: one of `ARCHITECTURES`; None: the demo model as it is.
+        changes: fields of `Setup`.
+    """
+    model = _written(folder, architecture) if architecture else demo_model_path()
+    args = dict(_ON_GPU) if on_gpu() else _ON_CPU | dtype_argument(model, {})
+    if architecture:
+        args["load_format"] = "dummy"
+    fields = {"max_tokens": MAX_TOKENS, "kv_cache_gib": 4.0 if on_gpu() else 1.0} | changes
+    fields["args"] = args | changes.get("args", {})
+    return Setup(str(model), folder, demo_encoder().stop_token_ids, **fields)
+
+
+def on_gpu() -> bool:
+    """Whether the vLLM that is installed is the one for GPUs."""
+    return "vllm" in versions()
+
+
+def said_of(architecture: str | None) -> str:
+    """What a result says of its model."""
+    return f"starcoder2 of {architecture}, random weights" if architecture else "demo"
+
+
+def not_measured(what: str) -> str:
+    """What a result says is left out."""
+    return what if on_gpu() else f"{what}; a GPU"
+
+
+def named(architecture: str | None) -> str:
+    """What the name of its result ends in."""
+    return ("_gpu" if on_gpu() else "") + (f"_{architecture}" if architecture else "")
+
+
+def _written(folder: Path, architecture: str) -> Path:
+    demo, model = demo_model_path(), folder / f"starcoder2-{architecture}"
+    model.mkdir(exist_ok=True)
+    for name in ("tokenizer.json", "tokenizer_config.json", "generation_config.json"):
+        shutil.copy(demo / name, model)
+    config = json.loads((demo / "config.json").read_text(encoding="utf8"))
+    (model / "config.json").write_text(json.dumps(config | ARCHITECTURES[architecture]))
+    return model
 
 
 def demo_encoder() -> Encoder | ChoosingEncoder:

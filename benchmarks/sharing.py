@@ -7,7 +7,8 @@ as given and sorted, all in turns; and Ray Data LLM with its defaults and with t
 grid, which starts an engine for every file and works by itself. All get the same prompts, lengths
 and engine arguments, and every file starts with an empty prefix cache. Tokens computed are compared
 with the fewest that a cache of whole blocks allows (`batchfim.planning.sharing`). Regrouping's own
-time is told apart, as its start is most of it here.
+time is told apart, as its start is most of it here. `--architecture` puts a model of one, three or
+seven billion random weights in the demo model's place, for GPUs.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from typing import Any
 from batchfim.planning.sharing import tree_tokens
 from benchmarks.measuring import keep, machine
 from benchmarks.records import Text, encode, multi_line, standard_library, write
-from benchmarks.setups import demo_encoder, demo_setup
+from benchmarks.setups import ARCHITECTURES, demo_encoder, demo_setup, named, not_measured, said_of
 from benchmarks.sharing_limits import judge
 from benchmarks.sharing_peers import PEERS
 from benchmarks.sides import BLOCK_SIZE, InProcess, Round
@@ -63,11 +64,12 @@ def main() -> None:
             "limits": judge(name, cells),
             "cells": cells,
             "seed": options.seed,
-            "model": "demo",
-            "not_measured": "tokens Ray Data LLM computes, which it does not tell; a GPU",
+            "model": said_of(options.architecture),
+            "not_measured": not_measured("tokens Ray Data LLM computes, which it does not tell"),
         }
         some = () if len(options.orders) == len(ORDERS) else tuple(options.orders)
-        keep("_".join(("sharing", name, *some)), result, started=started)
+        kept = "_".join(("sharing", name, *some))
+        keep(f"{kept}{named(options.architecture)}", result, started=started)
 
 
 def _options() -> argparse.Namespace:
@@ -78,6 +80,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--peers", nargs="+", choices=list(PEERS), default=list(PEERS))
     parser.add_argument("--orders", nargs="+", choices=ORDERS, default=list(ORDERS))
     parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--architecture", choices=ARCHITECTURES, help="random weights; for GPUs")
     parser.add_argument("--sets", nargs="+", choices=SETS, default=list(SETS))
     parser.add_argument("--seed", type=int, default=0)
     return parser.parse_args()
@@ -117,7 +120,8 @@ def _cells(
 
     def start(name: str) -> InProcess:
         args = {"num_gpu_blocks_override": blocks}
-        return InProcess(PEERS[name].side, demo_setup(folder, args=args, ray=PEERS[name].ray))
+        setup = demo_setup(folder, options.architecture, args=args, ray=PEERS[name].ray)
+        return InProcess(PEERS[name].side, setup)
 
     in_turns = [name for name in options.peers if PEERS[name].takes_turns]
     rounds: dict[str, list[Round]] = {}

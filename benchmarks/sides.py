@@ -126,7 +126,11 @@ class Side(Protocol):
 
 def engine_environment() -> dict[str, str]:
     """The same threads for every engine: Ray gives one to those of its actors, unless told."""
-    return {"VLLM_CPU_OMP_THREADS_BIND": "nobind", "OMP_NUM_THREADS": str(cores_here())}
+    return {
+        "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+        "OMP_NUM_THREADS": str(cores_here()),
+        "VLLM_WORKER_MULTIPROC_METHOD": "spawn",  # on GPUs, some sides have threads to fork beside
+    }
 
 
 class InProcess:

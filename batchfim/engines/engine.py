@@ -38,6 +38,18 @@ class Timing:
     latency_s: float
     tpot_s: float | None
 
+    @classmethod
+    def between(
+        cls, submitted_s: float, scheduled_s: float, first_s: float, last_s: float, num_tokens: int
+    ) -> Timing:
+        """Of a sample with so many tokens, the first and last of which came when told."""
+        return cls(
+            queue_s=max(scheduled_s - submitted_s, 0.0),
+            ttft_s=first_s - submitted_s,
+            latency_s=last_s - submitted_s,
+            tpot_s=(last_s - first_s) / (num_tokens - 1) if num_tokens > 1 else None,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Generation:

@@ -64,18 +64,12 @@ class SimulatedEngine:
             first_s = time.monotonic()
             await asyncio.sleep(len(middle) / self._config.decode_tokens_per_s)
             last_s = time.monotonic()
-        later = len(middle) - 1
         return Generation(
             token_ids=middle,
             finish_reason=STOPPED if stopped else self._finish_reason(middle),
             prompt_tokens=len(request.token_ids),
             cached_tokens=0,
-            timing=Timing(
-                scheduled_s - submitted_s,
-                first_s - submitted_s,
-                last_s - submitted_s,
-                (last_s - first_s) / later if later else None,
-            ),
+            timing=Timing.between(submitted_s, scheduled_s, first_s, last_s, len(middle)),
             logprobs=None if self._sampling.logprobs == "none" else [-0.5] * len(middle),
         )
 

@@ -290,17 +290,17 @@ def _settle(job: _Job, outcome: Decoded | EngineError) -> None:
 
 
 def _generation(job: _Job, decoded: Decoded) -> Generation:
-    later = len(decoded.token_ids) - 1
     return Generation(
         token_ids=decoded.token_ids,
         finish_reason=decoded.finish_reason,
         prompt_tokens=len(job.row.token_ids),
         cached_tokens=0,
-        timing=Timing(
-            queue_s=decoded.started_s - job.submitted_s,
-            ttft_s=decoded.first_s - job.submitted_s,
-            latency_s=decoded.last_s - job.submitted_s,
-            tpot_s=(decoded.last_s - decoded.first_s) / later if later else None,
+        timing=Timing.between(
+            job.submitted_s,
+            decoded.started_s,
+            decoded.first_s,
+            decoded.last_s,
+            len(decoded.token_ids),
         ),
         logprobs=decoded.logprobs or None,
     )

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 
 from batchfim.config_base import Section
+from batchfim.config_file import explain
 from batchfim.errors import ConfigError
+
+_WHERE = "engine.args, of the Transformers engine"
 
 
 class TransformersArgs(Section):
@@ -30,16 +32,7 @@ def read_args(args: dict[str, Any]) -> TransformersArgs:
     Raises:
         ConfigError: an unknown name, with the nearest known one, or a value it cannot have.
     """
-    known = list(TransformersArgs.model_fields)
-    for name in args:
-        if name not in known:
-            close = difflib.get_close_matches(name, known, n=1)
-            hint = f"; did you mean {close[0]!r}?" if close else f"; it has {', '.join(known)}"
-            raise ConfigError(
-                f"engine.args.{name}: the Transformers engine has no such argument{hint}"
-            )
     try:
-        return TransformersArgs(**args)
+        return TransformersArgs.model_validate(args)
     except ValidationError as error:
-        first = error.errors()[0]
-        raise ConfigError(f"engine.args.{first['loc'][0]}: {first['msg']}") from None
+        raise ConfigError(explain(error, _WHERE, TransformersArgs)) from None

@@ -49,19 +49,17 @@ def _generation(
     submitted_s: float,
 ) -> Generation:
     stats = output.metrics
-    num_later_tokens = len(token_ids) - 1
     return Generation(
         token_ids=token_ids,
         finish_reason=finish_reason,
         prompt_tokens=len(output.prompt_token_ids),
         cached_tokens=output.num_cached_tokens or 0,
-        timing=Timing(
-            queue_s=max(stats.scheduled_ts - submitted_s, 0.0),
-            ttft_s=stats.first_token_ts - submitted_s,
-            latency_s=stats.last_token_ts - submitted_s,
-            tpot_s=(stats.last_token_ts - stats.first_token_ts) / num_later_tokens
-            if num_later_tokens > 0
-            else None,
+        timing=Timing.between(
+            submitted_s,
+            stats.scheduled_ts,
+            stats.first_token_ts,
+            stats.last_token_ts,
+            len(token_ids),
         ),
         logprobs=logprobs,
         num_preemptions=stats.num_preemptions,

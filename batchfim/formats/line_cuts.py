@@ -44,10 +44,10 @@ def find_cut(tokens: Iterable[str], encode: Encode) -> Cut | None:
     """The way to cut that changes no id; None: there is none.
 
     Args:
-        tokens: texts of the vocabulary's tokens, at least of those with a newline.
+        tokens: texts of the vocabulary's tokens with a newline.
         encode: ids of texts, without control tokens.
     """
-    spelled = [token for token in tokens if "\n" in token]
+    spelled = list(tokens)
     texts = list(map("".join, product(_BEFORE, _BETWEEN, _AFTER)))
     texts.append("".join(texts))
     whole = encode(texts)

@@ -17,7 +17,7 @@ from tokenizers import Tokenizer
 from batchfim.errors import InputError, ModelError
 from batchfim.formats import patching
 from batchfim.formats.chunking import chunks
-from batchfim.formats.line_cuts import encode_in_parts, find_cut, neighbours_share
+from batchfim.formats.line_cuts import Cut, encode_in_parts, find_cut, neighbours_share
 from batchfim.formats.normalizing import find_changes
 from batchfim.formats.token_bytes import (
     BYTE_NEWLINE,
@@ -71,11 +71,7 @@ class TextTokenizer:
         self._bytes = TokenBytes(tree, self._original)
         self._own_prefix = tuple(own_prefix)
         self._check_text_is_text(wanted)
-        self._cut = (
-            None
-            if patching.takes_blanks(text_tree)
-            else find_cut(self._texts_with_newlines(), self._encode_batch)
-        )
+        self._cut = None if patching.takes_blanks(text_tree) else self._find_cut()
 
     @property
     def vocab_size(self) -> int:
@@ -174,13 +170,16 @@ class TextTokenizer:
                 ids.extend(encoded)
         return ids
 
-    def _texts_with_newlines(self) -> list[str]:
+    def _find_cut(self) -> Cut | None:
+        if self._changes is not None and self._changes("x\ny"):
+            return None  # newlines are spaces to this model: its tokens do not tell where lines end
         ids = self._plain.get_vocab(with_added_tokens=True)
-        return [
+        tokens = (
             self._bytes.text([token_id])
             for token, token_id in ids.items()
             if "\n" in token or BYTE_NEWLINE in token
-        ]
+        )
+        return find_cut(tokens, self._encode_batch)
 
     def _check_text_is_text(self, wanted: Collection[str]) -> None:
         """No control token may come out of its own text, whatever kind of tokenizer this is."""

@@ -7,15 +7,14 @@ import contextlib
 import os
 import queue
 import socket
-import threading
 import time
+from collections.abc import Coroutine
 from concurrent.futures import Future
 from typing import Any
 
-import uvloop
-
 from batchfim.errors import BatchfimError, JobFailed
 from batchfim.shards import Lease
+from batchfim.workers.loop_thread import LoopThread
 from batchfim.workers.pool import (
     Event,
     ShardBegun,
@@ -71,9 +70,7 @@ class _WorkerThread:
         self._name = name
         self._events = events
         self._worker: Worker | None = None
-        self._loop = uvloop.new_event_loop()  # as a Ray actor has
-        self._thread = threading.Thread(target=self._loop.run_forever, name=name, daemon=True)
-        self._thread.start()
+        self._thread = LoopThread()
         self._run(self._start(spec))
 
     @property
@@ -84,17 +81,10 @@ class _WorkerThread:
         self._run(self._work(lease))
 
     def stop(self) -> None:
-        with contextlib.suppress(TimeoutError):
-            self._run(self._end()).result(_STOP_S)
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(_STOP_S)
-        if not self._thread.is_alive():
-            self._loop.close()  # its descriptors do not go with the object
+        self._thread.end(self._end(), _STOP_S)
 
-    def _run(self, coroutine: Any) -> Future[Any]:
-        future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
-        future.add_done_callback(self._report_crash)
-        return future
+    def _run(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        self._thread.run(coroutine).add_done_callback(self._report_crash)
 
     def _report_crash(self, future: Future[Any]) -> None:
         """What nothing else caught would otherwise end unseen, and the driver wait for ever."""

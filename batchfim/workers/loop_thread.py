@@ -1,0 +1,42 @@
+"""An event loop in a thread of its own, for engines that live in this process."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import Coroutine
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+import uvloop
+
+T = TypeVar("T")
+
+
+class LoopThread:
+    """Runs from its making until `end`."""
+
+    def __init__(self) -> None:
+        self._loop = uvloop.new_event_loop()  # as a Ray actor has
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
+
+    def run(self, work: Coroutine[Any, Any, T]) -> Future[T]:
+        """Have the loop run something; from any thread."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop)
+
+    def end(self, last: Coroutine[Any, Any, None], timeout_s: float) -> None:
+        """Have the loop run what is to be last, for so long at most, and end it.
+
+        From the loop's own thread, another one does that.
+        """
+        if threading.current_thread() is self._thread:
+            threading.Thread(target=self.end, args=(last, timeout_s)).start()
+            return
+        with contextlib.suppress(TimeoutError):
+            self.run(last).result(timeout_s)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(timeout_s)
+        if not self._thread.is_alive():
+            self._loop.close()  # its descriptors do not go with the object
