@@ -157,7 +157,7 @@ class Run:
         schedule = self.config.schedule
         rerun = num_gpus(self.config) >= 1 if schedule.rerun is None else schedule.rerun
         return ShardQueue(
-            pending, schedule.task_attempts, schedule.node_losses, rerun=rerun, cuts=not retry
+            pending, schedule.task_attempts, schedule.node_losses, rerun=rerun, bisects=not retry
         )
 
     def _drive(self, inputs: InputSet, queue: ShardQueue, record: str, retry: bool) -> RunClock:

@@ -1,6 +1,6 @@
 """The driver with up to 1,000 workers and a million shards: `python -m benchmarks.scaling`.
 
-Driver, queue, staff and budgets are the real ones; workers and storage are modelled on a virtual
+Driver, queue, workers and budgets are the real ones; workers and storage are modelled on a virtual
 clock. A shard is 100 records with heavy-tailed work (log-normal, sigma 1.5), one worker in twenty
 runs at a third of the speed, and workers die at random, half of them with their machine; another
 takes their place after an engine's start. The ideal is one engine start, then all workers at work

@@ -12,11 +12,11 @@ from typing import Any
 
 from batchfim.config import Schedule
 from batchfim.driver.committer import Committed, Committer
-from batchfim.driver.hands import has_room
 from batchfim.driver.queue import ShardQueue
-from batchfim.driver.staff import Staff
+from batchfim.driver.room import has_room
 from batchfim.driver.state import IdleTime, RunState, Watcher
 from batchfim.driver.trouble import StorageTrouble
+from batchfim.driver.worker_set import WorkerSet
 from batchfim.errors import BatchfimError, JobFailed, StorageError
 from batchfim.metrics.report import Counts, ShardReport
 from batchfim.metrics.summary import RunClock
@@ -24,8 +24,8 @@ from batchfim.planning.cutting import halve
 from batchfim.shards import Lease, Shard
 from batchfim.telemetry.events import fields
 from batchfim.workers.pool import (
-    Blame,
     Event,
+    FailureKind,
     Pool,
     ShardBegun,
     ShardEnded,
@@ -84,26 +84,26 @@ class Driver:
             StorageError: a part could not be committed.
             JobFailed: every worker was lost and none can be had any more, or nothing succeeds.
         """
-        self._staff = Staff(self.pool, self.schedule, self.clock)
+        self._workers = WorkerSet(self.pool, self.schedule, self.clock)
         self._started_at, self._started_s = time.time(), self.clock()
         self._num_workers = min(self.schedule.workers.max, self.queue.num_waiting)
         gc.freeze()  # or every full collection looks at a million shards that only wait
         self._committer = Committer(self.commit, self.may_commit)
         try:
             for _ in range(self._num_workers):
-                self._staff.hire()
+                self._workers.add()
             self._loop()
         finally:
             gc.unfreeze()
             self._end()
-        for worker in self._staff.at_work:
-            self.queue.give_back(worker)
+        for worker in self._workers.up:
+            self.queue.return_leases(worker)
         return self.told()
 
     def told(self) -> RunClock:
         """What a run did that has ended, also where it raised."""
         ended_s = self.clock() if self._ended_s is None else self._ended_s
-        ready_s = ended_s if self._staff.first_ready_s is None else self._staff.first_ready_s
+        ready_s = ended_s if self._workers.first_ready_s is None else self._workers.first_ready_s
         return RunClock(
             run=self.run_id,
             started_at=self._started_at,
@@ -115,8 +115,8 @@ class Driver:
             records=self._records,
             counts=Counts.sum((self._counts, *self._untold)),
             workers=self._num_workers,
-            workers_lost=self._staff.num_lost,
-            engines=tuple(self._staff.engines),
+            workers_lost=self._workers.num_lost,
+            engines=tuple(self._workers.engines),
         )
 
     def _end(self) -> None:
@@ -142,7 +142,7 @@ class Driver:
                     return
             events = self.pool.wait(_WAIT_S)
             self._pass_time()  # as things stood while it waited
-            self._staff.ending = self.stop_grace_s() is not None
+            self._workers.ending = self.stop_grace_s() is not None
             for event in events:
                 self._handle(event)
             self._account(self._committer.committed())
@@ -169,7 +169,7 @@ class Driver:
                     return  # there is nothing for the others either
 
     def _has_room(self, worker: str) -> bool:
-        num_others = self._staff.num_workers - 1
+        num_others = self._workers.num_workers - 1
         return has_room(
             self.schedule,
             self._max_num_seqs[worker],
@@ -183,21 +183,21 @@ class Driver:
 
         At the end of a run, idle workers above the fewest only keep machines from others, too.
         """
-        for worker in [one for one in self._staff.leaving if not self.queue.num_held(one)]:
+        for worker in [one for one in self._workers.leaving if not self.queue.num_held(one)]:
             _log.info("left with its node", extra=fields(worker=worker))
-            self._staff.dismiss(worker)
+            self._workers.remove(worker)
         if self.queue.num_waiting or not self.schedule.workers.may_grow:
             return
-        for worker in self._staff.spare(lambda one: self.queue.num_held(one) > 0):
+        for worker in self._workers.surplus(lambda one: self.queue.num_held(one) > 0):
             _log.info("idle and let go", extra=fields(worker=worker))
             self._hungry.pop(worker, None)
-            self._staff.dismiss(worker)
+            self._workers.remove(worker)
 
     def _handle(self, event: Event) -> None:
-        if event.worker not in self._staff:
+        if event.worker not in self._workers:
             return  # an echo of a worker that was replaced
         if isinstance(event, WorkerReady):
-            self._staff.welcome(event)
+            self._workers.mark_ready(event)
             self._max_num_seqs[event.worker] = event.engine.max_num_seqs
             about = fields(worker=event.worker, host=event.host, start_s=event.start_s)
             _log.info("ready", extra=about)
@@ -207,7 +207,7 @@ class Driver:
         elif isinstance(event, WorkerLeaving):
             _log.info("node leaves", extra=fields(worker=event.worker))
             self._hungry.pop(event.worker, None)
-            self._staff.see_off(event.worker)
+            self._workers.mark_leaving(event.worker)
         elif isinstance(event, ShardBegun):
             self.queue.begin(event.worker, event.lease)
             self._feed(event.worker)
@@ -215,7 +215,7 @@ class Driver:
             self._ended(event)
 
     def _feed(self, worker: str) -> None:
-        if worker in self._staff.ready:
+        if worker in self._workers.ready:
             self._hungry[worker] = None
 
     def _ended(self, event: ShardEnded) -> None:
@@ -248,7 +248,7 @@ class Driver:
             self._records += worked.records
 
     def _pass_time(self) -> None:
-        self._idle.pass_time(self.clock(), self._staff.num_at_work, len(self.queue.busy))
+        self._idle.pass_time(self.clock(), self._workers.num_up, len(self.queue.busy))
 
     def _tell(self) -> None:
         """Have those who watch know how things stand."""
@@ -266,9 +266,9 @@ class Driver:
             },
             commits_s=tuple(self._untold_commits_s),
             num_wanted=self._num_workers,
-            num_starting=self._staff.num_starting,
-            num_ready=len(self._staff.ready),
-            num_lost=self._staff.num_lost,
+            num_starting=self._workers.num_starting,
+            num_ready=len(self._workers.ready),
+            num_lost=self._workers.num_lost,
             idle_share=self._idle.share,
         )
         self._untold_commits_s.clear()
@@ -277,23 +277,23 @@ class Driver:
 
     def _fail(self, event: ShardEnded, failure: ShardFailure) -> None:
         shard, cause = event.lease.shard, failure.cause
-        if failure.blame is Blame.ENGINE:
+        if failure.kind is FailureKind.ENGINE:
             self._replace(event.worker, JobFailed(cause))
             return
         _log.warning("shard %s: %s", shard.id, cause, extra=_about(event.worker, event.lease))
-        if failure.blame is Blame.STORAGE:
-            self.queue.put_back(event.worker, event.lease, cause)
+        if failure.kind is FailureKind.STORAGE:
+            self.queue.storage_failed(event.worker, event.lease, cause)
             self._note(StorageError(cause))
             if self._trouble.failed(event.worker, shard.id):
-                self._dismiss(event.worker, StorageError(cause))
+                self._remove(event.worker, StorageError(cause))
         else:
             self.queue.fail(event.worker, event.lease, cause)
-            if failure.blame is Blame.TASK:
+            if failure.kind is FailureKind.TASK:
                 self._note(JobFailed(f"shard {shard.id}: {cause}"))
 
     def _replace(self, worker: str, error: BatchfimError, *, node_lost: bool = False) -> None:
         """Let a worker go, look at what it held, and start another."""
-        lost = "%s%s: %s", self._staff.named(worker), " with its node" if node_lost else "", error
+        lost = "%s%s: %s", self._workers.named(worker), " with its node" if node_lost else "", error
         _log.warning(*lost, extra=fields(worker=worker))
         if node_lost:
             self.queue.node_lost(worker, str(error))
@@ -301,39 +301,41 @@ class Driver:
             for shard in self.queue.engine_lost(worker, str(error)):
                 self._cut(worker, shard)
         self._trouble.forget(worker)
-        was_ready = worker in self._staff.at_work
+        was_ready = worker in self._workers.up
         self._hungry.pop(worker, None)
-        self._staff.replace(worker, error)
-        if was_ready and not node_lost and not self._staff.ending:
+        self._workers.replace(worker, error)
+        if was_ready and not node_lost and not self._workers.ending:
             self._note(error)
 
-    def _dismiss(self, worker: str, error: StorageError) -> None:
+    def _remove(self, worker: str, error: StorageError) -> None:
         """Let a worker go that alone cannot reach the storage, and start another."""
         told = "%s is replaced: its storage fails while that of others works: %s"
         _log.warning(told, worker, error, extra=fields(worker=worker))
-        self.queue.give_back(worker)
+        self.queue.return_leases(worker)
         self._hungry.pop(worker, None)
         self._trouble.forget(worker)
-        self._staff.replace(worker, error)
+        self._workers.replace(worker, error)
 
     def _cut(self, worker: str, shard: Shard) -> None:
         halves = halve(shard, self.fingerprint)
         cut = "%s died again on shard %s, which is cut in two", worker, shard.id
         _log.warning(*cut, extra=fields(worker=worker, shard=shard.id))
         self.split(shard, halves)
-        self.queue.cut(shard, halves)
+        self.queue.bisect(shard, halves)
 
     def _replace_stalled(self) -> None:
         now_s = self.clock()
         if now_s - self._looked_s < min(_LOOK_S, self.schedule.stall_timeout_s / 4):
             return
         self._looked_s = now_s
-        for worker in self._staff.ready - self.queue.busy:  # one whose shard another finished, too
+        for worker in (
+            self._workers.ready - self.queue.busy
+        ):  # one whose shard another finished, too
             self._feed(worker)
         if self.queue.num_waiting:
-            self._staff.make_up(now_s)
-        busy = self._staff.at_work & self.queue.busy
-        for worker, stood_s in self._staff.stalled(busy, now_s).items():
+            self._workers.add_missing(now_s)
+        busy = self._workers.up & self.queue.busy
+        for worker, stood_s in self._workers.stalled(busy, now_s).items():
             self._replace(worker, JobFailed(f"the worker made no step for {stood_s:.0f} s"))
 
     def _note(self, error: BatchfimError) -> None:

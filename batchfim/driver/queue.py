@@ -48,7 +48,7 @@ class ShardQueue:
         node_losses: int,
         *,
         rerun: bool = False,
-        cuts: bool = True,
+        bisects: bool = True,
     ) -> None:
         self._states = {shard.id: _State(shard) for shard in shards}
         self._waiting = deque(self._states.values())
@@ -61,7 +61,7 @@ class ShardQueue:
         self._task_attempts = task_attempts
         self._node_losses = node_losses
         self._rerun = rerun
-        self._cuts = cuts
+        self._bisects = bisects
 
     @property
     def finished(self) -> bool:
@@ -148,7 +148,7 @@ class ShardQueue:
             state.verdict = f"{state.task_failures} attempts failed, the last with: {cause}"
         self._wait(state, first=False)
 
-    def put_back(self, worker: str, lease: Lease, cause: str) -> None:
+    def storage_failed(self, worker: str, lease: Lease, cause: str) -> None:
         """Storage failed; the shard waits again, for another worker if there is one at work.
 
         Where it fails time and again it is given up: its rows cannot be written as failed either.
@@ -178,7 +178,7 @@ class ShardQueue:
             the shard to be cut in two with `cut`, where one is found to kill engines.
         """
         taken = self._take_all(worker)
-        guilty = []
+        to_bisect = []
         for state, lease in taken:
             if lease.verdict is not None:  # no engine was asked: reading it is enough
                 if len(taken) == 1:
@@ -187,12 +187,12 @@ class ShardQueue:
                     state.engines_lost += 1  # or another's: it is to be alone with the next
                     self._wait(state, first=True)
                 continue
-            if self._blame(state, cause, alone=len(taken) == 1) and not state.holders:
-                guilty.append(state.shard)
+            if self._suspect(state, cause, alone=len(taken) == 1) and not state.holders:
+                to_bisect.append(state.shard)
             self._wait(state, first=True)
-        return guilty
+        return to_bisect
 
-    def cut(self, shard: Shard, halves: Iterable[Shard]) -> None:
+    def bisect(self, shard: Shard, halves: Iterable[Shard]) -> None:
         """Two shards take the place of a suspect that waits; both are suspects."""
         parent = self._states.pop(shard.id)
         self._suspects.remove(parent)
@@ -201,7 +201,7 @@ class ShardQueue:
             self._states[half.id] = state
             self._suspects.append(state)
 
-    def give_back(self, worker: str) -> None:
+    def return_leases(self, worker: str) -> None:
         """A worker returns its leases unworked; no budget is touched."""
         for state, _ in self._take_all(worker):
             self._wait(state, first=True)
@@ -228,11 +228,11 @@ class ShardQueue:
         is_first = next(iter(self._held[worker].values())) is state
         return not is_first and state.shard.id in self._ahead[worker]
 
-    def _blame(self, state: _State, cause: str, *, alone: bool) -> bool:
+    def _suspect(self, state: _State, cause: str, *, alone: bool) -> bool:
         """Note that an engine died on a shard; whether it is to be cut in two."""
         state.engines_lost += 1
         state.engines_lost_alone += alone
-        if self._cuts and state.shard.num_rows > 1:
+        if self._bisects and state.shard.num_rows > 1:
             return alone and state.engines_lost > 1
         if state.engines_lost_alone >= _SOLO_LOSSES:
             what = "this record" if state.shard.num_rows == 1 else "one of these records"

@@ -27,7 +27,7 @@ class WorkerSpec:
     retry: bool = False  # shards are done, and only their failed rows are worked
 
 
-class Blame(StrEnum):
+class FailureKind(StrEnum):
     """What an attempt failed on, which decides who pays for it."""
 
     TASK = "task"  # the work on it raised: one of the shard's own attempts
@@ -41,7 +41,7 @@ class ShardFailure:
     """An attempt that raised."""
 
     cause: str
-    blame: Blame = Blame.TASK
+    kind: FailureKind = FailureKind.TASK
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from batchfim.storage.location import Location
 from batchfim.storage.parts import part_table, read_part, write_part
 from batchfim.storage.rows import RowReader, columns_to_read
 from batchfim.workers.pipeline import Lot, Pipeline
-from batchfim.workers.pool import Blame, ShardFailure, WorkerSpec
+from batchfim.workers.pool import FailureKind, ShardFailure, WorkerSpec
 from batchfim.workers.retrying import completions as samples_of
 from batchfim.workers.retrying import failed_records, last_attempt, merged
 
@@ -111,7 +111,7 @@ class Worker:
         try:
             return await self.run_shard(lease, begun)
         except BatchfimError as error:
-            return ShardFailure(str(error), _blame(error))
+            return ShardFailure(str(error), _kind_of(error))
         except Exception as error:  # one shard's failure must not take its neighbours along
             return ShardFailure(f"{type(error).__name__}: {error}")
 
@@ -199,6 +199,10 @@ class Worker:
         )
 
 
-def _blame(error: BatchfimError) -> Blame:
-    table = ((EngineDead, Blame.ENGINE), (StorageError, Blame.STORAGE), (InputError, Blame.INPUT))
-    return next((blame for kind, blame in table if isinstance(error, kind)), Blame.TASK)
+def _kind_of(error: BatchfimError) -> FailureKind:
+    table = (
+        (EngineDead, FailureKind.ENGINE),
+        (StorageError, FailureKind.STORAGE),
+        (InputError, FailureKind.INPUT),
+    )
+    return next((kind for of, kind in table if isinstance(error, of)), FailureKind.TASK)

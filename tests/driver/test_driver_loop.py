@@ -10,8 +10,8 @@ from batchfim.driver.queue import ShardQueue
 from batchfim.errors import EngineStartError, JobFailed, StorageError
 from batchfim.shards import Lease
 from batchfim.workers.pool import (
-    Blame,
     Event,
+    FailureKind,
     ShardBegun,
     ShardEnded,
     ShardFailure,
@@ -143,7 +143,7 @@ def test_a_failure_that_took_the_engine_along_replaces_the_worker(tmp_path: Path
     pool = ScriptedPool(open_ledger(tmp_path), starts=[True, True])
 
     def die_first(worker: str, lease: Lease) -> list[Event]:
-        dead = ShardEnded(worker, lease, ShardFailure("the engine died", Blame.ENGINE))
+        dead = ShardEnded(worker, lease, ShardFailure("the engine died", FailureKind.ENGINE))
         return [dead] if worker == "worker-0" else pool.finish(worker, lease)
 
     pool.script = die_first
@@ -160,7 +160,7 @@ def test_a_record_that_kills_engines_is_found_by_halving_and_fails_alone(tmp_pat
     def die_on_it(worker: str, lease: Lease) -> list[Event]:
         rows = range(lease.shard.start, lease.shard.start + lease.shard.num_rows)
         if poisoned in rows and lease.verdict is None:
-            return [ShardEnded(worker, lease, ShardFailure("CUDA error", Blame.ENGINE))]
+            return [ShardEnded(worker, lease, ShardFailure("CUDA error", FailureKind.ENGINE))]
         return pool.finish(worker, lease)
 
     pool.script = die_on_it
@@ -223,18 +223,18 @@ def test_a_worker_that_goes_before_it_is_done_has_its_successor_already(tmp_path
     assert pool.ledger.done_ids() == ALL
 
 
-@pytest.mark.parametrize("blame", [Blame.ENGINE, Blame.TASK, Blame.STORAGE])
+@pytest.mark.parametrize("kind", [FailureKind.ENGINE, FailureKind.TASK, FailureKind.STORAGE])
 def test_a_job_in_which_nothing_succeeds_stops_with_the_first_cause(
-    tmp_path: Path, blame: Blame
+    tmp_path: Path, kind: FailureKind
 ) -> None:
     pool = ScriptedPool(open_ledger(tmp_path), starts=[True] * 99)
     causes = iter(range(99))
 
     def fail(worker: str, lease: Lease) -> list[Event]:
-        return [ShardEnded(worker, lease, ShardFailure(f"cause {next(causes)}", blame))]
+        return [ShardEnded(worker, lease, ShardFailure(f"cause {next(causes)}", kind))]
 
     pool.script = fail
-    expected = StorageError if blame is Blame.STORAGE else JobFailed
+    expected = StorageError if kind is FailureKind.STORAGE else JobFailed
     with pytest.raises(expected, match=r"after 4 failures with nothing completed .*: cause 0;"):
         drive(pool, workers=1, shards_in_hand=1, setbacks=4).run()
     assert len(pool.submitted) == 4
@@ -247,7 +247,7 @@ def test_storage_that_fails_uses_up_no_attempt_of_a_shard(tmp_path: Path) -> Non
 
     def fail_five_times(worker: str, lease: Lease) -> list[Event]:
         if next(trouble, False):
-            return [ShardEnded(worker, lease, ShardFailure("503", Blame.STORAGE))]
+            return [ShardEnded(worker, lease, ShardFailure("503", FailureKind.STORAGE))]
         return pool.finish(worker, lease)
 
     pool.script = fail_five_times

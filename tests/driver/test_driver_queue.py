@@ -73,7 +73,7 @@ def test_a_suspect_that_loses_another_engine_is_to_be_cut() -> None:
     assert queue.engine_lost("v", "died") == []  # once may be chance
     lease(queue, "v")
     assert queue.engine_lost("v", "died") == [shard("a")]
-    queue.cut(shard("a"), [shard("b"), shard("c")])
+    queue.bisect(shard("a"), [shard("b"), shard("c")])
     assert queue.shards == [shard("b"), shard("c")]
     first = lease(queue, "w")
     assert first == Lease(shard("b"), 3)  # the whole was tried twice
@@ -119,8 +119,8 @@ def test_a_verdict_beside_what_killed_the_engine_is_worked_again_alone() -> None
 def test_what_could_not_be_attempted_waits_again_and_pays_no_attempt() -> None:
     queue = queue_of("ab", task_attempts=1)
     first = lease(queue)
-    queue.put_back("w", first, "503")
-    queue.put_back("w", first, "503")  # a late one
+    queue.storage_failed("w", first, "503")
+    queue.storage_failed("w", first, "503")  # a late one
     assert [lease(queue), lease(queue)] == [Lease(shard("b"), 1), Lease(shard("a"), 2)]
 
 
@@ -129,8 +129,8 @@ def test_a_shard_that_cannot_be_read_time_and_again_is_given_up() -> None:
     assert queue.complete("v", lease(queue, "v"))
     for worker in "vwvwwwwz":
         assert not queue.finished
-        queue.put_back("u", Lease(shard("b"), 1), "it holds nothing")
-        queue.put_back(worker, lease(queue, worker), f"{worker} cannot read page 3")
+        queue.storage_failed("u", Lease(shard("b"), 1), "it holds nothing")
+        queue.storage_failed(worker, lease(queue, worker), f"{worker} cannot read page 3")
     assert queue.finished
     assert queue.abandoned == {"b": "z cannot read page 3"}
 
@@ -139,10 +139,10 @@ def test_who_could_not_read_a_shard_leaves_it_to_others_at_work() -> None:
     queue = queue_of("ab", rerun=False)
     busy = lease(queue, "v")
     for _ in range(2):
-        queue.put_back("w", lease(queue, "w"), "stale handle")
+        queue.storage_failed("w", lease(queue, "w"), "stale handle")
     assert queue.lease("w") is None
     assert lease(queue, "x").shard.id == "b"
-    queue.put_back("x", Lease(shard("b"), 3), "stale handle")
+    queue.storage_failed("x", Lease(shard("b"), 3), "stale handle")
     assert queue.complete("v", busy)
     assert lease(queue, "w").shard.id == "b"  # nobody else is at work
 
@@ -177,7 +177,7 @@ def test_giving_back_uses_up_nothing() -> None:
             Lease(shard("a"), attempt),
             Lease(shard("b"), attempt),
         ]
-        queue.give_back("w")
+        queue.return_leases("w")
 
 
 def test_a_verdict_that_cannot_be_written_abandons_the_shard_only() -> None:
@@ -195,7 +195,7 @@ def test_late_and_repeated_reports_are_ignored() -> None:
     queue = queue_of("a", task_attempts=2, node_losses=0)
     first = lease(queue, "v")
     assert not queue.complete("w", first)  # another worker's
-    queue.give_back("v")
+    queue.return_leases("v")
     second = lease(queue, "v")
     assert not queue.complete("v", first)  # an earlier attempt's
     queue.fail("v", first, "late")
@@ -252,7 +252,7 @@ def test_a_shard_that_two_workers_hold_waits_only_when_both_are_rid_of_it() -> N
 
 
 def test_a_queue_that_must_not_cut_condemns_the_whole_shard() -> None:
-    queue = ShardQueue([shard("a")], task_attempts=3, node_losses=5, cuts=False)
+    queue = ShardQueue([shard("a")], task_attempts=3, node_losses=5, bisects=False)
     for _ in range(2):
         assert lease(queue).verdict is None
         assert queue.engine_lost("w", "boom") == []

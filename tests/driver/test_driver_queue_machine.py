@@ -116,9 +116,9 @@ class QueueMachine(RuleBasedStateMachine):
 
     @precondition(lambda self: self.leases)
     @rule(data=st.data())
-    def put_back(self, data: st.DataObject) -> None:
+    def storage_failed(self, data: st.DataObject) -> None:
         worker, lease, shard = self._report(data)
-        self.queue.put_back(worker, lease, "503")
+        self.queue.storage_failed(worker, lease, "503")
         if shard:
             del shard.holders[worker]
             shard.storage[worker] += 1
@@ -139,7 +139,7 @@ class QueueMachine(RuleBasedStateMachine):
     @rule(worker=WORKERS)
     def engine_lost(self, worker: str) -> None:
         held = self._held(worker)
-        guilty = {shard.id for shard in self.queue.engine_lost(worker, "died")}
+        to_bisect = {shard.id for shard in self.queue.engine_lost(worker, "died")}
         for shard in held:
             if shard.holders.pop(worker).verdict is not None:
                 if len(held) == 1:
@@ -151,7 +151,7 @@ class QueueMachine(RuleBasedStateMachine):
             shard.alone += len(held) == 1
             suspect = len(held) == 1 and shard.engines > 1 and not shard.holders
             to_cut = suspect and shard.shard.num_rows > 1
-            assert (shard.shard.id in guilty) == to_cut
+            assert (shard.shard.id in to_bisect) == to_cut
             if to_cut:
                 self._cut(shard)
 
@@ -159,14 +159,14 @@ class QueueMachine(RuleBasedStateMachine):
         start, rows = parent.shard.start, parent.shard.num_rows
         middle = rows // 2
         halves = [self._shard(start, middle), self._shard(start + middle, rows - middle)]
-        self.queue.cut(parent.shard, halves)
+        self.queue.bisect(parent.shard, halves)
         parent.ended.append("cut")
         for half in halves:
             self.expected[half.id] = Expected(half, attempt=parent.attempt, engines=parent.engines)
 
     @rule(worker=WORKERS)
-    def give_back(self, worker: str) -> None:
-        self.queue.give_back(worker)
+    def return_leases(self, worker: str) -> None:
+        self.queue.return_leases(worker)
         for shard in self._held(worker):
             del shard.holders[worker]
 
@@ -194,7 +194,7 @@ class QueueMachine(RuleBasedStateMachine):
     def teardown(self) -> None:
         """Whatever happened, one good worker finishes the rest."""
         for worker in NAMES:
-            self.give_back(worker)
+            self.return_leases(worker)
         while (lease := self.queue.lease("w")) is not None:
             self._take("w", lease)
             assert self.queue.complete("w", lease)

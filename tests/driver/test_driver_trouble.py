@@ -7,7 +7,7 @@ from pathlib import Path
 from batchfim.driver.queue import ShardQueue
 from batchfim.driver.trouble import StorageTrouble
 from batchfim.shards import Lease, Shard
-from batchfim.workers.pool import Blame, Event, ShardEnded, ShardFailure
+from batchfim.workers.pool import Event, FailureKind, ShardEnded, ShardFailure
 from tests.driver.pools import SHARDS, ScriptedPool, drive, open_ledger
 
 
@@ -67,7 +67,7 @@ def test_a_worker_that_alone_cannot_reach_the_storage_is_replaced_and_costs_no_s
 
     def fail_the_first_worker(worker: str, lease: Lease) -> list[Event]:
         if worker == "worker-0":
-            return [ShardEnded(worker, lease, ShardFailure("stale handle", Blame.STORAGE))]
+            return [ShardEnded(worker, lease, ShardFailure("stale handle", FailureKind.STORAGE))]
         return pool.finish(worker, lease)
 
     pool.script = fail_the_first_worker
@@ -88,7 +88,7 @@ def test_one_shard_that_nobody_can_read_costs_no_other_and_no_worker(tmp_path: P
         if lease.shard == SHARDS[0]:
             failed.append(worker)
             others = held if len(failed) == 2 else []
-            return [ShardEnded(worker, lease, ShardFailure("denied", Blame.STORAGE)), *others]
+            return [ShardEnded(worker, lease, ShardFailure("denied", FailureKind.STORAGE)), *others]
         if worker == "worker-1":  # at work till the other has failed twice
             held.extend(pool.finish(worker, lease))
             return []

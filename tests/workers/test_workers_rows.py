@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 from batchfim.metrics.report import ShardReport
-from batchfim.workers.pool import Blame
+from batchfim.workers.pool import FailureKind
 
 OpenDesk = Callable[..., Any]
 CONTEXT = pa.list_(pa.struct({"path": pa.string(), "text": pa.string()}))
@@ -86,7 +86,7 @@ def test_a_row_without_a_middle_says_what_its_prompt_was(open_desk: OpenDesk) ->
 def test_a_dead_engine_loses_the_worker_and_stages_nothing(open_desk: OpenDesk) -> None:
     desk = open_desk("engine.simulated.die_if_contains=f3(x)")
     outcome = desk.work(desk.lease())
-    assert outcome.blame is Blame.ENGINE
+    assert outcome.kind is FailureKind.ENGINE
     assert "died on demand" in outcome.cause
     assert (desk.ledger.root / "staging").list() == []
 
@@ -172,7 +172,7 @@ def test_a_file_that_is_gone_fails_the_attempt_only(open_desk: OpenDesk) -> None
     desk.path.unlink()
     outcome = desk.work(lease)
     assert "a.parquet" in outcome.cause
-    assert outcome.blame is Blame.STORAGE
+    assert outcome.kind is FailureKind.STORAGE
     desk.path.write_bytes(content)
     assert statuses(desk.rows(desk.lease(attempt=2))) == "oooooooo"
 

@@ -17,8 +17,8 @@ _PATIENCE_S = 300.0
 _FEW = 8
 
 
-class Staff:
-    """Hires workers from the pool, and replaces those that are lost."""
+class WorkerSet:
+    """Starts workers in the pool, and replaces those that are lost."""
 
     def __init__(self, pool: Pool, schedule: Schedule, clock: Callable[[], float]) -> None:
         self._pool = pool
@@ -28,7 +28,7 @@ class Staff:
         self._names = count()
         self._starting: set[str] = set()
         self._start_failures = 0
-        self._num_missing = 0  # not hired again, as too many starts failed
+        self._num_missing = 0  # not replaced, as too many starts failed
         self._missing_since_s = 0.0
         self._hosts: dict[str, str] = {}
         self._first_error: BatchfimError | None = None
@@ -44,12 +44,12 @@ class Staff:
         return worker in self.ready or worker in self._starting or worker in self.leaving
 
     @property
-    def at_work(self) -> set[str]:
+    def up(self) -> set[str]:
         """Those whose engine is up."""
         return self.ready | self.leaving
 
     @property
-    def num_at_work(self) -> int:
+    def num_up(self) -> int:
         return len(self.ready) + len(self.leaving)  # nobody is both
 
     @property
@@ -61,7 +61,7 @@ class Staff:
         """Ready ones, and those that will be."""
         return len(self.ready) + len(self._starting)
 
-    def hire(self) -> None:
+    def add(self) -> None:
         """Start one more worker, unless the run is ending."""
         if self.ending:
             return
@@ -69,13 +69,13 @@ class Staff:
         self._starting.add(name)
         self._pool.add_worker(name)
 
-    def spare(self, is_busy: Callable[[str], bool]) -> list[str]:
+    def surplus(self, is_busy: Callable[[str], bool]) -> list[str]:
         """Those who may go when nothing waits: idle, above the fewest, the starting ones first."""
         idle = [*self._starting, *(worker for worker in self.ready if not is_busy(worker))]
-        num_spare = len(self._starting) + len(self.ready) - self._schedule.workers.min
-        return idle[: max(num_spare, 0)]
+        num_surplus = len(self._starting) + len(self.ready) - self._schedule.workers.min
+        return idle[: max(num_surplus, 0)]
 
-    def dismiss(self, worker: str) -> None:
+    def remove(self, worker: str) -> None:
         """Let a worker go for good, so that its machine may be taken away."""
         self._forget(worker)
         self._pool.remove_worker(worker)
@@ -85,13 +85,13 @@ class Staff:
         self.leaving.discard(worker)
         self._starting.discard(worker)
 
-    def see_off(self, worker: str) -> None:
+    def mark_leaving(self, worker: str) -> None:
         """A worker's machine is about to go; another is asked for while it ends what it has."""
         self.ready.discard(worker)
         self.leaving.add(worker)
-        self.hire()
+        self.add()
 
-    def welcome(self, event: WorkerReady) -> None:
+    def mark_ready(self, event: WorkerReady) -> None:
         """A worker's engine is up."""
         self._starting.discard(event.worker)
         self.ready.add(event.worker)
@@ -130,19 +130,19 @@ class Staff:
         """
         self._first_error = self._first_error or error
         has_successor = worker in self.leaving
-        if worker in self.at_work:
+        if worker in self.up:
             self.num_lost += 1
         else:
             self._start_failures += 1
         if self.ending:  # the pool's end stops it in good order: its engine may still be ending
             self._forget(worker)
             return
-        self.dismiss(worker)
+        self.remove(worker)
         if has_successor:
             return
         may_start = self.engines or isinstance(error, JobFailed)
         if may_start and self._start_failures < self._schedule.start_attempts:
-            self.hire()
+            self.add()
         elif not self.ready and not self._starting:
             raise JobFailed(f"all workers are lost: {error}") if may_start else self._first_error
         else:
@@ -153,8 +153,8 @@ class Staff:
             told = "no worker is started for %s, as %d starts failed in a row; %s: %s"
             _log.warning(told, worker, self._start_failures, when, error)
 
-    def make_up(self, now_s: float) -> None:
-        """Hire those who are missing: all once starts work again, till then one now and then.
+    def add_missing(self, now_s: float) -> None:
+        """Start those that are missing: all once starts work again, till then one now and then.
 
         No more start at once than are up: what was too slow for all of them, such as the disk
         that the model is on, would be so again. And none before a first one came up: a start that
@@ -165,11 +165,11 @@ class Staff:
         waited_s = now_s - self._missing_since_s
         if self._num_missing and (not self._start_failures or waited_s >= _PATIENCE_S):
             room = max(len(self.ready), _FEW) - len(self._starting)
-            num_hired = 1 if self._start_failures else max(min(self._num_missing, room), 0)
-            self._num_missing -= num_hired
+            num_added = 1 if self._start_failures else max(min(self._num_missing, room), 0)
+            self._num_missing -= num_added
             self._missing_since_s = now_s
-            for _ in range(num_hired):
-                self.hire()
+            for _ in range(num_added):
+                self.add()
 
     def stalled(self, busy: Collection[str], now_s: float) -> dict[str, float]:
         """Workers that stand still, and for how many seconds.
@@ -177,7 +177,7 @@ class Staff:
         Raises:
             JobFailed: for too long, there was no worker at all.
         """
-        if self.at_work:
+        if self.up:
             self._last_ready_s = now_s
         elif now_s - self._last_ready_s > self._schedule.no_worker_timeout_s:
             raise JobFailed(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from batchfim.config import Schedule
-from batchfim.driver.staff import Staff
+from batchfim.driver.worker_set import WorkerSet
 from batchfim.engines.engine import EngineInfo
 from batchfim.errors import EngineStartError, JobFailed
 from batchfim.workers.pool import WorkerReady
@@ -19,82 +19,82 @@ class Hours:
         self.now_s = 0.0
         self.pool = ScriptedPool(open_ledger(folder), starts=[True] * 99)
         schedule = Schedule(workers=workers, start_attempts=2)
-        self.staff = Staff(self.pool, schedule, lambda: self.now_s)
+        self.workers = WorkerSet(self.pool, schedule, lambda: self.now_s)
         for _ in range(workers):
-            self.staff.hire()
+            self.workers.add()
         for name in list(self.pool.added) if up else ():
             self.come_up(name)
 
     def come_up(self, worker: str) -> None:
-        self.staff.welcome(WorkerReady(worker, EngineInfo("scripted", "1", "none"), 0.1))
+        self.workers.mark_ready(WorkerReady(worker, EngineInfo("scripted", "1", "none"), 0.1))
 
     def lose_one_and_its_successors(self) -> None:
-        self.staff.replace("worker-0", JobFailed("killed"))
+        self.workers.replace("worker-0", JobFailed("killed"))
         for worker in ("worker-3", "worker-4"):
-            self.staff.replace(worker, EngineStartError("this node has no driver"))
+            self.workers.replace(worker, EngineStartError("this node has no driver"))
 
-    def make_up(self, after_s: float) -> list[str]:
+    def add_missing(self, after_s: float) -> list[str]:
         """Those whom it hires."""
         before = len(self.pool.added)
         self.now_s += after_s
-        self.staff.make_up(self.now_s)
+        self.workers.add_missing(self.now_s)
         return self.pool.added[before:]
 
 
 def test_where_starts_fail_one_is_tried_now_and_then(tmp_path: Path) -> None:
     hours = Hours(tmp_path)
     hours.lose_one_and_its_successors()
-    assert (hours.staff.num_workers, hours.make_up(after_s=30.0)) == (2, [])
-    assert hours.make_up(after_s=300.0) == ["worker-5"]
-    hours.staff.replace("worker-5", EngineStartError("nor this one"))
-    assert (hours.staff.num_workers, hours.make_up(after_s=299.0)) == (2, [])
-    assert hours.make_up(after_s=1.0) == ["worker-6"]
+    assert (hours.workers.num_workers, hours.add_missing(after_s=30.0)) == (2, [])
+    assert hours.add_missing(after_s=300.0) == ["worker-5"]
+    hours.workers.replace("worker-5", EngineStartError("nor this one"))
+    assert (hours.workers.num_workers, hours.add_missing(after_s=299.0)) == (2, [])
+    assert hours.add_missing(after_s=1.0) == ["worker-6"]
     hours.come_up("worker-6")
-    assert (hours.staff.num_workers, hours.make_up(after_s=900.0)) == (3, [])
+    assert (hours.workers.num_workers, hours.add_missing(after_s=900.0)) == (3, [])
 
 
 def test_losses_that_go_on_do_not_put_off_the_next_try(tmp_path: Path) -> None:
     hours = Hours(tmp_path)
     hours.lose_one_and_its_successors()
-    assert hours.make_up(after_s=200.0) == []
-    hours.staff.replace("worker-1", JobFailed("killed"))
-    assert hours.make_up(after_s=100.0) == ["worker-5"]
+    assert hours.add_missing(after_s=200.0) == []
+    hours.workers.replace("worker-1", JobFailed("killed"))
+    assert hours.add_missing(after_s=100.0) == ["worker-5"]
 
 
 def test_all_who_are_missing_come_back_once_a_start_works(tmp_path: Path) -> None:
     hours = Hours(tmp_path)
     hours.lose_one_and_its_successors()
-    hours.staff.replace("worker-1", JobFailed("killed"))
-    assert hours.staff.num_workers == 1
-    (tried,) = hours.make_up(after_s=300.0)
-    assert hours.make_up(after_s=30.0) == []
+    hours.workers.replace("worker-1", JobFailed("killed"))
+    assert hours.workers.num_workers == 1
+    (tried,) = hours.add_missing(after_s=300.0)
+    assert hours.add_missing(after_s=30.0) == []
     hours.come_up(tried)
-    assert len(hours.make_up(after_s=30.0)) == 1
-    assert hours.staff.num_workers == 3
+    assert len(hours.add_missing(after_s=30.0)) == 1
+    assert hours.workers.num_workers == 3
 
 
 def test_who_is_lost_with_a_good_start_behind_is_replaced_at_once(tmp_path: Path) -> None:
     hours = Hours(tmp_path)
-    hours.staff.replace("worker-2", JobFailed("killed"))
+    hours.workers.replace("worker-2", JobFailed("killed"))
     assert hours.pool.added[-1] == "worker-3"
-    assert hours.make_up(after_s=900.0) == []
+    assert hours.add_missing(after_s=900.0) == []
 
 
 def test_who_fails_before_any_came_up_is_made_up_for_by_the_first_that_does(tmp_path: Path) -> None:
     hours = Hours(tmp_path, up=False)
-    hours.staff.replace("worker-0", EngineStartError("its port was taken"))
-    assert hours.make_up(after_s=9000.0) == []
+    hours.workers.replace("worker-0", EngineStartError("its port was taken"))
+    assert hours.add_missing(after_s=9000.0) == []
     hours.come_up("worker-1")
-    assert hours.make_up(after_s=30.0) == ["worker-3"]
+    assert hours.add_missing(after_s=30.0) == ["worker-3"]
 
 
 def test_no_more_start_at_once_than_are_up(tmp_path: Path) -> None:
     hours = Hours(tmp_path, workers=40, up=False)
     for number in range(39):
-        hours.staff.replace(f"worker-{number}", EngineStartError("the disk was too slow for all"))
+        hours.workers.replace(f"worker-{number}", EngineStartError("the disk was too slow for all"))
     hours.come_up("worker-39")
     for hired in (8, 9, 18, 4, 0):
-        started = hours.make_up(after_s=1.0)
-        assert (len(started), hours.make_up(after_s=1.0)) == (hired, [])
+        started = hours.add_missing(after_s=1.0)
+        assert (len(started), hours.add_missing(after_s=1.0)) == (hired, [])
         for worker in started:
             hours.come_up(worker)
