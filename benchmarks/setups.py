@@ -6,7 +6,6 @@ all get ours.
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from batchfim.infiller import open_infiller
 from batchfim.planning.choosing import ChoosingEncoder
 from batchfim.versions import versions
 from benchmarks.house_side import house_config
+from benchmarks.measuring import in_process
 from benchmarks.sides import BLOCK_SIZE, Setup
 
 _ON_CPU: dict[str, Any] = {
@@ -56,8 +56,6 @@ def demo_setup(folder: Path, architecture: str | None = None, **changes: Any) ->
     """
     model = _written(folder, architecture) if architecture else demo_model_path()
     args = dict(_ON_GPU) if on_gpu() else _ON_CPU | dtype_argument(model, {})
-    if architecture:
-        args["load_format"] = "dummy"
     fields = {"max_tokens": MAX_TOKENS, "kv_cache_gib": 4.0 if on_gpu() else 1.0} | changes
     fields["args"] = args | changes.get("args", {})
     return Setup(str(model), folder, demo_encoder().stop_token_ids, **fields)
@@ -84,13 +82,23 @@ def named(architecture: str | None) -> str:
 
 
 def _written(folder: Path, architecture: str) -> Path:
-    demo, model = demo_model_path(), folder / f"starcoder2-{architecture}"
-    model.mkdir(exist_ok=True)
-    for name in ("tokenizer.json", "tokenizer_config.json", "generation_config.json"):
-        shutil.copy(demo / name, model)
-    config = json.loads((demo / "config.json").read_text(encoding="utf8"))
-    (model / "config.json").write_text(json.dumps(config | ARCHITECTURES[architecture]))
+    model = folder / f"starcoder2-{architecture}"
+    if not model.exists():
+        in_process(_write, model, ARCHITECTURES[architecture])
     return model
+
+
+def _write(model: Path, sizes: dict[str, Any]) -> None:
+    """As a training would begin: of vLLM's own dummies, all next tokens are as likely."""
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    demo = demo_model_path()
+    torch.manual_seed(0)
+    config = AutoConfig.from_pretrained(demo, **sizes)
+    AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16).save_pretrained(model)
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        shutil.copy(demo / name, model)
 
 
 def demo_encoder() -> Encoder | ChoosingEncoder:
