@@ -31,7 +31,7 @@ from batchfim.records import is_unicode
 from batchfim.regroup.regroup import check_regroup, regrouped
 from batchfim.report.compare import compare_jobs as compare_jobs
 from batchfim.running import JobResult as JobResult
-from batchfim.running import Run, failed_shards, num_gpus
+from batchfim.running import Run, check_pool, failed_shards, num_gpus
 from batchfim.storage.inputs import InputSet, check_apart, check_languages, open_inputs
 from batchfim.storage.job_lease import JobLease
 from batchfim.storage.ledger import Ledger
@@ -109,7 +109,7 @@ def plan_job(
         price: of a GPU-hour.
         speed_from: output of an earlier run on the same model and device.
         calibration_rows: of a short job to measure the speed by, where no run is named; 0: none;
-            None: as many as show it.
+            None: a quarter of what `tune_job` takes.
 
     Returns:
         the forecast, as `forecast.forecast` describes it.
@@ -174,6 +174,7 @@ def _claimed(config: JobConfig) -> Iterator[tuple[Run, InputSet]]:
     for warning in infiller.warnings:
         _log.warning("model %s: %s", config.model.path, warning)
     config = resolve_engine(infiller.pin_revision(config), infiller.encoder.form)
+    check_pool(config)
     if config.engine.backend == "transformers":
         _log.warning("%s", SLOW_ENGINE)
     ledger = Ledger(Location.of(config.output.path))
@@ -213,7 +214,8 @@ def tune_job(
     Args:
         config: the job.
         knobs: `section.key=value,value` texts; none: those that matter for its engine.
-        sample_rows: rows of the sample each trial works; None: as many as keep an engine full.
+        sample_rows: rows of the sample each trial works; None: 2,048, on GPUs 16,384, of
+            which an engine is full most of the time.
         seed: of the sample's draw.
         repeats: how often the winner and the job's own settings run again, in turns.
         tell: hears of each trial as it ends.

@@ -337,7 +337,7 @@ class JobConfig(Section):
             raise ValueError(
                 f"resources.nodes_per_worker is {nodes}, and engine.args makes {parts} parts of "
                 "the model, each with a GPU of its own: give as many at least "
-                "(tensor_parallel_size, pipeline_parallel_size), and no resources.num_gpus"
+                "(tensor_parallel_size times pipeline_parallel_size), and no resources.num_gpus"
             )
         if nodes > 1 and self.schedule.pool != "ray":
             raise ValueError("resources.nodes_per_worker: more than 1 needs schedule.pool ray")

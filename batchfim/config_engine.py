@@ -12,8 +12,8 @@ from batchfim.config_base import Section
 # Engine arguments that change how fast records are computed, not which record is computed.
 SPEED_ONLY_ENGINE_ARGS = frozenset(
     {
-        "block_size",
         "async_scheduling",
+        "block_size",
         "disable_custom_all_reduce",
         "distributed_executor_backend",
         "enable_chunked_prefill",

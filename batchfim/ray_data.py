@@ -141,7 +141,7 @@ class InfillStep:
         self._family = infiller.encoder.form.family
         engine = build_engine(self._config, infiller)
         # Ray Data's own loop stands still while it hands batches over.
-        self._thread = LoopThread()
+        self._thread = LoopThread("engine")
         # Also where the process exits first, or the last batch's end drops the step.
         weakref.finalize(self, _end, engine, self._thread)
         info = self._thread.run(engine.start()).result()

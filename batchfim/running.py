@@ -297,15 +297,20 @@ def _files_at(config: JobConfig, path: str) -> Sequence[InputFile]:
         return ()
 
 
+def check_pool(config: JobConfig) -> None:
+    """Raises ConfigError where threads of this process would want GPUs of their own."""
+    schedule = config.schedule
+    if schedule.pool == "local" and schedule.workers.max > 1 and num_gpus(config) >= 1:
+        raise ConfigError(
+            "schedule.pool local has one GPU for all workers; use schedule.pool ray, which gives "
+            "each its own, or schedule.workers 1"
+        )
+
+
 def _open_pool(config: JobConfig, spec: WorkerSpec) -> Pool:
     if config.schedule.pool == "local":
         from batchfim.workers.local import LocalPool
 
-        if config.schedule.workers.max > 1 and num_gpus(config):
-            raise ConfigError(
-                "schedule.pool local has one GPU for all workers; use schedule.pool ray, which "
-                "gives each its own, or schedule.workers 1"
-            )
         return LocalPool(spec)
     from batchfim.workers.ray_token import keep_ray_private
 

@@ -26,7 +26,7 @@ _ON_CPU: dict[str, Any] = {
     "max_num_batched_tokens": 4096,
     "distributed_executor_backend": MODEL_IN_CORE,
 }
-# What vLLM has for `LLM` on an H100. Up to four engines wait beside the one that works.
+# What vLLM has for `LLM` on an H100. Up to four engines share the GPU.
 _ON_GPU: dict[str, Any] = {
     "block_size": BLOCK_SIZE,
     "max_num_seqs": 1024,

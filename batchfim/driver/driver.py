@@ -151,7 +151,7 @@ class Driver:
                 self._tell()
 
     def _hand_out(self) -> None:
-        """Fill the hands of those that have room, one shard each in turn."""
+        """Lease shards to those that have room, one each in turn."""
         found_any = True
         while found_any:
             found_any = False
@@ -328,9 +328,8 @@ class Driver:
         if now_s - self._looked_s < min(_LOOK_S, self.schedule.stall_timeout_s / 4):
             return
         self._looked_s = now_s
-        for worker in (
-            self._workers.ready - self.queue.busy
-        ):  # one whose shard another finished, too
+        # Those whose shard another finished, too.
+        for worker in self._workers.ready - self.queue.busy:
             self._feed(worker)
         if self.queue.num_waiting:
             self._workers.add_missing(now_s)

@@ -34,7 +34,7 @@ class ShardQueue:
     that it takes none of them down with it. If an engine dies again, the shard is to be cut in
     two, until the record is alone that kills engines.
 
-    Without `cuts`, the whole shard is condemned instead.
+    Without `bisects`, the whole shard is condemned instead.
 
     With `rerun`, when nothing waits any more, idle workers work leased shards a second time, those
     first that wait in their worker's hands behind others, then those leased longest ago. The first
@@ -175,7 +175,7 @@ class ShardQueue:
         """A worker is gone, perhaps because of what it held; its shards are suspects now.
 
         Returns:
-            the shard to be cut in two with `cut`, where one is found to kill engines.
+            the shard to be cut in two with `bisect`, where one is found to kill engines.
         """
         taken = self._take_all(worker)
         to_bisect = []

@@ -156,14 +156,15 @@ def check_memory(arguments: Mapping[str, Any]) -> None:
 
 
 def set_environment() -> None:
-    """Set before vLLM is imported: only errors reach the log, and no engine needs a compiler.
+    """Set before vLLM is imported: only errors reach the log, and no engine needs `nvcc`.
 
-    vLLM has FlashInfer's sampler and DeepGEMM compile kernels at an engine's start, by nvcc, and
-    does not start without one. That sampler takes no part here: every draw is greedy or has a seed
+    vLLM has FlashInfer's sampler and DeepGEMM compile kernels at an engine's start, and does not
+    start where they cannot. That sampler takes no part here: every draw is greedy or has a seed
     (`vllm/v1/worker/gpu/sample/sampler.py`); in DeepGEMM's place CUTLASS is taken.
     """
     os.environ.setdefault("VLLM_USE_FLASHINFER_SAMPLER", "0")
-    if shutil.which("nvcc") is None and not Path("/usr/local/cuda").exists():
+    home = Path(os.environ.get("CUDA_HOME") or "/usr/local/cuda")
+    if shutil.which("nvcc") is None and not (home / "bin" / "nvcc").exists():
         os.environ.setdefault("VLLM_USE_DEEP_GEMM", "0")
     os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")

@@ -40,7 +40,7 @@ def _cut_before(text: str, start: int, end: int) -> int:
     """
     at = text.rfind("\n", start, end)
     while at > start:
-        if not text[at - 1].isspace() and text[at + 1].isalnum():
+        if not text[at - 1].isspace() and not (text[at + 1].isspace() or text[at + 1] == "/"):
             return at + 1
         begins = at - (text[at - 1] == "\r")
         if begins > start and text[begins - 1].isalnum():

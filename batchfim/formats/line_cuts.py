@@ -15,18 +15,17 @@ Cut = Callable[[str], list[str]]
 Encode = Callable[[Sequence[str]], list[list[int]]]
 
 _MIDDLE = 64  # characters: no two files have them in common by chance
-_LINE_END = re.compile(r"\n(?<=\S\n)")
+_LINE_END = re.compile(r"\n(?<=\S\n)|\r\n(?<=\S\r\n)")
 _LINE_START = re.compile(r"\n(?=[ \t]*[^\s/])")
-_BEFORE = [*"x7é名_)+;'/#", ");", "don't", "x ", "x\t", ""]
+_BEFORE = [*"x7é名_)+;'/#", ");", "don't", "x ", "x\t", "\ue000", ""]
 _BETWEEN = ["\n", "\r\n", "\n\n", "\n\n\n", " \n", "\n \n", "\n\t\n", "\n\r\n"]
-_AFTER = ["", *"x7é名_)+;'/#", "//x", "\u0301x", " ", "    ", "  x", "\tx", "  )"]
+_AFTER = ["", *"x7é名_)+;'/#", "//x", "\u0301x", "\ue000", " ", "    ", "  x", "\tx", "  )"]
 
 
 def before_line_ends(text: str) -> list[str]:
-    """Parts that begin with a newline, but for the first.
+    """Parts that begin with the end of a line, but for the first.
 
-    Exact for GPT-2's pattern and those like it, which never join what precedes a newline with it,
-    and for SentencePiece, whose newlines are bytes of their own.
+    Exact for GPT-2's pattern and those like it, which never join what precedes a newline with it.
     """
     return _parts(text, [match.start() for match in _LINE_END.finditer(text)])
 
@@ -35,7 +34,8 @@ def after_line_ends(text: str) -> list[str]:
     """Parts that end with a newline, but for the last, and begin with a line that is not blank.
 
     Exact for cl100k's and o200k's patterns, which join newlines with the blanks and punctuation
-    before them, and o200k's with a slash after them.
+    before them, and o200k's with a slash after them; and for SentencePiece, whose newlines are
+    bytes of their own.
     """
     return _parts(text, [match.end() for match in _LINE_START.finditer(text)])
 

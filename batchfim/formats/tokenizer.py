@@ -71,7 +71,9 @@ class TextTokenizer:
         self._bytes = TokenBytes(tree, self._original)
         self._own_prefix = tuple(own_prefix)
         self._check_text_is_text(wanted)
-        self._cut = None if patching.takes_blanks(text_tree) else self._find_cut()
+        # BPE alone: a unigram model's choice at one place depends on all that is before it.
+        is_local = tree["model"].get("type") == "BPE" and not patching.takes_blanks(text_tree)
+        self._cut = self._find_cut() if is_local else None
 
     @property
     def vocab_size(self) -> int:

@@ -38,7 +38,7 @@ from batchfim.storage.plan_files import PlanFiles
 from batchfim.storage.run_records import RunRecords
 from batchfim.storage.same_job import differences
 
-_FORMAT_VERSION = 1
+_FORMAT_VERSION = 2
 _PART = r"^part-[0-9a-f]{20}\.parquet$"
 
 

@@ -148,8 +148,12 @@ class Markers:
         self._void(coming.shard_id).write(coming.model_dump_json().encode())
 
     def voids(self) -> list[ShardReport]:
-        """What was coming of the shards that are void."""
-        return self._parallel(self._read_void, sorted(self._look().voids))
+        """What was coming of the shards that are void, where that can be read.
+
+        Of one that cannot, nothing more is known than that the shard is not done.
+        """
+        found = self._parallel(self._read_void, sorted(self._look().voids))
+        return [report for report in found if report is not None]
 
     def restore(self, report: ShardReport) -> None:
         """Write a marker that a killed run owed; this run takes it into no segment of its own."""
@@ -266,13 +270,14 @@ class Markers:
     def _read(self, shard_ids: Sequence[str]) -> list[ShardReport]:
         return self._parallel(self._read_marker, shard_ids)
 
+    def _read_void(self, shard_id: str) -> ShardReport | None:
+        try:
+            return ShardReport.model_validate_json(self._void(shard_id).read())
+        except ValidationError:
+            return None
+
     def _read_marker(self, shard_id: str) -> ShardReport:
-        return self._read_report(self._marker(shard_id), shard_id)
-
-    def _read_void(self, shard_id: str) -> ShardReport:
-        return self._read_report(self._void(shard_id), shard_id)
-
-    def _read_report(self, marker: Location, shard_id: str) -> ShardReport:
+        marker = self._marker(shard_id)
         try:
             report = ShardReport.model_validate_json(marker.read())
         except ValidationError as error:

@@ -70,7 +70,7 @@ class _WorkerThread:
         self._name = name
         self._events = events
         self._worker: Worker | None = None
-        self._thread = LoopThread()
+        self._thread = LoopThread(name)
         self._run(self._start(spec))
 
     @property

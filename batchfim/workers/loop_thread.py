@@ -17,9 +17,9 @@ T = TypeVar("T")
 class LoopThread:
     """Runs from its making until `end`."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str) -> None:
         self._loop = uvloop.new_event_loop()  # as a Ray actor has
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread = threading.Thread(target=self._loop.run_forever, name=name, daemon=True)
         self._thread.start()
 
     def run(self, work: Coroutine[Any, Any, T]) -> Future[T]:
@@ -34,9 +34,11 @@ class LoopThread:
         if threading.current_thread() is self._thread:
             threading.Thread(target=self.end, args=(last, timeout_s)).start()
             return
-        with contextlib.suppress(TimeoutError):
-            self.run(last).result(timeout_s)
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(timeout_s)
-        if not self._thread.is_alive():
-            self._loop.close()  # its descriptors do not go with the object
+        try:
+            with contextlib.suppress(TimeoutError):
+                self.run(last).result(timeout_s)
+        finally:
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join(timeout_s)
+            if not self._thread.is_alive():
+                self._loop.close()  # its descriptors do not go with the object

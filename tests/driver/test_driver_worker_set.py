@@ -34,7 +34,7 @@ class Hours:
             self.workers.replace(worker, EngineStartError("this node has no driver"))
 
     def add_missing(self, after_s: float) -> list[str]:
-        """Those whom it hires."""
+        """Those that it starts."""
         before = len(self.pool.added)
         self.now_s += after_s
         self.workers.add_missing(self.now_s)
@@ -93,8 +93,8 @@ def test_no_more_start_at_once_than_are_up(tmp_path: Path) -> None:
     for number in range(39):
         hours.workers.replace(f"worker-{number}", EngineStartError("the disk was too slow for all"))
     hours.come_up("worker-39")
-    for hired in (8, 9, 18, 4, 0):
+    for expected in (8, 9, 18, 4, 0):
         started = hours.add_missing(after_s=1.0)
-        assert (len(started), hours.add_missing(after_s=1.0)) == (hired, [])
+        assert (len(started), hours.add_missing(after_s=1.0)) == (expected, [])
         for worker in started:
             hours.come_up(worker)

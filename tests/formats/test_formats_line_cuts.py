@@ -75,16 +75,14 @@ def byte_level(patterns: Sequence[str] | None, *added: AddedToken) -> TextTokeni
     return TextTokenizer(tokenizer.to_str())
 
 
-def unigram() -> TextTokenizer:
+def spaced() -> TextTokenizer:
     """As SentencePiece's that make newlines spaces, such as PLBART's."""
-    tokenizer = Tokenizer(models.Unigram())
+    tokenizer = Tokenizer(models.BPE(unk_token="<unk>"))
     blanks = [normalizers.Replace(Regex(r"\s+"), " "), normalizers.Strip()]
     tokenizer.normalizer = normalizers.Sequence(blanks)
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
     tokenizer.decoder = decoders.Metaspace()
-    trainer = trainers.UnigramTrainer(
-        vocab_size=500, unk_token="<unk>", special_tokens=["<unk>"], show_progress=False
-    )
+    trainer = trainers.BpeTrainer(vocab_size=500, special_tokens=["<unk>"], show_progress=False)
     tokenizer.train_from_iterator(SOURCES, trainer)
     return TextTokenizer(tokenizer.to_str())
 
@@ -115,12 +113,19 @@ def test_parts_change_no_id_of_known_patterns(patterns: list[str], cut: object) 
     check_parts(tokenizer)
 
 
-@pytest.mark.parametrize("vocabulary", ["starcoder2", "codellama", "tiny"])
+@pytest.mark.parametrize(
+    ("vocabulary", "cut"),
+    [
+        ("starcoder2", before_line_ends),
+        ("codellama", after_line_ends),  # it has a token for ");\r"
+        ("tiny", before_line_ends),
+    ],
+)
 def test_parts_change_no_id_of_real_vocabularies(
-    vocabulary: str, request: pytest.FixtureRequest
+    vocabulary: str, cut: object, request: pytest.FixtureRequest
 ) -> None:
     tokenizer: TextTokenizer = request.getfixturevalue(vocabulary)
-    assert the_cut(tokenizer) is before_line_ends
+    assert the_cut(tokenizer) is cut
     check_parts(tokenizer)
 
 
@@ -137,7 +142,24 @@ def test_tokens_that_join_lines_are_not_cut() -> None:
 
 
 def test_newlines_that_become_spaces_are_not_cut() -> None:
-    assert the_cut(unigram()) is None
+    assert the_cut(spaced()) is None
+
+
+def test_unknown_characters_that_become_one_with_a_newline_are_not_cut() -> None:
+    model = models.BPE(vocab={"<unk>": 0, "x": 1}, merges=[], unk_token="<unk>", fuse_unk=True)
+    assert the_cut(TextTokenizer(Tokenizer(model).to_str())) is None
+
+
+def test_a_unigram_model_is_not_cut() -> None:
+    """Which of two equal paths it takes, rounding decides, by what comes before."""
+    pieces = [("<unk>", -9.0), ("\n", -1.0), ("-", -3.0), ("--", -1.1), ("---", -1.7), ("#", -2.0)]
+    tokenizer = Tokenizer(models.Unigram(pieces, unk_id=0))
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    assert the_cut(TextTokenizer(tokenizer.to_str())) is None
+
+
+def test_lines_may_end_as_on_windows() -> None:
+    assert before_line_ends("a;\r\n  b\r\n\r\nc \r\nd") == ["a;", "\r\n  b", "\r\n\r\nc \r\nd"]
 
 
 def test_an_added_token_across_a_line_end_is_found() -> None:

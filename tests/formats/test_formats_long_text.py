@@ -79,6 +79,17 @@ def test_lines_that_begin_with_blanks_are_not_cut_before() -> None:
     assert second == "\n    b()\n" + line * 10_000
 
 
+@pytest.mark.parametrize("line", ['{"a": 1}\n', "(f x)\n", '"a","b"\n', "- item (a)\n"])
+def test_lines_that_begin_with_punctuation_are_cut_between(line: str) -> None:
+    assert all(chunk.endswith("\n") for chunk in chunks(line * 20_000, 1 << 16))
+
+
+def test_no_line_is_cut_off_before_a_slash() -> None:
+    """Which o200k's pattern joins with the newline and what is before it."""
+    first, second = chunks("f();\n" * 100 + "//\n//\n", 503)
+    assert (first, second) == ("f();\n" * 99, "f();\n//\n//\n")
+
+
 def test_long_and_short_records_together(tiny: TextTokenizer, small_chunks: None) -> None:
     encoder = Encoder(CATALOG["starcoder"], "psm", tiny, max_prompt_tokens=53)
     texts = ["short", "line\n" * 1000, ""]
