@@ -43,6 +43,9 @@ def connect(resources: Resources) -> bool:
         return False
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     address = address_of(resources)
+    if address is None:
+        # Else Ray starts a Python process for each core, beside the engines that start.
+        os.environ.setdefault("RAY_prestart_worker_first_driver", "0")
     try:
         _knock(address)
         with own_sigterm():
