@@ -44,7 +44,7 @@ def find_cut(tokens: Iterable[str], encode: Encode) -> Cut | None:
     """The way to cut that changes no id; None: there is none.
 
     Args:
-        tokens: texts of the vocabulary's tokens with a newline.
+        tokens: texts of the vocabulary's tokens with a newline or a carriage return.
         encode: ids of texts, without control tokens.
     """
     spelled = list(tokens)
@@ -52,8 +52,8 @@ def find_cut(tokens: Iterable[str], encode: Encode) -> Cut | None:
     texts.append("".join(texts))
     whole = encode(texts)
     for cut in (before_line_ends, after_line_ends):
-        crosses = any(len(cut(token)) > 1 for token in spelled)
-        if not crosses and encode_in_parts(texts, cut, encode) == whole:
+        crossed = any(_is_cut(token, cut) for token in spelled)
+        if not crossed and encode_in_parts(texts, cut, encode) == whole:
             return cut
     return None
 
@@ -79,6 +79,11 @@ def encode_in_parts(texts: Sequence[str], cut: Cut, encode: Encode) -> list[list
     distinct = list(dict.fromkeys(chain.from_iterable(parts)))
     ids = dict(zip(distinct, encode(distinct), strict=True))
     return [list(chain.from_iterable(map(ids.__getitem__, of_text))) for of_text in parts]
+
+
+def _is_cut(token: str, cut: Cut) -> bool:
+    """Also between the carriage return that it ends with and what is before that."""
+    return len(cut(token)) > 1 or len(cut(token + "\n")[0]) < len(token)
 
 
 def _holds_middle(short: str, long: str) -> bool:

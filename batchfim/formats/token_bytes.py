@@ -16,7 +16,7 @@ from tokenizers import Tokenizer
 
 _BYTE = re.compile(r"<0x([0-9A-Fa-f]{2})>")
 _SPACE = "\u2581"
-BYTE_NEWLINE = "\u010a"  # how byte-level vocabularies spell a newline
+BYTE_LINE_ENDS = "\u010a\u010d"  # how byte-level vocabularies spell "\n" and "\r"
 
 
 def byte_alphabet() -> dict[str, int]:

@@ -20,7 +20,7 @@ from batchfim.formats.chunking import chunks
 from batchfim.formats.line_cuts import Cut, encode_in_parts, find_cut, neighbours_share
 from batchfim.formats.normalizing import find_changes
 from batchfim.formats.token_bytes import (
-    BYTE_NEWLINE,
+    BYTE_LINE_ENDS,
     TokenBytes,
     ends_inside_character,
     starts_inside_character,
@@ -175,11 +175,11 @@ class TextTokenizer:
     def _find_cut(self) -> Cut | None:
         if self._changes is not None and self._changes("x\ny"):
             return None  # newlines are spaces to this model: its tokens do not tell where lines end
-        ids = self._plain.get_vocab(with_added_tokens=True)
+        ids, line_ends = self._plain.get_vocab(with_added_tokens=True), {*"\n\r", *BYTE_LINE_ENDS}
         tokens = (
             self._bytes.text([token_id])
             for token, token_id in ids.items()
-            if "\n" in token or BYTE_NEWLINE in token
+            if not line_ends.isdisjoint(token)
         )
         return find_cut(tokens, self._encode_batch)
 

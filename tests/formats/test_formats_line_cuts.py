@@ -20,6 +20,7 @@ from tokenizers import (
 
 import batchfim.formats.tokenizer as tokenizer_module
 from batchfim.formats.line_cuts import (
+    Encode,
     after_line_ends,
     before_line_ends,
     encode_in_parts,
@@ -206,6 +207,14 @@ def test_holes_of_one_file_are_told_from_those_of_many(tiny: TextTokenizer) -> N
 def test_cuts_lose_nothing() -> None:
     for text in hostile_texts():
         assert "".join(before_line_ends(text)) == "".join(after_line_ends(text)) == text
+
+
+def test_a_token_that_ends_before_a_newline_is_found() -> None:
+    """As SentencePiece's have them of code from Windows: what is tried out lacks most of them."""
+    sizes: Encode = lambda texts: [[ord(c) for c in text] for text in texts]  # noqa: E731
+    assert find_cut(["\n", "\n\n", "\r", "\r\n"], sizes) is before_line_ends
+    assert find_cut(["\n", "}\r"], sizes) is after_line_ends
+    assert find_cut(["\n", "}\r", "\nend"], sizes) is None
 
 
 def test_a_cut_is_found_by_what_the_tokenizer_does() -> None:
