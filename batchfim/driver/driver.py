@@ -285,7 +285,7 @@ class Driver:
             self.queue.storage_failed(event.worker, event.lease, cause)
             self._note(StorageError(cause))
             if self._trouble.failed(event.worker, shard.id):
-                self._remove(event.worker, StorageError(cause))
+                self._replace_cut_off(event.worker, StorageError(cause))
         else:
             self.queue.fail(event.worker, event.lease, cause)
             if failure.kind is FailureKind.TASK:
@@ -299,7 +299,7 @@ class Driver:
             self.queue.node_lost(worker, str(error))
         else:
             for shard in self.queue.engine_lost(worker, str(error)):
-                self._cut(worker, shard)
+                self._bisect(worker, shard)
         self._trouble.forget(worker)
         was_ready = worker in self._workers.up
         self._hungry.pop(worker, None)
@@ -307,7 +307,7 @@ class Driver:
         if was_ready and not node_lost and not self._workers.ending:
             self._note(error)
 
-    def _remove(self, worker: str, error: StorageError) -> None:
+    def _replace_cut_off(self, worker: str, error: StorageError) -> None:
         """Let a worker go that alone cannot reach the storage, and start another."""
         told = "%s is replaced: its storage fails while that of others works: %s"
         _log.warning(told, worker, error, extra=fields(worker=worker))
@@ -316,7 +316,7 @@ class Driver:
         self._trouble.forget(worker)
         self._workers.replace(worker, error)
 
-    def _cut(self, worker: str, shard: Shard) -> None:
+    def _bisect(self, worker: str, shard: Shard) -> None:
         halves = halve(shard, self.fingerprint)
         cut = "%s died again on shard %s, which is cut in two", worker, shard.id
         _log.warning(*cut, extra=fields(worker=worker, shard=shard.id))

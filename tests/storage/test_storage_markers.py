@@ -178,6 +178,17 @@ def test_a_marker_that_a_killed_run_owed_is_in_no_segment_of_this_run(
     check(markers, reports)
 
 
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff"])
+def test_a_damaged_void_says_that_its_shard_is_not_done(
+    markers: Markers, folder: Path, content: bytes
+) -> None:
+    add(markers)
+    (folder / f"{FIRST.shard_id}.void").write_bytes(content)
+    assert markers.voids() == []
+    markers.compact()
+    check(markers, REPORTS[1:])
+
+
 def _nothing(path: Path) -> None:
     path.write_bytes(b"")
 

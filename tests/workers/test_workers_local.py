@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -35,6 +36,7 @@ def test_threads_have_one_gpu_for_all(make_spec: Callable[..., WorkerSpec]) -> N
     spec = make_spec("schedule.workers=2", "resources.num_gpus=1")
     with pytest.raises(ConfigError, match=r"one GPU for all workers; use schedule\.pool ray"):
         run_job(spec.config)
+    assert not Path(spec.config.output.path, "_batchfim", "job.json").exists()
     assert run_job(make_spec("resources.num_gpus=1").config).exit_code == 0
 
 
