@@ -1,1 +1,1 @@
-"""Every number in the README, re-runnable, each against its limit."""
+"""Every number in RESULTS.md, re-runnable, each against its limit."""

@@ -1,4 +1,4 @@
-"""Every command of README.md, then of GUIDE.md, runs, in its order, in one folder."""
+"""Every command of README.md, then of the others, runs, in its order, in one folder."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ import pytest
 from tests.shared import shared_data
 
 ROOT = Path(__file__).parents[2]
-DOCS = "".join((ROOT / name).read_text(encoding="utf8") for name in ("README.md", "GUIDE.md"))
+NAMES = ("README.md", "GUIDE.md", "GUARANTEES.md", "benchmarks/RESULTS.md")
+DOCS = "".join((ROOT / name).read_text(encoding="utf8") for name in NAMES)
 
 
 def blocks(language: str) -> list[str]:
