@@ -29,6 +29,7 @@ from batchfim.places import absolute
 from batchfim.quality.evaluation import evaluate_job as evaluate_job
 from batchfim.records import is_unicode
 from batchfim.regroup.regroup import check_regroup, regrouped
+from batchfim.report.apart import report_apart
 from batchfim.report.compare import compare_jobs as compare_jobs
 from batchfim.running import JobResult as JobResult
 from batchfim.running import Run, check_pool, failed_shards, num_gpus
@@ -60,7 +61,8 @@ def run_job(config: JobConfig) -> JobResult:
     """
     with _claimed(config) as (run, inputs):
         run.ledger.note_config(run.config.public_dump())
-        return run.work(inputs, run.plan(inputs))
+        result = run.work(inputs, run.plan(inputs))
+    return _reported(run, result)
 
 
 def retry_job(
@@ -88,7 +90,8 @@ def retry_job(
             raise JobFailed(
                 f"{output}: nothing is planned yet; run `batchfim run` with its settings"
             )
-        return run.work(inputs, failed_shards(run.config, inputs, run.ledger), retry=True)
+        result = run.work(inputs, failed_shards(run.config, inputs, run.ledger), retry=True)
+    return _reported(run, result)
 
 
 def plan_job(
@@ -179,7 +182,7 @@ def _claimed(config: JobConfig) -> Iterator[tuple[Run, InputSet]]:
         _log.warning("%s", SLOW_ENGINE)
     ledger = Ledger(Location.of(config.output.path))
     ledger.prepare()
-    with ExitStack() as afterwards, ExitStack() as holding:
+    with ExitStack() as holding:
         with exit_signals():  # a dead machine's claim may have to be waited out
             lease = holding.enter_context(JobLease(ledger.root / "lease"))
         fingerprint = claim(config, inputs, infiller, ledger)
@@ -194,10 +197,16 @@ def _claimed(config: JobConfig) -> Iterator[tuple[Run, InputSet]]:
                 fingerprint=fingerprint,
                 lease=lease,
                 stop=stop,
-                afterwards=afterwards,
                 started_s=started_s,
             )
             yield run, inputs
+
+
+def _reported(run: Run, result: JobResult) -> JobResult:
+    """Once the lease is given back: a report takes minutes where shards are many."""
+    if result.report:
+        report_apart(run.config.output.path)
+    return result
 
 
 def tune_job(

@@ -9,7 +9,6 @@ import os
 import socket
 import weakref
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
@@ -23,9 +22,8 @@ from batchfim.engines.engine import Engine
 from batchfim.errors import ConfigError
 from batchfim.infiller import open_infiller
 from batchfim.places import absolute
-from batchfim.records import OUTPUT_FIELDS, Hole, LanguageColumns, output_schema
+from batchfim.records import OUTPUT_FIELDS, LanguageColumns, output_schema
 from batchfim.running import num_gpus
-from batchfim.shards import identity
 from batchfim.storage.inputs import (
     check_columns,
     check_languages,
@@ -35,7 +33,7 @@ from batchfim.storage.inputs import (
 from batchfim.storage.parts import part_table
 from batchfim.storage.rows import without_views
 from batchfim.workers.loop_thread import LoopThread
-from batchfim.workers.pipeline import Lot, Pipeline
+from batchfim.workers.pipeline import Pipeline, RowsInHand
 from batchfim.workers.placing import actor_options, share_cores_of_node
 
 _SOURCE = "the data set"
@@ -110,17 +108,6 @@ def infill(rows: ray.data.Dataset, config: JobConfig | Mapping[str, Any]) -> ray
     )
 
 
-@dataclass(kw_only=True)
-class _Batch(Lot):
-    """Rows of nobody knows which file: a seed is made of a row's texts."""
-
-    def where(self, row: int) -> str:
-        return ""
-
-    def place(self, row: int, hole: Hole) -> tuple[str, int]:
-        return identity(hole.prefix, hole.suffix), 0
-
-
 class InfillStep:
     """One engine and the pipeline before it, as a class for `map_batches`; `infill` calls it so.
 
@@ -159,12 +146,12 @@ class InfillStep:
     async def _fill(self, batch: pa.Table) -> pa.Table:
         rows = without_views(batch)
         kept, language = _check(rows.schema, self._config)
-        lot = _Batch(id=f"batch-{next(self._numbers)}", rows=rows, language=language)
-        await self._pipeline.complete(lot)
+        in_hand = RowsInHand(id=f"batch-{next(self._numbers)}", rows=rows, language=language)
+        await self._pipeline.complete(in_hand)
         return await asyncio.to_thread(
             part_table,
             rows.select(kept),
-            lot.finished(),
+            in_hand.finished(),
             family=self._family,
             worker=f"{socket.gethostname()}-{os.getpid()}",
             attempt=1,

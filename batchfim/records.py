@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -153,7 +153,11 @@ def read_optional(table: pa.Table, name: str | None) -> list[str | None]:
 
 
 def read_holes(
-    table: pa.Table, prefix: str, suffix: str, others: Mapping[str, str] | None = None
+    table: pa.Table,
+    prefix: str,
+    suffix: str,
+    others: Mapping[str, str] | None = None,
+    loras: Collection[str] = (),
 ) -> list[Hole | Fault]:
     """Each row's hole, or why the row cannot have one.
 
@@ -161,11 +165,12 @@ def read_holes(
         table: the rows.
         prefix: name of the column.
         suffix: name of the column.
-        others: what is read besides (`path`, `repo`, `language`, `context`) to its column's name;
-            what is null there is empty.
+        others: what is read besides (`path`, `repo`, `language`, `context`, `lora`) to its column's
+            name; what is null there is empty.
+        loras: names of LoRA adapters that a row may have.
     """
     columns = _texts(table[prefix], prefix), _texts(table[suffix], suffix)
-    around = _surroundings(table, others or {})
+    around = _surroundings(table, others or {}, loras)
     return [_hole(*parts) for parts in zip(*columns, around, strict=True)]
 
 
@@ -221,13 +226,17 @@ def plain_type(data_type: pa.DataType) -> pa.DataType:
     return plain.get(data_type, data_type)
 
 
-def _surroundings(table: pa.Table, columns: Mapping[str, str]) -> Sequence[Surroundings | Fault]:
+def _surroundings(
+    table: pa.Table, columns: Mapping[str, str], loras: Collection[str]
+) -> Sequence[Surroundings | Fault]:
     if not columns:
         return [NOWHERE] * table.num_rows
-    return [_place(table, columns, row) for row in range(table.num_rows)]
+    return [_place(table, columns, loras, row) for row in range(table.num_rows)]
 
 
-def _place(table: pa.Table, columns: Mapping[str, str], row: int) -> Surroundings | Fault:
+def _place(
+    table: pa.Table, columns: Mapping[str, str], loras: Collection[str], row: int
+) -> Surroundings | Fault:
     found: dict[str, Any] = {}
     for field, name in columns.items():
         try:
@@ -235,6 +244,8 @@ def _place(table: pa.Table, columns: Mapping[str, str], row: int) -> Surrounding
             found[field] = _files(value) if field == "context" else _plain(value)
         except UnicodeDecodeError as error:
             return Fault(f"column {name!r} is not UTF-8 text: {error.reason}")
+    if (lora := found.get("lora")) and lora not in loras:
+        return Fault(f"LoRA adapter {lora!r} is none of model.loras")
     return Surroundings(**found)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -27,7 +27,6 @@ from batchfim.metrics.done import Done
 from batchfim.metrics.run_record import End, RunRecord, end_of
 from batchfim.metrics.summary import RunClock
 from batchfim.planning.plan import absent_files, contents_of, places, plan_work
-from batchfim.report.apart import report_apart
 from batchfim.shards import InputFile, Shard
 from batchfim.storage.inputs import InputSet, open_inputs
 from batchfim.storage.job_lease import JobLease
@@ -68,10 +67,7 @@ class JobResult:
 
 @dataclass(frozen=True)
 class Run:
-    """One process working on a job that it has claimed and holds the lease of.
-
-    `afterwards` takes what is to be done once the lease is given back.
-    """
+    """One process working on a job that it has claimed and holds the lease of."""
 
     id: str
     config: JobConfig
@@ -80,7 +76,6 @@ class Run:
     fingerprint: str
     lease: JobLease
     stop: StopSignal
-    afterwards: ExitStack
     started_s: float
 
     def plan(self, inputs: InputSet) -> list[Shard]:
@@ -236,9 +231,6 @@ class Run:
         summary["forecast"] = self._forecast(summary)
         self.lease.check()
         ledger.write_summary(summary)
-        report = clock is not None and config.metrics.report and self.stop.number is None
-        if report:
-            self.afterwards.callback(report_apart, config.output.path)
         if complaints:
             raise JobFailed(
                 f"{config.output.path}: the audit does not close: {'; '.join(complaints[:5])}; "
@@ -256,6 +248,7 @@ class Run:
                 f"{config.output.path}: {left} planned shards are not worked yet, and no "
                 "retry works them; run `batchfim run` with the job's settings"
             )
+        report = clock is not None and config.metrics.report and self.stop.number is None
         return JobResult(summary, idle=clock is None, signal=self.stop.number, report=report)
 
     def _forecast(self, summary: dict[str, Any]) -> list[dict[str, Any]]:

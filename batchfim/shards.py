@@ -40,13 +40,13 @@ class Shard:
 class Lease:
     """A shard given to a worker for one attempt.
 
-    `verdict`: the shard has used up a budget, and its rows are to be written as failed, with this
+    `failure`: the shard has used up a budget, and its rows are to be written as failed, with this
     text as their error, without asking the engine.
     """
 
     shard: Shard
     attempt: int
-    verdict: str | None = None
+    failure: str | None = None
 
 
 def identity(*parts: object) -> str:

@@ -32,7 +32,8 @@ def infill(
 
     config = load_config(job_file, sets=sets)
     result = run_job(config)
-    typer.echo(summary_text(result.summary, config.output.path, idle=result.idle))
+    where, idle = config.output.path, result.idle
+    typer.echo(summary_text(result.summary, where, idle=idle, report=result.report))
     accepted = {_FAILED_ROWS: accept_failed_rows, _UNFINISHED: accept_unfinished}
     raise typer.Exit(0 if accepted.get(result.exit_code) else result.exit_code)
 

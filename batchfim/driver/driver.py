@@ -231,9 +231,9 @@ class Driver:
         self._trouble.completed(event.worker, report.shard_id)
         self._committer.submit(report)
         counts = (report.retried or report).counts
-        if event.lease.verdict is None and counts.failed < counts.rows:
+        if event.lease.failure is None and counts.failed < counts.rows:
             self._setbacks = 0
-        elif event.lease.verdict is None:
+        elif event.lease.failure is None:
             error = next(iter(report.errors), "no row of the shard succeeded")
             self._note(JobFailed(f"shard {event.lease.shard.id}: {error}"))
 

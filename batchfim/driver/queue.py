@@ -20,7 +20,7 @@ class _State:
     nodes_lost: int = 0
     engines_lost: int = 0
     engines_lost_alone: int = 0
-    verdict: str | None = None
+    failure: str | None = None
     holders: dict[str, Lease] = field(default_factory=dict)  # by worker
 
 
@@ -110,7 +110,7 @@ class ShardQueue:
         else:
             return None
         state.attempts += 1
-        lease = Lease(state.shard, state.attempts, state.verdict)
+        lease = Lease(state.shard, state.attempts, state.failure)
         state.holders[worker] = lease
         held[state.shard.id] = state
         self._held[worker] = held
@@ -140,12 +140,12 @@ class ShardQueue:
         state = self._release(worker, lease)
         if state is None:
             return
-        if lease.verdict is not None:  # not even its failure could be written
+        if lease.failure is not None:  # not even its failure could be written
             self._abandon(state, cause)
             return
         state.task_failures += 1
         if state.task_failures >= self._task_attempts:
-            state.verdict = f"{state.task_failures} attempts failed, the last with: {cause}"
+            state.failure = f"{state.task_failures} attempts failed, the last with: {cause}"
         self._wait(state, first=False)
 
     def storage_failed(self, worker: str, lease: Lease, cause: str) -> None:
@@ -167,8 +167,8 @@ class ShardQueue:
         """A worker is gone with its machine; its shards come first again, or are given up."""
         for state, _ in self._take_all(worker):
             state.nodes_lost += 1
-            if state.nodes_lost > self._node_losses and state.verdict is None:
-                state.verdict = f"{state.nodes_lost} nodes were lost, the last with: {cause}"
+            if state.nodes_lost > self._node_losses and state.failure is None:
+                state.failure = f"{state.nodes_lost} nodes were lost, the last with: {cause}"
             self._wait(state, first=True)
 
     def engine_lost(self, worker: str, cause: str) -> list[Shard]:
@@ -180,7 +180,7 @@ class ShardQueue:
         taken = self._take_all(worker)
         to_bisect = []
         for state, lease in taken:
-            if lease.verdict is not None:  # no engine was asked: reading it is enough
+            if lease.failure is not None:  # no engine was asked: reading it is enough
                 if len(taken) == 1:
                     self._abandon(state, cause)
                 else:
@@ -236,7 +236,7 @@ class ShardQueue:
             return alone and state.engines_lost > 1
         if state.engines_lost_alone >= _SOLO_LOSSES:
             what = "this record" if state.shard.num_rows == 1 else "one of these records"
-            state.verdict = f"engine died on {what}: {cause}"
+            state.failure = f"engine died on {what}: {cause}"
         return False
 
     def _wait(self, state: _State, *, first: bool) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Container, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pyarrow as pa
@@ -122,8 +122,7 @@ def _block(
     has_reference: bool,
 ) -> Block:
     columns, samples = config.input.columns, config.sampling.n
-    read = read_holes(rows, columns.prefix, columns.suffix, columns.others)
-    read = [_with_known_adapter(hole, config.model.loras) for hole in read]
+    read = read_holes(rows, columns.prefix, columns.suffix, columns.others, config.model.loras)
     refused = Counter(_kind(hole.reason) for hole in read if isinstance(hole, Fault))
     holes = {row: hole for row, hole in enumerate(read) if isinstance(hole, Hole)}
     ways = {name: _encoded(encoder, holes) for name, encoder in encoders.items()}
@@ -143,13 +142,6 @@ def _block(
         reference_tokens=_reference_tokens(config, infiller, [references[row] for row in firsts]),
         lengths=[len(prompt.token_ids) for prompt in own.values()],
     )
-
-
-def _with_known_adapter(hole: Hole | Fault, loras: Container[str]) -> Hole | Fault:
-    """As a worker takes it: one that names another is rejected."""
-    if isinstance(hole, Hole) and (name := hole.around.lora) and name not in loras:
-        return Fault(f"LoRA adapter {name!r} is none of model.loras")
-    return hole
 
 
 def _encoded(encoder: Encoder | ChoosingEncoder, holes: Mapping[int, Hole]) -> dict[int, Prompt]:

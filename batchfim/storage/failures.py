@@ -60,6 +60,9 @@ _FINAL = (
         "the bucket is in another region; set AWS_REGION to it",
     ),
 )
+# Keys, buckets and addresses, which may be called `forbidden` or `not_found`; Arrow escapes no
+# quote of a key.
+_NAMES = re.compile(r"key '.*' in bucket '[^']*'|'[^']*'|\w+://[^\s'\"]+", re.DOTALL)
 _NO_STORAGE_FAILS_SO = (ImportError, LookupError, NotImplementedError, TypeError, ValueError)
 _SECRET_NAME = re.compile("token|secret|password|key", re.IGNORECASE)
 _QUERY = re.compile(r"(\w+://[^\s?'\"]*)\?[^\s'\"]*")
@@ -81,7 +84,7 @@ def translate(where: str, error: Exception) -> StorageError:
     if isinstance(number, int):
         return StorageError(f"{where}: {_SAID.get(number) or os.strerror(number)}")
     for pattern, said in _FINAL:
-        if re.search(pattern, str(error), re.IGNORECASE):
+        if _says(error, pattern):
             return StorageError(f"{where}: {said}")
     final = isinstance(error, _NO_STORAGE_FAILS_SO)
     return (StorageError if final else StorageBusy)(f"{where}: {scrub(str(error) or repr(error))}")
@@ -89,9 +92,7 @@ def translate(where: str, error: Exception) -> StorageError:
 
 def is_denied(error: Exception) -> bool:
     """Whether an object store lets nobody in with these credentials, or says so."""
-    return getattr(error, "errno", None) is None and bool(
-        re.search(_DENIALS, str(error), re.IGNORECASE)
-    )
+    return getattr(error, "errno", None) is None and _says(error, _DENIALS)
 
 
 def is_missing(error: Exception) -> bool:
@@ -100,8 +101,12 @@ def is_missing(error: Exception) -> bool:
         return True
     if not isinstance(error, OSError) or error.errno is not None:
         return False
-    bucket, file = (re.search(pattern, str(error), re.IGNORECASE) for pattern, _ in _FINAL[:2])
-    return file is not None and bucket is None
+    bucket, file = (_says(error, pattern) for pattern, _ in _FINAL[:2])
+    return file and not bucket
+
+
+def _says(error: Exception, pattern: str) -> bool:
+    return re.search(pattern, _NAMES.sub("''", str(error)), re.IGNORECASE) is not None
 
 
 def scrub(text: str, environment: Mapping[str, str] = os.environ) -> str:

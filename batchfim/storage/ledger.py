@@ -39,6 +39,8 @@ from batchfim.storage.run_records import RunRecords
 from batchfim.storage.same_job import differences
 
 _FORMAT_VERSION = 2
+# Written by who only looks, perhaps at this moment: without the job's lease.
+_LOOKED = ("forecast.json.", "report.html.", "evaluation.json.")
 _PART = r"^part-[0-9a-f]{20}\.parquet$"
 
 
@@ -159,7 +161,7 @@ class Ledger:
         staged = (self.root / "staging").list()
         folders = [self.root, *(self.root / name for name in ("done", "plan", "runs"))]
         others = [info for folder in folders for info in folder.list()]
-        temporary = [info for info in others if info.path.endswith(".tmp")]
+        temporary = [info for info in others if _is_temporary(info.base_name)]
         return [str(info.path) for info in [*staged, *temporary]]
 
     def plan(self) -> list[Shard]:
@@ -352,6 +354,10 @@ class Ledger:
                 "output.path"
             ) from None
         return dict(content)
+
+
+def _is_temporary(name: str) -> bool:
+    return name.endswith(".tmp") and not name.startswith(_LOOKED)
 
 
 def _are_parts(names: pa.Array) -> pa.Array:

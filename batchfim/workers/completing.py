@@ -19,7 +19,7 @@ from batchfim.records import Completion, Hole, Status
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class InFlightRecord:
     """A record on its way through the engine.
 
     Attributes:
@@ -48,7 +48,7 @@ class Completer:
         self._parses = "syntax" in config.infill.trim
 
     async def complete(
-        self, request_id: str, seed: int, records: Sequence[Asked]
+        self, request_id: str, seed: int, records: Sequence[InFlightRecord]
     ) -> list[list[Completion]]:
         """The samples of records that one request answers: the first's, and copies of it.
 
@@ -70,17 +70,17 @@ class Completer:
                 generations = await self._engine.generate(request)
             except RequestRefused as error:
                 reason = f"the engine refused the prompt: {error}"
-                return [self.without_middle(Status.REJECTED, reason, asked=one) for one in records]
+                return [self.without_middle(Status.REJECTED, reason, record=one) for one in records]
             except TryAgain as error:
                 failure = str(error)
             else:
                 finish = partial(self._finish_all, records, generations)
                 return await asyncio.to_thread(finish) if self._parses else finish()
         reason = f"the engine failed on this record: {failure}"
-        return [self.without_middle(Status.FAILED, reason, asked=one) for one in records]
+        return [self.without_middle(Status.FAILED, reason, record=one) for one in records]
 
     def without_middle(
-        self, status: Status, reason: str, where: str = "", asked: Asked | None = None
+        self, status: Status, reason: str, where: str = "", record: InFlightRecord | None = None
     ) -> list[Completion]:
         """The rows of a record that has no middle: as many as it would have samples.
 
@@ -88,22 +88,22 @@ class Completer:
             status: of the rows.
             reason: why.
             where: what the error begins with.
-            asked: the record, if it had a prompt.
+            record: what was asked, if it had a prompt.
         """
-        prompt = {"order": self._order} if asked is None else _prompt_columns(asked)
+        prompt = {"order": self._order} if record is None else _prompt_columns(record)
         return [
             Completion(status=status, sample=sample, error=where + reason, reason=reason, **prompt)
             for sample in range(self._sampling.n)
         ]
 
     def _finish_all(
-        self, records: Sequence[Asked], generations: list[Generation]
+        self, records: Sequence[InFlightRecord], generations: list[Generation]
     ) -> list[list[Completion]]:
         """Each by its own texts: prompts cut to one may have been of different records."""
         first, *others = [self._finish(record, generations) for record in records]
         return [first, *([_copied(sample) for sample in samples] for samples in others)]
 
-    def _finish(self, record: Asked, generations: list[Generation]) -> list[Completion]:
+    def _finish(self, record: InFlightRecord, generations: list[Generation]) -> list[Completion]:
         return [
             self._completion(
                 record,
@@ -121,7 +121,7 @@ class Completer:
         ]
 
     def _completion(
-        self, record: Asked, sample: int, generation: Generation, middle: Middle
+        self, record: InFlightRecord, sample: int, generation: Generation, middle: Middle
     ) -> Completion:
         timing = generation.timing
         return Completion(
@@ -164,7 +164,7 @@ def record_seed(job_seed: int, content: str, row: int) -> int:
     return int.from_bytes(hashlib.blake2b(text, digest_size=4).digest())
 
 
-def _prompt_columns(record: Asked) -> dict[str, Any]:
+def _prompt_columns(record: InFlightRecord) -> dict[str, Any]:
     """What rows say of their prompt, whether the engine completed it or not."""
     prompt = record.prompt
     return {

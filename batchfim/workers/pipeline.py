@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -27,22 +26,32 @@ from batchfim.records import (
     read_holes,
     read_optional,
 )
-from batchfim.workers.completing import Asked, Completer, record_seed
+from batchfim.shards import identity
+from batchfim.workers.completing import Completer, InFlightRecord, record_seed
 from batchfim.workers.in_flight import InFlight
 from batchfim.workers.requests import requests
 
 
 @dataclass(kw_only=True)
-class Lot(ABC):
-    """Rows in hand: prompts the engine is still to get, and samples of the rows that are finished.
+class RowsInHand:
+    """Rows, the prompts the engine is still to get, and the samples of those that are finished.
 
-    `id` begins the names of its requests; `verdict`: as a lease's; `language`: columns that tell a
-    row's, where a rule asks for it.
+    Attributes:
+        id: begins the names of the requests.
+        rows: the input's, with the columns that are read.
+        source: path of their file, for errors; empty where nobody knows it.
+        content: of their file, for seeds; None: a row's seed is made of its texts.
+        numbers: each row's in its file.
+        failure: why all fail unworked, as a lease says; None: they are worked.
+        language: columns that tell a row's, where a rule asks for it.
     """
 
     id: str
     rows: pa.Table
-    verdict: str | None = None
+    source: str = ""
+    content: str | None = None
+    numbers: Sequence[int] = ()
+    failure: str | None = None
     language: LanguageColumns = NO_LANGUAGE
     sides: tuple[pa.ChunkedArray, pa.ChunkedArray] = field(init=False)  # prefixes and suffixes
     prompts: dict[int, Prompt] = field(default_factory=dict)
@@ -51,13 +60,15 @@ class Lot(ABC):
     completions: dict[int, list[Completion]] = field(default_factory=dict)
     phases_s: dict[str, float] = field(default_factory=dict)
 
-    @abstractmethod
     def where(self, row: int) -> str:
         """What an error about a row begins with."""
+        return f"{self.source}, row {self.numbers[row]}: " if self.source else ""
 
-    @abstractmethod
-    def place(self, row: int, hole: Hole) -> tuple[str, int]:
-        """Content and number: what a row's seed is made of, whichever lot it is in."""
+    def seed_key(self, row: int, hole: Hole) -> tuple[str, int]:
+        """What a row's seed is made of, whichever rows it is in hand with."""
+        if self.content is None:
+            return identity(hole.prefix, hole.suffix), 0
+        return self.content, self.numbers[row]
 
     def finished(self) -> list[list[Completion]]:
         """The samples of each row."""
@@ -65,7 +76,7 @@ class Lot(ABC):
 
 
 class Pipeline:
-    """Completes lots, several at once, so that the engine never waits for a border."""
+    """Completes the rows of several shards at once, so that the engine never waits for a border."""
 
     def __init__(
         self,
@@ -85,12 +96,12 @@ class Pipeline:
         # More than the engine works at a time, so that it never waits for the next prompt.
         max_records = config.schedule.records_in_flight(max_num_seqs)
         self._in_flight = InFlight(max_records, config.schedule.in_flight_tokens)
-        self._encoding = asyncio.Lock()  # the tokenizer has all cores at work for one lot already
-        self._entering = asyncio.Lock()  # first come, first served: lots enter in their order
+        self._encoding = asyncio.Lock()  # the tokenizer has all cores at work for some rows already
+        self._entering = asyncio.Lock()  # first come, first served: they enter in their order
 
     @property
     def num_steps(self) -> int:
-        """Of work on any lot, so that one can see from afar whether it lives."""
+        """Of work on any rows, so that one can see from afar whether it lives."""
         return self._num_steps + self._engine.num_steps
 
     @property
@@ -98,11 +109,11 @@ class Pipeline:
         """Records handed to the engine and not yet finished."""
         return self._in_flight.num_records
 
-    async def complete(self, lot: Lot, begun: Callable[[], None] = lambda: None) -> None:
-        """Find the samples of every row.
+    async def complete(self, in_hand: RowsInHand, begun: Callable[[], None] = lambda: None) -> None:
+        """Find the samples of every row in hand.
 
         Args:
-            lot: its samples are added to it.
+            in_hand: the samples are added to it.
             begun: called once the engine has all its prompts.
 
         Raises:
@@ -111,37 +122,35 @@ class Pipeline:
         self._num_steps += 1
         started_s = time.monotonic()
         async with self._encoding:
-            await asyncio.to_thread(self._encode, lot)
-        lot.phases_s["encode_s"] = time.monotonic() - started_s
+            await asyncio.to_thread(self._encode, in_hand)
+        in_hand.phases_s["encode_s"] = time.monotonic() - started_s
         self._num_steps += 1
-        await self._generate(lot, begun)
+        await self._generate(in_hand, begun)
 
-    def _encode(self, lot: Lot) -> None:
+    def _encode(self, in_hand: RowsInHand) -> None:
         """Decide for each row: a prompt, or why there is none."""
-        columns = self._columns
-        lot.sides = lot.rows[columns.prefix], lot.rows[columns.suffix]
+        columns, loras = self._columns, self._model.loras
+        in_hand.sides = in_hand.rows[columns.prefix], in_hand.rows[columns.suffix]
         holes: dict[int, Hole] = {}
-        read = read_holes(lot.rows, columns.prefix, columns.suffix, columns.others)
+        read = read_holes(in_hand.rows, columns.prefix, columns.suffix, columns.others, loras)
         for row, hole in enumerate(read):
             if isinstance(hole, Fault):
-                lot.completions[row] = self._completer.without_middle(
-                    Status.REJECTED, hole.reason, lot.where(row)
+                in_hand.completions[row] = self._completer.without_middle(
+                    Status.REJECTED, hole.reason, in_hand.where(row)
                 )
-            elif lot.verdict is not None:
-                lot.completions[row] = self._completer.without_middle(Status.FAILED, lot.verdict)
-            elif (adapter := hole.around.lora) and adapter not in self._model.loras:
-                lot.completions[row] = self._completer.without_middle(
-                    Status.REJECTED, f"LoRA adapter {adapter!r} is none of model.loras"
+            elif in_hand.failure is not None:
+                in_hand.completions[row] = self._completer.without_middle(
+                    Status.FAILED, in_hand.failure
                 )
             else:
                 holes[row] = hole
-                if of := adapter or self._model.lora:
-                    lot.adapters[row] = of
-        lot.languages = [
+                if adapter := hole.around.lora or self._model.lora:
+                    in_hand.adapters[row] = adapter
+        in_hand.languages = [
             find_language(name, path)
             for name, path in zip(
-                read_optional(lot.rows, lot.language.language),
-                read_optional(lot.rows, lot.language.path),
+                read_optional(in_hand.rows, in_hand.language.language),
+                read_optional(in_hand.rows, in_hand.language.path),
                 strict=True,
             )
         ]
@@ -152,49 +161,51 @@ class Pipeline:
         )
         for row, prompt in zip(holes, prompts, strict=True):
             if isinstance(prompt, TooLong):
-                lot.completions[row] = self._completer.without_middle(
+                in_hand.completions[row] = self._completer.without_middle(
                     Status.REJECTED, _too_long(prompt)
                 )
             else:
-                lot.prompts[row] = prompt
+                in_hand.prompts[row] = prompt
 
-    async def _generate(self, lot: Lot, begun: Callable[[], None]) -> None:
+    async def _generate(self, in_hand: RowsInHand, begun: Callable[[], None]) -> None:
         started_s = time.monotonic()
         greedy = self._sampling.temperature == 0  # otherwise each row has its own seed
-        key = partial(self._stop_key, lot) if greedy else None
+        key = partial(self._stop_key, in_hand) if greedy else None
         tasks = []
         async with self._entering:
-            for rows in requests(lot.prompts, key, lot.adapters):
-                await self._in_flight.enter(len(lot.prompts[rows[0]].token_ids))
-                tasks.append(asyncio.create_task(self._complete(rows, lot)))
+            for rows in requests(in_hand.prompts, key, in_hand.adapters):
+                await self._in_flight.enter(len(in_hand.prompts[rows[0]].token_ids))
+                tasks.append(asyncio.create_task(self._complete(rows, in_hand)))
         begun()
         await asyncio.gather(*tasks)
-        lot.phases_s["generate_s"] = time.monotonic() - started_s
+        in_hand.phases_s["generate_s"] = time.monotonic() - started_s
 
-    def _stop_key(self, lot: Lot, row: int) -> Hashable:
-        return self._infiller.finisher.stop_key(self._hole(lot, row))
+    def _stop_key(self, in_hand: RowsInHand, row: int) -> Hashable:
+        return self._infiller.finisher.stop_key(self._hole(in_hand, row))
 
-    async def _complete(self, rows: list[int], lot: Lot) -> None:
+    async def _complete(self, rows: list[int], in_hand: RowsInHand) -> None:
         records = [
-            Asked(
-                lot.prompts.pop(row),  # as large as its texts, which stay for the lot's last row
-                self._hole(lot, row),
-                lot.languages[row],
-                lot.adapters.get(row),
+            InFlightRecord(
+                in_hand.prompts.pop(
+                    row
+                ),  # as large as its texts, which stay for the last row in hand
+                self._hole(in_hand, row),
+                in_hand.languages[row],
+                in_hand.adapters.get(row),
             )
             for row in rows
         ]
         try:
-            seed = record_seed(self._sampling.seed, *lot.place(rows[0], records[0].hole))
-            completions = await self._completer.complete(f"{lot.id}-{rows[0]}", seed, records)
-            lot.completions.update(zip(rows, completions, strict=True))
+            seed = record_seed(self._sampling.seed, *in_hand.seed_key(rows[0], records[0].hole))
+            completions = await self._completer.complete(f"{in_hand.id}-{rows[0]}", seed, records)
+            in_hand.completions.update(zip(rows, completions, strict=True))
         finally:
             self._num_steps += 1
             self._in_flight.leave(len(records[0].prompt.token_ids))
 
-    def _hole(self, lot: Lot, row: int) -> Hole:
-        """Read again from the rows: kept as Python texts, a lot's holes would double it."""
-        return read_hole(*lot.sides, row)
+    def _hole(self, in_hand: RowsInHand, row: int) -> Hole:
+        """Read again from the rows: kept as Python texts, their holes would double them."""
+        return read_hole(*in_hand.sides, row)
 
 
 def _too_long(prompt: TooLong) -> str:

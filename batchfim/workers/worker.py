@@ -14,40 +14,29 @@ from batchfim.engines.engine import Drafts, Engine, EngineInfo
 from batchfim.errors import BatchfimError, EngineDead, InputError, StorageError
 from batchfim.infiller import Infiller, open_infiller
 from batchfim.metrics.report import Counts, Retried, ShardReport, endings, errors, sizes, timings
-from batchfim.records import Hole
-from batchfim.shards import Lease, Shard
+from batchfim.shards import Lease
 from batchfim.storage.inputs import languages_to_read
 from batchfim.storage.ledger import Ledger
 from batchfim.storage.location import Location
 from batchfim.storage.parts import part_table, read_part, write_part
 from batchfim.storage.rows import RowReader, columns_to_read
-from batchfim.workers.pipeline import Lot, Pipeline
+from batchfim.workers.pipeline import Pipeline, RowsInHand
 from batchfim.workers.pool import FailureKind, ShardFailure, WorkerSpec
 from batchfim.workers.retrying import completions as samples_of
 from batchfim.workers.retrying import failed_records, last_attempt, merged
 
 
 @dataclass(kw_only=True)
-class _Work(Lot):
+class _ShardRows(RowsInHand):
     """The rows of a lease.
 
     `places` are their places in the shard; of a shard that is retried, only its failed records
     are here, and `before` is its part so far.
     """
 
-    shard: Shard
     places: Sequence[int]
     before: pa.Table | None
     started_at: float
-
-    def where(self, row: int) -> str:
-        return f"{self.shard.path}, row {self._number(row)}: "
-
-    def place(self, row: int, hole: Hole) -> tuple[str, int]:
-        return self.shard.content, self._number(row)
-
-    def _number(self, row: int) -> int:
-        return self.shard.start + self.places[row]
 
 
 class Worker:
@@ -132,7 +121,7 @@ class Worker:
         """End the engine."""
         await self._engine.stop()
 
-    def _read(self, lease: Lease) -> _Work:
+    def _read(self, lease: Lease) -> _ShardRows:
         started_at, started_s = time.time(), time.monotonic()
         shard = lease.shard
         rows, before = self._reader.read(shard), None
@@ -141,12 +130,14 @@ class Worker:
             before = read_part(self._ledger.part(shard.id))
             places = failed_records(before, self._config.sampling.n)
             rows = rows.take(pa.array(places, pa.int64()))
-        work = _Work(
+        work = _ShardRows(
             id=shard.id,
             rows=rows,
-            verdict=lease.verdict,
+            source=shard.path,
+            content=shard.content,
+            numbers=[shard.start + place for place in places],
+            failure=lease.failure,
             language=self._language,
-            shard=shard,
             places=places,
             before=before,
             started_at=started_at,
@@ -154,7 +145,7 @@ class Worker:
         work.phases_s["read_s"] = time.monotonic() - started_s
         return work
 
-    def _write(self, lease: Lease, work: _Work, drafts: Drafts) -> ShardReport:
+    def _write(self, lease: Lease, work: _ShardRows, drafts: Drafts) -> ShardReport:
         started_s, drafted = time.monotonic(), asdict(drafts)
         completions = work.finished()
         attempt = lease.attempt + (last_attempt(work.before) if work.before else 0)

@@ -135,7 +135,7 @@ def test_an_echo_of_a_replaced_worker_is_ignored(tmp_path: Path) -> None:
     assert echoes
     assert (clock.workers_lost, pool.added) == (1, ["worker-0", "worker-1"])
     assert set(pool.ledger.shards()["worker"].to_pylist()) == {"worker-1"}
-    assert [lease.verdict for _, lease in pool.submitted] == [None] * 5
+    assert [lease.failure for _, lease in pool.submitted] == [None] * 5
     assert clock.records == 40
 
 
@@ -159,16 +159,16 @@ def test_a_record_that_kills_engines_is_found_by_halving_and_fails_alone(tmp_pat
 
     def die_on_it(worker: str, lease: Lease) -> list[Event]:
         rows = range(lease.shard.start, lease.shard.start + lease.shard.num_rows)
-        if poisoned in rows and lease.verdict is None:
+        if poisoned in rows and lease.failure is None:
             return [ShardEnded(worker, lease, ShardFailure("CUDA error", FailureKind.ENGINE))]
         return pool.finish(worker, lease)
 
     pool.script = die_on_it
     clock = drive(pool, workers=1).run()
     assert clock.records == 40
-    verdicts = [lease for _, lease in pool.submitted if lease.verdict is not None]
+    verdicts = [lease for _, lease in pool.submitted if lease.failure is not None]
     assert [(one.shard.start, one.shard.num_rows) for one in verdicts] == [(poisoned, 1)]
-    assert verdicts[0].verdict == "engine died on this record: CUDA error"
+    assert verdicts[0].failure == "engine died on this record: CUDA error"
     assert clock.workers_lost <= 1 + 1 + 4 + 2  # with a neighbour, alone, log2(10) cuts, twice
     planned = pool.ledger.plan()
     assert sum(shard.num_rows for shard in planned) == 40
@@ -253,7 +253,7 @@ def test_storage_that_fails_uses_up_no_attempt_of_a_shard(tmp_path: Path) -> Non
     pool.script = fail_five_times
     drive(pool, workers=1, shards_in_hand=1, task_attempts=1).run()
     assert pool.ledger.done_ids() == ALL
-    assert all(lease.verdict is None for _, lease in pool.submitted)
+    assert all(lease.failure is None for _, lease in pool.submitted)
 
 
 def test_a_part_that_cannot_be_committed_ends_the_run_with_the_cause(tmp_path: Path) -> None:

@@ -86,10 +86,10 @@ def test_a_record_that_was_alone_with_two_engines_that_died_is_condemned() -> No
     record = Shard("r", "file", "content", "/data/a.parquet", 7, 1)
     queue = ShardQueue([record], task_attempts=3, node_losses=5)
     for _ in range(2):
-        assert lease(queue).verdict is None
+        assert lease(queue).failure is None
         assert queue.engine_lost("w", "boom") == []
     last = lease(queue)
-    assert last.verdict == "engine died on this record: boom"
+    assert last.failure == "engine died on this record: boom"
     assert queue.complete("w", last)
     assert queue.finished
 
@@ -97,7 +97,7 @@ def test_a_record_that_was_alone_with_two_engines_that_died_is_condemned() -> No
 def test_a_verdict_that_loses_its_worker_is_abandoned() -> None:
     queue = queue_of("a", task_attempts=1)
     queue.fail("w", lease(queue), "bad rows")
-    assert lease(queue, "w").verdict is not None
+    assert lease(queue, "w").failure is not None
     assert queue.engine_lost("w", "gone too") == []
     assert queue.finished
     assert queue.abandoned == {"a": "gone too"}
@@ -107,13 +107,13 @@ def test_a_verdict_beside_what_killed_the_engine_is_worked_again_alone() -> None
     queue = queue_of("ab", task_attempts=1)
     queue.fail("w", lease(queue, "w"), "bad rows")
     assert lease(queue, "w").shard.id == "b"
-    assert lease(queue, "w").verdict is not None
+    assert lease(queue, "w").failure is not None
     assert queue.engine_lost("w", "b killed it") == []
     assert queue.abandoned == {}
     held = [lease(queue, "v"), lease(queue, "w")]
     assert all(queue.lease(worker) is None for worker in "vw")
     (verdict,) = (one for one in held if one.shard.id == "a")
-    assert verdict.verdict == "1 attempts failed, the last with: bad rows"
+    assert verdict.failure == "1 attempts failed, the last with: bad rows"
 
 
 def test_what_could_not_be_attempted_waits_again_and_pays_no_attempt() -> None:
@@ -150,7 +150,7 @@ def test_who_could_not_read_a_shard_leaves_it_to_others_at_work() -> None:
 def test_the_task_budget_ends_in_a_verdict_with_the_last_cause() -> None:
     queue = queue_of("a", task_attempts=2)
     queue.fail("w", lease(queue), "first")
-    assert lease(queue).verdict is None
+    assert lease(queue).failure is None
     queue.fail("w", Lease(shard("a"), 2), "second")
     last = lease(queue)
     assert last == Lease(shard("a"), 3, "2 attempts failed, the last with: second")
@@ -163,11 +163,11 @@ def test_the_budgets_are_apart() -> None:
     queue = queue_of("a", task_attempts=2, node_losses=2)
     queue.fail("w", lease(queue), "task")
     for _ in range(2):
-        assert lease(queue).verdict is None
+        assert lease(queue).failure is None
         queue.node_lost("w", "machine")
-    assert lease(queue).verdict is None  # one failure of two, two losses of two
+    assert lease(queue).failure is None  # one failure of two, two losses of two
     queue.node_lost("w", "machine")
-    assert lease(queue).verdict == "3 nodes were lost, the last with: machine"
+    assert lease(queue).failure == "3 nodes were lost, the last with: machine"
 
 
 def test_giving_back_uses_up_nothing() -> None:
@@ -254,6 +254,6 @@ def test_a_shard_that_two_workers_hold_waits_only_when_both_are_rid_of_it() -> N
 def test_a_queue_that_must_not_cut_condemns_the_whole_shard() -> None:
     queue = ShardQueue([shard("a")], task_attempts=3, node_losses=5, bisects=False)
     for _ in range(2):
-        assert lease(queue).verdict is None
+        assert lease(queue).failure is None
         assert queue.engine_lost("w", "boom") == []
-    assert lease(queue).verdict == "engine died on one of these records: boom"
+    assert lease(queue).failure == "engine died on one of these records: boom"

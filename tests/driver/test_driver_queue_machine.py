@@ -71,7 +71,7 @@ class QueueMachine(RuleBasedStateMachine):
         assert worker not in shard.holders
         assert not shard.ended
         assert lease.attempt == shard.attempt + 1
-        assert (lease.verdict is not None) == self._is_spent(shard)
+        assert (lease.failure is not None) == self._is_spent(shard)
         shard.holders[worker], shard.attempt = lease, lease.attempt
         self.leases.append((worker, lease))
 
@@ -108,7 +108,7 @@ class QueueMachine(RuleBasedStateMachine):
     def fail(self, data: st.DataObject) -> None:
         worker, lease, shard = self._report(data)
         self.queue.fail(worker, lease, "cause")
-        if shard and lease.verdict is not None:
+        if shard and lease.failure is not None:
             self._end(shard, "abandoned")
         elif shard:
             del shard.holders[worker]
@@ -141,7 +141,7 @@ class QueueMachine(RuleBasedStateMachine):
         held = self._held(worker)
         to_bisect = {shard.id for shard in self.queue.engine_lost(worker, "died")}
         for shard in held:
-            if shard.holders.pop(worker).verdict is not None:
+            if shard.holders.pop(worker).failure is not None:
                 if len(held) == 1:
                     self._end(shard, "abandoned")
                 else:

@@ -35,7 +35,7 @@ def test_on_a_stop_the_leases_are_given_back(tmp_path: Path) -> None:
     assert driver.queue.shards == SHARDS
     again = driver.queue.lease("another")
     assert again is not None
-    assert (again.shard, again.verdict) == (SHARDS[0], None)
+    assert (again.shard, again.failure) == (SHARDS[0], None)
 
 
 def test_what_was_committed_before_the_stop_stays(tmp_path: Path) -> None:

@@ -24,6 +24,11 @@ AWS = "When reading information for key 'k' in bucket 'b': AWS Error "
         OSError(errno.ESTALE, "stale"),
         TimeoutError(),
         RuntimeError("whatever fsspec's stores raise"),
+        OSError(
+            "When delete key 'it's forbidden/not_found.json' in bucket 'no-such-bucket': AWS Error "
+            "NETWORK_CONNECTION during DeleteObject operation: curlCode: 28, Timeout"
+        ),
+        OSError("503, Service Unavailable: http://host/b/not_found/forbidden"),
     ],
     ids=str,
 )
@@ -44,6 +49,7 @@ def test_what_may_pass(error: Exception) -> None:
         (OSError(f"{AWS}NO_SUCH_KEY during CopyObject operation"), "no such file"),
         (OSError(f"{AWS}ACCESS_DENIED during HeadObject operation"), "access denied"),
         (OSError(f"{AWS}UNKNOWN (HTTP status 403) during HeadObject"), "access denied"),
+        (OSError(f"{AWS}ACCESS_DENIED during HeadObject: User 'u' may not"), "access denied"),
         (OSError(f"{AWS}INVALID_ACCESS_KEY_ID during HeadObject"), "access denied"),
         (Exception("Unable to locate credentials"), "access denied"),
         (OSError(f"{AWS}UNKNOWN (HTTP status 301) during HeadObject"), "set AWS_REGION"),
@@ -63,6 +69,8 @@ def test_a_missing_file_is_not_a_missing_bucket() -> None:
     assert is_missing(OSError(f"{AWS}NO_SUCH_KEY during CopyObject: The key does not exist"))
     assert not is_missing(OSError(f"{AWS}NO_SUCH_BUCKET: The specified bucket does not exist"))
     assert not is_missing(OSError(errno.ENOSPC, "not found"))
+    slow = AWS.replace("'k'", "'not_found/k'") + "SLOW_DOWN during DeleteObject operation"
+    assert not is_missing(OSError(slow))
 
 
 @pytest.mark.parametrize(

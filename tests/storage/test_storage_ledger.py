@@ -89,6 +89,13 @@ def test_clean_up_leaves_only_what_is_done(ledger: Ledger) -> None:
     assert (ledger.root / "staging").list() == []
 
 
+def test_clean_up_leaves_what_is_being_written_without_the_lease(ledger: Ledger) -> None:
+    report = ledger.root / "report.html.0a1b2c3d.tmp"
+    report.write(b"`batchfim report` looks at a job that runs")
+    ledger.clean_up(())
+    assert report.exists()
+
+
 def test_a_part_of_a_shard_that_is_no_longer_planned_goes_too(ledger: Ledger) -> None:
     """Killed between part and marker; then the config was changed, which is still allowed."""
     ledger.claim_job({"a": 1}, {}, {})

@@ -1,4 +1,4 @@
-"""Lots are encoded one after the other: what a tokenizer returns is the most a worker holds."""
+"""Shards are encoded one after the other: what a tokenizer returns is the most a worker holds."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Meeting:
         return self._encoder.encode(*args)
 
 
-def test_no_two_lots_are_encoded_at_once(make_spec: Callable[..., WorkerSpec]) -> None:
+def test_no_two_shards_are_encoded_at_once(make_spec: Callable[..., WorkerSpec]) -> None:
     spec = make_spec()
     infiller = open_infiller(spec.config, weights=False)
     meeting = Meeting(infiller.encoder)

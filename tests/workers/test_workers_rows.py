@@ -93,7 +93,7 @@ def test_a_dead_engine_loses_the_worker_and_stages_nothing(open_desk: OpenDesk) 
 
 def test_a_verdict_writes_the_rows_as_failed_without_the_engine(open_desk: OpenDesk) -> None:
     desk = open_desk("engine.simulated.die_if_contains=f3(x)", suffix=[None] + ["s"] * 7)
-    rows = desk.rows(desk.lease(verdict="6 workers were lost"))
+    rows = desk.rows(desk.lease(failure="6 workers were lost"))
     assert statuses(rows) == "rfffffff"
     assert rows[3]["error"] == "6 workers were lost"
 
