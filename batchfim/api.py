@@ -12,6 +12,7 @@ from typing import Any
 
 import pyarrow.dataset as ds
 
+from batchfim.absolute_paths import absolute
 from batchfim.accounts.status import job_status as job_status
 from batchfim.accounts.summary_text import SLOW_ENGINE
 from batchfim.accounts.verify import verify_job as verify_job
@@ -25,7 +26,6 @@ from batchfim.forecast.plan import calibrate, make_forecast
 from batchfim.forecast.speed import speed_of
 from batchfim.formats.encoder import Encoder
 from batchfim.infiller import find_format, open_infiller, open_tokenizer
-from batchfim.places import absolute
 from batchfim.quality.evaluation import evaluate_job as evaluate_job
 from batchfim.records import is_unicode
 from batchfim.regroup.regroup import check_regroup, regrouped
@@ -103,7 +103,7 @@ def plan_job(
     speed_from: str | None = None,
     calibration_rows: int | None = 0,
 ) -> dict[str, Any]:
-    """Foretell what a job will take, and keep that beside its ledger for the summary to compare.
+    """Estimate what a job will take, and keep that beside its ledger for the summary to compare.
 
     Args:
         config: the job; nothing of it is worked.
@@ -133,11 +133,11 @@ def plan_job(
         speed = speed_of(speed_from, digest)
     elif calibration_rows != 0:
         speed = calibrate(config, inputs, digest, rows=calibration_rows, seed=seed, run_job=run_job)
-    told = make_forecast(
+    forecast = make_forecast(
         config, inputs, infiller, sample_rows=sample_rows, seed=seed, price=price, speed=speed
     )
-    Ledger(Location.of(config.output.path)).write_forecast(told)
-    return told
+    Ledger(Location.of(config.output.path)).write_forecast(forecast)
+    return forecast
 
 
 def open_results(output: str) -> ds.Dataset:

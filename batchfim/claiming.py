@@ -33,5 +33,5 @@ def claim(config: JobConfig, inputs: InputSet, infiller: Infiller, ledger: Ledge
 
 def _changed(before: Mapping[str, str], now: Mapping[str, str]) -> str:
     names = sorted(before.keys() | now.keys())
-    told = ((name, before.get(name, "none"), now.get(name, "none")) for name in names)
-    return ", ".join(f"{name} {old} became {new}" for name, old, new in told if old != new)
+    changes = ((name, before.get(name, "none"), now.get(name, "none")) for name in names)
+    return ", ".join(f"{name} {old} became {new}" for name, old, new in changes if old != new)

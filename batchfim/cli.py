@@ -73,7 +73,7 @@ def plan(
     model: ModelPath = None,
     sets: Sets = [],  # noqa: B006
     rows: Annotated[int, typer.Option(min=1, help="Rows of the sample.")] = 4096,
-    seed: Annotated[int, typer.Option(help="Of the sample's draw.")] = 0,
+    seed: Annotated[int, typer.Option(help="Random seed of the sample.")] = 0,
     price: Annotated[
         float | None, typer.Option("--price-per-gpu-hour", min=0, help="Unset: no cost.")
     ] = None,
@@ -91,12 +91,12 @@ def plan(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Foretell rows, tokens, hours and cost of a job: `batchfim plan job.yaml --calibrate`."""
+    """Estimate rows, tokens, hours and cost of a job: `batchfim plan job.yaml --calibrate`."""
     from batchfim.api import plan_job
     from batchfim.forecast.text import forecast_text
 
     flags = {"input.paths": input_, "output.path": output, "model.path": model}
-    told = plan_job(
+    forecast = plan_job(
         load_config(job, flags, sets),
         sample_rows=rows,
         seed=seed,
@@ -104,7 +104,7 @@ def plan(
         speed_from=speed_from,
         calibration_rows=calibration_rows if calibrate else 0,
     )
-    typer.echo(json.dumps(told, indent=1) if as_json else forecast_text(told))
+    typer.echo(json.dumps(forecast, indent=1) if as_json else forecast_text(forecast))
 
 
 @app.command()
@@ -120,8 +120,10 @@ def tune(
     rows: Annotated[
         int | None, typer.Option(min=1, help="Rows of the sample; unset: 2,048, on GPUs 16,384.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of the sample's draw.")] = 0,
-    repeats: Annotated[int, typer.Option(min=1, help="Runs more of the winner.")] = 2,
+    seed: Annotated[int, typer.Option(help="Random seed of the sample.")] = 0,
+    repeats: Annotated[
+        int, typer.Option(min=1, help="Extra runs of the winner and of the job's own settings.")
+    ] = 2,
     output: Annotated[Path | None, typer.Option("-o", help="Job file to write.")] = None,
 ) -> None:
     """Find faster settings by short jobs on a sample, one engine start each.
@@ -153,7 +155,9 @@ def tune(
 def status(
     output: OutputPath,
     as_json: AsJson = False,
-    watch: Annotated[bool, typer.Option("--watch", help="Again, until no run has it.")] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Refresh until no run holds the job.")
+    ] = False,
 ) -> None:
     """Tell how a job stands, also while it runs: `batchfim status out/`."""
     from batchfim.accounts import watching
@@ -210,7 +214,7 @@ def evaluate(
         bool, typer.Option("--allow-execution", help="Run the records' tests: pass@k.")
     ] = False,
     timeout: Annotated[float, typer.Option(min=0.1, help="Seconds, of one program.")] = 10.0,
-    seed: Annotated[int, typer.Option(min=0, help="Of the intervals' draws.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Random seed of the intervals.")] = 0,
     as_json: AsJson = False,
 ) -> None:
     """Tell how good a job's middles are, with confidence intervals: `batchfim evaluate out/`.
@@ -317,12 +321,12 @@ def families(
 
     `batchfim families bigcode/starcoder2-3b`
     """
-    from batchfim.families import explain_model, list_families, verdict_text
+    from batchfim.families import detection_text, explain_model, list_families
     from batchfim.families_text import families_markdown, families_table
 
     if model is not None:
         row = explain_model(model, trust_remote_code=trust_remote_code)
-        typer.echo(json.dumps(row) if as_json else verdict_text(row))
+        typer.echo(json.dumps(row) if as_json else detection_text(row))
     elif as_json:
         typer.echo(json.dumps(list_families(), indent=1, ensure_ascii=False))
     else:

@@ -153,7 +153,7 @@ class Infill(Section):
     )
 
     @model_validator(mode="after")
-    def _rules_that_can_be_meant(self) -> Infill:
+    def _check_rules(self) -> Infill:
         if "eot" not in self.stop:
             raise ValueError("infill.stop must hold eot: what follows a stop token is no middle")
         for key, rules in (("stop", self.stop), ("trim", self.trim)):
@@ -190,7 +190,7 @@ class Sampling(Section):
     )
 
     @model_validator(mode="after")
-    def _greedy_is_one_sample(self) -> Sampling:
+    def _check_samples(self) -> Sampling:
         if self.n > 1 and self.temperature == 0:
             raise ValueError("sampling.n > 1 needs sampling.temperature > 0: greedy samples agree")
         return self
@@ -230,7 +230,10 @@ class Schedule(Section):
         "that takes nothing from the first.",
     )
     start_attempts: int = Field(
-        3, gt=0, description="Starts in a row that may fail, once one was up."
+        3,
+        gt=0,
+        description="Failed engine starts in a row after which no more "
+        "are made; counted once an engine has been up.",
     )
     setbacks: int = Field(
         8,
@@ -307,7 +310,7 @@ class JobConfig(Section):
         return self
 
     @model_validator(mode="after")
-    def _a_sort_that_can_be_done(self) -> JobConfig:
+    def _check_regroup(self) -> JobConfig:
         if self.planning.regroup != NONE and self.schedule.pool != "ray":
             raise ValueError("planning.regroup sorts with Ray Data: it needs schedule.pool ray")
         return self
@@ -320,7 +323,7 @@ class JobConfig(Section):
         return self
 
     @model_validator(mode="after")
-    def _a_gpu_for_each_part_of_the_model(self) -> JobConfig:
+    def _check_gpus(self) -> JobConfig:
         given, needed = self.resources.num_gpus, self.engine.num_devices
         if given and given < needed and needed > 1:
             raise ValueError(

@@ -56,7 +56,7 @@ class Section(BaseModel):
 
     @field_validator("*", mode="before")
     @classmethod
-    def _a_number_is_no_truth_value(cls, value: Any, info: ValidationInfo) -> Any:
+    def _refuse_bool_as_number(cls, value: Any, info: ValidationInfo) -> Any:
         """YAML's `yes` and `no` are truth values, and pydantic would take them for 1 and 0."""
         if isinstance(value, bool) and info.field_name:
             kinds = set(_kinds(cls.model_fields[info.field_name].annotation))

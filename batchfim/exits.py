@@ -28,7 +28,10 @@ def to_exit(command: Callable[[], object]) -> None:
 
 
 def _open_standard_streams() -> None:
-    """A closed one's number would go to a loop's socket; what one cannot spell is escaped."""
+    """Reopen closed ones on /dev/null, and escape what a stream's encoding lacks.
+
+    Otherwise the next socket would get a descriptor from 0 to 2, and what is printed.
+    """
     for number in range(3):
         try:
             os.fstat(number)

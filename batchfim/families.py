@@ -1,4 +1,4 @@
-"""The catalog for people and programs: the whole table, its document, and one model's verdict."""
+"""The catalog for people and programs: the whole table, its document, and what one model is."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from batchfim.config import Model
 from batchfim.errors import ModelError
 from batchfim.formats.catalog import CATALOG, OUTSIDERS
-from batchfim.formats.detect import Verdict, by_name, model_names
+from batchfim.formats.detect import Detection, by_name, model_names
 from batchfim.infiller import detect_family
 from batchfim.storage.model_files import find_model
 
@@ -42,18 +42,18 @@ def explain_model(model: str, *, trust_remote_code: bool = False) -> dict[str, A
     if not model:
         raise ModelError("no model is named")
     if model != "demo" and not Path(model).expanduser().is_dir():
-        verdict = by_name(model_names(model))
-        if verdict is not None:
-            return _row(model, verdict, verdict.family.engine, checked=False)
+        detection = by_name(model_names(model))
+        if detection is not None:
+            return _row(model, detection, detection.family.engine, checked=False)
     section = Model(path=model, trust_remote_code=trust_remote_code)
     files = find_model(section, weights=False)
-    verdict = detect_family(files, section)
-    engine = verdict.family.engine_for(files.architectures)
-    return _row(model, verdict, engine, checked=True)
+    detection = detect_family(files, section)
+    engine = detection.family.engine_for(files.architectures)
+    return _row(model, detection, engine, checked=True)
 
 
-def verdict_text(row: dict[str, Any]) -> str:
-    """A verdict in lines."""
+def detection_text(row: dict[str, Any]) -> str:
+    """A detection in lines."""
     lines = [
         f"{row['model']}: family {row['family']}, order {row['order']}, engine {row['engine']}",
         f"because of: {', '.join(row['witnesses'])}",
@@ -63,14 +63,14 @@ def verdict_text(row: dict[str, Any]) -> str:
     return "\n".join([*lines, *(f"warning: {warning}" for warning in row["warnings"])])
 
 
-def _row(model: str, verdict: Verdict, engine: str, *, checked: bool) -> dict[str, Any]:
+def _row(model: str, detection: Detection, engine: str, *, checked: bool) -> dict[str, Any]:
     return {
         "model": model,
-        "family": verdict.family.family,
-        "order": verdict.family.order,
+        "family": detection.family.family,
+        "order": detection.family.order,
         "engine": engine,
-        "task": verdict.family.task,
-        "witnesses": list(verdict.witnesses),
-        "warnings": list(verdict.warnings),
+        "task": detection.family.task,
+        "witnesses": list(detection.witnesses),
+        "warnings": list(detection.warnings),
         "tokenizer_checked": checked,
     }

@@ -9,7 +9,7 @@ from typing import Any
 
 from batchfim.config import Infill, JobConfig, Model, Truncation
 from batchfim.errors import ConfigError, ModelError
-from batchfim.formats.detect import Verdict, detect, family_format, model_names
+from batchfim.formats.detect import Detection, detect, family_format, model_names
 from batchfim.formats.encoder import Encoder
 from batchfim.formats.finishing import Finisher
 from batchfim.formats.format import FORMAT_FIELDS, PREFIX_ONLY, Format
@@ -127,10 +127,10 @@ def context_tokens(files: ModelFiles, form: Format) -> int | None:
     The configs of the others are not to be trusted so far: Roberta's count two positions that no
     token can have.
     """
-    told = [tokens for tokens in (files.context_tokens, form.context_tokens) if tokens]
+    limits = [tokens for tokens in (files.context_tokens, form.context_tokens) if tokens]
     if form.task != "causal":
-        return min(told, default=None)
-    return told[0] if told else None
+        return min(limits, default=None)
+    return limits[0] if limits else None
 
 
 def _with_context(form: Format, config: JobConfig) -> Format:
@@ -210,15 +210,15 @@ def find_format(files: ModelFiles, model: Model, infill: Infill) -> tuple[Format
     if given is not None:
         return given, ()
     if model.family:
-        verdict = Verdict(family_format(model.family), ("model.family",))
+        detection = Detection(family_format(model.family), ("model.family",))
     else:
-        verdict = detect_family(files, model)
-    family = verdict.family
+        detection = detect_family(files, model)
+    family = detection.family
     engine = family.engine_for(files.architectures)
-    return family.model_copy(update={"engine": engine}), verdict.warnings
+    return family.model_copy(update={"engine": engine}), detection.warnings
 
 
-def detect_family(files: ModelFiles, model: Model) -> Verdict:
+def detect_family(files: ModelFiles, model: Model) -> Detection:
     """The family a model's name, config and tokenizer speak for.
 
     Raises:

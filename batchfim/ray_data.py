@@ -14,6 +14,7 @@ from typing import Any
 import pyarrow as pa
 import ray.data
 
+from batchfim.absolute_paths import absolute
 from batchfim.api import open_results
 from batchfim.config import JobConfig
 from batchfim.config_file import check_config, laid_over
@@ -21,7 +22,6 @@ from batchfim.engines.build import build_engine, resolve_engine
 from batchfim.engines.engine import Engine
 from batchfim.errors import ConfigError
 from batchfim.infiller import open_infiller
-from batchfim.places import absolute
 from batchfim.records import OUTPUT_FIELDS, LanguageColumns, output_schema
 from batchfim.running import num_gpus
 from batchfim.storage.inputs import (

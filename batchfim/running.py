@@ -26,7 +26,7 @@ from batchfim.metrics.audit import audit, unfinished
 from batchfim.metrics.done import Done
 from batchfim.metrics.run_record import End, RunRecord, end_of
 from batchfim.metrics.summary import RunClock
-from batchfim.planning.plan import absent_files, contents_of, places, plan_work
+from batchfim.planning.plan import absent_files, contents_of, current_paths, plan_work
 from batchfim.shards import InputFile, Shard
 from batchfim.storage.inputs import InputSet, open_inputs
 from batchfim.storage.job_lease import JobLease
@@ -86,7 +86,7 @@ class Run:
         """
         schedule, ledger = self.config.schedule, self.ledger
         done = ledger.done_ids()
-        partless, unmarked = ledger.halves(done)
+        partless, unmarked = ledger.half_committed(done)
         done -= partless
         contents = ledger.planned_files()
         work = plan_work(
@@ -96,13 +96,13 @@ class Run:
             schedule.shard_rows,
             self.fingerprint,
             num_workers=schedule.workers.max,
-            halves=partless | unmarked,
+            half_committed=partless | unmarked,
             contents=contents,
         )
         self.lease.check()
         if work.pending or work.superseded:
             ledger.reopen()
-        # Before anything is withdrawn: what is owed instead is known.
+        # Before the results they replace are deleted: a kill in between loses no row.
         ledger.add_to_plan(work.added)
         ledger.set_absent_files(absent_files(inputs.files, contents))
         ledger.forget(partless)
@@ -200,7 +200,7 @@ class Run:
         except BatchfimError:
             if not self.lease.lost:  # another run may have the job, and its summary
                 with suppress(StorageError):  # what went wrong first is what is to be told
-                    self.ledger.write_summary(self._summary(self.ledger.done(), driver.told()))
+                    self.ledger.write_summary(self._summary(self.ledger.done(), driver.run_clock()))
             raise
 
     def _summary(self, done: Done, clock: RunClock | None) -> dict[str, Any]:
@@ -253,11 +253,11 @@ class Run:
 
     def _forecast(self, summary: dict[str, Any]) -> list[dict[str, Any]]:
         """What was foretold of this job against what it took; nothing before it is complete."""
-        told = self.ledger.forecast()
+        forecast = self.ledger.forecast()
         own = identity_of(self.config, self.infiller.files.digest())
-        if not summary["complete"] or told is None or told["identity"] != own:
+        if not summary["complete"] or forecast is None or forecast["identity"] != own:
             return []
-        return against(told, summary)
+        return against(forecast, summary)
 
 
 def failed_shards(config: JobConfig, inputs: InputSet, ledger: Ledger) -> list[Shard]:
@@ -270,9 +270,9 @@ def failed_shards(config: JobConfig, inputs: InputSet, ledger: Ledger) -> list[S
     failed = set(table.filter(pc.greater(table["failed"], 0))["shard_id"].to_pylist())
     shards = [shard for shard in ledger.plan() if shard.id in failed]
     contents = contents_of(shards)
-    where = places(inputs.files, contents)
+    where = current_paths(inputs.files, contents)
     for path in sorted({shard.path for shard in shards if shard.file not in where}):
-        where |= places(_files_at(config, path), contents)
+        where |= current_paths(_files_at(config, path), contents)
     for shard in shards:
         if shard.file not in where:
             raise InputError(

@@ -18,11 +18,11 @@ import argparse
 import sys
 from pathlib import Path
 
+from batchfim.absolute_paths import absolute
 from batchfim.config_file import check_config
 from batchfim.driver.signals import exit_signals
 from batchfim.errors import InputError
 from batchfim.exits import to_exit
-from batchfim.places import absolute
 from batchfim.storage.inputs import open_inputs
 from batchfim.versions import versions
 from benchmarks.families.contexts import room_note
@@ -91,7 +91,7 @@ def compare(comparison: Comparison, output: Path) -> tuple[int, dict[str, object
         return error.code, {}
     rows = with_fronts(rows, metric)
     print(folder.text(rows))
-    return int(any(row.state == "failed" for row in rows)), folder.told(rows)
+    return int(any(row.state == "failed" for row in rows)), folder.contents(rows)
 
 
 def _num_records(comparison: Comparison) -> int:

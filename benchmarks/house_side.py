@@ -18,7 +18,7 @@ import uvloop
 from batchfim.arrow_pandas import spare_pandas
 from batchfim.config import JobConfig
 from batchfim.config_file import load_config
-from batchfim.driver.room import has_room
+from batchfim.driver.leasing import has_room
 from batchfim.engines.build import build_engine
 from batchfim.infiller import open_infiller
 from batchfim.metrics.report import Counts, ShardReport

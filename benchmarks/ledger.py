@@ -130,14 +130,14 @@ def _run(folder: str, num_shards: int, left: int) -> tuple[dict[str, float], flo
     step("compact")
     done = ledger.done_ids()
     step("done_ids")
-    partless, unmarked = ledger.halves(done)
+    partless, unmarked = ledger.half_committed(done)
     step("halves")
     contents = ledger.planned_files()
     planned = ledger.plan_but(done, [file.id for file in files])
     step("plan")
     halves = partless | unmarked
     work = plan_work(
-        files, planned, done, _SHARD_ROWS, "benchmark", halves=halves, contents=contents
+        files, planned, done, _SHARD_ROWS, "benchmark", half_committed=halves, contents=contents
     )
     ledger.clean_up(unmarked)
     step("plan_work")

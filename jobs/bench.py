@@ -22,7 +22,7 @@ def bench(
     rows: Annotated[
         int | None, typer.Option(min=1, help="Rows of the sample; unset: 2,048, on GPUs 16,384.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of the sample's draw.")] = 0,
+    seed: Annotated[int, typer.Option(help="Random seed of the sample.")] = 0,
     repeats: Annotated[int, typer.Option(min=1, help="Runs, one engine start each.")] = 3,
     keep_as: Annotated[
         str | None, typer.Option(metavar="NAME", help="Keep the lines in OUTPUT.bench/NAME.jsonl.")

@@ -10,12 +10,12 @@ from typing import Annotated, Any
 import typer
 import yaml
 
+from batchfim.absolute_paths import absolute
 from batchfim.config import JobConfig
 from batchfim.config_file import load_config
 from batchfim.driver.signals import exit_signals
 from batchfim.errors import ConfigError
 from batchfim.exits import to_exit
-from batchfim.places import absolute
 from batchfim.workers.ray_token import use_ray_token
 from jobs.options import JobFiles, Sets, entry_point
 from jobs.rayjob import (

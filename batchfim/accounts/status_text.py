@@ -34,8 +34,8 @@ def _counts(status: dict[str, Any]) -> str:
     table = plain_table("", "planned", "done", "ok", "rejected", "failed")
     table.add_row("shards", *_numbers(shards, "planned", "done"))
     table.add_row("rows", *_numbers(rows, "planned", "done", "ok", "rejected", "failed"))
-    told = ", ".join(f"{tokens[name]:,} {name}" for name in tokens)
-    return "\n".join([table_text(table, _WIDTH), f"tokens: {told}"])
+    shown = ", ".join(f"{tokens[name]:,} {name}" for name in tokens)
+    return "\n".join([table_text(table, _WIDTH), f"tokens: {shown}"])
 
 
 def _history(runs: list[dict[str, Any]]) -> str:

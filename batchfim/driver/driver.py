@@ -12,8 +12,8 @@ from typing import Any
 
 from batchfim.config import Schedule
 from batchfim.driver.committer import Committed, Committer
+from batchfim.driver.leasing import has_room
 from batchfim.driver.queue import ShardQueue
-from batchfim.driver.room import has_room
 from batchfim.driver.state import IdleTime, RunState, Watcher
 from batchfim.driver.trouble import StorageTrouble
 from batchfim.driver.worker_set import WorkerSet
@@ -38,7 +38,7 @@ from batchfim.workers.pool import (
 _log = logging.getLogger(__name__)
 _WAIT_S = 0.5
 _LOOK_S = 30.0
-_TELL_S = 0.5
+_NOTIFY_S = 0.5
 
 
 @dataclass
@@ -61,10 +61,10 @@ class Driver:
     stop_grace_s: Callable[[], float | None]
     may_commit: Callable[[], bool]
     clock: Callable[[], float] = time.monotonic
-    _hungry: dict[str, None] = field(default_factory=dict)  # workers with room, in order
+    _may_lease: dict[str, None] = field(default_factory=dict)  # workers with room, in order
     _max_num_seqs: dict[str, int] = field(default_factory=dict)  # by worker, of its engine
     _looked_s: float = 0.0
-    _told_s: float = 0.0
+    _notified_s: float = 0.0
     _idle: IdleTime = field(default_factory=IdleTime)
     _trouble: StorageTrouble = field(default_factory=StorageTrouble)
     _setbacks: int = 0
@@ -73,8 +73,8 @@ class Driver:
     _shards: int = 0
     _records: int = 0
     _counts: Counts = field(default_factory=Counts)
-    _untold: list[Counts] = field(default_factory=list)  # of shards, not yet in the counts
-    _untold_commits_s: list[float] = field(default_factory=list)
+    _uncounted: list[Counts] = field(default_factory=list)  # of shards, not yet in the counts
+    _unreported_commits_s: list[float] = field(default_factory=list)
 
     def run(self) -> RunClock:
         """Work the queue.
@@ -98,9 +98,9 @@ class Driver:
             self._end()
         for worker in self._workers.up:
             self.queue.return_leases(worker)
-        return self.told()
+        return self.run_clock()
 
-    def told(self) -> RunClock:
+    def run_clock(self) -> RunClock:
         """What a run did that has ended, also where it raised."""
         ended_s = self.clock() if self._ended_s is None else self._ended_s
         ready_s = ended_s if self._workers.first_ready_s is None else self._workers.first_ready_s
@@ -113,7 +113,7 @@ class Driver:
             idle_s=self._idle.idle_s,
             shards=self._shards,
             records=self._records,
-            counts=Counts.sum((self._counts, *self._untold)),
+            counts=Counts.sum((self._counts, *self._uncounted)),
             workers=self._num_workers,
             workers_lost=self._workers.num_lost,
             engines=tuple(self._workers.engines),
@@ -127,7 +127,7 @@ class Driver:
             self._account(self._committer.taken())
             self._pass_time()
             self._ended_s = self.clock()
-            self._tell()
+            self._notify()
 
     def _loop(self) -> None:
         stop_s: float | None = None
@@ -147,15 +147,15 @@ class Driver:
                 self._handle(event)
             self._account(self._committer.committed())
             self._replace_stalled()
-            if self.clock() - self._told_s >= _TELL_S:
-                self._tell()
+            if self.clock() - self._notified_s >= _NOTIFY_S:
+                self._notify()
 
     def _hand_out(self) -> None:
         """Lease shards to those that have room, one each in turn."""
         found_any = True
         while found_any:
             found_any = False
-            for worker in sorted(self._hungry, key=self.queue.num_held):
+            for worker in sorted(self._may_lease, key=self.queue.num_held):
                 lease = self.queue.lease(worker) if self._has_room(worker) else None
                 if lease is not None:
                     found_any = True
@@ -164,7 +164,7 @@ class Driver:
                     if _log.isEnabledFor(logging.INFO):
                         _log.info("leased", extra=_about(worker, lease))
                 elif self.queue.num_held(worker):
-                    self._hungry.pop(worker)
+                    self._may_lease.pop(worker)
                 elif not self.queue.num_waiting:
                     return  # there is nothing for the others either
 
@@ -190,7 +190,7 @@ class Driver:
             return
         for worker in self._workers.surplus(lambda one: self.queue.num_held(one) > 0):
             _log.info("idle and let go", extra=fields(worker=worker))
-            self._hungry.pop(worker, None)
+            self._may_lease.pop(worker, None)
             self._workers.remove(worker)
 
     def _handle(self, event: Event) -> None:
@@ -201,12 +201,12 @@ class Driver:
             self._max_num_seqs[event.worker] = event.engine.max_num_seqs
             about = fields(worker=event.worker, host=event.host, start_s=event.start_s)
             _log.info("ready", extra=about)
-            self._hungry[event.worker] = None
+            self._may_lease[event.worker] = None
         elif isinstance(event, WorkerGone):
             self._replace(event.worker, event.error, node_lost=event.node_lost)
         elif isinstance(event, WorkerLeaving):
             _log.info("node leaves", extra=fields(worker=event.worker))
-            self._hungry.pop(event.worker, None)
+            self._may_lease.pop(event.worker, None)
             self._workers.mark_leaving(event.worker)
         elif isinstance(event, ShardBegun):
             self.queue.begin(event.worker, event.lease)
@@ -216,7 +216,7 @@ class Driver:
 
     def _feed(self, worker: str) -> None:
         if worker in self._workers.ready:
-            self._hungry[worker] = None
+            self._may_lease[worker] = None
 
     def _ended(self, event: ShardEnded) -> None:
         self._feed(event.worker)
@@ -239,22 +239,22 @@ class Driver:
 
     def _account(self, done: list[Committed]) -> None:
         for one in done:
-            self._untold_commits_s.append(one.commit_s)
+            self._unreported_commits_s.append(one.commit_s)
             worked = one.report.retried or one.report
             if _log.isEnabledFor(logging.INFO):
-                _log.info("committed", extra=_told(one))
+                _log.info("committed", extra=_commit_fields(one))
             self._shards += 1
-            self._untold.append(worked.counts)
+            self._uncounted.append(worked.counts)
             self._records += worked.records
 
     def _pass_time(self) -> None:
         self._idle.pass_time(self.clock(), self._workers.num_up, len(self.queue.busy))
 
-    def _tell(self) -> None:
+    def _notify(self) -> None:
         """Have those who watch know how things stand."""
-        self._told_s = self.clock()
-        self._counts = Counts.sum((self._counts, *self._untold))
-        self._untold.clear()
+        self._notified_s = self.clock()
+        self._counts = Counts.sum((self._counts, *self._uncounted))
+        self._uncounted.clear()
         state = RunState(
             counts=self._counts,
             records=self._records,
@@ -264,14 +264,14 @@ class Driver:
                 "committed": self._shards,
                 "abandoned": len(self.queue.abandoned),
             },
-            commits_s=tuple(self._untold_commits_s),
+            commits_s=tuple(self._unreported_commits_s),
             num_wanted=self._num_workers,
             num_starting=self._workers.num_starting,
             num_ready=len(self._workers.ready),
             num_lost=self._workers.num_lost,
             idle_share=self._idle.share,
         )
-        self._untold_commits_s.clear()
+        self._unreported_commits_s.clear()
         for watcher in self.watchers:
             watcher.update(state)
 
@@ -302,17 +302,17 @@ class Driver:
                 self._bisect(worker, shard)
         self._trouble.forget(worker)
         was_ready = worker in self._workers.up
-        self._hungry.pop(worker, None)
+        self._may_lease.pop(worker, None)
         self._workers.replace(worker, error)
         if was_ready and not node_lost and not self._workers.ending:
             self._note(error)
 
     def _replace_cut_off(self, worker: str, error: StorageError) -> None:
         """Let a worker go that alone cannot reach the storage, and start another."""
-        told = "%s is replaced: its storage fails while that of others works: %s"
-        _log.warning(told, worker, error, extra=fields(worker=worker))
+        replaced = "%s is replaced: its storage fails while that of others works: %s"
+        _log.warning(replaced, worker, error, extra=fields(worker=worker))
         self.queue.return_leases(worker)
-        self._hungry.pop(worker, None)
+        self._may_lease.pop(worker, None)
         self._trouble.forget(worker)
         self._workers.replace(worker, error)
 
@@ -354,7 +354,7 @@ def _about(worker: str, lease: Lease) -> dict[str, Any]:
     return fields(shard=lease.shard.id, attempt=lease.attempt, worker=worker)
 
 
-def _told(done: Committed) -> dict[str, Any]:
+def _commit_fields(done: Committed) -> dict[str, Any]:
     report, counts = done.report, done.report.counts
     return fields(
         shard=report.shard_id,

@@ -150,8 +150,8 @@ class WorkerSet:
                 self._missing_since_s = self._clock()
             self._num_missing += 1
             when = f"one in {_PATIENCE_S:.0f} s" if self.engines else "all once one has come up"
-            told = "no worker is started for %s, as %d starts failed in a row; %s: %s"
-            _log.warning(told, worker, self._start_failures, when, error)
+            message = "no worker is started for %s, as %d starts failed in a row; %s: %s"
+            _log.warning(message, worker, self._start_failures, when, error)
 
     def add_missing(self, now_s: float) -> None:
         """Start those that are missing: all once starts work again, till then one now and then.

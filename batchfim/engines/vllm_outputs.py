@@ -77,8 +77,8 @@ def translate(error: Exception) -> Exception:
         (Exception, TryAgain),
     )
     ours = next(ours for theirs, ours in table if isinstance(error, theirs))
-    told = error if str(error) else error.__cause__ or error  # `EngineGenerateError` has no text
-    return ours(f"{type(told).__name__}: {told}")
+    cause = error if str(error) else error.__cause__ or error  # `EngineGenerateError` has no text
+    return ours(f"{type(cause).__name__}: {cause}")
 
 
 def start_error(error: Exception) -> EngineStartError:

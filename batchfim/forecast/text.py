@@ -10,19 +10,21 @@ from batchfim.terminal import plain_table, printable, table_text
 _WIDTH = 110
 
 
-def forecast_text(told: Mapping[str, Any]) -> str:
+def forecast_text(forecast: Mapping[str, Any]) -> str:
     """Rows and tokens, what they share, hours and cost, and what to look at first."""
-    sample = told["sample"]
+    sample = forecast["sample"]
     lines = [
-        f"{told['rows']:,} rows in {told['shards']:,} shards, {told['workers']} workers",
+        f"{forecast['rows']:,} rows in {forecast['shards']:,} shards, "
+        f"{forecast['workers']} workers",
         f"sample: {sample['rows']:,} of {sample['of']:,} records, in {sample['blocks']} blocks, "
         f"seed {sample['seed']}",
-        _sizes(told["prompt_tokens"]),
-        "rows: " + ", ".join(f"{_percent(share)} {name}" for name, share in told["shares"].items()),
-        _sharing(told["sharing"]),
-        _tokens(told),
-        *_time(told),
-        *(f"warning: {printable(line)}" for line in told["warnings"]),
+        _sizes(forecast["prompt_tokens"]),
+        "rows: "
+        + ", ".join(f"{_percent(share)} {name}" for name, share in forecast["shares"].items()),
+        _sharing(forecast["sharing"]),
+        _tokens(forecast),
+        *_time(forecast),
+        *(f"warning: {printable(line)}" for line in forecast["warnings"]),
     ]
     return "\n".join(lines)
 
@@ -44,8 +46,10 @@ def off_text(line: Mapping[str, Any]) -> str:
 
 
 def _sizes(prompt: Mapping[str, float | None]) -> str:
-    told = ", ".join(f"{name} {value:,.0f}" for name, value in prompt.items() if value is not None)
-    return f"prompt tokens a row: {told or 'no row has a prompt'}"
+    figures = ", ".join(
+        f"{name} {value:,.0f}" for name, value in prompt.items() if value is not None
+    )
+    return f"prompt tokens a row: {figures or 'no row has a prompt'}"
 
 
 def _sharing(ways: Sequence[Mapping[str, Any]]) -> str:
@@ -61,19 +65,19 @@ def _sharing(ways: Sequence[Mapping[str, Any]]) -> str:
     return table_text(table, _WIDTH)
 
 
-def _tokens(told: Mapping[str, Any]) -> str:
-    parts = ", ".join(f"{_interval(value)} {name}" for name, value in told["tokens"].items())
-    return f"tokens: {parts}; completions as long as in {printable(told['completion_basis'])}"
+def _tokens(forecast: Mapping[str, Any]) -> str:
+    parts = ", ".join(f"{_interval(value)} {name}" for name, value in forecast["tokens"].items())
+    return f"tokens: {parts}; completions as long as in {printable(forecast['completion_basis'])}"
 
 
-def _time(told: Mapping[str, Any]) -> Iterator[str]:
-    if told["time"] is None:
+def _time(forecast: Mapping[str, Any]) -> Iterator[str]:
+    if forecast["time"] is None:
         yield (
             "hours and cost are left out, as no speed is known: --speed-from OUTPUT takes that of "
             "an earlier run on the same model and device, --calibrate measures it"
         )
         return
-    time, speed = told["time"], told["speed"]
+    time, speed = forecast["time"], forecast["speed"]
     hours = {key: time["wall_s"][key] / 3600 for key in ("value", "low", "high")}
     cost = "" if time["cost"] is None else f", cost {_interval(time['cost'], '.2f')}"
     yield (

@@ -21,7 +21,7 @@ _SNAPSHOT = re.compile(r"models--([^/]+?)--([^/]+)/snapshots/[^/]+$")
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Detection:
     """A model's family, the witnesses for it, and what to know before using it."""
 
     family: Family
@@ -37,8 +37,8 @@ def model_names(
     That is the last part of its id or folder, the last part of the id its config was made from, and
     its revision, as some models have variants there (SantaCoder's `no-fim`).
     """
-    told = str((config or {}).get("_name_or_path") or "")
-    names = (_last(path), _last(told), (revision or "").lower())
+    own_name = str((config or {}).get("_name_or_path") or "")
+    names = (_last(path), _last(own_name), (revision or "").lower())
     return tuple(dict.fromkeys(name for name in names if name))
 
 
@@ -53,7 +53,7 @@ def family_format(name: str) -> Family:
     return CATALOG[name]
 
 
-def by_name(names: tuple[str, ...]) -> Verdict | None:
+def by_name(names: tuple[str, ...]) -> Detection | None:
     """The family a model's names speak for; None: they say nothing.
 
     Raises:
@@ -67,7 +67,7 @@ def by_name(names: tuple[str, ...]) -> Verdict | None:
         return None
     family = fitting[0]
     warnings = [variant.reason for variant in family.warned if variant.match(names)]
-    return Verdict(family, (f"name {family.match(names)!r}",), tuple(warnings))
+    return Detection(family, (f"name {family.match(names)!r}",), tuple(warnings))
 
 
 def refuse(names: tuple[str, ...]) -> None:
@@ -90,17 +90,17 @@ def refuse(names: tuple[str, ...]) -> None:
 
 def detect(
     names: tuple[str, ...], model_config: Mapping[str, Any], vocabulary: Container[str]
-) -> Verdict:
+) -> Detection:
     """The family of a model, from its names, its `config.json` and the tokens its tokenizer has.
 
     Raises:
         ModelError: it cannot infill, no family fits, several do, or its name says one family and
             its tokenizer lacks the sentinels.
     """
-    verdict = by_name(names)
-    if verdict is not None:
-        _check_sentinels(verdict.family, vocabulary)
-        return Verdict(verdict.family, (*verdict.witnesses, "sentinels"), verdict.warnings)
+    detection = by_name(names)
+    if detection is not None:
+        _check_sentinels(detection.family, vocabulary)
+        return Detection(detection.family, (*detection.witnesses, "sentinels"), detection.warnings)
     model_type = str(model_config.get("model_type"))
     fitting = [
         family
@@ -108,7 +108,7 @@ def detect(
         if model_type in family.model_types and not _missing(family, vocabulary)
     ]
     if len(fitting) == 1:
-        return Verdict(fitting[0], (f"model_type {model_type!r}", "sentinels"))
+        return Detection(fitting[0], (f"model_type {model_type!r}", "sentinels"))
     if fitting:
         raise _ambiguous(fitting, f"model_type {model_type!r} with this tokenizer")
     raise ModelError(

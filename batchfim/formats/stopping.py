@@ -3,7 +3,7 @@
 A rule is a pure function of the text so far and the hole's borders: the place where the middle
 ends, or None. Rules look only at what more text cannot change, so an answer once given stays:
 it does not matter how often a rule is asked while the middle grows. `ended` says that no more text
-will come. Source: fim_formats 8.3 (what editors and benchmarks do); none is on unless asked for.
+will come. They are what editors and benchmarks do; none is on unless asked for.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ def line_end(text: str, borders: Borders, ended: bool) -> int | None:
     middle of blanks alone is not ended. The newline itself is kept only where the hole takes whole
     lines, as those of HumanEval-Infilling SingleLine do (`Borders.whole_lines`).
 
-    Source: text before the first newline (llm-ls, Tabby), the first line that is not empty (Qwen's
-    `humaneval_fim.py`); fim_formats 8.3.
+    Source: the text before the first newline (llm-ls' `format_generations`, Tabby's
+    `trimMultiLineInSingleLineMode`), the first line that is not empty (Qwen's `humaneval_fim.py`).
     """
     begins = len(text) - len(text.lstrip())
     newline = text.find("\n", begins)
@@ -69,7 +69,7 @@ def repeat_start(text: str, borders: Borders, ended: bool) -> int | None:
     comes, and one that the prefix holds whole is none of the middle's. Lines too short to tell
     (`borders.is_telling`) end nothing. Where the hole takes whole lines, only a whole line counts.
 
-    Source: Continue's stopAtLinesExact and stopAtStartOf; fim_formats 8.3.
+    Source: Continue's `streamTransforms`, stopAtLinesExact and stopAtStartOf.
     """
     wanted = borders.next_line
     last_filled = 0

@@ -75,6 +75,11 @@ class TextTokenizer:
         is_local = tree["model"].get("type") == "BPE" and not patching.takes_blanks(text_tree)
         self._cut = self._find_cut() if is_local else None
 
+    @property
+    def vocab_size(self) -> int:
+        """Entries, added tokens included."""
+        return int(self._original.get_vocab_size(with_added_tokens=True))
+
     def __contains__(self, text: object) -> bool:
         """Whether the vocabulary holds this token, control or not."""
         return isinstance(text, str) and self._original.token_to_id(text) is not None

@@ -37,7 +37,7 @@ def overlap_start(text: str, hole: Hole, ended: Ended) -> int:
     from three characters that are not blank, one of them a letter, digit or underscore: a closing
     bracket before a closing bracket is mostly right.
 
-    Source: Twinny's removeDuplicateText (which has no least length); fim_formats 8.3.
+    Source: Twinny's removeDuplicateText (which has no least length).
     """
     head = telling_start(hole.suffix[: len(text)])
     start = text.find(head) if head else -1

@@ -41,10 +41,10 @@ class Done:
         """Of which shards are done and their parts' bytes."""
         checksums = self.table["checksum"].to_pylist()
         parts = sorted(zip(self.ids.to_pylist(), checksums, strict=True))
-        told = hashlib.blake2b(digest_size=16)
+        hashed = hashlib.blake2b(digest_size=16)
         for shard_id, checksum in parts:
-            told.update(f"{shard_id} {checksum}\n".encode())
-        return told.hexdigest()
+            hashed.update(f"{shard_id} {checksum}\n".encode())
+        return hashed.hexdigest()
 
     def of(self, shard_ids: Sequence[str]) -> pa.Table:
         """The rows of some shards."""

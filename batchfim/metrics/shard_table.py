@@ -81,13 +81,13 @@ def shard_table(reports: Sequence[str]) -> pa.Table:
     """
     if not reports:
         return PARTS_SCHEMA.empty_table()
-    told = _parsed(reports)
-    columns = {name: told[name] for name in _TOP}
-    columns |= {name: _field(told["counts"], name) for name in _COUNTS}
-    columns |= {name: _field(told["timings"], name, "total") for name in TIMINGS}
-    columns["attempt"] = pc.coalesce(_field(told["retried"], "attempt"), told["attempt"])
-    columns["max_latency_s"] = _field(told["timings"], "latency_s", "max")
-    columns["retried"] = _retried(told["retried"])
+    parsed = _parsed(reports)
+    columns = {name: parsed[name] for name in _TOP}
+    columns |= {name: _field(parsed["counts"], name) for name in _COUNTS}
+    columns |= {name: _field(parsed["timings"], name, "total") for name in TIMINGS}
+    columns["attempt"] = pc.coalesce(_field(parsed["retried"], "attempt"), parsed["attempt"])
+    columns["max_latency_s"] = _field(parsed["timings"], "latency_s", "max")
+    columns["retried"] = _retried(parsed["retried"])
     table = pa.table({field.name: columns[field.name] for field in PARTS_SCHEMA}, PARTS_SCHEMA)
     missing = [name for name in SHARD_SCHEMA.names if table[name].null_count]
     if missing:

@@ -26,19 +26,19 @@ def plan_work(
     fingerprint: str,
     *,
     num_workers: int = 1,
-    halves: Collection[str] = (),
+    half_committed: Collection[str] = (),
     contents: Mapping[str, str] | None = None,
 ) -> WorkPlan:
     """Compare the input as it is with what was planned and done.
 
     A file that was planned keeps its shards, whatever `shard_rows` says today, also under another
     path. Finished work of a file that is gone stays; that of a file that changed under the same
-    path does not, nor do `halves`: ids that have a marker or a part, but not both.
+    path does not, nor do `half_committed`: ids that have a marker or a part, but not both.
 
     `contents` tells every planned file's content by its id; with it, `planned` may leave out shards
     that are done of files that are as they were, which are most of a large job.
     """
-    where = places(files, contents_of(planned) if contents is None else contents)
+    where = current_paths(files, contents_of(planned) if contents is None else contents)
     known = set(where.values())
     new = [file for file in files if file.path not in known]
     added = cut_shards(new, shard_rows, fingerprint, num_workers)
@@ -53,7 +53,7 @@ def plan_work(
         superseded=[
             shard
             for shard in planned
-            if (shard.id in done or shard.id in halves)
+            if (shard.id in done or shard.id in half_committed)
             and shard.path in paths
             and shard.file not in where
         ],
@@ -67,10 +67,10 @@ def contents_of(shards: Iterable[Shard]) -> dict[str, str]:
 
 def absent_files(files: Sequence[InputFile], contents: Mapping[str, str]) -> set[str]:
     """Ids of planned files whose content the input no longer has."""
-    return contents.keys() - places(files, contents).keys()
+    return contents.keys() - current_paths(files, contents).keys()
 
 
-def places(files: Sequence[InputFile], contents: Mapping[str, str]) -> dict[str, str]:
+def current_paths(files: Sequence[InputFile], contents: Mapping[str, str]) -> dict[str, str]:
     """Today's path of each planned file: its own, or that of a new file with its content."""
     where = {file.id: file.path for file in files if file.id in contents}
     unknown: dict[str, list[str]] = {}

@@ -87,7 +87,7 @@ class Means:
         sums.weights += drawn @ measured.astype(np.float64)
 
     def _told(self, sums: _Sums) -> dict[str, Any]:
-        told: dict[str, Any] = {"rows": sums.num_rows}
+        entry: dict[str, Any] = {"rows": sums.num_rows}
         for place, name in enumerate(self._metrics):
             values, weights = sums.values[:, place], sums.weights[:, place]
             if not weights[0]:
@@ -96,13 +96,13 @@ class Means:
             means = values[1:][drawn] / weights[1:][drawn]
             tail = 50 * (1 - CONFIDENCE)
             low, high = np.percentile(means, [tail, 100 - tail]) if means.size else (0.0, 1.0)
-            told[name] = {
+            entry[name] = {
                 "value": round(float(values[0] / weights[0]), _DIGITS),
                 "low": round(float(low), _DIGITS),
                 "high": round(float(high), _DIGITS),
                 "rows": int(weights[0]),
             }
-        return told
+        return entry
 
 
 def _places(names: Sequence[str | None]) -> dict[str, NDArray[np.int64]]:

@@ -54,8 +54,8 @@ def evaluate_job(
         tell: hears the number of rows scored so far and in all, as they go by.
 
     Returns:
-        what `_batchfim/evaluation.json` says: what `results.Results.told` does, and `parts`, a
-        digest of the parts it is of.
+        what `_batchfim/evaluation.json` holds: `results.Results.evaluation`, and `parts`, a digest
+        of the parts it is of.
 
     Raises:
         OutputError: there is no job.
@@ -96,9 +96,9 @@ def evaluate_job(
         files.add(chunk.part, scored)
         tell(results.num_rows, counts["ok"])
     files.flush()
-    told = results.told(counts) | {"parts": done.digest}
-    write_evaluation(ledger, told)
-    return told
+    evaluation = results.evaluation(counts) | {"parts": done.digest}
+    write_evaluation(ledger, evaluation)
+    return evaluation
 
 
 def _nothing(output: str, counts: dict[str, int]) -> str:

@@ -58,7 +58,7 @@ class Results:
         self._out_of_time += sum(one.execution == OUT_OF_TIME for one in scored)
         self._references_cut += sum(one.reference_cut for one in scored)
 
-    def told(self, counts: Mapping[str, int]) -> dict[str, Any]:
+    def evaluation(self, counts: Mapping[str, int]) -> dict[str, Any]:
         """`evaluation.json`.
 
         Args:

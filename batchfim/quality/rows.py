@@ -110,8 +110,8 @@ def read_rows(table: pa.Table, first: int, sources: Sources) -> list[Row]:
         record += own["sample"][place] == 0
         values = {name: column[place] for name, column in columns.items()}
         if ok[place] and values["middle"] is not None:
-            told = {name: column[place] for name, column in own.items()}
-            rows.append(_row(first + place, record, ids[place], values, told))
+            own_values = {name: column[place] for name, column in own.items()}
+            rows.append(_row(first + place, record, ids[place], values, own_values))
     return rows
 
 

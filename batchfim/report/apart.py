@@ -51,9 +51,9 @@ def _problem(command: list[str]) -> str | None:
         return "it was ended by a signal"
     if done.returncode == 0:
         return None
-    told = done.stderr.decode("utf8", "replace").strip().splitlines()
+    lines = done.stderr.decode("utf8", "replace").strip().splitlines()
     ended = f"signal {-done.returncode}" if done.returncode < 0 else f"exit code {done.returncode}"
-    return told[-1].removeprefix("error: ") if told else f"its process ended by {ended}"
+    return lines[-1].removeprefix("error: ") if lines else f"its process ended by {ended}"
 
 
 def _with_this_batchfim() -> dict[str, str]:

@@ -115,11 +115,11 @@ def _lines(
     plot = new_plot("linear", f"{unit} of work", "")
     middles = (edges[:-1] + edges[1:]) / 2 / unit_s
     for (name, values), color in zip(_few(lines).items(), PALETTE, strict=False):
-        told = [None if math.isnan(value) else float(value) for value in values]
+        heights = [None if math.isnan(value) else float(value) for value in values]
         drawn = plot.line(
-            middles, told, color=color, line_width=2, legend_label=name, name=name, alpha=0.9
+            middles, heights, color=color, line_width=2, legend_label=name, name=name, alpha=0.9
         )
-        plot.scatter(middles, told, color=color, size=3, legend_label=name)
+        plot.scatter(middles, heights, color=color, size=3, legend_label=name)
         form = "@y{0.0%}" if shares else "@y{0,0.00}"
         tips = [("", name), (unit, "@x{0,0.0}"), ("", form)]
         plot.add_tools(HoverTool(renderers=[drawn], tooltips=tips))

@@ -102,8 +102,8 @@ def _slowest(rows: Iterable[Row]) -> list[Row]:
 
 def _add_errors(found: dict[str, list[Row]], table: pa.Table, reasons: Sequence[str]) -> None:
     for row in _rows(table.filter(pc.is_valid(table["error"]))):
-        told = cause(row["error"])  # with the place before the reason
-        reason = max((r for r in reasons if told.endswith(r)), key=len, default=None)
+        text = cause(row["error"])  # with the place before the reason
+        reason = max((r for r in reasons if text.endswith(r)), key=len, default=None)
         examples = [] if reason is None else found.setdefault(reason, [])
         if len(examples) < _EXAMPLES:
             examples.append(row)

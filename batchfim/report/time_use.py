@@ -32,9 +32,9 @@ def time_use(shards: pa.Table, runs: Sequence[Mapping[str, Any]]) -> dict[str, f
         shards: columns `metrics.shard_table.SHARD_SCHEMA`.
         runs: as `summary.json` has them.
     """
-    told = {run.get("run", ""): run for run in runs}
-    names = {*told, *pc.unique(shards["run"]).to_pylist()}
-    each = [_of_run(shards.filter(pc.equal(shards["run"], n)), told.get(n)) for n in sorted(names)]
+    by_id = {run.get("run", ""): run for run in runs}
+    names = {*by_id, *pc.unique(shards["run"]).to_pylist()}
+    each = [_of_run(shards.filter(pc.equal(shards["run"], n)), by_id.get(n)) for n in sorted(names)]
     return {use: sum((used[use] for used in each), 0.0) for use in USES}
 
 

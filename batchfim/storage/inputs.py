@@ -206,8 +206,8 @@ def _all(opened: Iterable[T | InputError]) -> list[T]:
         raise faults[0]
     if faults:
         more = "; …" if len(faults) > _NAMED else ""
-        told = "; ".join(map(str, faults[:_NAMED]))
-        raise InputError(f"{len(faults)} input files cannot be read: {told}{more}")
+        named = "; ".join(map(str, faults[:_NAMED]))
+        raise InputError(f"{len(faults)} input files cannot be read: {named}{more}")
     return found
 
 

@@ -32,7 +32,7 @@ from pydantic import Field, PositiveInt, TypeAdapter
 
 from batchfim.errors import JobFailed, JobHeld, StorageError
 from batchfim.storage.location import Location
-from batchfim.storage.retrying import retry_limit_s
+from batchfim.storage.retries import retry_limit_s
 
 _log = logging.getLogger(__name__)
 

@@ -214,7 +214,7 @@ class Ledger:
         """Ids of the shards that have a visible part."""
         return set(self._parts().to_pylist())
 
-    def halves(self, done: Collection[str]) -> tuple[set[str], set[str]]:
+    def half_committed(self, done: Collection[str]) -> tuple[set[str], set[str]]:
         """Ids that have a marker and no part, and those that have a part and no marker.
 
         Args:
@@ -322,7 +322,7 @@ class Ledger:
         except (ValueError, TypeError):
             return None
 
-    def write_forecast(self, told: dict[str, Any]) -> None:
+    def write_forecast(self, forecast: dict[str, Any]) -> None:
         """Keep what was foretold, for the summary to compare with; there need be no job yet.
 
         Raises:
@@ -330,7 +330,7 @@ class Ledger:
         """
         self._refuse_foreign()
         self.root.make_folder()
-        (self.root / "forecast.json").write(_json(told))
+        (self.root / "forecast.json").write(_json(forecast))
 
     def write_summary(self, summary: dict[str, Any]) -> None:
         """Store the summary, then `_SUCCESS` where it is of a complete job and no row failed."""

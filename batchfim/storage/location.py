@@ -20,7 +20,7 @@ from pyarrow import fs
 
 from batchfim.errors import StorageError
 from batchfim.storage.failures import is_missing
-from batchfim.storage.retrying import retried
+from batchfim.storage.retries import retried
 from batchfim.storage.steady_file import SteadyFile
 from batchfim.storage.stores import name_of, open_store
 

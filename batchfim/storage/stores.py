@@ -14,7 +14,7 @@ from pyarrow import fs
 
 from batchfim.errors import ConfigError, StorageBusy
 from batchfim.storage.failures import scrub
-from batchfim.storage.retrying import retried
+from batchfim.storage.retries import retried
 
 # The SDK's own attempts are for the odd lost packet; `retried` is for outages.
 _S3_ATTEMPTS = 3

@@ -44,8 +44,8 @@ def write_sample(
         InputError: a file is damaged.
         StorageError: the sample cannot be written.
     """
-    told = [*inputs.kept.names, *inputs.language_columns.names]
-    reader = RowReader(columns_to_read(section.columns, told))
+    wanted = [*inputs.kept.names, *inputs.language_columns.names]
+    reader = RowReader(columns_to_read(section.columns, wanted))
     written, sink = 0, pa.BufferOutputStream()
     writer: pq.ParquetWriter | None = None
     for file, start, size in choose_blocks(inputs.files, num_rows, seed, block_rows):

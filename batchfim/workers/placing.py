@@ -24,8 +24,8 @@ from batchfim.errors import BatchfimError, OutputError
 from batchfim.infiller import open_infiller
 from batchfim.storage.ledger import Ledger
 from batchfim.storage.location import Location
+from batchfim.workers.capacity import Wanted
 from batchfim.workers.pool import WorkerSpec
-from batchfim.workers.room import Wanted
 
 
 def reserve(wanted: Wanted, name: str) -> PlacementGroup | None:
@@ -57,8 +57,8 @@ def share_cores_of_node(config: JobConfig) -> None:
     Ray gives a process as many threads as its actor has CPUs, so one to whoever names none. Called
     in the actor, before anything that computes is imported; elsewhere nothing is changed.
     """
-    told = os.environ.get("OMP_NUM_THREADS", "1") != "1" or config.resources.num_cpus is not None
-    if told or config.resources.nodes_per_worker > 1 or not ray.is_initialized():
+    is_set = os.environ.get("OMP_NUM_THREADS", "1") != "1" or config.resources.num_cpus is not None
+    if is_set or config.resources.nodes_per_worker > 1 or not ray.is_initialized():
         return  # asking Ray for anything more would start one
     actor = ray.get_runtime_context()
     if actor.get_actor_id() is None:

@@ -26,6 +26,7 @@ from batchfim.metrics.report import ShardReport
 from batchfim.shards import Lease
 from batchfim.telemetry.exporting import open_metric
 from batchfim.telemetry.table import IN_FLIGHT
+from batchfim.workers.capacity import Wanted, find_no_room
 from batchfim.workers.placing import (
     actor_options,
     check_output_is_seen,
@@ -47,7 +48,6 @@ from batchfim.workers.pool import (
 )
 from batchfim.workers.ray_connection import connect
 from batchfim.workers.ray_token import address_of
-from batchfim.workers.room import Wanted, find_no_room
 from batchfim.workers.worker import Worker
 
 _STOP_S = 20.0
@@ -211,8 +211,8 @@ class RayPool:
                 member.hear()
             if member.beat is None and now_s - member.asked_s > _BEAT_S:
                 member.asked_s, member.beat = now_s, member.actor.steps.remote().future()
-        told = {worker: member.steps for worker, member in self._members.items()}
-        return {worker: steps for worker, steps in told.items() if steps is not None}
+        known = {worker: member.steps for worker, member in self._members.items()}
+        return {worker: steps for worker, steps in known.items() if steps is not None}
 
     def close(self) -> None:
         up = [member for member in self._members.values() if member.nodes]

@@ -22,11 +22,11 @@ def own_sigterm() -> Iterator[None]:
         yield
         return
     handler = signal.getsignal(signal.SIGTERM)
-    heard, told = socket.socketpair()
-    with heard, told:
-        heard.setblocking(False)
-        told.setblocking(False)
-        wakeup = signal.set_wakeup_fd(told.fileno(), warn_on_full_buffer=False)
+    reader, writer = socket.socketpair()
+    with reader, writer:
+        reader.setblocking(False)
+        writer.setblocking(False)
+        wakeup = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
         try:
             yield
         except SystemExit:  # that one: it exits with the signal's bare number
@@ -35,5 +35,5 @@ def own_sigterm() -> Iterator[None]:
             signal.set_wakeup_fd(wakeup)
             signal.signal(signal.SIGTERM, handler)
         with suppress(BlockingIOError):
-            if signal.SIGTERM in heard.recv(_SIGNALS):
+            if signal.SIGTERM in reader.recv(_SIGNALS):
                 signal.raise_signal(signal.SIGTERM)

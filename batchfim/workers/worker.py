@@ -22,8 +22,8 @@ from batchfim.storage.parts import part_table, read_part, write_part
 from batchfim.storage.rows import RowReader, columns_to_read
 from batchfim.workers.pipeline import Pipeline, RowsInHand
 from batchfim.workers.pool import FailureKind, ShardFailure, WorkerSpec
-from batchfim.workers.retrying import completions as samples_of
-from batchfim.workers.retrying import failed_records, last_attempt, merged
+from batchfim.workers.retried import completions as samples_of
+from batchfim.workers.retried import failed_records, last_attempt, merged
 
 
 @dataclass(kw_only=True)

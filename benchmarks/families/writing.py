@@ -36,12 +36,12 @@ class Folder:
     def write(self, rows: Sequence[Row]) -> None:
         """All three, for rows of which some may still wait."""
         self.path.mkdir(parents=True, exist_ok=True)
-        told = self.told(rows)
-        _replace(self.path / "comparison.html", page(told, rows))
+        contents = self.contents(rows)
+        _replace(self.path / "comparison.html", page(contents, rows))
         _replace(self.path / "comparison.md", self.markdown(rows))
-        _replace(self.json, json.dumps(told, indent=1, ensure_ascii=False) + "\n")
+        _replace(self.json, json.dumps(contents, indent=1, ensure_ascii=False) + "\n")
 
-    def told(self, rows: Sequence[Row]) -> dict[str, Any]:
+    def contents(self, rows: Sequence[Row]) -> dict[str, Any]:
         """`comparison.json`.
 
         Returns:

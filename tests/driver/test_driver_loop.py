@@ -270,7 +270,7 @@ def test_a_part_that_cannot_be_committed_ends_the_run_with_the_cause(tmp_path: P
     assert pool.ledger.done_ids() == set()
 
 
-def test_what_was_committed_before_a_failure_is_told(tmp_path: Path) -> None:
+def test_what_was_committed_before_a_failure_is_counted(tmp_path: Path) -> None:
     pool = ScriptedPool(open_ledger(tmp_path), starts=[True])
 
     def lose_the_third_part(worker: str, lease: Lease) -> list[Event]:
@@ -283,9 +283,9 @@ def test_what_was_committed_before_a_failure_is_told(tmp_path: Path) -> None:
     driver = drive(pool, workers=1, shards_in_hand=1)
     with pytest.raises(StorageError):
         driver.run()
-    told = driver.told()
-    assert (told.shards, told.records) == (len(pool.ledger.done_ids()), told.counts.rows)
-    assert told.run_s == driver.told().run_s
+    clock = driver.run_clock()
+    assert (clock.shards, clock.records) == (len(pool.ledger.done_ids()), clock.counts.rows)
+    assert clock.run_s == driver.run_clock().run_s
 
 
 class Slow(ScriptedPool):

@@ -186,6 +186,6 @@ def test_markers_without_a_part_and_parts_without_a_marker(ledger: Ledger) -> No
     stage(ledger, ONE)
     ledger.commit(report(ONE))
     ledger.part(TWO.id).write(b"")
-    assert ledger.halves({ONE.id}) == (set(), {TWO.id})
+    assert ledger.half_committed({ONE.id}) == (set(), {TWO.id})
     ledger.part(ONE.id).delete()
-    assert ledger.halves({ONE.id}) == ({ONE.id}, {TWO.id})
+    assert ledger.half_committed({ONE.id}) == ({ONE.id}, {TWO.id})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from batchfim.config_file import load_config
-from batchfim.workers.room import Wanted, find_no_room
+from batchfim.workers.capacity import Wanted, find_no_room
 
 HEAD = {"CPU": 4.0, "memory": 1e9}
 SMALL = {"CPU": 8.0, "GPU": 4.0, "accelerator_type:L4": 1.0}

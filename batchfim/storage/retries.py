@@ -45,7 +45,7 @@ def retried(action: Callable[[], T], where: str, kind: str) -> T:
         StorageBusy: it has failed for as long as `BATCHFIM_STORAGE_RETRY_S` allows.
         StorageError: it failed in a way that does not pass.
     """
-    retry_s, told = retry_limit_s(), False
+    retry_s, warned = retry_limit_s(), False
     first_s = math.inf  # when it failed first: others of its kind may do well meanwhile
     for wait_s in waits():
         try:
@@ -63,9 +63,9 @@ def retried(action: Callable[[], T], where: str, kind: str) -> T:
             tried_s = now_s - min(first_s, _failing_since_s.setdefault(kind, now_s))
             if tried_s >= limit_s:
                 raise _given_up(failure, tried_s) from error
-            if tried_s >= _TELL_S and not told:
+            if tried_s >= _TELL_S and not warned:
                 _log.warning("%s; asked again for up to %.0f s", failure, limit_s)
-                told = True
+                warned = True
         else:
             _failing_since_s.pop(kind, None)
             _answered.add(kind)

@@ -7,7 +7,7 @@ import math
 import pytest
 
 from batchfim.config import Schedule
-from batchfim.driver.room import has_room
+from batchfim.driver.leasing import has_room
 
 LARGE, SMALL = 2048, 64
 
