@@ -22,7 +22,7 @@ from batchfim.engines.build import build_engine, resolve_engine
 from batchfim.engines.engine import Engine
 from batchfim.errors import ConfigError
 from batchfim.infiller import open_infiller
-from batchfim.records import OUTPUT_FIELDS, LanguageColumns, output_schema
+from batchfim.records import CONTEXT_TYPE, OUTPUT_FIELDS, LanguageColumns, output_schema
 from batchfim.running import num_gpus
 from batchfim.storage.inputs import (
     check_columns,
@@ -38,7 +38,6 @@ from batchfim.workers.placing import actor_options, share_cores_of_node
 
 _SOURCE = "the data set"
 _NO_FILES = {"input": {"paths": [_SOURCE]}, "output": {"path": _SOURCE}}
-_CONTEXT = pa.list_(pa.struct([("path", pa.string()), ("text", pa.string())]))
 _BATCH_ROWS = 512
 # Ray Data works up to four batches of a block at once; with the next block, no border is waited at.
 _BLOCKS_AT_ONCE = 2
@@ -178,7 +177,7 @@ def _check(schema: pa.Schema, config: JobConfig) -> tuple[list[str], LanguageCol
     """The columns that ride along, and those that tell a row's language, where all are right."""
     columns = config.input.columns
     texts = ["language", "path", *columns.names.values()]  # the first two are read unasked
-    types = dict.fromkeys(texts, pa.string()) | {columns.context: _CONTEXT}
+    types = dict.fromkeys(texts, pa.string()) | {columns.context: CONTEXT_TYPE}
     schema = pa.schema(  # of a block in which a column is null throughout, Arrow knows no more
         [
             field.with_type(types[field.name])

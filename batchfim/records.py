@@ -258,6 +258,9 @@ def _plain(value: str | bytes | None) -> str:
     return value.decode("utf8") if isinstance(value, bytes) else value or ""
 
 
+CONTEXT_TYPE = pa.list_(pa.struct([("path", pa.string()), ("text", pa.string())]))
+
+
 def is_context(data_type: pa.DataType) -> bool:
     """Whether a column of this type can hold context files: a list of {path, text}."""
     lists = (pa.types.is_list, pa.types.is_large_list)

@@ -18,9 +18,8 @@ from batchfim.prepare.parquet_lines import read_records
 from batchfim.prepare.report import PrepareReport, Tally
 from batchfim.prepare.texts import language_of
 from batchfim.prepare.writer import Row, write_records
-from batchfim.records import FILE_SIDES
+from batchfim.records import CONTEXT_TYPE, FILE_SIDES
 
-_CONTEXT = pa.list_(pa.struct([("path", pa.string()), ("text", pa.string())]))
 _RIGHTS = ("full_right_context", "right_context")
 _HUMANEVAL_KINDS = {
     "SingleLineInfilling": "line",
@@ -186,6 +185,8 @@ _HUMANEVAL_COLUMNS = dict.fromkeys(("task_id", "entry_point", "test"), pa.string
 SHAPES = {
     "humaneval-infilling": Shape("task_id", humaneval_infilling, _HUMANEVAL_COLUMNS),
     "safim": Shape("task_id", safim, dict.fromkeys(FILE_SIDES, pa.string())),
-    "crosscodeeval": Shape("task_id", crosscodeeval, {"repo": pa.string(), "context": _CONTEXT}),
+    "crosscodeeval": Shape(
+        "task_id", crosscodeeval, {"repo": pa.string(), "context": CONTEXT_TYPE}
+    ),
     "santacoder-fim": Shape("name", santacoder, {"name": pa.string(), "test": pa.string()}),
 }

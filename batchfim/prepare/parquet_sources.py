@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 
 from batchfim.errors import InputError
 from batchfim.prepare.texts import Choice, Skipped, Source, decode, language_of
+from batchfim.records import is_text
 
 DEFAULT_CODE_COLUMN = "code"
 _ROWS_AT_ONCE = 64
@@ -49,17 +50,12 @@ def _columns(schema: pa.Schema, file: Path, code_column: str) -> list[str]:
         )
     columns = [code_column, *(name for name in ("path", "language") if name in schema.names)]
     for name in columns:
-        if not _is_text(schema.field(name).type):
+        if not is_text(schema.field(name).type):
             raise InputError(
                 f"{file}: column {name!r}: expected text, found {schema.field(name).type}: "
                 "store it as a string column, or name another column"
             )
     return columns
-
-
-def _is_text(kind: pa.DataType) -> bool:
-    plain = kind.value_type if pa.types.is_dictionary(kind) else kind
-    return plain in (pa.string(), pa.large_string(), pa.string_view())
 
 
 def _texts(
