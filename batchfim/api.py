@@ -130,7 +130,7 @@ def plan_job(
     config = resolve_engine(infiller.pin_revision(config), infiller.encoder.form)
     digest, speed = infiller.files.digest(), None
     if speed_from is not None:
-        speed = speed_of(speed_from, digest)
+        speed = speed_of(speed_from, digest, config.engine.backend)
     elif calibration_rows != 0:
         speed = calibrate(config, inputs, digest, rows=calibration_rows, seed=seed, run_job=run_job)
     forecast = make_forecast(

@@ -9,6 +9,8 @@ from rich.console import Console
 from rich.panel import Panel
 from rich.text import Text
 
+from batchfim.quality.metrics import is_exact
+
 _LINES_BEFORE, _LINES_AFTER = 6, 3
 _KINDS = ("half_line", "line", "random_span")
 
@@ -33,7 +35,7 @@ def show_example(row: dict[str, Any], console: Console) -> None:
 
 
 def _is_exact(row: dict[str, Any]) -> bool:
-    return bool(row["middle"] == row["middle_reference"])
+    return is_exact(row["middle"], row["middle_reference"])
 
 
 def _worth_showing(row: dict[str, Any]) -> tuple[bool, bool, int]:

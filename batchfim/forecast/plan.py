@@ -25,6 +25,7 @@ from batchfim.tuning.sample import choose_blocks
 from batchfim.tuning.trial import RunJob, enough_rows, sampled, trial_config
 
 _BLOCK_ROWS = 256  # neighbours that share are seen together, as far as that
+_FEWEST_BLOCKS = 6  # below, intervals are as wide as anything
 _CALIBRATION_BLOCK_ROWS = 16  # many places, as neighbours have middles alike
 _ALIGN = 256  # tokens, for the price of `infill.truncation.align`
 
@@ -57,7 +58,9 @@ def make_forecast(
         raise InputError("the input has no rows to plan for")
     workers = config.schedule.workers.max
     shards = cut_shards(inputs.files, config.schedule.shard_rows, "plan", workers)
-    block_rows = min(_BLOCK_ROWS, max(shard.num_rows for shard in shards))
+    block_rows = min(
+        _BLOCK_ROWS, max(shard.num_rows for shard in shards), -(-sample_rows // _FEWEST_BLOCKS)
+    )
     places = choose_blocks(inputs.files, sample_rows, seed, block_rows)
     encoders = _ways(config, infiller)
     blocks = encode_sample(
@@ -102,7 +105,10 @@ def calibrate(
         num_rows = result.summary["records"]
         if not result.summary["rows"]["ok"]:
             raise InputError("calibration: no row of the sample was completed; see `batchfim run`")
-        return replace(speed_of(output, digest), source=f"a calibration on {num_rows:,} rows")
+        return replace(
+            speed_of(output, digest, config.engine.backend),
+            source=f"a calibration on {num_rows:,} rows",
+        )
 
 
 def _cache_block(config: JobConfig) -> int | None:

@@ -53,16 +53,17 @@ class Speed:
         return Estimate(work * self.slack, math.hypot(error, self.error))
 
 
-def speed_of(output: str, digest: str) -> Speed:
+def speed_of(output: str, digest: str, backend: str) -> Speed:
     """The speed of the job at a path or URL.
 
     Args:
         output: of a job that worked something.
         digest: of the model it must have been.
+        backend: the engine that must have worked it.
 
     Raises:
         OutputError: no job is there.
-        ConfigError: it worked nothing, or with another model.
+        ConfigError: it worked nothing, or with another model or engine.
     """
     ledger = Ledger(Location.of(output))
     done = ledger.done()
@@ -70,6 +71,10 @@ def speed_of(output: str, digest: str) -> Speed:
     runs = [run for run in summary["runs"] if run["records"]]
     if summary["model"]["digest"] != digest:
         raise ConfigError(f"{output} was worked with another model: its speed tells nothing here")
+    if (other := summary["engine"]["backend"]) != backend:
+        raise ConfigError(
+            f"{output} was worked by the {other} engine: its speed tells nothing of {backend}"
+        )
     used = time_use(shards, runs)
     computed, completion = _tokens(shards)
     prefill_s, decode_s = used["prefill"] / max(computed, 1), used["decode"] / max(completion, 1)

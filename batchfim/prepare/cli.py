@@ -110,7 +110,9 @@ def jsonl(
     files: Files,
     out: Out,
     prefix: Annotated[str, typer.Option(help="Field with the text before the hole.")],
-    suffix: Annotated[str, typer.Option(help="Field with the text after the hole.")],
+    suffix: Annotated[
+        str | None, typer.Option(help="Field with the text after the hole; unset: there is none.")
+    ] = None,
     middle: Annotated[str | None, typer.Option(help="Field with the reference middle.")] = None,
     id_field: Annotated[
         str | None, typer.Option("--id", help="Field with a unique id; else <file>:<line>.")
@@ -120,7 +122,7 @@ def jsonl(
     ] = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """Map the fields of any JSON lines.
+    """Map the fields of any JSON lines, or Parquet.
 
     `batchfim prepare jsonl data.jsonl -o records/ --prefix before --suffix after`
     """

@@ -15,7 +15,7 @@ from batchfim.prepare.holes import Hole, Kind, cut
 from batchfim.prepare.report import PrepareReport, Tally, counts
 from batchfim.prepare.sources import read_sources
 from batchfim.prepare.syntax_holes import SyntaxKind, cut_syntax
-from batchfim.prepare.texts import Choice, Skipped, Source
+from batchfim.prepare.texts import Choice, Skipped, Source, plain_language
 from batchfim.prepare.writer import Row, write_records
 
 AnyKind = Kind | SyntaxKind
@@ -54,7 +54,7 @@ def prepare_code(
     chosen = _kinds(kinds)
     _check_positive("--per-file", per_file)
     _check_positive("--max-bytes", max_bytes)
-    choice = Choice(code_column, frozenset(name.lower() for name in languages), max_bytes)
+    choice = Choice(code_column, frozenset(map(plain_language, languages)), max_bytes)
     tally = Tally()
     rows = _rows(source, choice, chosen, per_file, seed, tally)
     num_rows = write_records(out, _SCHEMA, rows, sources=[source], overwrite=overwrite)

@@ -1,4 +1,4 @@
-"""Records from any JSON lines, fields mapped by name."""
+"""Records from any JSON lines, or Parquet, fields mapped by name."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ import pyarrow as pa
 
 from batchfim.errors import ConfigError
 from batchfim.prepare.ids import IdRegister
-from batchfim.prepare.json_lines import Line, json_name, read_lines
+from batchfim.prepare.json_lines import Line, json_name
+from batchfim.prepare.parquet_lines import read_records
 from batchfim.prepare.report import PrepareReport, Tally
 from batchfim.prepare.writer import Row, check_out, write_records
 
@@ -31,15 +32,16 @@ def prepare_jsonl(
     out: Path,
     *,
     prefix: str,
-    suffix: str,
+    suffix: str | None = None,
     middle: str | None = None,
     id_field: str | None = None,
     keep: Sequence[str] = (),
     overwrite: bool = False,
 ) -> PrepareReport:
-    """Turn JSON lines (gzip or not) into records in `out`, in the files' order.
+    """Turn JSON lines (gzip or not) or Parquet rows into records in `out`, in the files' order.
 
-    `prefix`, `suffix`, `middle`, `id_field` and `keep` name input fields. Columns: id, prefix,
+    `prefix`, `suffix`, `middle`, `id_field` and `keep` name input fields; without `suffix` nothing
+    is after a hole. Columns: id, prefix,
     suffix, middle_reference (with `middle`), then `keep` under their own names: text, or 64-bit
     integers, or 64-bit floats where any value has a fraction, null allowed. To learn these types
     the files are read twice. Without `id_field` the id is `<file>:<line>`, the file relative to
@@ -47,14 +49,15 @@ def prepare_jsonl(
     Raises InputError, naming file, line and field; ConfigError if a file is named twice or a
     kept field would hide a column; OutputError.
     """
-    columns = {"prefix": prefix, "suffix": suffix}
+    columns = {"prefix": prefix} | ({"suffix": suffix} if suffix else {})
     if middle is not None:
         columns["middle_reference"] = middle
     fields = _Fields(columns, id_field, tuple(dict.fromkeys(keep)))
     _check(files, fields)
     check_out(out, files, overwrite)
     types = _keep_types(files, fields.keep)
-    schema = pa.schema([(name, pa.string()) for name in ("id", *columns)] + list(types.items()))
+    names = dict.fromkeys(("id", "prefix", "suffix", *columns))
+    schema = pa.schema([(name, pa.string()) for name in names] + list(types.items()))
     tally = Tally()
     rows = _rows(files, fields, types, tally)
     num_rows = write_records(out, schema, rows, sources=files, overwrite=overwrite)
@@ -69,10 +72,11 @@ def _check(files: Sequence[Path], fields: _Fields) -> None:
         if resolved.count(path) > 1:
             raise ConfigError(f"{file}: named twice; expected each file once: name it once")
     for name in fields.keep:
-        if name == "id" or name in fields.columns:
+        if name in ("id", "suffix") or name in fields.columns:
+            taken = dict.fromkeys(("id", "suffix", *fields.columns))
             raise ConfigError(
                 f"--keep {name}: the records have a column of this name; rename the field, or "
-                f"leave it out of --keep (taken: id, {', '.join(fields.columns)})"
+                f"leave it out of --keep (taken: {', '.join(taken)})"
             )
 
 
@@ -82,11 +86,12 @@ def _rows(
     labels = _labels(files)
     with closing(IdRegister()) as ids:
         for file in files:
-            for line in read_lines(file):
+            for line in read_records(file):
                 row: dict[str, str | int | float | None] = {"id": f"{labels[file]}:{line.number}"}
                 if fields.id_field is not None:
                     row["id"] = given = _id(line, fields.id_field)
                     ids.add(given, file, line.number, fields.id_field)
+                row["suffix"] = ""
                 row |= {column: line.text(field) for column, field in fields.columns.items()}
                 yield row | {name: _kept(line, name, types[name]) for name in fields.keep}
             tally.num_files += 1
@@ -112,7 +117,7 @@ def _keep_types(files: Sequence[Path], keep: Sequence[str]) -> dict[str, pa.Data
     """The narrowest column type that holds every value of a field: one pass, nothing kept."""
     types: dict[str, pa.DataType] = {}
     if keep:
-        for line in (line for file in files for line in read_lines(file)):
+        for line in (line for file in files for line in read_records(file)):
             for field in keep:
                 found = _type_of(line, field)
                 types[field] = _wider(line, field, types.get(field, pa.null()), found)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pyarrow as pa
@@ -13,6 +13,10 @@ from batchfim.prepare.texts import Choice, Skipped, Source, decode, language_of
 from batchfim.records import is_text
 
 DEFAULT_CODE_COLUMN = "code"
+# Also as The Stack and StarCoderData call them (bigcode/the-stack's and bigcode/starcoderdata's
+# cards); the first that is there counts.
+_PATHS = ("path", "max_stars_repo_path")
+_LANGUAGES = ("language", "lang")
 _ROWS_AT_ONCE = 64
 _BUFFER_BYTES = 1024 * 1024
 
@@ -20,7 +24,8 @@ _BUFFER_BYTES = 1024 * 1024
 def read_parquet(file: Path, label: str, choice: Choice) -> Iterator[Source | Skipped]:
     """The file's rows in order; `place` is `label` and the row's number, from 0.
 
-    Columns `path` and `language` are used where present; language may else follow from path.
+    Columns `path` and `language`, or their names in The Stack, are used where present; language may
+    else follow from path.
     Raises InputError, naming file and column, if the file is damaged or a column is not text.
     """
     row = 0
@@ -29,8 +34,8 @@ def read_parquet(file: Path, label: str, choice: Choice) -> Iterator[Source | Sk
         with pq.ParquetFile(file, pre_buffer=False, buffer_size=_BUFFER_BYTES) as parquet:
             code_column = choice.code_column or DEFAULT_CODE_COLUMN
             columns = _columns(parquet.schema_arrow, file, code_column)
-            for batch in parquet.iter_batches(_ROWS_AT_ONCE, columns=columns):
-                for code, path, language in _texts(batch, code_column):
+            for batch in parquet.iter_batches(_ROWS_AT_ONCE, columns=[*columns.values()]):
+                for code, path, language in _texts(batch, columns):
                     yield _source(f"{label}#{row}", code, path, language, choice)
                     row += 1
     except (pa.ArrowException, OSError) as error:
@@ -42,14 +47,18 @@ def read_parquet(file: Path, label: str, choice: Choice) -> Iterator[Source | Sk
         ) from error
 
 
-def _columns(schema: pa.Schema, file: Path, code_column: str) -> list[str]:
+def _columns(schema: pa.Schema, file: Path, code_column: str) -> dict[str, str]:
+    """The columns to read, by what is in them."""
     if code_column not in schema.names:
         raise InputError(
             f"{file}: no column {code_column!r}; the file has "
             f"{', '.join(map(repr, schema.names)) or 'none'}: name one with --code-column"
         )
-    columns = [code_column, *(name for name in ("path", "language") if name in schema.names)]
-    for name in columns:
+    columns = {"code": code_column}
+    for what, names in (("path", _PATHS), ("language", _LANGUAGES)):
+        there = [name for name in names if name in schema.names]
+        columns |= {what: there[0]} if there else {}
+    for name in columns.values():
         if not is_text(schema.field(name).type):
             raise InputError(
                 f"{file}: column {name!r}: expected text, found {schema.field(name).type}: "
@@ -59,16 +68,15 @@ def _columns(schema: pa.Schema, file: Path, code_column: str) -> list[str]:
 
 
 def _texts(
-    batch: pa.RecordBatch, code_column: str
+    batch: pa.RecordBatch, columns: Mapping[str, str]
 ) -> Iterator[tuple[bytes | None, str | None, str | None]]:
     """Rows as (code, path, language); code stays bytes, as Parquet does not promise UTF-8."""
     nothing = [None] * batch.num_rows
-    names = (code_column, "path", "language")
     code, path, language = (
-        batch.column(name).cast(pa.large_binary()).to_pylist()
-        if name in batch.schema.names
+        batch.column(columns[what]).cast(pa.large_binary()).to_pylist()
+        if what in columns
         else nothing
-        for name in names
+        for what in ("code", "path", "language")
     )
     for one in zip(code, path, language, strict=True):
         yield one[0], _name(one[1]), _name(one[2])

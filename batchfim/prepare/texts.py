@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import PurePath
 
+from batchfim.formats.languages import find_language
+
 LANGUAGES = {
     extension: language
     for language, extensions in {
@@ -46,14 +48,21 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Which sources to read. Languages are lower case, none means all; bytes are per source."""
+    """Which sources to read. Languages as `plain_language` has them, none means all; bytes are per
+    source.
+    """
 
     code_column: str | None
     languages: frozenset[str]
     max_bytes: int
 
     def takes(self, language: str | None) -> bool:
-        return not self.languages or (language or "").lower() in self.languages
+        return not self.languages or plain_language(language or "") in self.languages
+
+
+def plain_language(name: str) -> str:
+    """The one name of a language that data sets write differently: `cpp` for `C++`."""
+    return find_language(name, None) or name.strip().lower()
 
 
 def language_of(path: str | PurePath) -> str | None:

@@ -1,13 +1,14 @@
 """Means of scores with confidence intervals, over any number of rows in one pass. Pure.
 
-A bootstrap draws records with replacement and takes the mean again, many times. In one pass each
-record is drawn Poisson(1) times in each of them (Hanley and MacGibbon 2006; for large tables
-Chamandy et al. 2012), so that only sums are kept. The samples of a record are drawn together: they
-are not independent.
+A bootstrap draws rows with replacement and takes the mean again, many times. In one pass each is
+drawn Poisson(1) times in each of them (Hanley and MacGibbon 2006; for large tables Chamandy et al.
+2012), so that only sums are kept. Rows that are not independent, as the samples of a record and the
+holes of a file, are one cluster and drawn together, wherever they come.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -38,25 +39,25 @@ class Means:
     def __init__(self, metrics: Sequence[str], resamples: int, seed: int) -> None:
         self._metrics = tuple(metrics)
         self._resamples = resamples
-        self._draw = np.random.default_rng(seed)
+        self._seed = seed
         self._overall = self._empty()
         self._groups: dict[str, dict[str, _Sums]] = {}
 
     def add(
-        self, scores: Floats, records: NDArray[np.int64], groups: Mapping[str, Sequence[str | None]]
+        self, scores: Floats, clusters: Sequence[str], groups: Mapping[str, Sequence[str | None]]
     ) -> None:
-        """Add some rows. All rows of a record must come together.
+        """Add some rows.
 
         Args:
-            scores: rows by metrics; NaN: not measured.
-            records: each row's record, counted from 0 within this call.
+            scores: rows by metrics, each from 0 to 1; NaN: not measured.
+            clusters: each row's.
             groups: each row's group by dimension, None: in none.
         """
-        if not len(records):
+        if not clusters:
             return
-        drawn = self._draw.poisson(1.0, (int(records.max()) + 1, self._resamples))[records]
-        weights = np.concatenate([np.ones((len(records), 1)), drawn], axis=1)
-        everything = np.arange(len(records))
+        drawn = {cluster: self._drawn(cluster) for cluster in dict.fromkeys(clusters)}
+        weights = np.array([drawn[cluster] for cluster in clusters])
+        everything = np.arange(len(clusters))
         self._add(self._overall, scores, weights, everything)
         for dimension, names in groups.items():
             sums = self._groups.setdefault(dimension, {})
@@ -68,11 +69,18 @@ class Means:
 
     def overall(self) -> dict[str, Any]:
         """`rows`, and for each metric that was measured `value`, `low`, `high` and `rows`."""
-        return self._told(self._overall)
+        return self._entry(self._overall)
 
     def groups(self, dimension: str) -> dict[str, dict[str, Any]]:
         """The same for each group; empty where no row is in one."""
-        return {name: self._told(sums) for name, sums in self._groups.get(dimension, {}).items()}
+        return {name: self._entry(sums) for name, sums in self._groups.get(dimension, {}).items()}
+
+    def _drawn(self, cluster: str) -> Floats:
+        """How often a cluster is there as it is, and in each resample: the same at every call."""
+        digest = hashlib.blake2b(cluster.encode("utf8", "replace"), digest_size=8).digest()
+        key = np.array([self._seed, int.from_bytes(digest)], np.uint64)
+        times = np.random.Generator(np.random.Philox(key=key)).poisson(1.0, self._resamples)
+        return np.concatenate([[1.0], times])
 
     def _empty(self) -> _Sums:
         shape = (self._resamples + 1, len(self._metrics))
@@ -86,23 +94,38 @@ class Means:
         sums.values += drawn @ np.where(measured, chosen, 0.0)
         sums.weights += drawn @ measured.astype(np.float64)
 
-    def _told(self, sums: _Sums) -> dict[str, Any]:
+    def _entry(self, sums: _Sums) -> dict[str, Any]:
         entry: dict[str, Any] = {"rows": sums.num_rows}
         for place, name in enumerate(self._metrics):
             values, weights = sums.values[:, place], sums.weights[:, place]
             if not weights[0]:
                 continue
-            drawn = weights[1:] > 0
-            means = values[1:][drawn] / weights[1:][drawn]
-            tail = 50 * (1 - CONFIDENCE)
-            low, high = np.percentile(means, [tail, 100 - tail]) if means.size else (0.0, 1.0)
+            low, high = _interval(values, weights)
             entry[name] = {
                 "value": round(float(values[0] / weights[0]), _DIGITS),
-                "low": round(float(low), _DIGITS),
-                "high": round(float(high), _DIGITS),
+                "low": round(low, _DIGITS),
+                "high": round(high, _DIGITS),
                 "rows": int(weights[0]),
             }
         return entry
+
+
+def _interval(values: Floats, weights: Floats) -> tuple[float, float]:
+    """Of a mean, from its sum and weight as they are and in each resample.
+
+    Where every score is 0, or every one 1, no resample differs, and the exact bound of a share
+    stands for them (Clopper and Pearson 1934). It is of as many rows as would be independent, which
+    the spread of the weights tells: their variance is the sum of the clusters' squared sizes.
+    """
+    if values[0] in (0, weights[0]):
+        independent = max(weights[0] ** 2 / max(weights[1:].var(), weights[0]), 1.0)
+        bound = 1 - ((1 - CONFIDENCE) / 2) ** (1 / independent)
+        return (0.0, bound) if values[0] == 0 else (1 - bound, 1.0)
+    drawn = weights[1:] > 0
+    means = values[1:][drawn] / weights[1:][drawn]
+    tail = 50 * (1 - CONFIDENCE)
+    low, high = np.percentile(means, [tail, 100 - tail]) if means.size else (0.0, 1.0)
+    return float(low), float(high)
 
 
 def _places(names: Sequence[str | None]) -> dict[str, NDArray[np.int64]]:

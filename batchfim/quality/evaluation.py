@@ -6,7 +6,6 @@ rows.
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -17,6 +16,7 @@ from typing import Any, TypeVar
 import pyarrow as pa
 
 from batchfim.accounts.status import num_samples
+from batchfim.engines.cpu import cores_here
 from batchfim.errors import InputError, StorageError
 from batchfim.quality.functional import find_tests, run_tests
 from batchfim.quality.options import Options
@@ -24,7 +24,7 @@ from batchfim.quality.results import Results
 from batchfim.quality.rows import Scored, chunks, read_rows, score
 from batchfim.quality.rules import find_rule
 from batchfim.quality.sources import find_sources
-from batchfim.quality.writing import ScoreFiles, write_evaluation
+from batchfim.quality.writing import ScoreFiles
 from batchfim.storage.ledger import Ledger
 from batchfim.storage.location import Location
 from batchfim.storage.parts import read_part
@@ -54,8 +54,8 @@ def evaluate_job(
         tell: hears the number of rows scored so far and in all, as they go by.
 
     Returns:
-        what `_batchfim/evaluation.json` holds: `results.Results.evaluation`, and `parts`, a digest
-        of the parts it is of.
+        what `_batchfim/evaluation.json` holds: `results.Results.evaluation`; `parts`, a digest of
+        the parts it is of; `scores`, the names of the files of each row's, in `evaluation/`.
 
     Raises:
         OutputError: there is no job.
@@ -81,7 +81,7 @@ def evaluate_job(
     tests = find_tests(sources, options.execution, num_samples(ledger))
     results = Results(output, sources, options, tests)
     results.notes += notes
-    files = ScoreFiles(ledger, results.metrics)
+    files = ScoreFiles(ledger, results.metrics, f"{options} {sources} {done.digest}")
     stop = Event()
 
     def work(chunk: Chunk) -> tuple[Chunk, list[Scored]]:
@@ -92,13 +92,10 @@ def evaluate_job(
         return chunk, scored
 
     for chunk, scored in _in_order(work, _read(ledger, parts, sources.names), stop):
-        results.add(scored)
+        results.add(chunk.part, scored)
         files.add(chunk.part, scored)
         tell(results.num_rows, counts["ok"])
-    files.flush()
-    evaluation = results.evaluation(counts) | {"parts": done.digest}
-    write_evaluation(ledger, evaluation)
-    return evaluation
+    return files.finish(results.evaluation(counts) | {"parts": done.digest})
 
 
 def _nothing(output: str, counts: dict[str, int]) -> str:
@@ -120,7 +117,7 @@ def _in_order(work: Callable[[A], B], items: Iterable[A], stop: Event) -> Iterat
 
     `stop` is set once nobody wants more results, as after Ctrl-C.
     """
-    threads = os.cpu_count() or 1
+    threads = cores_here()
     waiting: deque[Future[B]] = deque()
     pool = ThreadPoolExecutor(threads)
     try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -14,6 +16,7 @@ from batchfim.quality.rows import Row, Scored, Sources
 from batchfim.sandbox.sandbox import PASSED, Limits, Sandbox
 
 _KS = (1, 10, 100)
+_CHECK = re.compile(r"^def check\(", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,16 +45,29 @@ def find_tests(sources: Sources, limits: Limits | None, num_samples: int) -> Tes
 
 
 def program_of(row: Row, middle: str) -> str | None:
-    """The text to run, as HumanEval-Infilling puts it together; None: the row has no test.
+    """The text to run, as HumanEval-Infilling puts it together; None: there is none to be run.
 
     Source: openai/human-eval-infilling, `execution.py`.
     """
-    if row.test is None or row.prefix is None or row.suffix is None:
-        return None
-    if row.language not in ("python", None):
+    if row.test is None or row.prefix is None or row.suffix is None or why_not_run(row):
         return None
     call = f"\ncheck({row.entry_point})" if row.entry_point else ""
     return f"{row.prefix}{middle}{row.suffix}\n{row.test}{call}\n"
+
+
+def why_not_run(row: Row) -> str | None:
+    """Of a row that has a test."""
+    if row.language not in ("python", None):
+        return "are not Python"
+    if not row.entry_point and row.test and _CHECK.search(row.test):  # passes whatever is checked
+        return "define check() and have no entry_point to call it with (input.keep)"
+    return None
+
+
+def not_run(scored: Sequence[Scored]) -> Counter[str]:
+    """Rows whose test is not run, by the reason."""
+    reasons = (why_not_run(one.row) for one in scored if one.row.test is not None)
+    return Counter(reason for reason in reasons if reason)
 
 
 def run_tests(scored: Sequence[Scored], tests: Tests, stop: Event) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from batchfim.quality.bootstrap import CONFIDENCE, Means
-from batchfim.quality.functional import Tests
+from batchfim.quality.functional import Tests, not_run
 from batchfim.quality.metrics import bucket_order, label
 from batchfim.quality.options import Options
 from batchfim.quality.rows import Scored, Sources, groups_of, metric_names
@@ -43,18 +43,20 @@ class Results:
         }
         self._means = Means(self.metrics, options.resamples, options.seed)
         self._counts = Counter(records=0, without_reference=0, executed=0)
+        self._not_run: Counter[str] = Counter()
         self._out_of_time = 0
         self._references_cut = 0
 
-    def add(self, scored: Sequence[Scored]) -> None:
-        """Add the rows of a chunk."""
-        records = np.array([one.row.record for one in scored], np.int64)
+    def add(self, part: str, scored: Sequence[Scored]) -> None:
+        """Add the rows of a chunk of a part."""
+        clusters = [one.cluster(part) for one in scored]
         values = [[one.scores.get(name, np.nan) for name in self.metrics] for one in scored]
-        self._means.add(np.array(values, np.float64), records, groups_of(scored))
+        self._means.add(np.array(values, np.float64), clusters, groups_of(scored))
         self.num_rows += len(scored)
-        self._counts["records"] += len(np.unique(records))
+        self._counts["records"] += len({one.row.record for one in scored})
         self._counts["without_reference"] += sum(one.row.reference is None for one in scored)
         self._counts["executed"] += sum(one.execution is not None for one in scored)
+        self._not_run += not_run(scored)
         self._out_of_time += sum(one.execution == OUT_OF_TIME for one in scored)
         self._references_cut += sum(one.reference_cut for one in scored)
 
@@ -111,6 +113,8 @@ class Results:
                 "the records' tests were not run, so there is no pass@k: to run them is to run "
                 "what the model wrote, on this machine; --allow-execution does, in a sandbox"
             )
+        for reason, num_rows in self._not_run.items() if self._tests else ():
+            yield f"{num_rows:,} rows have a test that was not run: they {reason}"
         if self._out_of_time and self._tests:
             seconds = self._tests.sandbox.limits.timeout_s
             yield f"{self._out_of_time:,} programs did not end within {seconds:g} s: not passed"

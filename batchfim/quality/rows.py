@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -61,6 +62,7 @@ class Row:
     kind: str | None
     test: str | None
     entry_point: str | None
+    cluster: str | None  # its function or file, whose other holes are alike; None: not known
     family: str
     stop_rule: str | None
     degenerate: str | None
@@ -83,6 +85,10 @@ class Scored:
     def length(self) -> str | None:
         """The bucket of its reference's length."""
         return None if self.row.reference is None else length_bucket(self.row.reference)
+
+    def cluster(self, part: str) -> str:
+        """What rows are drawn with it: those of its function or file, else of its record."""
+        return self.row.cluster or f"{part} {self.row.place - self.row.sample}"
 
 
 def chunks(table: pa.Table) -> Iterator[tuple[int, pa.Table]]:
@@ -180,9 +186,14 @@ def _row(place: int, record: int, id_: object, values: dict[str, Any], own: dict
         record=record,
         id=None if id_ is None else str(id_),
         language=find_language(language, path) or (language or None),
+        cluster=values["entry_point"] or path,
         **values,
         **own,
     )
+
+
+# The samples of a record come one after the other, to each of some threads.
+_num_errors = lru_cache(maxsize=64)(num_errors)
 
 
 def _valid_syntax(row: Row, middle: str) -> float | None:
@@ -190,9 +201,8 @@ def _valid_syntax(row: Row, middle: str) -> float | None:
     language = find_language(row.language, None)
     if language is None or row.prefix is None or row.suffix is None:
         return None
-    if row.reference is not None:
-        with_reference = num_errors(row.reference, row.prefix, row.suffix, language)
-        if with_reference != 0:
-            return None
+    reference = row.reference
+    if reference is not None and _num_errors(reference, row.prefix, row.suffix, language) != 0:
+        return None
     errors = num_errors(middle, row.prefix, row.suffix, language)
     return None if errors is None else float(errors == 0)

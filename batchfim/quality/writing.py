@@ -1,10 +1,12 @@
 """What an evaluation leaves beside the output: one JSON of all, one Parquet row for each row.
 
-The JSON is removed first and written last: where it is, the scores beside it are whole and its own.
+The JSON names the files of its scores, replaces an earlier one once these are whole, and only then
+are others removed: an evaluation that is cut off costs nothing of the one before it.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -23,18 +25,21 @@ _FILE_ROWS = 200_000
 
 
 class ScoreFiles:
-    """`_batchfim/evaluation/scores-00000.parquet`, ...; an earlier evaluation is removed."""
+    """`_batchfim/evaluation/scores-<of this evaluation>-00000.parquet`, ...
 
-    def __init__(self, ledger: Ledger, metrics: Sequence[str]) -> None:
-        (ledger.root / _EVALUATION).delete()
-        self._folder = folder = ledger.root / "evaluation"
+    `how` tells what makes this evaluation another than the one before: where it is the same, so are
+    the files, and nothing is lost by writing them again.
+    """
+
+    def __init__(self, ledger: Ledger, metrics: Sequence[str], how: str) -> None:
+        self._ledger = ledger
+        self._folder = ledger.root / "evaluation"
+        self._folder.make_folder()
+        self._id = hashlib.blake2b(how.encode(), digest_size=4).hexdigest()
         self._schema = _schema(metrics)
         self._held: list[pa.RecordBatch] = []
         self._num_held = 0
-        self._num_files = 0
-        for info in folder.list():
-            Location(folder.filesystem, info.path).delete()
-        folder.make_folder()
+        self._names: list[str] = []
 
     def add(self, part: str, scored: Sequence[Scored]) -> None:
         """Take the rows of a part, in their order."""
@@ -44,24 +49,33 @@ class ScoreFiles:
         self._held.append(pa.RecordBatch.from_pylist(rows, schema=self._schema))
         self._num_held += len(rows)
         if self._num_held >= _FILE_ROWS:
-            self.flush()
+            self._flush()
 
-    def flush(self) -> None:
+    def finish(self, evaluation: Mapping[str, Any]) -> dict[str, Any]:
+        """Write `_batchfim/evaluation.json`, with `scores`, the names of its files; what it says.
+
+        What an earlier evaluation left is removed.
+        """
+        self._flush()
+        whole = {**evaluation, "scores": self._names}
+        text = json.dumps(whole, indent=1, ensure_ascii=False)
+        (self._ledger.root / _EVALUATION).write(text.encode("utf8", "backslashreplace"))
+        for info in self._folder.list():
+            if info.base_name not in self._names:
+                Location(self._folder.filesystem, info.path).delete()
+        return whole
+
+    def _flush(self) -> None:
         """Write what is held as a file of its own."""
         if not self._held:
             return
         sink = pa.BufferOutputStream()
         table = pa.Table.from_batches(self._held, self._schema)
         pq.write_table(table, sink, compression="zstd")
-        (self._folder / f"scores-{self._num_files:05d}.parquet").write(sink.getvalue())
-        self._num_files += 1
+        name = f"scores-{self._id}-{len(self._names):05d}.parquet"
+        (self._folder / name).write(sink.getvalue())
+        self._names.append(name)
         self._held, self._num_held = [], 0
-
-
-def write_evaluation(ledger: Ledger, evaluation: dict[str, Any]) -> None:
-    """`_batchfim/evaluation.json`, as a whole."""
-    text = json.dumps(evaluation, indent=1, ensure_ascii=False)
-    (ledger.root / _EVALUATION).write(text.encode("utf8", "backslashreplace"))
 
 
 def read_evaluation(ledger: Ledger) -> dict[str, Any] | None:

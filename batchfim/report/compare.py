@@ -13,6 +13,7 @@ from batchfim.storage.location import Location
 from batchfim.terminal import plain_table, printable, table_text
 
 _WIDTH = 160
+_HOW = ("rule", "middle", "reference")
 
 
 def compare_jobs(outputs: Sequence[str]) -> list[dict[str, Any]]:
@@ -21,8 +22,9 @@ def compare_jobs(outputs: Sequence[str]) -> list[dict[str, Any]]:
     Returns:
         of each its `output`, `model`, `family`, `order`, `context_tokens` (null: not known),
         `complete`, the `figures` (key, label, unit, value) and the `evaluation`'s overall scores
-        by metric, empty where there is none; `evaluation_outdated`: whether rows came or changed
-        since.
+        by metric, empty where there is none; `evaluated`, the `rule`, the columns `middle` and
+        `reference`, and the number of `rows` they are of, null likewise; `evaluation_outdated`:
+        whether rows came or changed since.
 
     Raises:
         OutputError: one is no job.
@@ -45,8 +47,16 @@ def _job(output: str) -> dict[str, Any]:
         "complete": summary["complete"],
         "figures": [vars(figure) | {"text": figure.text} for figure in figures(summary)],
         "evaluation": _scores(evaluation),
+        "evaluated": _evaluated(evaluation),
         "evaluation_outdated": evaluation is not None and is_outdated(evaluation, done),
     }
+
+
+def _evaluated(evaluation: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    if evaluation is None:
+        return None
+    how = {name: evaluation[name] for name in _HOW}
+    return how | {"rows": evaluation["overall"]["rows"]}
 
 
 def _scores(evaluation: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -67,6 +77,10 @@ def comparison_text(jobs: Sequence[Mapping[str, Any]]) -> str:
     table.add_row("complete", *("yes" if job["complete"] else "no" for job in jobs))
     for figure in zip(*(job["figures"] for job in jobs), strict=True):
         table.add_row(figure[0]["label"], *(of_job["text"] for of_job in figure))
+    evaluated = [job["evaluated"] for job in jobs]
+    for name in (*_HOW, "rows") if any(evaluated) else ():
+        cells = ("-" if one is None else printable(f"{one[name]}") for one in evaluated)
+        table.add_row(f"evaluated: {name}", *cells)
     labels = dict.fromkeys(label for job in jobs for label in job["evaluation"])
     for label in labels:
         table.add_row(printable(label), *(_score(job["evaluation"].get(label)) for job in jobs))
@@ -78,6 +92,11 @@ def comparison_text(jobs: Sequence[Mapping[str, Any]]) -> str:
             if job["evaluation_outdated"]
         ),
     ]
+    if len({(one["rows"], *(one[name] for name in _HOW)) for one in evaluated if one}) > 1:
+        lines.append(
+            "Not the same was evaluated, so the scores do not compare: give all jobs the same "
+            "records, and `batchfim evaluate` the same --rule, --middle and --reference."
+        )
     if len({job["context_tokens"] for job in jobs}) > 1:
         lines.append(
             "The contexts differ, so long records were cut differently; for one rule for all, set "

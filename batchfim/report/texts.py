@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from markupsafe import Markup, escape
+from rapidfuzz.distance import Indel
 
 from batchfim.terminal import printable
 
 _LINE_ENDS_AND_TABS = frozenset("\n\t")
 _PIECES = re.compile(r"\w+|\s|[^\w\s]")
-_MOST_COMPARED = 4000  # characters; comparing takes the square of it
+_MOST_COMPARED = 4000  # characters
 
 
 @dataclass(frozen=True)
@@ -43,11 +43,11 @@ def changes(reference: str, middle: str) -> list[Change]:
 
 def _changes(old: list[str], new: list[str]) -> Iterator[Change]:
     """Space that both have between two changes is no sign that they agree there."""
-    matcher = difflib.SequenceMatcher(None, old, new, autojunk=False)
     gone, come = "", ""
-    for tag, i1, i2, j1, j2 in matcher.get_opcodes():
-        before, after = "".join(old[i1:i2]), "".join(new[j1:j2])
-        if tag != "equal" or before.isspace():
+    for step in Indel.opcodes(old, new):
+        before = "".join(old[step.src_start : step.src_end])
+        after = "".join(new[step.dest_start : step.dest_end])
+        if step.tag != "equal" or before.isspace():
             gone, come = gone + before, come + after
             continue
         yield from _told(gone, come)

@@ -35,7 +35,7 @@ def default_knobs(config: JobConfig, *, on_gpu: bool) -> tuple[Knob, ...]:
 
 
 def parse_knob(text: str) -> Knob:
-    """`section.key=value,value`, each value read as YAML.
+    """`section.key=value,value`, the values read as a list in YAML.
 
     Raises:
         ConfigError: it is none.
@@ -43,4 +43,7 @@ def parse_knob(text: str) -> Knob:
     key, separator, values = text.partition("=")
     if not separator or not key.strip() or not values.strip():
         raise ConfigError(f"--knob {text!r}: expected section.key=value,value")
-    return Knob(key.strip(), tuple(parse_yaml(value) for value in values.split(",")))
+    try:
+        return Knob(key.strip(), tuple(parse_yaml(f"[{values}]")))
+    except ConfigError as error:
+        raise ConfigError(f"--knob {text!r}: {error}") from None

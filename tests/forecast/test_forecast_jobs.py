@@ -243,7 +243,7 @@ def test_speed_is_of_all_that_runs_did_by_the_time_their_workers_were_up(job: Jo
         for name in ("computed", "completion")
     )
     assert completion.value > 1.5 * summary["tokens"]["completion"]
-    speed = speed_of(str(job.output), digest)
+    speed = speed_of(str(job.output), digest, "simulated")
     assert speed.worker_seconds(computed, completion).value == pytest.approx(3000.0)
 
 
@@ -271,6 +271,8 @@ def test_what_cannot_be_planned_is_refused(job: Job, tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="no batchfim job is here"):
         plan_job(config(job), speed_from=str(tmp_path / "nothing"))
     job.run()
+    with pytest.raises(ConfigError, match="by the simulated engine: its speed tells nothing of vl"):
+        plan_job(config(job, "engine.backend=vllm"), speed_from=str(job.output))
     other = job.ledger / "summary.json"
     other.write_text(other.read_text().replace('"digest": "', '"digest": "0'))
     with pytest.raises(ConfigError, match="worked with another model"):

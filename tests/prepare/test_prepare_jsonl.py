@@ -43,6 +43,14 @@ def test_fields_are_mapped_and_others_ride_along(tmp_path: Path) -> None:
     assert (report.num_rows, report.num_files, report.skipped) == (2, 1, {})
 
 
+def test_parquet_is_taken_too_and_a_suffix_may_be_absent(tmp_path: Path) -> None:
+    file = tmp_path / "a.parquet"
+    pq.write_table(pa.Table.from_pylist([GOOD, GOOD | {"key": "k2"}]), file)
+    prepare(file, suffix=None, id_field="key")
+    found = pq.read_table(tmp_path / "out").to_pylist()
+    assert found == [{"id": key, "prefix": "a = ", "suffix": ""} for key in ("k1", "k2")]
+
+
 def test_without_id_the_place_is_the_id(tmp_path: Path) -> None:
     first = lines(tmp_path / "a" / "x.jsonl", GOOD)
     second = tmp_path / "b" / "x.jsonl"

@@ -104,6 +104,23 @@ def test_parquet_folder_uses_path_and_language_where_present(tmp_path: Path) -> 
     assert (report.num_files, report.skipped) == (4, {"null": 1})
 
 
+def test_the_stacks_columns_are_known_and_a_language_has_many_names(tmp_path: Path) -> None:
+    parquet(
+        tmp_path / "data" / "0.parquet",
+        content=["int x;\n", "y = 1\n"],
+        max_stars_repo_path=["src/x.cc", "y.py"],
+        lang=["C++", "Python"],
+    )
+    prepare_code(
+        *(tmp_path / "data", tmp_path / "out"),
+        kinds=["line"],
+        code_column="content",
+        languages=["cpp"],
+    )
+    (row,) = read(tmp_path / "out")
+    assert (row["path"], row["language"]) == ("src/x.cc", "C++")
+
+
 def test_equal_paths_in_parquet_still_give_unique_ids(tmp_path: Path) -> None:
     table = parquet(tmp_path / "t.parquet", code=["x = 1\n"] * 200, path=["setup.py"] * 200)
     prepare_code(table, tmp_path / "out", kinds=["line"])

@@ -12,7 +12,8 @@ def means_of(scores: Floats, samples: int = 1, seed: int = 0, piece: int = 50) -
     means = Means(["a"], 1000, seed)
     for start in range(0, len(scores), piece):
         part = scores[start : start + piece]
-        means.add(part[:, None], np.arange(len(part)) // samples, {"g": ["all"] * len(part)})
+        clusters = [str((start + row) // samples) for row in range(len(part))]
+        means.add(part[:, None], clusters, {"g": ["all"] * len(part)})
     return means
 
 
@@ -38,10 +39,30 @@ def test_the_same_seed_gives_the_same_numbers_and_another_others() -> None:
 
 def test_equal_samples_of_a_record_do_not_make_the_interval_narrower() -> None:
     scores = np.random.default_rng(1).random(200)
-    alone, four_times = means_of(scores).overall(), means_of(np.repeat(scores, 4), 4, piece=200)
+    alone, four_times = means_of(scores).overall(), means_of(np.repeat(scores, 4), 4, piece=50)
     width = alone["a"]["high"] - alone["a"]["low"]
     repeated = four_times.overall()["a"]
     assert repeated["high"] - repeated["low"] == pytest.approx(width, rel=0.15)
+
+
+def test_a_cluster_is_drawn_together_wherever_its_rows_come() -> None:
+    means, scores = Means(["a"], 1000, 0), np.random.default_rng(1).random(200)
+    for _ in range(4):  # as the holes of 200 files, a hole of each at a time
+        means.add(scores[:, None], [f"file {number}" for number in range(200)], {})
+    alone, found = means_of(scores).overall()["a"], means.overall()["a"]
+    assert found["high"] - found["low"] == pytest.approx(alone["high"] - alone["low"], rel=0.15)
+
+
+@pytest.mark.parametrize(("samples", "independent"), [(1, 164), (4, 41)])
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_where_all_are_alike_the_bound_of_a_share_is_told(
+    value: float, samples: int, independent: int
+) -> None:
+    found = means_of(np.full(164, value), samples).overall()["a"]
+    bound = 1 - 0.025 ** (1 / independent)
+    assert found["value"] == value
+    assert abs(found["low" if value else "high"] - value) == pytest.approx(bound, rel=0.15)
+    assert found["high" if value else "low"] == value
 
 
 def test_what_was_not_measured_does_not_count() -> None:
@@ -52,7 +73,7 @@ def test_what_was_not_measured_does_not_count() -> None:
 
 def test_groups_have_their_own_means() -> None:
     means = Means(["a"], 100, 0)
-    means.add(np.array([[1.0], [0.0], [0.5]]), np.arange(3), {"g": ["x", "y", None]})
+    means.add(np.array([[1.0], [0.0], [0.5]]), ["0", "1", "2"], {"g": ["x", "y", None]})
     groups = means.groups("g")
     assert {name: group["a"]["value"] for name, group in groups.items()} == {"x": 1.0, "y": 0.0}
     assert means.groups("unknown") == {}
@@ -61,7 +82,7 @@ def test_groups_have_their_own_means() -> None:
 def test_groups_beyond_some_hundred_are_taken_together() -> None:
     means = Means(["a"], 10, 0)
     names = [f"g{number}" for number in range(1000)]
-    means.add(np.ones((1000, 1)), np.arange(1000), {"g": names})
+    means.add(np.ones((1000, 1)), names, {"g": names})
     groups = means.groups("g")
     assert sum(group["rows"] for group in groups.values()) == 1000
     assert len(groups) == 201

@@ -64,6 +64,24 @@ def test_samples_of_a_record_count_together(run: RunJob) -> None:
     assert (found["pass@10"]["value"], found["pass@10"]["rows"]) == (0.5, 2)
 
 
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ({"entry_point": [None, "f1", "f2"]}, "define check() and have no entry_point"),
+        ({"language": ["javascript", "python", "python"]}, "are not Python"),
+    ],
+)
+def test_what_is_not_run_is_said_and_does_not_count_as_passed(
+    run: RunJob, changed: dict[str, Any], reason: str
+) -> None:
+    found = evaluate_job(run(**with_tests(3, **changed)), RUN)
+    assert found["overall"]["pass@1"]["rows"] == found["rows"]["executed"] == 2
+    assert any(
+        note.startswith(f"1 rows have a test that was not run: they {reason}")
+        for note in found["notes"]
+    )
+
+
 def test_a_test_that_never_ends_is_ended_and_said(run: RunJob) -> None:
     found = evaluate_job(run(**with_tests(3, test=[CHECK, ENDLESS, None])), RUN)
     assert (found["overall"]["pass@1"]["value"], found["overall"]["pass@1"]["rows"]) == (0.5, 2)
@@ -87,7 +105,7 @@ def test_records_without_tests_cannot_be_run(run: RunJob) -> None:
 
 def test_ctrl_c_ends_it_and_its_programs(run: RunJob, start: Start) -> None:  # noqa: F811
     output = run("schedule.shard_rows=200", **with_tests(200, test=[ENDLESS] * 200))
-    evaluate_job(output)
+    first = evaluate_job(output)
     process = start("evaluate", output, "--allow-execution", "--timeout", 5)
     before: set[psutil.Process] = set()
     while not before & set(now := programs_running()):  # the trial before them ends at once
@@ -97,7 +115,9 @@ def test_ctrl_c_ends_it_and_its_programs(run: RunJob, start: Start) -> None:  # 
     process.send_signal(signal.SIGINT)
     assert process.wait(timeout=60) != 0
     assert psutil.wait_procs(programs_running(), timeout=30)[1] == []
-    assert not Path(output, "_batchfim", "evaluation.json").exists()
+    ledger = Path(output, "_batchfim")
+    assert json.loads((ledger / "evaluation.json").read_text()) == first
+    assert all((ledger / "evaluation" / name).exists() for name in first["scores"])
 
 
 def programs_running() -> list[psutil.Process]:

@@ -22,7 +22,9 @@ REFERENCES = Options(middle="middle_reference")
 def test_references_score_one_against_themselves(run: RunJob) -> None:
     found = evaluate_job(run(**columns(20)), REFERENCES)
     for name in ("exact_match", "first_line", "edit_similarity", "chrf", "valid_syntax"):
-        assert found["overall"][name] == {"value": 1.0, "low": 1.0, "high": 1.0, "rows": 20}
+        score = found["overall"][name]
+        assert (score["value"], score["high"], score["rows"]) == (1.0, 1.0, 20)
+        assert 0.8 < score["low"] < 0.9  # 20 rows tell no more
 
 
 def test_the_means_are_those_of_the_rows_in_all_and_by_group(run: RunJob) -> None:
@@ -60,6 +62,14 @@ def test_two_evaluations_give_the_same_file_and_the_output_stays_whole(run: RunJ
     assert place.read_bytes() == first
     assert json.loads(first) == found
     assert CliRunner().invoke(app, ["verify", output]).exit_code == 0
+
+
+def test_each_score_is_of_the_last_evaluation(run: RunJob) -> None:
+    output = run(**columns(30))
+    names = [evaluate_job(output, options)["scores"] for options in (REFERENCES, Options())]
+    folder = Path(output, "_batchfim", "evaluation")
+    assert [file.name for file in folder.iterdir()] == names[1] != names[0]
+    assert ds.dataset(folder).count_rows() == 30
 
 
 def test_without_references_the_rest_is_measured_and_said(run: RunJob) -> None:

@@ -16,7 +16,8 @@ from batchfim.quality.sources import find_sources
 ROW = Row(
     **{"place": 0, "record": 0, "sample": 0, "id": None, "middle": "", "reference": "a\n\nb\n"},
     **{"prefix": "", "suffix": "", "language": "python", "kind": None, "test": None},
-    **{"entry_point": None, "family": "demo", "stop_rule": "eot", "degenerate": None},
+    **{"entry_point": None, "cluster": None, "family": "demo"},
+    **{"stop_rule": "eot", "degenerate": None},
 )
 LOOP = replace(ROW, prefix="def f(xs):\n    for x in xs:\n        ", suffix="\n    return xs\n")
 JAVA = replace(

@@ -14,13 +14,28 @@ from tests.resume.conftest import Job
 def in_context(context_tokens: int | None) -> dict[str, Any]:
     about = dict.fromkeys(("output", "model", "family", "order"), "x")
     found = {"context_tokens": context_tokens, "complete": True, "figures": [], "evaluation": {}}
-    return about | found | {"evaluation_outdated": False}
+    return about | found | {"evaluated": None, "evaluation_outdated": False}
 
 
 @pytest.mark.parametrize("other", [512, None])
 def test_models_that_see_more_than_others_are_pointed_out(other: int | None) -> None:
     assert "contexts differ" in comparison_text([in_context(2048), in_context(other)])
     assert "contexts differ" not in comparison_text([in_context(2048), in_context(2048)])
+
+
+@pytest.mark.parametrize(
+    "changed", [{"rule": "fim-bench"}, {"middle": "raw_middle"}, {"reference": "x"}, {"rows": 9}]
+)
+def test_scores_of_different_things_are_pointed_out(changed: dict[str, Any]) -> None:
+    how = {"rule": "as_is", "middle": "middle", "reference": "middle_reference", "rows": 10}
+    one, same, other = (
+        in_context(None) | {"evaluated": evaluated} for evaluated in (how, how, how | changed)
+    )
+    warning = "Not the same was evaluated"
+    assert warning not in comparison_text([one, same, in_context(None)])
+    told = comparison_text([one, other])
+    assert warning in told
+    assert all(str(value) in told for value in changed.values())
 
 
 def test_a_folder_that_looks_like_markup_is_shown_as_it_is() -> None:

@@ -30,6 +30,13 @@ def test_a_comparison_tells_what_came_and_what_went() -> None:
     assert found == [("delete", "a b c"), ("insert", "x y z")]
 
 
+def test_a_middle_that_repeats_itself_is_compared_like_others() -> None:
+    """What loops is shown in each report: its size is the work, not how often a line comes."""
+    lines = "".join(f"        self.assertEqual(f({row}), {row * row})\n" for row in range(100))
+    found = changes(lines, "        self.assertEqual(f(1), 2)\n" * 140)
+    assert sum(len(change.text) for change in found if change.kind != "delete") == 4000
+
+
 @given(st.text(max_size=200), st.text(max_size=200))
 def test_a_comparison_holds_both_texts_whole(reference: str, middle: str) -> None:
     found = changes(reference, middle)

@@ -4,9 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
+
+from batchfim.errors import ConfigError
+from batchfim.tuning.knobs import parse_knob
 from batchfim.tuning.search import Knob, Settings, search
 
 SEQS, BLOCK = Knob("seqs", (64, 256)), Knob("block", (32, 64))
+
+
+def test_the_values_of_a_knob_may_be_lists() -> None:
+    assert parse_knob("a.b=64, 128") == Knob("a.b", (64, 128))
+    assert parse_knob("infill.stop=[eot, line],[eot]").values == (["eot", "line"], ["eot"])
+    with pytest.raises(ConfigError, match=r"--knob 'a=\[b': not YAML"):
+        parse_knob("a=[b")
 
 
 def test_each_knob_is_turned_from_where_the_one_before_was_best() -> None:
