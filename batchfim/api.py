@@ -32,7 +32,7 @@ from batchfim.regroup.regroup import check_regroup, regrouped
 from batchfim.report.apart import report_apart
 from batchfim.report.compare import compare_jobs as compare_jobs
 from batchfim.running import JobResult as JobResult
-from batchfim.running import Run, check_pool, failed_shards, num_gpus
+from batchfim.running import Run, check_pool, failed_shards, logged, num_gpus
 from batchfim.storage.inputs import InputSet, check_apart, check_languages, open_inputs
 from batchfim.storage.job_lease import JobLease
 from batchfim.storage.ledger import Ledger
@@ -186,8 +186,11 @@ def _claimed(config: JobConfig) -> Iterator[tuple[Run, InputSet]]:
         with exit_signals():  # a dead machine's claim may have to be waited out
             lease = holding.enter_context(JobLease(ledger.root / "lease"))
         fingerprint = claim(config, inputs, infiller, ledger)
+        log = holding.enter_context(logged(ledger, run_id))
+        before_s = time.monotonic()
         with exit_signals():
-            inputs = regrouped(config, inputs, ledger.regrouped, lambda: not lease.lost)
+            inputs = regrouped(config, inputs, ledger, lambda: not lease.lost)
+        regroup_s = 0.0 if config.planning.regroup == "none" else time.monotonic() - before_s
         with stop_signals() as stop:
             run = Run(
                 id=run_id,
@@ -197,7 +200,9 @@ def _claimed(config: JobConfig) -> Iterator[tuple[Run, InputSet]]:
                 fingerprint=fingerprint,
                 lease=lease,
                 stop=stop,
+                log=log,
                 started_s=started_s,
+                regroup_s=regroup_s,
             )
             yield run, inputs
 

@@ -7,6 +7,7 @@ import itertools
 import logging
 import os
 import socket
+import time
 import weakref
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
@@ -20,7 +21,7 @@ from batchfim.config import JobConfig
 from batchfim.config_file import check_config, laid_over
 from batchfim.engines.build import build_engine, resolve_engine
 from batchfim.engines.engine import Engine
-from batchfim.errors import ConfigError
+from batchfim.errors import ConfigError, EngineDead
 from batchfim.infiller import open_infiller
 from batchfim.records import CONTEXT_TYPE, OUTPUT_FIELDS, LanguageColumns, output_schema
 from batchfim.running import num_gpus
@@ -42,6 +43,7 @@ _BATCH_ROWS = 512
 # Ray Data works up to four batches of a block at once; with the next block, no border is waited at.
 _BLOCKS_AT_ONCE = 2
 _STOP_S = 20.0
+_LOOK_S = 30.0
 _log = logging.getLogger(__name__)
 
 
@@ -138,9 +140,24 @@ class InfillStep:
 
         Raises:
             InputError: a column is missing or has a wrong type.
-            EngineDead: there is no engine any more.
+            EngineDead: there is no engine any more, or it made no step for
+                `schedule.stall_timeout_s`.
         """
-        yield await asyncio.wrap_future(self._thread.run(self._fill(batch)))
+        yield await self._unless_stalled(asyncio.wrap_future(self._thread.run(self._fill(batch))))
+
+    async def _unless_stalled(self, filling: asyncio.Future[pa.Table]) -> pa.Table:
+        limit_s = self._config.schedule.stall_timeout_s
+        steps, stepped_s = self._pipeline.num_steps, time.monotonic()
+        try:
+            while not (await asyncio.wait([filling], timeout=min(_LOOK_S, limit_s / 4)))[0]:
+                now_s = time.monotonic()
+                if self._pipeline.num_steps != steps:
+                    steps, stepped_s = self._pipeline.num_steps, now_s
+                elif now_s - stepped_s >= limit_s:
+                    raise EngineDead(f"the engine made no step for {now_s - stepped_s:.0f} s")
+            return filling.result()
+        finally:
+            filling.cancel()
 
     async def _fill(self, batch: pa.Table) -> pa.Table:
         rows = without_views(batch)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow.compute as pc
@@ -24,13 +22,14 @@ from batchfim.forecast.forecast import identity_of
 from batchfim.infiller import Infiller
 from batchfim.metrics.audit import audit, unfinished
 from batchfim.metrics.done import Done
-from batchfim.metrics.run_record import End, RunRecord, end_of
+from batchfim.metrics.run_record import End, end_of
 from batchfim.metrics.summary import RunClock
 from batchfim.planning.plan import absent_files, contents_of, current_paths, plan_work
 from batchfim.shards import InputFile, Shard
 from batchfim.storage.inputs import InputSet, open_inputs
 from batchfim.storage.job_lease import JobLease
 from batchfim.storage.ledger import Ledger
+from batchfim.storage.run_records import RunLog
 from batchfim.versions import versions
 from batchfim.workers.pool import Pool, WorkerSpec
 
@@ -76,7 +75,9 @@ class Run:
     fingerprint: str
     lease: JobLease
     stop: StopSignal
+    log: RunLog
     started_s: float
+    regroup_s: float = 0.0
 
     def plan(self, inputs: InputSet) -> list[Shard]:
         """The shards to be worked, with the ledger brought up to date.
@@ -122,31 +123,12 @@ class Run:
             JobFailed, StorageError: the job cannot go on; what is finished stays finished.
         """
         queue = self._queue(pending, retry)
-        record = RunRecord(
-            id=self.id,
-            started_at=datetime.now(UTC),
-            host=socket.gethostname(),
-            shards_to_do=len(pending),
-            versions=versions(),
-        )
-        self.ledger.runs.write(record)
-        try:
-            clock = None if queue.finished else self._drive(inputs, queue, record.name, retry)
-            self.lease.check()
-            result = self._close(queue, clock)
-        except BatchfimError as error:
-            with suppress(StorageError):  # what went wrong first is what is to be told
-                run = self._own_entry(self.ledger.summary())
-                self.ledger.runs.write(record.ended(datetime.now(UTC), "failed", str(error), run))
-            raise
-        run = self._own_entry(result.summary)
-        self.ledger.runs.write(record.ended(datetime.now(UTC), result.end, None, run))
+        self.log.work(len(pending))
+        clock = None if queue.finished else self._drive(inputs, queue, retry)
+        self.lease.check()
+        result = self._close(queue, clock)
+        self.log.end(result.end, None, _entry_of(self.id, result.summary))
         return result
-
-    def _own_entry(self, summary: Mapping[str, Any]) -> dict[str, Any]:
-        """What a summary says of this run; empty where it says nothing."""
-        runs = summary.get("runs", [])
-        return dict(runs[-1]) if runs and runs[-1].get("run") == self.id else {}
 
     def _queue(self, pending: list[Shard], retry: bool) -> ShardQueue:
         schedule = self.config.schedule
@@ -155,13 +137,13 @@ class Run:
             pending, schedule.task_attempts, schedule.node_losses, rerun=rerun, bisects=not retry
         )
 
-    def _drive(self, inputs: InputSet, queue: ShardQueue, record: str, retry: bool) -> RunClock:
+    def _drive(self, inputs: InputSet, queue: ShardQueue, retry: bool) -> RunClock:
         rows = sum(shard.num_rows for shard in queue.shards) * self.config.sampling.n
         if retry:
             rows = self.ledger.done().totals.counts.failed
         schedule = self.config.schedule
         kept = tuple(inputs.kept.names)
-        spec = WorkerSpec(self.config, kept, self.id, record, inputs.language_columns, retry)
+        spec = WorkerSpec(self.config, kept, self.id, self.log.name, inputs.language_columns, retry)
         pool = _open_pool(self.config, spec)
         try:
             with Progress(self.config.metrics, rows) as progress:
@@ -208,7 +190,8 @@ class Run:
         runs = self.ledger.summary().get("runs", [])
         if clock is not None:
             total_s = time.monotonic() - self.started_s
-            runs = [*runs, clock.model_copy(update={"total_s": total_s}).summary()]
+            times = {"total_s": total_s, "regroup_s": self.regroup_s}
+            runs = [*runs, clock.model_copy(update=times).summary()]
         return done.totals.summary() | {
             "runs": runs,
             "model": self.infiller.facts,
@@ -258,6 +241,25 @@ class Run:
         if not summary["complete"] or forecast is None or forecast["identity"] != own:
             return []
         return against(forecast, summary)
+
+
+@contextmanager
+def logged(ledger: Ledger, run_id: str) -> Iterator[RunLog]:
+    """Keep a record of a run from here on, also where it fails or is stopped before its work."""
+    log = RunLog(ledger.runs, run_id)
+    try:
+        yield log
+    except (BatchfimError, SystemExit) as error:
+        cause = str(error) if isinstance(error, BatchfimError) else "stopped before its work"
+        with suppress(StorageError):  # what went wrong first is what is to be told
+            log.end("failed", cause, _entry_of(run_id, ledger.summary()))
+        raise
+
+
+def _entry_of(run_id: str, summary: Mapping[str, Any]) -> dict[str, Any]:
+    """What a summary says of a run; empty where it says nothing."""
+    runs = summary.get("runs", [])
+    return dict(runs[-1]) if runs and runs[-1].get("run") == run_id else {}
 
 
 def failed_shards(config: JobConfig, inputs: InputSet, ledger: Ledger) -> list[Shard]:

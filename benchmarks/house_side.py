@@ -162,11 +162,13 @@ class RegroupedSide(HouseSide):
 def _regrouped(config: JobConfig, folder: Path) -> Sequence[InputFile]:
     """By a process of its own, so that the one that is measured holds no Ray."""
     # A new place each time: copies that an earlier round made would be found and taken.
-    copies = Location.of(tempfile.mkdtemp(prefix="regrouped-", dir=folder))
+    output = tempfile.mkdtemp(prefix="regrouped-", dir=folder)
+    place = config.output.model_copy(update={"path": output})
     with ProcessPoolExecutor(1, get_context("spawn")) as processes:
-        return processes.submit(_regroup, config, copies).result()
+        return processes.submit(_regroup, config.model_copy(update={"output": place})).result()
 
 
-def _regroup(config: JobConfig, copies: Location) -> Sequence[InputFile]:
-    inputs = open_inputs(config.input)
-    return regrouped(config, inputs, copies, may_finish=lambda: True).files
+def _regroup(config: JobConfig) -> Sequence[InputFile]:
+    ledger = Ledger(Location.of(config.output.path))
+    ledger.prepare()
+    return regrouped(config, open_inputs(config.input), ledger, may_finish=lambda: True).files

@@ -89,7 +89,8 @@ def speed_of(output: str, digest: str, backend: str) -> Speed:
         slack=max(sum(run["worker_s"] for run in runs) / asked_s, 1.0),
         error=_spread(shards, prefill_s, decode_s),
         before_s=Estimate(
-            sum(run["total_s"] - run["run_s"] for run in runs) / len(runs), _BEFORE_ERROR
+            sum(run["total_s"] - run["regroup_s"] - run["run_s"] for run in runs) / len(runs),
+            _BEFORE_ERROR,
         ),
         completion_tokens=_completion_tokens(shards),
     )

@@ -23,7 +23,7 @@ def end_of(summary: Mapping[str, Any]) -> End:
 
 
 class RunRecord(BaseModel):
-    """One run: written when its work begins, and again when it ends.
+    """One run: written when it has the job, when its work begins, and when it ends.
 
     `end` is None while it runs, and stays so where it was killed. `run` holds what `summary.json`
     says of it; it is empty where nothing was left to do or the run did not get so far, and where
@@ -35,7 +35,7 @@ class RunRecord(BaseModel):
     id: str
     started_at: datetime
     host: str
-    shards_to_do: int
+    shards_to_do: int = 0
     versions: dict[str, str] = {}
     ended_at: datetime | None = None
     end: End | None = None
@@ -46,7 +46,3 @@ class RunRecord(BaseModel):
     def name(self) -> str:
         """Of its file: in the order of time, also of short runs in one second."""
         return f"{self.started_at.astimezone(UTC):%Y%m%dT%H%M%S.%fZ}-{self.id}.json"
-
-    def ended(self, at: datetime, end: End, cause: str | None, run: dict[str, Any]) -> RunRecord:
-        """The same run at its end."""
-        return self.model_copy(update={"ended_at": at, "end": end, "cause": cause, "run": run})

@@ -31,7 +31,8 @@ class RunClock(BaseModel):
 
     `run` is its name in shard reports, `started_at` when it began, in seconds since 1970;
     `engine_start_s` is until the first engine was ready, `run_s` from then to the last commit,
-    `total_s` the whole run, with what comes before and after. `workers` were asked for; `worker_s`
+    `total_s` the whole run, with what comes before and after, of which `regroup_s` were the sort of
+    `planning.regroup`. `workers` were asked for; `worker_s`
     is how long those that came up were ready, added up, and `idle_s` what of it they had no shard.
     """
 
@@ -40,6 +41,7 @@ class RunClock(BaseModel):
     run: str = ""
     started_at: float = 0.0
     total_s: float = 0.0
+    regroup_s: float = 0.0
     engine_start_s: float = 0.0
     run_s: float = 0.0
     worker_s: float = 0.0

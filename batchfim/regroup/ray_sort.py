@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -14,7 +15,7 @@ from ray.data import DataContext, Datasink
 from ray.data.block import BlockAccessor
 from ray.exceptions import RayError
 
-from batchfim.errors import BatchfimError, JobFailed
+from batchfim.errors import BatchfimError, ConfigError, JobFailed
 from batchfim.regroup.keys import (
     GROUP_CHARACTERS,
     SOURCE_FILE,
@@ -63,22 +64,44 @@ def sort_files(job: SortJob, *, progress: bool) -> int:
         InputError, StorageError: rows cannot be read, or not be written.
         JobFailed: Ray could not do it.
     """
-    logging.getLogger("ray.data").setLevel(logging.ERROR)
-    DataContext.get_current().enable_progress_bars = progress
     groups = [group for file in job.files for group in _row_groups(file)]
     num_bytes = sum(file.num_rows * file.row_bytes for file in job.files)
     num_blocks = min(len(groups), 1 + int(num_bytes / _BLOCK_BYTES))
     sink = _Sink(job)
     try:
-        (
-            ray.data.from_items(groups, override_num_blocks=num_blocks)
-            .map_batches(_Reader(job), batch_size=1, batch_format="pyarrow")
-            .sort(_KEY)
-            .write_datasink(sink)
-        )
+        with _quiet(progress):
+            (
+                ray.data.from_items(groups, override_num_blocks=num_blocks)
+                .map_batches(_Reader(job), batch_size=1, batch_format="pyarrow")
+                .sort(_KEY)
+                .write_datasink(sink)
+            )
     except (RayError, ValueError, RuntimeError) as error:
         raise _translated(error) from None
     return sink.num_rows
+
+
+def check_can_sort() -> None:
+    """Raises ConfigError where Ray has no CPU, on which its tasks would wait without end."""
+    if ray.cluster_resources().get("CPU", 0) < 1:
+        raise ConfigError(
+            "planning.regroup sorts in Ray tasks, and no machine of this Ray has a CPU for them; "
+            "start one with --num-cpus, or ask for workers as {min, max} where machines are to come"
+        )
+
+
+@contextmanager
+def _quiet(progress: bool) -> Iterator[None]:
+    """Ray Data's own words and traces are for its users; afterwards it says what it said before."""
+    log, context = logging.getLogger("ray.data"), DataContext.get_current()
+    before = log.level, context.enable_progress_bars
+    log.setLevel(logging.CRITICAL)
+    context.enable_progress_bars = progress
+    try:
+        yield
+    finally:
+        log.setLevel(before[0])
+        context.enable_progress_bars = before[1]
 
 
 def _row_groups(file: InputFile) -> Iterator[dict[str, object]]:
@@ -195,8 +218,9 @@ def _translated(error: Exception) -> BatchfimError:
     """What was raised in a task, where that says what is wrong; Ray wraps it several times."""
     cause: BaseException | None = error
     while cause is not None:
-        if isinstance(cause, BatchfimError):
-            return type(cause)(str(getattr(cause, "cause", cause)))
+        # Ray's own wrapper is one of ours too, and its text is the whole trace.
+        if isinstance(cause, BatchfimError) and not isinstance(cause, RayError):
+            return type(cause)(str(cause).partition("\nFailed to apply UDF")[0].strip())
         cause = getattr(cause, "cause", None) or cause.__cause__
     lines = str(error).strip().splitlines() or [type(error).__name__]
     return JobFailed(f"the input could not be regrouped: {lines[-1]}")

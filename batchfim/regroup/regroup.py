@@ -12,11 +12,13 @@ import pyarrow as pa
 
 from batchfim.config import Input, JobConfig
 from batchfim.errors import ConfigError, InputError, JobFailed, StorageError
+from batchfim.planning.plan import absent_files
 from batchfim.regroup.keys import CONTENT, NONE, SOURCE_FILE, SOURCE_ROW
 from batchfim.shards import InputFile
 from batchfim.storage.inputs import InputSet, open_inputs
+from batchfim.storage.ledger import Ledger
 from batchfim.storage.location import Location
-from batchfim.storage.regrouped import RegroupedCopies, not_copied
+from batchfim.storage.regrouped import RegroupedCopies, compared
 from batchfim.storage.rows import columns_to_read
 from batchfim.storage.stores import extended
 from batchfim.workers.ray_token import keep_ray_private
@@ -64,31 +66,45 @@ def kept_columns(config: JobConfig, inputs: InputSet) -> pa.Schema:
 
 
 def regrouped(
-    config: JobConfig, inputs: InputSet, root: Location, may_finish: Callable[[], bool]
+    config: JobConfig, inputs: InputSet, ledger: Ledger, may_finish: Callable[[], bool]
 ) -> InputSet:
     """The input with records of one group together: earlier copies, and one of what is new.
 
     Args:
         config: the job.
         inputs: the user's files.
-        root: folder of the copies.
+        ledger: the job's, which holds the copies.
         may_finish: whether the job is still this run's.
 
     Raises:
         InputError: a file has changed since it was copied, or rows cannot be read.
-        StorageError, JobFailed: the copy cannot be made.
+        ConfigError: nobody can sort: Ray has no CPU.
+        StorageError, JobFailed: a copy is gone that shards are planned of, or cannot be made.
     """
     if config.planning.regroup == NONE:
         return inputs
     columns = columns_to_read(
         config.input.columns, [*inputs.kept.names, *inputs.language_columns.names]
     )
-    copies = RegroupedCopies(root)
+    copies = RegroupedCopies(ledger.regrouped)
     copies.clear_rest()
+    opened = _open(config, inputs, copies)
+    if absent_files(opened.files, ledger.planned_files()):  # sorted anew, all would be doubled
+        raise StorageError(
+            f"{ledger.regrouped.path}: a regrouped copy of the input is gone that shards are "
+            "planned of; restore it, or choose another output.path"
+        )
     filled = [file for file in inputs.files if file.num_rows]
-    new = not_copied(filled, copies.finished().values())
-    if new:
-        _copy(config, inputs, new, columns, copies, may_finish)
+    new, gone = compared(filled, copies.finished().values())
+    if gone:
+        _log.warning(
+            "%s input files are gone that were regrouped, such as %s: their rows are among those "
+            "of other files now, and are worked all the same",
+            *(len(gone), gone[0]),
+        )
+    if not new:
+        return opened
+    _copy(config, inputs, new, columns, copies, may_finish)
     return _open(config, inputs, copies)
 
 
@@ -100,13 +116,12 @@ def _copy(
     copies: RegroupedCopies,
     may_finish: Callable[[], bool],
 ) -> None:
-    from batchfim.regroup.ray_sort import SortJob, sort_files
+    from batchfim.regroup.ray_sort import SortJob, check_can_sort, sort_files
     from batchfim.workers.ray_connection import connected
 
-    copy_id = copies.new_id(files)
+    copy_id = copies.new_id()
     folder, num_rows = copies.folder(copy_id), sum(file.num_rows for file in files)
     folder.make_folder()
-    _log.info("regrouping %s rows of %s files", num_rows, len(files))
     job = SortJob(
         files=files,
         columns=columns,
@@ -116,6 +131,10 @@ def _copy(
         target=_url(config, folder),
     )
     with connected(config.resources):
+        if not config.schedule.workers.may_grow:
+            check_can_sort()
+        if config.metrics.progress != "none":
+            print(f"regrouping {num_rows:,} rows of {len(files):,} files", file=sys.stderr)
         written = sort_files(job, progress=_shows_progress(config))
     if written != num_rows:
         raise StorageError(

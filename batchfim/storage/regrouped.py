@@ -6,6 +6,7 @@ _batchfim/regrouped/<id>/          the rows of some input files, in another orde
 
 from __future__ import annotations
 
+import uuid
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
@@ -13,7 +14,7 @@ from pyarrow import fs
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from batchfim.errors import InputError, StorageError
-from batchfim.shards import InputFile, identity
+from batchfim.shards import InputFile
 from batchfim.storage.location import Location
 
 
@@ -50,9 +51,9 @@ class RegroupedCopies:
         """Where a copy's files are."""
         return self._root / copy_id
 
-    def new_id(self, files: Iterable[InputFile]) -> str:
-        """Name of a copy of these files."""
-        return identity(*sorted(file.id for file in files))
+    def new_id(self) -> str:
+        """Name of a copy that nobody else writes: a run that lost its lease may still sort."""
+        return uuid.uuid4().hex[:20]
 
     def finished(self) -> dict[str, CopyMarker]:
         """Markers of finished copies, by id.
@@ -90,8 +91,12 @@ class RegroupedCopies:
             ) from None
 
 
-def not_copied(files: Iterable[InputFile], copies: Iterable[CopyMarker]) -> list[InputFile]:
-    """Input files that no copy holds; one that lies elsewhere today is the file it was.
+def compared(
+    files: Iterable[InputFile], copies: Iterable[CopyMarker]
+) -> tuple[list[InputFile], list[str]]:
+    """Input files that no copy holds, and paths of files that are in copies and are gone.
+
+    One that lies elsewhere today is the file it was.
 
     Raises:
         InputError: a file has changed since it was copied.
@@ -114,4 +119,4 @@ def not_copied(files: Iterable[InputFile], copies: Iterable[CopyMarker]) -> list
                 f"{file.path} has changed since its rows were regrouped, and they are among those "
                 "of other files now; restore it, or choose another output.path"
             )
-    return new
+    return new, sorted(lost)

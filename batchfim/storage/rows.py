@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from batchfim.config import Columns
-from batchfim.errors import InputError
+from batchfim.errors import InputError, first_line
 from batchfim.records import plain_type
 from batchfim.shards import Shard
 from batchfim.storage.footer import read_footer
@@ -60,7 +60,8 @@ class RowReader:
                 return table
         except (pa.ArrowException, EOFError, OSError) as error:
             rows = f"rows {shard.start} to {shard.start + shard.num_rows - 1}"
-            raise InputError(f"{shard.path}: {rows} cannot be read: {error}") from None
+            what = f"{shard.path}: {rows} cannot be read: {first_line(error)}"
+            raise InputError(what) from None
 
 
 class _Cursor:

@@ -2,15 +2,51 @@
 
 from __future__ import annotations
 
+import socket
 from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any
 
 from pydantic import ValidationError
 
-from batchfim.metrics.run_record import RunRecord
+from batchfim.metrics.run_record import End, RunRecord
 from batchfim.storage.listing import names_in
 from batchfim.storage.location import Location
+from batchfim.versions import versions
 
 _SHOWN = 20
+
+
+class RunLog:
+    """The record of one run, from when it has the job to its end."""
+
+    def __init__(self, records: RunRecords, run_id: str) -> None:
+        """Write that it has begun."""
+        self._records = records
+        self._record = RunRecord(
+            id=run_id,
+            started_at=datetime.now(UTC),
+            host=socket.gethostname(),
+            versions=versions(),
+        )
+        records.write(self._record)
+
+    @property
+    def name(self) -> str:
+        """Of its file."""
+        return self._record.name
+
+    def work(self, num_shards: int) -> None:
+        """It is known what there is to do."""
+        self._update(shards_to_do=num_shards)
+
+    def end(self, end: End, cause: str | None, run: dict[str, Any]) -> None:
+        """It has ended."""
+        self._update(ended_at=datetime.now(UTC), end=end, cause=cause, run=run)
+
+    def _update(self, **changes: Any) -> None:
+        self._record = self._record.model_copy(update=changes)
+        self._records.write(self._record)
 
 
 class RunRecords:

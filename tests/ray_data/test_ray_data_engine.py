@@ -14,7 +14,7 @@ import pytest
 import ray.data
 from ray.exceptions import RayError
 
-from batchfim.errors import ModelError
+from batchfim.errors import EngineDead, ModelError
 from batchfim.ray_data import InfillStep, infill
 from tests.processes import CORE, named
 
@@ -44,6 +44,16 @@ def test_a_slow_batch_holds_up_no_other() -> None:
 
     asyncio.run(both())
     assert ended == [SHORT, LONG]
+
+
+def test_an_engine_that_hangs_ends_its_batch() -> None:
+    step = InfillStep(settings(hang_if_contains=LONG) | {"schedule": {"stall_timeout_s": 1}})
+
+    async def fill() -> None:
+        with pytest.raises(EngineDead, match="the engine made no step for"):
+            await anext(step(rows(LONG)))
+
+    asyncio.run(fill())
 
 
 def test_a_step_that_is_dropped_ends_its_engine_and_its_thread() -> None:

@@ -16,6 +16,7 @@ from batchfim.config import JobConfig
 from batchfim.config_file import load_config
 from batchfim.regroup.regroup import check_regroup, regrouped
 from batchfim.storage.inputs import InputSet, open_inputs
+from batchfim.storage.ledger import Ledger
 from batchfim.storage.location import Location
 
 NUM_FILES, HOLES = 40, 10
@@ -68,8 +69,9 @@ class Desk:
         config = self.config(*sets)
         inputs = open_inputs(config.input)
         check_regroup(config, inputs)
-        root = Location.of(str(self.copies))
-        return regrouped(config, inputs, root, may_finish=lambda: not lost)
+        ledger = Ledger(Location.of(str(self.output)))
+        ledger.prepare()
+        return regrouped(config, inputs, ledger, may_finish=lambda: not lost)
 
     @property
     def copies(self) -> Path:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import logging
+import shutil
 from itertools import groupby
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from ray.data import DataContext
 
 from batchfim.errors import InputError, JobFailed, StorageError
 from batchfim.planning.cutting import cut_shards
+from batchfim.storage.ledger import Ledger
+from batchfim.storage.location import Location
 from tests.regroup.conftest import HOLES, NUM_FILES, SCHEMA, Desk, read, record
 
 pytestmark = pytest.mark.usefixtures("local_ray")
@@ -134,6 +139,46 @@ def test_a_copy_that_lost_a_file_is_refused(shuffled: Desk) -> None:
         shuffled.regroup()
 
 
+def test_a_copy_that_is_gone_is_not_sorted_anew_where_shards_are_planned_of_it(
+    shuffled: Desk,
+) -> None:
+    """Ray Data would cut it otherwise, and all rows be worked beside the old ones."""
+    planned = cut_shards(shuffled.regroup().files, 50, "job")
+    shutil.rmtree(shuffled.copies)
+    shuffled.regroup()  # of what is not planned, nothing is lost
+    shutil.rmtree(shuffled.copies)
+    Ledger(Location.of(str(shuffled.output))).add_to_plan(planned)
+    with pytest.raises(StorageError, match=r"regrouped: a regrouped copy of the input is gone"):
+        shuffled.regroup()
+    assert list(shuffled.copies.glob("*")) == []
+
+
+def test_a_file_that_is_gone_from_the_input_is_told_of(
+    shuffled: Desk, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert shuffled.regroup().num_rows == 400
+    (shuffled.folder / "b.parquet").unlink()
+    assert shuffled.regroup().num_rows == 400
+    assert "1 input files are gone that were regrouped, such as" in caplog.text
+    assert "b.parquet: their rows are among" in caplog.text
+
+
+def test_two_sorts_never_write_one_copy(shuffled: Desk) -> None:
+    """One that lost its lease may still sort when the next begins."""
+    with pytest.raises(JobFailed, match="lease"):
+        shuffled.regroup(lost=True)
+    (stale,) = (path.name for path in shuffled.copies.iterdir())
+    shuffled.regroup()
+    assert stale not in {path.name for path in shuffled.copies.iterdir()}
+
+
+def test_ray_data_says_afterwards_what_it_said_before(shuffled: Desk) -> None:
+    log, context = logging.getLogger("ray.data"), DataContext.get_current()
+    before = log.level, context.enable_progress_bars
+    shuffled.regroup()
+    assert (log.level, context.enable_progress_bars) == before
+
+
 def test_a_run_that_lost_its_lease_finishes_no_copy(shuffled: Desk) -> None:
     with pytest.raises(JobFailed, match="lease"):
         shuffled.regroup(lost=True)
@@ -145,8 +190,10 @@ def test_a_file_that_cannot_be_read_is_named(shuffled: Desk) -> None:
     content = bytearray(path.read_bytes())
     content[10:2000] = b"\xff" * 1990
     path.write_bytes(content)
-    with pytest.raises(InputError, match=r"a\.parquet: rows 0 to .* cannot be read"):
+    with pytest.raises(InputError, match=r"a\.parquet: rows 0 to .* cannot be read") as caught:
         shuffled.regroup()
+    assert len(str(caught.value).splitlines()) == 1
+    assert len(str(caught.value)) < 400
     assert not list(shuffled.copies.glob("*.json"))
 
 

@@ -13,6 +13,7 @@ from batchfim.accounts.status import job_status
 from batchfim.accounts.status_text import status_text
 from batchfim.accounts.summary_text import summary_text
 from batchfim.accounts.summing import summary_now
+from batchfim.api import retry_job
 from batchfim.errors import JobFailed, StorageError
 from batchfim.storage.ledger import Ledger
 from batchfim.storage.location import Location
@@ -139,3 +140,19 @@ def test_a_run_ends_in_time_and_the_next_one_goes_on(job: Job) -> None:
     assert job_status(str(job.output))["history"][-1]["end"] == "stopped"
     assert (job.run().exit_code, job.complete) == (0, True)
     assert [run["records"] for run in job.summary["runs"]] == [0, 12]
+
+
+def test_a_run_that_fails_before_its_work_leaves_a_record_too(job: Job) -> None:
+    job.run()
+    with pytest.raises(JobFailed, match="nothing is planned"):
+        retry_unplanned(job)
+    (first, last) = job_status(str(job.output))["history"]
+    assert (first["end"], last["end"], last["shards_to_do"]) == ("complete", "failed", 0)
+    assert "nothing is planned" in last["cause"]
+
+
+def retry_unplanned(job: Job) -> None:
+    for file in (job.ledger / "plan").iterdir():
+        file.unlink()
+    (job.ledger / "summary.json").unlink()
+    retry_job(str(job.output))

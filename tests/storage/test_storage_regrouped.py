@@ -8,7 +8,7 @@ import pytest
 
 from batchfim.errors import InputError
 from batchfim.shards import InputFile
-from batchfim.storage.regrouped import CopyMarker, Source, not_copied
+from batchfim.storage.regrouped import CopyMarker, Source, compared
 
 A = InputFile("/data/a.parquet", "aa", 10, 1.0)
 B = InputFile("/data/b.parquet", "bb", 10, 1.0)
@@ -22,27 +22,27 @@ def marker(*files: InputFile) -> CopyMarker:
 
 
 def test_at_first_every_file_is_new_and_then_none() -> None:
-    assert not_copied([A, B], []) == [A, B]
-    assert not_copied([A, B], [marker(A), marker(B)]) == []
+    assert compared([A, B], []) == ([A, B], [])
+    assert compared([A, B], [marker(A), marker(B)]) == ([], [])
 
 
 def test_a_file_that_came_later_is_new() -> None:
-    assert not_copied([A, B], [marker(A)]) == [B]
+    assert compared([A, B], [marker(A)]) == ([B], [])
 
 
 def test_a_file_that_is_gone_stays_in_its_copy() -> None:
-    assert not_copied([B], [marker(A, B)]) == []
+    assert compared([B], [marker(A, B)]) == ([], [A.path])
 
 
 def test_a_moved_file_is_the_one_it_was_and_its_twin_is_not() -> None:
-    assert not_copied([MOVED], [marker(A)]) == []
-    assert not_copied([A, MOVED], [marker(A)]) == [MOVED]
+    assert compared([MOVED], [marker(A)]) == ([], [])
+    assert compared([A, MOVED], [marker(A)]) == ([MOVED], [])
 
 
 def test_another_file_in_the_place_of_a_moved_one_is_new() -> None:
-    assert not_copied([MOVED, CHANGED], [marker(A)]) == [CHANGED]
+    assert compared([MOVED, CHANGED], [marker(A)]) == ([CHANGED], [])
 
 
 def test_a_changed_file_is_refused_by_name() -> None:
     with pytest.raises(InputError, match=r"/data/a\.parquet has changed since .* regrouped"):
-        not_copied([CHANGED, B], [marker(A, B)])
+        compared([CHANGED, B], [marker(A, B)])

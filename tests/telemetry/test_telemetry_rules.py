@@ -129,3 +129,32 @@ def test_every_alert_says_what_to_do() -> None:
 @pytest.mark.skipif(not shutil.which("promtool"), reason="promtool is not installed")
 def test_promtool_accepts_the_rules() -> None:
     subprocess.run(["promtool", "check", "rules", str(ALERTS)], check=True)
+
+
+@pytest.mark.skipif(not shutil.which("promtool"), reason="promtool is not installed")
+@pytest.mark.parametrize(
+    ("suspended", "minute", "firing"),
+    [("0x1800", 1500, 0), ("0x1800", 1600, 1), ("1x4320 0x80", 4300, 0), ("1x4320 0x80", 4330, 0)],
+    ids=["not yet", "26 hours", "suspended", "resumed"],
+)
+def test_a_night_is_missed_26_hours_after_the_last_and_not_for_a_pause(
+    tmp_path: Path, suspended: str, minute: int, firing: int
+) -> None:
+    labels = '{cronjob="batchfim-nightly",namespace="n"}'
+    series = {
+        f"kube_cronjob_status_last_schedule_time{labels}": "0x4400",
+        f"kube_cronjob_spec_suspend{labels}": suspended,
+    }
+    count = 'count(ALERTS{alertname="BatchfimMissedNight",alertstate="firing"})'
+    expected = [{"labels": "{}", "value": firing}] if firing else []
+    test = {
+        "interval": "1m",
+        "input_series": [{"series": name, "values": values} for name, values in series.items()],
+        "promql_expr_test": [
+            {"expr": count, "eval_time": f"{minute}m", "exp_samples": expected},
+        ],
+    }
+    file = tmp_path / "test.yaml"
+    file.write_text(yaml.safe_dump({"rule_files": [str(ALERTS)], "tests": [test]}))
+    done = subprocess.run(["promtool", "test", "rules", file], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
