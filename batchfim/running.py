@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -24,7 +25,13 @@ from batchfim.metrics.audit import audit, unfinished
 from batchfim.metrics.done import Done
 from batchfim.metrics.run_record import End, end_of
 from batchfim.metrics.summary import RunClock
-from batchfim.planning.plan import absent_files, contents_of, current_paths, plan_work
+from batchfim.planning.plan import (
+    absent_files,
+    contents_of,
+    current_paths,
+    plan_work,
+    rewritten,
+)
 from batchfim.shards import InputFile, Shard
 from batchfim.storage.inputs import InputSet, open_inputs
 from batchfim.storage.job_lease import JobLease
@@ -32,6 +39,8 @@ from batchfim.storage.ledger import Ledger
 from batchfim.storage.run_records import RunLog
 from batchfim.versions import versions
 from batchfim.workers.pool import Pool, WorkerSpec
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -89,7 +98,9 @@ class Run:
         done = ledger.done_ids()
         partless, unmarked = ledger.half_committed(done)
         done -= partless
-        contents = ledger.planned_files()
+        contents, planned_at = ledger.planned_files()
+        if warning := rewritten(inputs.files, planned_at):
+            _log.warning("%s", warning)
         work = plan_work(
             inputs.files,
             ledger.plan_but(done, [file.id for file in inputs.files]),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +18,7 @@ class InputFile:
     row_bytes: float  # uncompressed, on average
     # First row of each row group; there may be many.
     group_starts: Sequence[int] = field(default=(), compare=False)
+    written_at: datetime | None = field(default=None, compare=False)
 
     @property
     def id(self) -> str:

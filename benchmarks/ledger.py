@@ -132,7 +132,7 @@ def _run(folder: str, num_shards: int, left: int) -> tuple[dict[str, float], flo
     step("done_ids")
     partless, unmarked = ledger.half_committed(done)
     step("halves")
-    contents = ledger.planned_files()
+    contents, _ = ledger.planned_files()
     planned = ledger.plan_but(done, [file.id for file in files])
     step("plan")
     halves = partless | unmarked

@@ -50,9 +50,8 @@ def share_cores(num_engines: int, num_parts: int) -> None:
     cores = cores_here()
     share = str(threads_each(cores, num_engines * num_parts))
     omp_threads = os.environ.setdefault("OMP_NUM_THREADS", share)
-    fewer = (
-        omp_threads.isdigit() and int(omp_threads) < cores
-    )  # it may be a list, one for each nesting
+    # It may be a list, one for each nesting.
+    fewer = omp_threads.isdigit() and int(omp_threads) < cores
     if num_engines > 1 or cores <= _FEW_CORES or fewer:
         # vLLM's own binding would give each engine the same cores, or more than its share.
         os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", "nobind")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from batchfim.planning.cutting import cut_shards
 from batchfim.shards import InputFile, Shard
@@ -68,6 +69,27 @@ def contents_of(shards: Iterable[Shard]) -> dict[str, str]:
 def absent_files(files: Sequence[InputFile], contents: Mapping[str, str]) -> set[str]:
     """Ids of planned files whose content the input no longer has."""
     return contents.keys() - current_paths(files, contents).keys()
+
+
+def rewritten(files: Iterable[InputFile], known_at: Mapping[str, datetime]) -> str | None:
+    """A warning of files that were written since they were known, and look as they did.
+
+    Args:
+        files: the input's, today.
+        known_at: when each was seen first, by its id.
+    """
+    paths = [
+        file.path
+        for file in files
+        if file.written_at and file.id in known_at and file.written_at > known_at[file.id]
+    ]
+    if not paths:
+        return None
+    return (
+        f"{len(paths)} input files, such as {paths[0]}, were written after they were planned, and "
+        "have the size and the footer they had: if rows in them changed, done ones stay as they "
+        "are; write corrected data to files of other names"
+    )
 
 
 def current_paths(files: Sequence[InputFile], contents: Mapping[str, str]) -> dict[str, str]:

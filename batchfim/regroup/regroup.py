@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from batchfim.config import Input, JobConfig
 from batchfim.errors import ConfigError, InputError, JobFailed, StorageError
-from batchfim.planning.plan import absent_files
+from batchfim.planning.plan import absent_files, rewritten
 from batchfim.regroup.keys import CONTENT, NONE, SOURCE_FILE, SOURCE_ROW
 from batchfim.shards import InputFile
 from batchfim.storage.inputs import InputSet, open_inputs
@@ -89,12 +89,14 @@ def regrouped(
     copies = RegroupedCopies(ledger.regrouped)
     copies.clear_rest()
     opened = _open(config, inputs, copies)
-    if absent_files(opened.files, ledger.planned_files()):  # sorted anew, all would be doubled
+    if absent_files(opened.files, ledger.planned_files()[0]):  # sorted anew, all would be doubled
         raise StorageError(
             f"{ledger.regrouped.path}: a regrouped copy of the input is gone that shards are "
             "planned of; restore it, or choose another output.path"
         )
     filled = [file for file in inputs.files if file.num_rows]
+    if warning := rewritten(filled, copies.known_at()):
+        _log.warning("%s", warning)
     new, gone = compared(filled, copies.finished().values())
     if gone:
         _log.warning(

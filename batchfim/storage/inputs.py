@@ -8,6 +8,7 @@ from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import accumulate
 from typing import TypeVar
 
@@ -60,9 +61,9 @@ def open_inputs(section: Input) -> InputSet:
         StorageBusy: it did not answer.
     """
     try:
-        urls = [url for path in section.paths for url in _find(path)]
+        urls = {url: at for path in section.paths for url, at in _find(path).items()}
         with ThreadPoolExecutor(_READERS) as readers:
-            footers = _all(readers.map(_opened, dict.fromkeys(urls)))
+            footers = _all(readers.map(_opened, urls, urls.values()))
             opened = list({file.path: (file, schema) for file, schema in footers}.values())
     except StorageBusy:
         raise
@@ -118,7 +119,8 @@ def _split_glob(path: str) -> tuple[str, re.Pattern[str] | None]:
     return folder, re.compile(below)
 
 
-def _find(path: str) -> list[str]:
+def _find(path: str) -> dict[str, datetime | None]:
+    """When each file was written, by its URL."""
     folder, pattern = _split_glob(path)
     query = split_query(path)[1]
     location = Location.of(folder + query)
@@ -126,14 +128,14 @@ def _find(path: str) -> list[str]:
     if info.type is fs.FileType.NotFound:
         raise InputError(f"{path}: no such {location.missing()}")
     if info.type is fs.FileType.File and pattern is None:
-        return [path]
+        return {path: info.mtime}
     if location.is_local:
         _refuse_dangling(location, pattern)
-    found = [
-        _url(folder, location, file.path) + query
+    found = {
+        _url(folder, location, file.path) + query: file.mtime
         for file in _parquet_files(location)
         if pattern is None or pattern.fullmatch(_below(location, file))
-    ]
+    }
     if not found:
         raise InputError(f"{path}: no Parquet files here (looked for *.parquet)")
     return found
@@ -187,9 +189,9 @@ def _url(base: str, location: Location, path: str) -> str:
     return base.rstrip("/") + path.removeprefix(location.path.rstrip("/"))
 
 
-def _opened(url: str) -> tuple[InputFile, pa.Schema] | InputError:
+def _opened(url: str, written_at: datetime | None) -> tuple[InputFile, pa.Schema] | InputError:
     try:
-        return _open(url)
+        return _open(url, written_at)
     except InputError as error:
         return error
 
@@ -211,7 +213,7 @@ def _all(opened: Iterable[T | InputError]) -> list[T]:
     return found
 
 
-def _open(url: str) -> tuple[InputFile, pa.Schema]:
+def _open(url: str, written_at: datetime | None) -> tuple[InputFile, pa.Schema]:
     location = Location.of(url)
     footer = read_footer(location)
     try:
@@ -228,7 +230,8 @@ def _open(url: str) -> tuple[InputFile, pa.Schema]:
     row_bytes = sum(group.total_byte_size for group in groups) / max(metadata.num_rows, 1)
     starts = array("q", accumulate((group.num_rows for group in groups[:-1]), initial=0))
     path = location.path if location.is_local else url
-    return InputFile(path, footer.content, metadata.num_rows, row_bytes, starts), schema
+    num_rows = metadata.num_rows
+    return InputFile(path, footer.content, num_rows, row_bytes, starts, written_at), schema
 
 
 def check_columns(source: str, schema: pa.Schema, section: Input) -> pa.Schema:

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Sequence
+from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
@@ -181,9 +182,9 @@ class Ledger:
 
         return self._plan.read(left_out)
 
-    def planned_files(self) -> dict[str, str]:
-        """The content of every planned file, by the file's id."""
-        return self._plan.contents()
+    def planned_files(self) -> tuple[dict[str, str], dict[str, datetime]]:
+        """The content of every planned file, and when it was planned, by the file's id."""
+        return self._plan.files()
 
     def planned_rows(self) -> pa.Table:
         """`id`, `file` and `num_rows` of every planned shard."""

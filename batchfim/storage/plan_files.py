@@ -10,6 +10,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from itertools import chain
 from typing import Any
 
@@ -65,17 +66,24 @@ class PlanFiles:
             shards: Iterable[Shard] = chain.from_iterable(map(_shards, tables))
             return list(_resolved(shards, halves, self._folder) if halves else shards)
 
-    def contents(self) -> dict[str, str]:
-        """The content of every planned file, by the file's id."""
+    def files(self) -> tuple[dict[str, str], dict[str, datetime]]:
+        """The content of every planned file, and when its plan was written, by the file's id.
+
+        That is later where the plan was compacted.
+        """
         plans, _ = self._list()
         found: dict[str, str] = {}
+        times: dict[str, datetime] = {}
         for plan in plans:
             table = _table(plan, _SCHEMA)
             files = table["file"].combine_chunks()
             _, firsts = np.unique(files.indices.to_numpy(), return_index=True)
             contents = table["content"].take(firsts).to_pylist()
-            found |= zip(files.take(firsts).to_pylist(), contents, strict=True)
-        return found
+            of_plan = dict(zip(files.take(firsts).to_pylist(), contents, strict=True))
+            at = plan.info().mtime
+            times |= dict.fromkeys(of_plan.keys() - found.keys(), at) if at else {}
+            found |= of_plan
+        return found, times
 
     def row_counts(self) -> pa.Table:
         """`id`, `file` and `num_rows` of every planned shard; objects only where one was split."""

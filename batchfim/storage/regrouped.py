@@ -9,6 +9,7 @@ from __future__ import annotations
 import uuid
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 
 from pyarrow import fs
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -63,6 +64,14 @@ class RegroupedCopies:
         """
         paths = [info.path for info in self._root.list() if info.path.endswith(".json")]
         return {path[:-5].rpartition("/")[2]: self._read(path) for path in paths}
+
+    def known_at(self) -> dict[str, datetime]:
+        """When each input file that is in a copy was, by its id."""
+        times: dict[str, datetime] = {}
+        for copy_id, marker in self.finished().items():
+            at = (self._root / f"{copy_id}.json").info().mtime
+            times |= {source.id: at for source in marker.sources if at}
+        return times
 
     def clear_rest(self) -> None:
         """Remove what a killed run left."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import time
+
 import pytest
 
 from batchfim.accounts.summary_text import summary_text
@@ -61,3 +64,16 @@ def test_failed_rows_are_told_with_what_to_do_and_are_no_success(job: Job) -> No
     assert "work the failed rows: batchfim retry out/" in summary_text(result.summary, "out/")
     again = job.run("engine.simulated.fail_if_contains=def f7(")
     assert (again.idle, again.exit_code, job.complete) == (True, 3, False)
+
+
+def test_a_file_that_was_written_anew_and_looks_as_it_did_is_warned_of(
+    done: Job, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its rows may have changed where size and footer tell nothing of it."""
+    done.run()
+    assert "were written after they were planned" not in caplog.text
+    path = done.write("a.parquet", range(12))
+    later = time.time() + 60
+    os.utime(path, (later, later))
+    assert done.run().idle
+    assert f"1 input files, such as {path}, were written after they were planned" in caplog.text

@@ -72,7 +72,7 @@ def test_another_job_may_start_while_nothing_is_finished(ledger: Ledger) -> None
     ledger.add_to_plan([SHARD])
     copies = RegroupedCopies(ledger.regrouped)
     ledger.regrouped.make_folder()
-    copies.finish(copies.new_id([FILE]), [FILE])
+    copies.finish(copies.new_id(), [FILE])
     ledger.claim_job(fields(max_tokens=7), DEFAULTS, FACTS)
     assert ledger.plan() == []
     assert copies.finished() == {}
