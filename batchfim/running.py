@@ -108,7 +108,6 @@ class Run:
             schedule.shard_rows,
             self.fingerprint,
             num_workers=schedule.workers.max,
-            half_committed=partless | unmarked,
             contents=contents,
         )
         self.lease.check()

@@ -130,15 +130,12 @@ def _run(folder: str, num_shards: int, left: int) -> tuple[dict[str, float], flo
     step("compact")
     done = ledger.done_ids()
     step("done_ids")
-    partless, unmarked = ledger.half_committed(done)
+    _, unmarked = ledger.half_committed(done)
     step("halves")
     contents, _ = ledger.planned_files()
     planned = ledger.plan_but(done, [file.id for file in files])
     step("plan")
-    halves = partless | unmarked
-    work = plan_work(
-        files, planned, done, _SHARD_ROWS, "benchmark", half_committed=halves, contents=contents
-    )
+    work = plan_work(files, planned, done, _SHARD_ROWS, "benchmark", contents=contents)
     ledger.clean_up(unmarked)
     step("plan_work")
     assert len(work.pending) == left

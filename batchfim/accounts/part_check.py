@@ -29,7 +29,7 @@ def check_part(part: Location, marker: Mapping[str, Any]) -> list[str]:
         return ["its bytes are not those that were written (another checksum)"]
     try:
         return list(_rows_that_differ(data, marker))
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         return [f"cannot be read as Parquet ({error})"]
 
 

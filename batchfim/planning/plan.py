@@ -27,14 +27,13 @@ def plan_work(
     fingerprint: str,
     *,
     num_workers: int = 1,
-    half_committed: Collection[str] = (),
     contents: Mapping[str, str] | None = None,
 ) -> WorkPlan:
     """Compare the input as it is with what was planned and done.
 
     A file that was planned keeps its shards, whatever `shard_rows` says today, also under another
     path. Finished work of a file that is gone stays; that of a file that changed under the same
-    path does not, nor do `half_committed`: ids that have a marker or a part, but not both.
+    path does not.
 
     `contents` tells every planned file's content by its id; with it, `planned` may leave out shards
     that are done of files that are as they were, which are most of a large job.
@@ -54,9 +53,7 @@ def plan_work(
         superseded=[
             shard
             for shard in planned
-            if (shard.id in done or shard.id in half_committed)
-            and shard.path in paths
-            and shard.file not in where
+            if shard.id in done and shard.path in paths and shard.file not in where
         ],
     )
 

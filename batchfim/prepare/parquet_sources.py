@@ -38,7 +38,7 @@ def read_parquet(file: Path, label: str, choice: Choice) -> Iterator[Source | Sk
                 for code, path, language in _texts(batch, columns):
                     yield _source(f"{label}#{row}", code, path, language, choice)
                     row += 1
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         is_empty = file.is_file() and file.stat().st_size == 0
         problem = "empty" if is_empty else f"cannot read, after {row} good rows"
         raise InputError(

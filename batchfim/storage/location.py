@@ -70,7 +70,7 @@ class Location:
         """Do it, again where the storage fails for a while; it must be safe to repeat.
 
         Raises:
-            StorageBusy, StorageError: as `retrying.retried` says.
+            StorageBusy, StorageError: as `retries.retried` says.
         """
         return retried(action, self.url, str(self.filesystem.type_name))
 

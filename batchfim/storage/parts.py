@@ -84,7 +84,7 @@ def read_part(part: Location, columns: Collection[str] | None = None) -> pa.Tabl
         file = pq.ParquetFile(reader(data))
         names = file.schema_arrow.names
         return file.read([name for name in names if columns is None or name in columns])
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise StorageError(f"{part.url}: the part is damaged: {error}") from None
 
 

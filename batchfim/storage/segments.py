@@ -91,7 +91,7 @@ def _read(location: Location, columns: Iterable[str]) -> pa.Table:
         with pa.PythonFile(location.open(), mode="r") as file:
             segment = pq.ParquetFile(file, page_checksum_verification=True, pre_buffer=False)
             table = segment.read(names, use_threads=False)  # none: see `arrow_memory`
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise _damaged(location, str(error)) from None
     if table.column_names != names or any(column.null_count for column in table.columns):
         raise _damaged(location, "a column is missing or has nulls")

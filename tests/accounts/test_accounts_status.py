@@ -149,3 +149,12 @@ def test_the_numbers_are_the_same_once_markers_are_in_segments(job: Job) -> None
     before = job_status(str(job.output))
     Ledger(Location.of(str(job.output))).compact()
     assert job_status(str(job.output)) == before
+
+
+def test_what_a_killed_run_planned_is_left_to_do(job: Job) -> None:
+    job.run("sampling.n=2", "sampling.temperature=1")
+    later = InputFile("/b.parquet", "bb", 4, 10.0)
+    Ledger(Location.of(str(job.output))).add_to_plan(cut_shards([later], 4, "job"))
+    status = job_status(str(job.output))
+    assert (status["state"], status["complete"]) == ("stopped", False)
+    assert status["rows"]["planned"] == 24 + 8

@@ -19,7 +19,7 @@ from batchfim.accounts.coverage import holes_and_overlaps
 from batchfim.accounts.verify import verify_job
 from batchfim.cli import app
 from batchfim.planning.cutting import cut_shards
-from batchfim.shards import InputFile
+from batchfim.shards import InputFile, Shard
 from batchfim.storage.job_lease import JobLease
 from batchfim.storage.ledger import Ledger
 from batchfim.storage.location import Location
@@ -219,3 +219,10 @@ def test_another_table_with_the_right_checksum_is_found(job: Job) -> None:
     (problem,) = problems(job)
     assert f"{part.name} has no column 'status'" in problem
     assert shard_id in ledger.done_ids()
+
+
+def test_a_shard_within_another_makes_no_hole() -> None:
+    ranges = [(0, 30), (5, 5), (30, 10)]
+    shards = [Shard(f"{at}", "f", "c", "/a.parquet", at, rows) for at, rows in ranges]
+    (told,) = holes_and_overlaps(shards)
+    assert told.startswith("/a.parquet: rows 5 to 9 are in more than one shard")

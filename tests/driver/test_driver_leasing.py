@@ -55,3 +55,7 @@ def test_near_the_end_no_worker_takes_more_than_its_share_of_small_shards() -> N
     assert not has_room(Schedule(), 256, num_shards=3, rows_ahead=[64] * 3, num_waiting=2.5)
     assert has_room(Schedule(), 256, num_shards=9, rows_ahead=[64], num_waiting=1.5)  # 8 are begun
     assert has_room(Schedule(), 256, num_shards=1, rows_ahead=[64], num_waiting=0.1)
+
+
+def test_as_many_shards_ahead_as_wait_for_each_other_worker_are_enough() -> None:
+    assert not has_room(Schedule(), 256, num_shards=2, rows_ahead=[64] * 2, num_waiting=2)

@@ -257,3 +257,24 @@ def test_a_queue_that_must_not_cut_condemns_the_whole_shard() -> None:
         assert lease(queue).failure is None
         assert queue.engine_lost("w", "boom") == []
     assert lease(queue).failure == "engine died on one of these records: boom"
+
+
+def test_a_suspect_in_hand_stays_alone_when_another_waits_again() -> None:
+    queue = queue_of("ab")
+    lease(queue, "v")
+    assert queue.engine_lost("v", "died") == []
+    other = lease(queue, "w")
+    assert lease(queue, "x").shard.id == "a"
+    queue.fail("w", other, "bad")
+    assert queue.num_waiting == 1
+    assert queue.lease("x") is None
+    assert lease(queue, "w").shard.id == "b"
+
+
+def test_a_shard_that_another_can_read_is_not_given_up() -> None:
+    queue = queue_of("a")
+    first = lease(queue, "v")
+    for _ in range(8):
+        queue.storage_failed("w", lease(queue, "w"), "503")
+    assert (queue.abandoned, queue.finished) == ({}, False)
+    assert queue.complete("v", first)

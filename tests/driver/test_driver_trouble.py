@@ -49,10 +49,10 @@ def test_one_shard_that_fails_again_and_again_is_not_the_workers_fault() -> None
 
 def test_one_that_works_in_between_starts_afresh_and_so_does_a_new_one() -> None:
     trouble = StorageTrouble()
-    for _ in range(9):
-        assert not any(fail(trouble, "w", "abc"))
+    for shards in ("abc", "def", "ghi"):
+        assert not any(fail(trouble, "w", shards))
         complete(trouble, "v", "x")
-        complete(trouble, "w", "d")
+        complete(trouble, "w", "y")
     fail(trouble, "w", "abc")
     complete(trouble, "v", "x")
     trouble.forget("w")
@@ -102,3 +102,12 @@ def test_one_shard_that_nobody_can_read_costs_no_other_and_no_worker(tmp_path: P
     assert failed[:2] == ["worker-0"] * 2
     assert len(failed) == 8
     assert pool.ledger.done_ids() == {shard.id for shard in SHARDS[1:]}
+
+
+def test_what_was_given_last_before_the_trouble_began_tells_nothing() -> None:
+    trouble = StorageTrouble()
+    trouble.leased("w", "a")
+    trouble.leased("v", "b")
+    assert not trouble.failed("w", "a")
+    trouble.completed("v", "b")
+    assert not any(fail(trouble, "w", "cdefg"))

@@ -8,7 +8,9 @@ from batchfim.config import Schedule
 from batchfim.driver.worker_set import WorkerSet
 from batchfim.engines.engine import EngineInfo
 from batchfim.errors import EngineStartError, JobFailed
-from batchfim.workers.pool import WorkerReady
+from batchfim.workers.pool import (
+    WorkerReady,
+)
 from tests.driver.pools import ScriptedPool, open_ledger
 
 
@@ -98,3 +100,11 @@ def test_no_more_start_at_once_than_are_up(tmp_path: Path) -> None:
         assert (len(started), hours.add_missing(after_s=1.0)) == (expected, [])
         for worker in started:
             hours.come_up(worker)
+
+
+def test_the_starting_go_before_the_idle(tmp_path: Path) -> None:
+    hours = Hours(tmp_path, workers=3, up=False)
+    hours.workers._schedule = Schedule(workers={"min": 2, "max": 3})
+    for worker in ("worker-0", "worker-1"):
+        hours.come_up(worker)
+    assert hours.workers.surplus(lambda _: False) == ["worker-2"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,11 +14,13 @@ from hypothesis import strategies as st
 
 from batchfim.engines.engine import STOPPED, Generation, StopCheck
 from batchfim.engines.vllm_outputs import read_outputs
+from batchfim.errors import TryAgain
 from tests.engines.checks import after
+from tests.engines.vllm_parts import request_output
 
 pytest.importorskip("vllm")
 
-from tests.engines.vllm_parts import CACHED_TOKENS, PREEMPTIONS, PROMPT, request_output
+from tests.engines.vllm_parts import CACHED_TOKENS, PREEMPTIONS, PROMPT
 
 
 class Stream:
@@ -89,3 +92,23 @@ def test_the_size_of_steps_changes_nothing(
     generation = read(Stream(in_steps(token_ids, sizes)), after(count))
     assert generation.token_ids == token_ids[:count]
     assert generation.finish_reason == (STOPPED if count <= len(token_ids) else "length")
+
+
+def read_one(output: Any, check: StopCheck | None = None) -> Any:
+    async def outputs() -> AsyncIterator[Any]:
+        yield output
+
+    return asyncio.run(read_outputs(outputs(), check, 1.0))
+
+
+def test_logprobs_are_of_the_ids_that_are_taken() -> None:
+    output = request_output([5, 6, 7], "length")
+    flat = SimpleNamespace(start_indices=[0, 2, 4], logprobs=[-1.0, -9.0, -2.0, -9.0, -3.0, -9.0])
+    output.outputs[0].logprobs = flat  # of each place, the sampled id's and another's
+    assert read_one(output, after(2)).logprobs == [-1.0, -2.0]
+
+
+@pytest.mark.parametrize("reason", ["abort", "error"])
+def test_a_sample_that_the_engine_gave_up_is_asked_for_again(reason: str) -> None:
+    with pytest.raises(TryAgain, match=reason):
+        read_one(request_output([5], reason))

@@ -17,6 +17,7 @@ from batchfim.formats.encoder import Encoder, Prompt
 from batchfim.formats.format import Format, Text
 from batchfim.infiller import open_infiller
 from batchfim.surroundings import NOWHERE, ContextFile, Surroundings
+from tests.formats.test_formats_custom import OWN, mistral  # noqa: F401
 from tests.formats.tiny import tiny_for
 
 FILES = tuple(ContextFile(f"{i}.py", str(i) * 20) for i in range(4))
@@ -186,3 +187,10 @@ def test_a_job_with_context() -> None:
     assert infiller.encoder.order == "repo_psm"
     plain = open_infiller(job("infill.context=as_prefix", columns[0]), weights=False)
     assert plain.encoder.layout[:3] == ("<fim_prefix>", "{context}", "{prefix}")
+
+
+def test_an_empty_text_of_a_run_does_not_take_the_space() -> None:
+    layout = (Text(text="{repo}"), "{prefix}", "▁<SUF>", "{suffix}", "▁<MID>")
+    form = CATALOG["codellama"].model_copy(update={"layouts": {"own": layout}, "order": "own"})
+    assert prompt_of(form, "own", NOWHERE) == " def f():x"
+    assert prompt_of(form, "own", Surroundings(repo="r")) == " rdef f():x"

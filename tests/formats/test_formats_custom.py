@@ -155,3 +155,12 @@ def test_bos_as_the_tokenizer_puts_it(mistral: TextTokenizer) -> None:
     with_bos = TextTokenizer(tiny_json(added), form.control_texts(), own_prefix=("<s>",))
     assert Encoder(form, None, with_bos).pieces("p", "s")[0].text == "<s>"
     assert Encoder(form, None, mistral).pieces("p", "s")[0].text == "[SUFFIX]"
+
+
+def test_a_path_that_leaves_room_for_nothing_is_too_long(mistral: TextTokenizer) -> None:
+    form, around = Format(**yaml.safe_load(OWN)), Surroundings(path="x" * 30)
+    rest = len("# " + "x" * 30 + " ()\n") + 2
+    for room, fits in ((0, False), (1, True)):
+        encoder = Encoder(form, None, mistral, max_prompt_tokens=rest + room)
+        (found,) = encoder.encode(["prefix"], ["suffix"], [around])
+        assert isinstance(found, TooLong) is not fits

@@ -11,9 +11,10 @@ import pytest
 import batchfim.formats.tokenizer as tokenizer_module
 from batchfim.errors import InputError
 from batchfim.formats.catalog import CATALOG
-from batchfim.formats.chunking import chunks
+from batchfim.formats.chunking import batches, chunks
 from batchfim.formats.encoder import Encoder, Prompt
 from batchfim.formats.tokenizer import TextTokenizer
+from tests.formats.test_formats_custom import OWN, mistral  # noqa: F401
 
 SOURCE = Path(tokenizer_module.__file__).read_text(encoding="utf8")
 
@@ -130,3 +131,7 @@ def test_odd_characters_are_text(
     tokenizer: TextTokenizer = request.getfixturevalue(vocabulary)
     (ids,) = tokenizer.encode([text])
     assert tokenizer.decode(ids) == text
+
+
+def test_texts_are_handed_over_so_much_at_a_time() -> None:
+    assert [*batches(["x" * 200_000] * 5, [""] * 5)] == [(0, 2), (2, 4), (4, 5)]

@@ -11,6 +11,7 @@ from batchfim.formats.stopping import StopRule
 from batchfim.formats.tokenizer import TextTokenizer
 from batchfim.formats.trimming import TrimRule
 from batchfim.records import Hole
+from tests.formats.test_formats_custom import OWN, mistral  # noqa: F401
 
 STOP, PAD = "<|endoftext|>", "<fim_middle>"
 HOLE = Hole("def f(x):\n    ", "\n    return x\n")
@@ -124,3 +125,12 @@ def test_kept_tokens_are_just_enough(tiny: TextTokenizer, text: str, keep: int) 
     middle = finish(tiny, f"x{line}\n{text}", stop=("eot", "line"))
     assert middle.kept_tokens == len(middle.text.encode())
     assert middle.text == f"x{line}".removesuffix("\r")
+
+
+def test_an_echo_is_one_also_where_a_rule_drops_it(tiny: TextTokenizer) -> None:
+    middle = finish(tiny, "y = 1\n    return x\n", trim=("suffix_overlap",))
+    assert (middle.text, middle.trim_rule, middle.degenerate) == (
+        "y = 1",
+        "suffix_overlap",
+        "suffix_echo",
+    )

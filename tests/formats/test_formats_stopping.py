@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from batchfim.formats.borders import Borders, is_telling, telling_start
-from batchfim.formats.stopping import RULES, StopCheck, StopRule, find_end
+from batchfim.formats.stopping import RULES, StopCheck, StopRule, block_end, find_end
 from batchfim.formats.tokenizer import TextTokenizer
 from batchfim.records import Hole
+from tests.formats.test_formats_custom import OWN, mistral  # noqa: F401
 from tests.shared import shared_data
 
 ALL: tuple[StopRule, ...] = ("eot", "line", "block", "suffix_start")
@@ -178,3 +179,9 @@ def test_line_is_what_single_line_infilling_asks_for() -> None:
         ran_on = f"{wanted}{suffix}\n\ndef other():\n"
         wanted = wanted if suffix.lstrip("\n") == suffix != "" else wanted.removesuffix("\n")
         assert middle("line", ran_on, prefix, suffix) == wanted
+
+
+def test_a_block_that_the_holes_line_opens_may_open_others() -> None:
+    text = "\n        if a:\n            b\n        c\n    d"
+    borders = Borders.of(Hole("    def f():", "\n"))
+    assert block_end(text, borders, True) == text.index("\n    d")

@@ -11,7 +11,7 @@ import pytest
 
 from batchfim.metrics.audit import audit as audit_tables
 from batchfim.metrics.done import done_table
-from batchfim.metrics.report import Counts, ShardReport
+from batchfim.metrics.report import OTHER_CAUSES, Counts, ShardReport
 from batchfim.metrics.summary import RunClock
 from batchfim.metrics.totals import Totals
 from batchfim.records import Completion, Status
@@ -176,3 +176,14 @@ def test_totals_of_totals_lose_nothing(report: Reports) -> None:
     whole = Totals.sum(map(Totals.of, reports))
     assert Totals.sum(halves) == whole
     assert Totals.model_validate_json(whole.model_dump_json()) == whole
+
+
+def test_a_runs_rows_are_its_samples() -> None:
+    told = RunClock(run_s=2.0, records=4, counts=Counts(rows=12)).summary()
+    assert (told["records"], told["rows"], told["records_per_s"]) == (4, 12, 2.0)
+
+
+def test_totals_keep_so_many_causes() -> None:
+    parts = [Totals(errors={f"cause {chr(0x4E00 + i)}": 1}) for i in range(1005)]
+    errors = Totals.sum(parts).errors
+    assert (len(errors), errors[OTHER_CAUSES], sum(errors.values())) == (1001, 5, 1005)

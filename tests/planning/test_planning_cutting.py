@@ -109,3 +109,8 @@ def test_a_single_row_has_no_halves() -> None:
     (row,) = cut_shards([replace(A_FILE, num_rows=1)], 1, "job")
     with pytest.raises(ValueError, match="single row"):
         halve(row, "job")
+
+
+def test_a_row_group_that_ends_early_cuts_no_shard_short() -> None:
+    file = InputFile("/a.parquet", "aa", 300, 10.0, [0, 10, 160])
+    assert [shard.num_rows for shard in cut_shards([file], 100, "job")] == [100, 60, 100, 40]

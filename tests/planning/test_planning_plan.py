@@ -80,3 +80,10 @@ def test_after_the_work_each_current_row_is_done_once(
 
 def _rows(shard: Shard) -> range:
     return range(shard.start, shard.start + shard.num_rows)
+
+
+def test_what_is_done_is_not_worked_again_where_the_plan_was_lost() -> None:
+    file = InputFile("/a.parquet", "aa", 30, 10.0)
+    first, *rest = cut_shards([file], 10, "job")
+    work = plan_work([file], [], {first.id}, 10, "job")
+    assert (work.added, work.pending) == ([first, *rest], rest)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from batchfim.api import open_results
 from batchfim.errors import JobFailed
 from tests.resume.conftest import Job, names
 
@@ -60,3 +61,12 @@ def test_what_the_audit_says_to_do_helps(job: Job) -> None:
     assert result.summary["runs"][-1]["records"] == 4
     assert job.ids() == names(12)
     assert job.complete
+
+
+def test_a_part_without_a_marker_is_no_result_and_goes(job: Job) -> None:
+    job.run()
+    part = job.output / min(job.parts())
+    part.with_name(f"part-{'0' * 20}.parquet").write_bytes(part.read_bytes())
+    assert open_results(str(job.output)).count_rows() == 12
+    job.run()
+    assert job.ids() == names(12)

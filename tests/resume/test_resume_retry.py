@@ -298,3 +298,26 @@ def test_a_retry_removes_what_a_killed_run_left(job: Job) -> None:
     assert retry(job, WELL).exit_code == 0
     assert not any(path.exists() for path in left)
     assert verify_job(str(job.output))["problems"] == []
+
+
+def test_a_retry_cuts_no_shard(job: Job) -> None:
+    job.run(*FAIL)
+    dies = ("engine.simulated.die_if_contains=f5(", "schedule.setbacks=50")
+    assert retry(job, WELL, *dies).exit_code == 3
+    assert verify_job(str(job.output))["problems"] == []
+    assert job.ids() == names(12)
+
+
+def test_records_are_counted_once_each_whatever_their_samples(job: Job) -> None:
+    job.run(*FAIL, "sampling.n=3", "sampling.temperature=1")
+    retry(job, WELL)
+    assert (job.summary["records"], job.summary["rows"]["rows"]) == (12, 36)
+
+
+def test_errors_of_rows_that_were_not_retried_stay_counted(job: Job) -> None:
+    marks = ("fail_if_contains=f5(", "refuse_if_contains=f6(")  # of one shard
+    job.run(*(f"engine.simulated.{mark}" for mark in marks))
+    before = job.summary["errors"]
+    retry(job, WELL)
+    refused = "the engine refused the prompt: refused on demand"
+    assert (before[refused], job.summary["errors"]) == (1, {refused: 1})

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from batchfim.errors import StorageBusy, StorageError
-from batchfim.storage import retrying
+from batchfim.storage import retries
 from batchfim.storage.location import Location
 from batchfim.storage.parts import write_part
 from tests.s3.proxy import Fault
@@ -82,7 +82,7 @@ def test_what_never_works_is_asked_once(
 ) -> None:
     a, b = Location.of(f"{bucket}/a"), Location.of(f"{bucket}/b")
     a.write(b"a")
-    monkeypatch.setattr(retrying, "_answered", set())  # as in a process that begins
+    monkeypatch.setattr(retries, "_answered", set())  # as in a process that begins
     s3.proxy.fail(Fault.DENIED)
     with pytest.raises(StorageError, match=rf"^{bucket}.*: access denied; ") as caught:
         act(a, b)

@@ -109,3 +109,19 @@ def test_a_name_with_a_wildcard_in_it_is_a_name_where_it_is_there(write: Write) 
     path = write("q?m*/a.parquet")
     write("qum/b.parquet")
     assert found(str(path.parent)) == found(str(path)) == [str(path)]
+
+
+def test_the_output_of_a_job_can_be_the_input_of_another(
+    write: Callable[..., Path], tmp_path: Path
+) -> None:
+    write("out/part-0.parquet")
+    (tmp_path / "out" / "_batchfim").mkdir()
+    files = open_inputs(Input(paths=(str(tmp_path / "out"),))).files
+    assert [file.num_rows for file in files] == [3]
+
+
+def test_a_rows_bytes_are_those_of_one_row(write: Callable[..., Path], tmp_path: Path) -> None:
+    texts = [f"{row:0200}" for row in range(500)]
+    write(num_rows=500, prefix=texts)
+    (file,) = open_inputs(Input(paths=(str(tmp_path),))).files
+    assert 200 < file.row_bytes < 300

@@ -242,3 +242,26 @@ def test_what_was_lost_or_given_back_is_held_no_more(folder: Location) -> None:
     assert lease.lost  # a thread may still be committing
     with pytest.raises(JobFailed, match="lease of the job was lost"):
         lease.check()
+
+
+def test_who_holds_a_job_for_longer_is_found_as_long(tmp_path: Path) -> None:
+    place = Location.of(str(tmp_path))
+    write_claim(place, "other.json", host="elsewhere", machine="another", pid=1, lease_s=600.0)
+    grow_old(place / "other.json", LEASE_S + 60)
+    assert find_holder(place) is not None
+
+
+def test_a_renewal_counts_from_before_it_was_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now_s, write = [1000.0], Location.write
+
+    def write_slowly(self: Location, data: bytes) -> None:
+        write(self, data)
+        now_s[0] += 30.0
+
+    monkeypatch.setattr("batchfim.storage.job_lease._now_s", lambda: now_s[0])
+    with JobLease(Location.of(str(tmp_path))) as lease:
+        monkeypatch.setattr(Location, "write", write_slowly)
+        lease._write(held=True)
+        assert lease._renewed_s == 1000.0

@@ -13,6 +13,8 @@ from batchfim.planning.cutting import cut_shards
 from batchfim.shards import InputFile, Shard
 from batchfim.storage.ledger import Ledger
 from batchfim.storage.location import Location
+from batchfim.storage.markers import Markers
+from batchfim.storage.parts import checksum
 from tests.storage.made_jobs import report, stage
 
 FILE = InputFile("/data/a.parquet", "aa", 30, 10.0)
@@ -189,3 +191,26 @@ def test_markers_without_a_part_and_parts_without_a_marker(ledger: Ledger) -> No
     assert ledger.half_committed({ONE.id}) == (set(), {TWO.id})
     ledger.part(ONE.id).delete()
     assert ledger.half_committed({ONE.id}) == ({ONE.id}, {TWO.id})
+
+
+def test_a_part_is_void_before_it_is_replaced(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed between the part and its marker: the two are of different attempts."""
+
+    def killed(self: Markers, report: object) -> None:
+        raise KeyboardInterrupt
+
+    ledger.claim_job({"a": 1}, {}, {})
+    commit(ledger, ONE)
+    stage(ledger, ONE, attempt=2)
+    coming = checksum(ledger.staged("run", ONE.id, 2).read())
+    replacing = report(ONE, attempt=2).model_copy(update={"checksum": coming})
+    with monkeypatch.context() as patched:
+        patched.setattr(Markers, "add", killed)
+        with pytest.raises(KeyboardInterrupt):
+            ledger.replace(replacing)
+    assert ledger.done_ids() == set()
+    again = Ledger(ledger.output)
+    again.claim_job({"a": 1}, {}, {})
+    assert again.shards()["attempt"].to_pylist() == [2]

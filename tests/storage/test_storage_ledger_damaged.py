@@ -57,6 +57,7 @@ def everything(ledger: Ledger) -> tuple[list[Shard], list[Any], Any]:
 @settings(deadline=None, max_examples=20)
 @given(changes=DAMAGE, kept=KEPT)
 @example(changes=[(0.5, 1)], kept=1.0)
+@example(changes=[(0.375, 128)], kept=1.0)  # in the name of a column
 def test_a_damaged_table_is_named_or_harmless(
     pattern: str, changes: list[tuple[float, int]], kept: float
 ) -> None:

@@ -18,7 +18,7 @@ from batchfim.metrics.totals import Totals
 from batchfim.planning.cutting import cut_shards
 from batchfim.shards import InputFile
 from batchfim.storage.location import Location
-from batchfim.storage.markers import KEPT_APART, SEGMENT_SHARDS, Markers
+from batchfim.storage.markers import KEPT_APART, SEGMENT_SHARDS, Markers, _Found
 from tests.storage.made_jobs import report
 
 SHARDS = cut_shards([InputFile("/data/a.parquet", "aa", 60, 10.0)], 10, "job")
@@ -244,3 +244,78 @@ def test_a_marker_under_another_shards_name_is_named(markers: Markers, folder: P
     (folder / f"{LAST.shard_id}.json").write_text(text)
     with pytest.raises(StorageError, match=rf"{LAST.shard_id}\.json: not a marker .*is of shard"):
         markers.done()
+
+
+@pytest.mark.parametrize("compacted", [False, True])
+def test_a_void_shard_is_not_done_whatever_says_so(
+    markers: Markers, folder: Path, compacted: bool
+) -> None:
+    add(markers)
+    if compacted:
+        markers.compact()
+    markers.void(FIRST)
+    check(markers, REPORTS[1:])
+    markers.valid(FIRST.shard_id)
+    check(markers, REPORTS)
+
+
+def test_a_large_segment_loses_what_became_void(
+    markers: Markers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("batchfim.storage.markers._FEW_SHARDS", 2)
+    add(markers)
+    markers.compact()
+    markers.void(FIRST)
+    markers.compact()
+    check(markers, REPORTS[1:])
+
+
+def test_a_new_segment_is_named_above_all_others(
+    markers: Markers, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("batchfim.storage.markers._FEW_SHARDS", 1)
+    for reports in (REPORTS[:3], REPORTS[3:]):
+        add(markers, reports)
+        markers.compact()
+    markers.forget({each.shard_id for each in REPORTS[:3]})
+    markers.add(again(REPORTS[3]))
+    markers.compact()
+    assert {name[:6] for name in files(folder)} == {"000001", "000002"}
+
+
+def test_markers_that_fit_into_no_segment_stay(
+    markers: Markers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise StorageError("the disk is full")
+
+    for name, value in (("SEGMENT_SHARDS", 2), ("KEPT_APART", 1), ("write_segment", fail)):
+        monkeypatch.setattr(f"batchfim.storage.markers.{name}", value)
+    add(markers)
+    check(markers)
+
+
+def test_a_kill_while_a_shard_is_forgotten_brings_no_earlier_report_back(
+    markers: Markers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise StorageError("gone")
+
+    add(markers)
+    markers.compact()
+    markers.add(newer := again(FIRST))
+    with monkeypatch.context() as patched:
+        patched.setattr(markers, "_forget_in_segments", fail)
+        with pytest.raises(StorageError):
+            markers.forget({FIRST.shard_id})
+    check(markers, [newer, *REPORTS[1:]])
+
+
+def test_a_look_that_saw_neither_marker_nor_segment_is_taken_again(
+    markers: Markers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(markers)
+    markers.compact()
+    torn, look = [_Found({}, [])], markers._look
+    monkeypatch.setattr(markers, "_look", lambda: torn.pop() if torn else look())
+    assert markers.done().table.num_rows == len(REPORTS)

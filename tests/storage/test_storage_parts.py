@@ -109,3 +109,12 @@ def test_a_part_that_cannot_be_written_names_it(tmp_path: Path) -> None:
     table = part_table(pa.table({"id": [1]}), [samples(1)], **CONSTANT)
     with pytest.raises(StorageError, match=str(tmp_path / "none")):
         write_part(Location.of(str(tmp_path / "none" / "part.parquet")), table, "zstd")
+
+
+def test_a_part_that_was_cut_short_on_its_way_is_no_part(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = Location.write
+    monkeypatch.setattr(Location, "write", lambda self, data: write(self, bytes(data)[:-9]))
+    with pytest.raises(StorageError, match="does not read back"):
+        write_part(Location.of(str(tmp_path / "p.parquet")), pa.table({"a": [1]}), "zstd")

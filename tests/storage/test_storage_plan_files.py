@@ -125,3 +125,33 @@ def test_a_copied_plan_file_is_refused(plan: PlanFiles, tmp_path: Path) -> None:
     (tmp_path / "000007.parquet").write_bytes((tmp_path / "000000.parquet").read_bytes())
     with pytest.raises(StorageError, match=r"planned twice.*remove the copy"):
         plan.read()
+
+
+def test_a_plan_that_cannot_be_written_as_one_is_still_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = PlanFiles(Location.of(str(tmp_path)))
+    for shard in SHARDS:
+        plan.add([shard])
+
+    def fail(*_: object) -> None:
+        raise StorageError("the disk is full")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Location, "write", fail)
+        with pytest.raises(StorageError):
+            plan.compact()
+    assert plan.read() == SHARDS
+
+
+def test_a_kill_while_a_plan_is_compacted_again_plans_nothing_twice(tmp_path: Path) -> None:
+    plan, before = PlanFiles(Location.of(str(tmp_path))), {}
+    for start in (0, 10):
+        for row in range(start, start + 10):
+            plan.add(cut_shards([replace(FILE, path=f"/{row}")], 120, "job"))
+        planned, before = plan.read(), {p: p.read_bytes() for p in tmp_path.iterdir()}
+        plan.compact()
+    for path, content in before.items():
+        path.write_bytes(content)
+    assert plan.read() == planned
+    assert len(planned) == 20

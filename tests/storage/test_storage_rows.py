@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -173,3 +174,20 @@ def test_a_file_is_let_go_with_the_next_one(tmp_path: Path) -> None:
     finally:
         gc.enable()
     assert [name for name in open_files if name.endswith(".parquet")] == ["b.parquet"]
+
+
+def test_after_a_read_that_failed_the_file_is_opened_anew(tmp_path: Path) -> None:
+    path = write_groups(tmp_path / "a.parquet", [10, 10])
+    reader = RowReader(COLUMNS)
+    assert rows(reader, shard(path, 0, 4)) == [0, 1, 2, 3]
+
+    def broken() -> Iterator[pa.RecordBatch]:
+        raise OSError("the network was away")
+        yield
+
+    assert reader._cursor is not None
+    reader._cursor._batches, reader._cursor._rest = broken(), None
+    wanted = shard(path, 4, 8)
+    with pytest.raises(InputError, match="the network was away"):
+        reader.read(wanted)
+    assert rows(reader, wanted) == list(range(4, 12))
