@@ -23,6 +23,16 @@ def named(word: str, processes: Iterable[psutil.Process]) -> list[psutil.Process
     return [process for process in processes if word in _words(process)]
 
 
+def engine_cores(processes: Iterable[psutil.Process]) -> list[psutil.Process]:
+    """Cores of vLLM engines, by their title, or by how they are started.
+
+    A process that changes the first of its environment's variables before it sets its title gets
+    none (`setproctitle` finds its arguments by that variable), and which is first is chance.
+    """
+    processes = list(processes)
+    return named(CORE, processes) or named("multiprocessing.spawn", processes)
+
+
 def _words(process: psutil.Process) -> str:
     try:
         return " ".join((process.name(), *process.cmdline()))

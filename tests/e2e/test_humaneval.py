@@ -15,7 +15,7 @@ import pyarrow.dataset as ds
 import pytest
 
 from tests.e2e.conftest import Cli, Start, children_of, parts, still_alive
-from tests.processes import CORE, named
+from tests.processes import engine_cores
 from tests.shared import shared_data
 
 NUM_RECORDS = 1033
@@ -156,7 +156,7 @@ def test_ctrl_c_leaves_no_engine_behind(one_worker: Run, tmp_path: Path, start: 
         assert process.poll() is None, process.communicate()
         time.sleep(0.1)
     children = children_of(process)
-    cores = named(CORE, children)
+    cores = engine_cores(children)
     os.killpg(process.pid, signal.SIGINT)
     process.wait()
 

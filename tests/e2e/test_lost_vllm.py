@@ -9,7 +9,7 @@ from pathlib import Path
 from tests.e2e.conftest import Start, children_of, still_alive
 from tests.e2e.test_faults import ids, run_args, wait_for_parts
 from tests.e2e.test_humaneval import FAST_START
-from tests.processes import CORE, named
+from tests.processes import engine_cores
 
 # A row at a time, over a thousand tokens in a row: time to be hit in the middle.
 SMALL = ("--set", "engine.args.max_num_seqs=1", "--set", "schedule.shard_rows=10")
@@ -21,7 +21,7 @@ def test_a_dead_core_ends_its_actor_and_another_does_the_work(
     output = tmp_path / "out"
     process = start(*run_args(records, output, *FAST_START, *SMALL))
     # The core is looked for while it starts: the work itself may be done before it is found.
-    while not (core := named(CORE, children_of(process))):
+    while not (core := engine_cores(children_of(process))):
         assert process.poll() is None, process.communicate()
         time.sleep(0.1)
     wait_for_parts(output, process, 2)

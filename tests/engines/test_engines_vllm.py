@@ -20,7 +20,7 @@ from batchfim.formats.finishing import Finisher
 from batchfim.formats.stopping import StopRule
 from batchfim.infiller import Infiller, open_infiller
 from batchfim.records import Hole
-from tests.processes import CORE, named
+from tests.processes import engine_cores, named
 
 Result = TypeVar("Result")
 MAX_MODEL_LEN = 256
@@ -87,7 +87,7 @@ def test_what_came_up(vllm: Running) -> None:
 
 @pytest.mark.skipif(cores_here() > 8, reason="there, vLLM binds a lone engine's threads")
 def test_a_model_of_one_part_takes_no_process_beside_the_core(vllm: Running) -> None:
-    (core,) = named(CORE, psutil.Process().children())
+    (core,) = engine_cores(psutil.Process().children())
     assert not named("Worker", core.children(recursive=True))
 
 
@@ -193,7 +193,7 @@ def num_tokens(samples: list[Generation]) -> int:
 
 
 def test_a_killed_core_is_a_dead_engine(vllm: Running) -> None:
-    cores = named(CORE, psutil.Process().children())
+    cores = engine_cores(psutil.Process().children())
     assert cores
     for core in cores:
         core.kill()

@@ -161,6 +161,7 @@ def test_evaluation_is_shown_and_compared_where_there_is_one(job: Job) -> None:
     score = {"value": 0.25, "low": 0.2, "high": 0.3, "rows": 54}
     evaluation = {
         "middle": "middle",
+        "reference": "middle_reference",
         "rule": "as_is",
         "confidence": 0.95,
         "rows": {"ok": 54},
