@@ -61,7 +61,7 @@ def _copied(num_rows: int) -> str:
 
 
 def _speed(run: dict[str, Any]) -> str:
-    regroup_s = run.get("regroup_s", 0.0)
+    regroup_s = run["regroup_s"]
     text = (
         f"this run: {run['records']:,} records by {run['workers']} workers in "
         f"{run['total_s']:.1f} s, {run['engine_start_s']:.1f} s of it engine start"

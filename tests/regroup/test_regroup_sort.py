@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
 import shutil
+import subprocess
+import sys
+import time
 from itertools import groupby
 from pathlib import Path
 
@@ -161,6 +165,30 @@ def test_a_file_that_is_gone_from_the_input_is_told_of(
     assert shuffled.regroup().num_rows == 400
     assert "1 input files are gone that were regrouped, such as" in caplog.text
     assert "b.parquet: their rows are among" in caplog.text
+
+
+def test_a_file_written_anew_that_looks_as_it_did_is_warned_of(
+    shuffled: Desk, caplog: pytest.LogCaptureFixture
+) -> None:
+    shuffled.regroup()
+    shuffled.regroup()
+    assert "were written after" not in caplog.text
+    later = time.time() + 60
+    os.utime(shuffled.folder / "b.parquet", (later, later))
+    shuffled.regroup()
+    assert "b.parquet, were written after they were planned" in caplog.text
+
+
+def test_a_ray_without_a_cpu_is_refused_and_not_waited_for() -> None:
+    script = (
+        "import ray; from batchfim.regroup.ray_sort import check_can_sort; "
+        "ray.init(address='local', num_cpus=0, include_dashboard=False); check_can_sort()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False
+    )
+    assert done.returncode != 0
+    assert "no machine of this Ray has a CPU for them; start one with --num-cpus" in done.stderr
 
 
 def test_two_sorts_never_write_one_copy(shuffled: Desk) -> None:
