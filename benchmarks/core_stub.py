@@ -1,7 +1,7 @@
 """An engine core without a model: it answers vLLM's front end in steps, as a real one does.
 
-Both `AsyncLLM` and `LLM` start it in the place of their own, so that what their process works for a
-record can be measured without an engine at work beside it. A step takes as long as one on a GPU.
+It is started in the place of the engine's own, so that what the process of the front end works for
+a record can be measured without an engine at work beside it. A step takes as long as one on a GPU.
 """
 
 from __future__ import annotations

@@ -34,15 +34,15 @@ class CountingSide(HouseSide):
 
     def __init__(self, setup: Setup) -> None:
         super().__init__(setup)
-        core = self._engine._llm.engine_core
-        next_outputs, self._num_decoded = core.get_output_async, 0
+        core = self._engine._stepper._llm.engine_core
+        next_outputs, self._num_decoded = core.get_output, 0
 
-        async def counted() -> Any:
-            outputs = await next_outputs()
+        def counted() -> Any:
+            outputs = next_outputs()
             self._num_decoded += sum(len(output.new_token_ids) for output in outputs.outputs)
             return outputs
 
-        core.get_output_async = counted
+        core.get_output = counted
 
     def work(self, path: Path) -> Round:
         """As `HouseSide.work`."""

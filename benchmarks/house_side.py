@@ -85,7 +85,7 @@ class HouseSide:
         self._loop.run_until_complete(self._engine.stop())
 
     async def _work(self, path: Path) -> Round:
-        await self._engine._llm.reset_prefix_cache()  # no user needs it, so it has no other door
+        self._engine._stepper._llm.reset_prefix_cache()  # no user needs it, so it has no other door
         started_s = time.perf_counter()
         worker, files = self._prepare(path)
         regroup_s = time.perf_counter() - started_s

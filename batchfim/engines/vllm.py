@@ -1,4 +1,4 @@
-"""vLLM's AsyncLLM as an Engine: ids in, final ids out, timings from the engine's own clock."""
+"""vLLM's LLMEngine as an Engine: ids in, final ids out, timings from the engine's own clock."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import asyncio
 import gc
 import time
 from collections.abc import Mapping
-from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +14,10 @@ from batchfim.config_engine import Engine as EngineConfig
 from batchfim.engines.cpu import MODEL_IN_CORE, share_cores
 from batchfim.engines.engine import Drafts, EngineInfo, Generation, Request
 from batchfim.engines.vllm_args import check_memory, engine_arguments, set_environment
-from batchfim.engines.vllm_outputs import read_outputs, start_error, translate
+from batchfim.engines.vllm_outputs import SampleSoFar, start_error
 from batchfim.engines.vllm_stats import StepCounts, loggers
-from batchfim.errors import EngineError, EngineStartError
+from batchfim.engines.vllm_steps import Sample, Stepper
+from batchfim.errors import EngineDead, EngineStartError
 from batchfim.storage.adapter_files import Adapter
 
 
@@ -57,8 +57,7 @@ class VllmEngine:
         self._trust_remote_code = trust_remote_code
         self._num_engines = num_engines
         self._counts = StepCounts()
-        self._llm: Any = None
-        self._stop_s: float | None = None  # that the core has to end by itself; None: vLLM's own
+        self._stepper: Stepper | None = None
         self._params: Any = None
         self._step_params: Any = None  # the same, told step by step
         self._loras: dict[str | None, Any] = {None: None}
@@ -71,7 +70,9 @@ class VllmEngine:
     async def start(self) -> EngineInfo:
         """Import vLLM, start the core process and load the model."""
         set_environment()
-        return await asyncio.to_thread(self._start)
+        llm, info = await asyncio.to_thread(self._start)
+        self._stepper = Stepper(llm, stop_s=_stop_s(llm))
+        return info
 
     async def generate(self, request: Request) -> list[Generation]:
         """Complete one prompt; each sample is a request of its own, so that each is accounted."""
@@ -91,15 +92,13 @@ class VllmEngine:
 
     async def stop(self) -> None:
         """End the core process."""
-        if self._llm is not None:
-            llm, self._llm = self._llm, None
-            # On the loop's own thread: vLLM's output task must not see the core go before it is
-            # cancelled, or it reports a dead engine.
-            llm.shutdown(timeout=self._stop_s)
+        if self._stepper is not None:
+            stepper, self._stepper = self._stepper, None
+            await stepper.stop()
             _keep_environment(False)
             gc.unfreeze()
 
-    def _start(self) -> EngineInfo:
+    def _start(self) -> tuple[Any, EngineInfo]:
         try:
             import vllm
         except ImportError as error:
@@ -109,7 +108,9 @@ class VllmEngine:
         from vllm.platforms import current_platform
 
         device = str(current_platform.device_type)
-        self._llm = self._open(device)
+        llm = self._open(device)
+        # It is asked once, and asked later, a core that died meanwhile would never answer.
+        llm.get_supported_tasks()
         _keep_environment(True)
         # vLLM and torch are a million objects that stay: without this, each full collection, which
         # the coming and going of requests brings about, looks at all of them.
@@ -118,15 +119,15 @@ class VllmEngine:
         self._loras |= _lora_requests(self._adapters)
         self._params = self._sampling_params()
         self._step_params = self._sampling_params(step_by_step=True)
-        took = self._llm.vllm_config
+        took = llm.vllm_config
         dtype = str(took.model_config.dtype).removeprefix("torch.")
         most = took.scheduler_config.max_num_seqs
-        return EngineInfo("vllm", vllm.__version__, device, most, dtype)
+        return llm, EngineInfo("vllm", vllm.__version__, device, most, dtype)
 
     def _open(self, device: str) -> Any:
-        from vllm.engine.arg_utils import AsyncEngineArgs
+        from vllm.engine.arg_utils import EngineArgs
         from vllm.usage.usage_lib import UsageContext
-        from vllm.v1.engine.async_llm import AsyncLLM
+        from vllm.v1.engine.llm_engine import LLMEngine
 
         if device == "cpu":
             share_cores(self._num_engines, self._config.num_devices)
@@ -140,18 +141,15 @@ class VllmEngine:
         )
         if device == "cpu":
             check_memory(arguments)
-        if arguments.get("distributed_executor_backend") == MODEL_IN_CORE:
-            # It has nothing to give back but memory, and clearing up takes it longer than the five
-            # seconds that vLLM waits before it kills.
-            self._stop_s = 0.0
         try:
-            # AsyncLLM's own context has vLLM's smallest defaults: 2,048 batched tokens and 128
-            # sequences on every device; that of `LLM` has 16,384 and 1,024 on an H100, 8,192 and
-            # 256 on smaller ones (vLLM 0.32, `vllm/engine/arg_utils.py`, `get_batch_defaults`).
-            return AsyncLLM.from_engine_args(
-                AsyncEngineArgs(**arguments),
+            # The context has vLLM's defaults: that of `LLM` 16,384 batched tokens and 1,024
+            # sequences on an H100, 8,192 and 256 on smaller ones, one's own of the engine the
+            # smallest (vLLM 0.32, `vllm/engine/arg_utils.py`, `get_batch_defaults`).
+            return LLMEngine.from_engine_args(
+                EngineArgs(**arguments),
                 usage_context=UsageContext.LLM_CLASS,
                 stat_loggers=loggers(self._counts),
+                enable_multiprocessing=True,
             )
         except Exception as error:  # whatever stops a start is reported as the start's failure
             raise start_error(error) from error
@@ -179,22 +177,26 @@ class VllmEngine:
         if self._sampling.temperature > 0:
             params = params.clone()
             params.seed = request.seed + index
-        submitted_s = time.monotonic()
-        try:
-            prompt = {"type": "token", "prompt_token_ids": request.token_ids}
-            outputs = self._llm.generate(
-                prompt,
-                params,
-                f"{request.request_id}-{index}",
-                lora_request=self._loras[request.adapter],
-            )
-            # Closing vLLM's generator before its end aborts the request and frees its cache.
-            async with aclosing(outputs):
-                return await read_outputs(outputs, check, submitted_s)
-        except EngineError:
-            raise
-        except Exception as error:  # translated by one table
-            raise translate(error) from error
+        sample = Sample(
+            f"{request.request_id}-{index}",
+            request.token_ids,
+            params,
+            SampleSoFar(check, time.monotonic()),
+            self._loras[request.adapter],
+        )
+        if self._stepper is None:
+            raise EngineDead("the engine was stopped")
+        return await self._stepper.answer(sample)
+
+
+def _stop_s(llm: Any) -> float | None:
+    """Seconds that vLLM is to wait for its core's end before it kills; None: its own five.
+
+    With the model in its process, it has nothing to give back but memory, and clearing up takes it
+    longer.
+    """
+    executor = llm.vllm_config.parallel_config.distributed_executor_backend
+    return 0.0 if executor == MODEL_IN_CORE else None
 
 
 def _keep_environment(kept: bool) -> None:

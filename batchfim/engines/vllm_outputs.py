@@ -2,68 +2,63 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
 from typing import Any
 
 from batchfim.engines.engine import STOPPED, Generation, StopCheck, Timing, take
 from batchfim.errors import EngineDead, EngineStartError, RequestRefused, TryAgain
 
 
-async def read_outputs(
-    outputs: AsyncIterator[Any], check: StopCheck | None, submitted_s: float
-) -> Generation:
-    """Read vLLM's outputs of one sample to their end, or to where the check ends it.
+@dataclass(slots=True)
+class SampleSoFar:
+    """What vLLM has told of one sample.
 
-    Args:
-        outputs: one `RequestOutput` with all ids or, where there is a check, one for each step.
-        check: the sample's.
+    Attributes:
+        check: the sample's; with one, vLLM tells of each step, without, of all at the end.
         submitted_s: when the request was handed over, on the monotonic clock.
     """
-    token_ids: list[int] = []
+
+    check: StopCheck | None
+    submitted_s: float
+    token_ids: list[int] = field(default_factory=list)
     logprobs: list[float] | None = None
-    stopped = False
-    async for output in outputs:
+
+    def take_in(self, output: Any) -> Generation | Exception | None:
+        """Add a `RequestOutput`: the answer, where vLLM or the check ends the sample with it."""
         sample = output.outputs[0]
-        taken, stopped = take(sample.token_ids, check)
-        token_ids += taken
+        taken, stopped = take(sample.token_ids, self.check)
+        self.token_ids += taken
         if sample.logprobs is not None:
-            logprobs = (logprobs or []) + _of_sampled(sample.logprobs)[: len(taken)]
-        if stopped:
-            break
-    finish_reason = STOPPED if stopped else str(output.outputs[0].finish_reason)
-    if finish_reason not in (STOPPED, "stop", "length"):
-        raise TryAgain(f"vLLM ended the request with {finish_reason!r}")
-    return _generation(output, token_ids, logprobs, finish_reason, submitted_s)
+            self.logprobs = (self.logprobs or []) + _of_sampled(sample.logprobs)[: len(taken)]
+        if not (stopped or output.finished):
+            return None
+        finish_reason = STOPPED if stopped else str(sample.finish_reason)
+        if finish_reason not in (STOPPED, "stop", "length"):
+            return TryAgain(f"vLLM ended the request with {finish_reason!r}")
+        return self._generation(output, finish_reason)
+
+    def _generation(self, output: Any, finish_reason: str) -> Generation:
+        stats = output.metrics
+        return Generation(
+            token_ids=self.token_ids,
+            finish_reason=finish_reason,
+            prompt_tokens=len(output.prompt_token_ids),
+            cached_tokens=output.num_cached_tokens or 0,
+            timing=Timing.between(
+                self.submitted_s,
+                stats.scheduled_ts,
+                stats.first_token_ts,
+                stats.last_token_ts,
+                len(self.token_ids),
+            ),
+            logprobs=self.logprobs,
+            num_preemptions=stats.num_preemptions,
+        )
 
 
 def _of_sampled(flat: Any) -> list[float]:
     """Of `FlatLogprobs`, each position's first entry: the sampled token's."""
     return [flat.logprobs[start] for start in flat.start_indices]
-
-
-def _generation(
-    output: Any,
-    token_ids: list[int],
-    logprobs: list[float] | None,
-    finish_reason: str,
-    submitted_s: float,
-) -> Generation:
-    stats = output.metrics
-    return Generation(
-        token_ids=token_ids,
-        finish_reason=finish_reason,
-        prompt_tokens=len(output.prompt_token_ids),
-        cached_tokens=output.num_cached_tokens or 0,
-        timing=Timing.between(
-            submitted_s,
-            stats.scheduled_ts,
-            stats.first_token_ts,
-            stats.last_token_ts,
-            len(token_ids),
-        ),
-        logprobs=logprobs,
-        num_preemptions=stats.num_preemptions,
-    )
 
 
 def translate(error: Exception) -> Exception:

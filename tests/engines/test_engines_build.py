@@ -83,7 +83,7 @@ def test_arguments_are_checked(setting: str, complaint: str) -> None:
 def test_vllms_arguments_are_known_before_it_is_imported() -> None:
     with pytest.raises(ConfigError, match=r"engine\.args\.max_num_seq: .*mean 'max_num_seqs'"):
         resolve_engine(config("engine.args.max_num_seq=3"), form())
-    kept = {"quantization": "awq", "kv_cache_dtype": "fp8", "enable_log_requests": True}
+    kept = {"quantization": "awq", "kv_cache_dtype": "fp8", "enable_chunked_prefill": False}
     assert resolve_engine(config(f"engine.args={kept}"), form()).engine.args == kept
     program = "import sys, batchfim.engines.build, batchfim.engines.vllm_args as args; "
     program += "args.check_names(['dtype']); assert 'vllm' not in sys.modules"

@@ -135,14 +135,15 @@ def test_a_prompt_beyond_the_context_is_refused_and_others_go_on(vllm: Running) 
 @pytest.fixture
 def aborted(vllm: Running, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Requests that the engine's core is told to abort."""
-    core = vllm.engine._llm.engine_core  # type: ignore[attr-defined]
-    told, send = [], core.abort_requests_async
+    core = vllm.engine._stepper._llm.engine_core  # type: ignore[attr-defined]
+    told: list[str] = []
+    send = core.abort_requests
 
-    async def tell(request_ids: list[str]) -> None:
+    def tell(request_ids: list[str]) -> None:
         told.extend(request_ids)
-        await send(request_ids)
+        send(request_ids)
 
-    monkeypatch.setattr(core, "abort_requests_async", tell)
+    monkeypatch.setattr(core, "abort_requests", tell)
     return told
 
 
@@ -192,11 +193,37 @@ def num_tokens(samples: list[Generation]) -> int:
     return sum(len(sample.token_ids) for sample in samples)
 
 
-def test_a_killed_core_is_a_dead_engine(vllm: Running) -> None:
-    cores = engine_cores(psutil.Process().children())
-    assert cores
-    for core in cores:
-        core.kill()
+def test_who_no_longer_waits_frees_the_cache(vllm: Running, aborted: list[str]) -> None:
+    async def give_up() -> None:
+        asked = asyncio.create_task(vllm.engine.generate(Request("up", vllm.prompt("x = "), 0)))
+        before = vllm.engine.num_steps
+        while vllm.engine.num_steps == before:
+            await asyncio.sleep(0.001)
+        asked.cancel()
+        await asyncio.gather(asked, return_exceptions=True)
+
+    vllm.run(give_up())
+    assert vllm.generate(Request("next", vllm.prompt("x = "), 0))
+    assert len(aborted) == 2
+
+
+def test_a_core_killed_at_work_is_a_dead_engine(vllm: Running) -> None:
+    """vLLM tells nobody who waits for its next step."""
     requests = [Request(f"late-{number}", vllm.prompt("x = "), 0) for number in range(100)]
+
+    async def work() -> list[list[Generation] | BaseException]:
+        asked = [asyncio.create_task(vllm.engine.generate(request)) for request in requests]
+        before = vllm.engine.num_steps
+        while vllm.engine.num_steps == before:
+            await asyncio.sleep(0.001)
+        cores = engine_cores(psutil.Process().children())
+        assert cores
+        for core in cores:
+            core.kill()
+        return await asyncio.gather(*asked, return_exceptions=True)
+
+    answers = vllm.run(work())
+    assert any(isinstance(answer, EngineDead) for answer in answers)
+    assert all(isinstance(answer, EngineDead | list) for answer in answers)
     with pytest.raises(EngineDead):
-        vllm.generate(*requests)
+        vllm.generate(Request("later", vllm.prompt("x = "), 0))

@@ -1,0 +1,302 @@
+"""How samples reach vLLM's steps and their answers come back, without an engine behind it."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine, Sequence
+from pathlib import Path
+from queue import Queue
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from batchfim.config import Engine as EngineConfig
+from batchfim.config import Sampling
+from batchfim.engines.engine import STOPPED, Generation, Request, StopCheck
+from batchfim.engines.vllm import VllmEngine
+from batchfim.engines.vllm_steps import Stepper
+from batchfim.errors import EngineDead, RequestRefused, TryAgain
+
+pytest.importorskip("vllm")
+
+from vllm.exceptions import VLLMValidationError
+from vllm.outputs import RequestOutput
+from vllm.sampling_params import RequestOutputKind, SamplingParams
+from vllm.v1.engine.exceptions import EngineDeadError
+
+from tests.engines.vllm_parts import request_output
+
+TOKENS = [5, 6, 7, 8, 9]
+REFUSED = [404]  # a prompt
+ALIVE_S = 30.0  # a test's patience
+
+Answers = list[list[Generation] | BaseException]
+
+
+class Llm:
+    """Stands in for LLMEngine: a token of each request a step, when the test lets it go on.
+
+    As vLLM's, `step` waits for the core alone, whose outputs come by a queue.
+    """
+
+    def __init__(self, finish_reason: str = "length") -> None:
+        self.finish_reason = finish_reason
+        self.running: dict[str, tuple[SamplingParams, list[int]]] = {}
+        self.aborted: list[str] = []
+        self.kinds: list[RequestOutputKind] = []
+        self.threads: set[str] = set()
+        self.shut_down = 0
+        self.resources = SimpleNamespace(engine_dead=False)
+        self.outputs_queue: Queue[Exception | None] = Queue()
+        self.engine_core = SimpleNamespace(
+            resources=self.resources, outputs_queue=self.outputs_queue, shutdown=self._shut_down
+        )
+        self.renderer = SimpleNamespace(shutdown=lambda: None)
+
+    def go_on(self, num_steps: int = len(TOKENS)) -> None:
+        for _ in range(num_steps):
+            self.outputs_queue.put(None)
+
+    def add_request(
+        self, request_id: str, prompt: Any, params: SamplingParams, lora_request: Any
+    ) -> None:
+        self.threads.add(threading.current_thread().name)
+        if self.resources.engine_dead:
+            raise EngineDeadError
+        if prompt["prompt_token_ids"] == REFUSED:
+            raise VLLMValidationError("the prompt is too long")
+        self.kinds.append(params.output_kind)
+        self.running[request_id] = params, []
+
+    def abort_request(self, request_ids: list[str]) -> None:
+        for request_id in request_ids:
+            del self.running[request_id]
+        self.aborted += request_ids
+
+    def step(self) -> list[RequestOutput]:
+        self.threads.add(threading.current_thread().name)
+        error = self.outputs_queue.get()
+        if error is not None:
+            raise error
+        return [output for request_id in list(self.running) for output in self._told(request_id)]
+
+    def _told(self, request_id: str) -> list[RequestOutput]:
+        params, token_ids = self.running[request_id]
+        token_ids.append(TOKENS[len(token_ids)])
+        reason = self.finish_reason if len(token_ids) == len(TOKENS) else None
+        if reason:
+            del self.running[request_id]
+        whole = params.output_kind is RequestOutputKind.FINAL_ONLY
+        if whole and not reason:
+            return []
+        output = request_output(token_ids if whole else token_ids[-1:], reason)
+        output.request_id = request_id
+        return [output]
+
+    def _shut_down(self, timeout: float | None) -> None:
+        assert timeout == 0.0
+        self.shut_down += 1
+        self.threads.add(threading.current_thread().name)
+
+
+def engine_on(llm: Llm, num_samples: int = 1) -> VllmEngine:
+    sampling = Sampling(n=num_samples, temperature=1.0)
+    engine = VllmEngine(
+        Path("none"), EngineConfig(), sampling, stop_token_ids=(0,), max_model_len=None
+    )
+    engine._stepper = Stepper(llm, stop_s=0.0)
+    engine._params = SamplingParams(output_kind=RequestOutputKind.FINAL_ONLY)
+    engine._step_params = SamplingParams(output_kind=RequestOutputKind.DELTA)
+    return engine
+
+
+def run(
+    llm: Llm, ask: Callable[[VllmEngine], Coroutine[Any, Any, Answers]], **more: Any
+) -> Answers:
+    """What is asked of an engine, which is stopped then."""
+
+    async def asked() -> Answers:
+        engine = engine_on(llm, **more)
+        assert engine._stepper
+        try:
+            return await asyncio.wait_for(ask(engine), ALIVE_S)
+        finally:
+            await asyncio.wait_for(engine._stepper.stop(), ALIVE_S)
+
+    return asyncio.run(asked())
+
+
+def complete(
+    llm: Llm, new_check: Any = None, prompts: Sequence[list[int]] = ([1, 2],), **more: Any
+) -> Answers:
+    requests = [Request(f"r{i}", prompt, 3, new_check) for i, prompt in enumerate(prompts)]
+
+    async def ask(engine: VllmEngine) -> Answers:
+        answers = map(engine.generate, requests)
+        return list(await asyncio.gather(*answers, return_exceptions=True))
+
+    return run(llm, ask, **more)
+
+
+async def until(true: Callable[[], bool]) -> None:
+    while not true():
+        await asyncio.sleep(0.005)
+
+
+def test_one_thread_alone_touches_vllm() -> None:
+    llm = Llm()
+    llm.go_on(100)
+    answers = complete(llm, prompts=[[1], [2], REFUSED])
+    assert llm.threads == {"vllm-steps"}
+    assert (llm.running, llm.shut_down) == ({}, 1)
+    for answer in answers[:2]:
+        assert isinstance(answer, list)
+        assert (answer[0].token_ids, answer[0].finish_reason) == (TOKENS, "length")
+
+
+def test_a_refused_prompt_is_told_and_others_go_on() -> None:
+    llm = Llm()
+    llm.go_on(100)
+    refused, other = complete(llm, prompts=[REFUSED, [1]])
+    assert isinstance(refused, RequestRefused)
+    assert "too long" in str(refused)
+    assert isinstance(other, list)
+
+
+def test_samples_that_end_early_are_aborted_and_nothing_is_left() -> None:
+    llm = Llm()
+    llm.go_on(100)
+
+    def new_check() -> StopCheck:
+        return lambda token_id: token_id == 7
+
+    (generations,) = complete(llm, new_check, num_samples=3)
+    assert isinstance(generations, list)
+    assert [one.token_ids for one in generations] == [[5, 6, 7]] * 3
+    assert {one.finish_reason for one in generations} == {STOPPED}
+    assert sorted(llm.aborted) == [f"r0-{i}" for i in range(3)]
+    assert llm.running == {}
+
+
+@pytest.mark.parametrize("checked", [True, False])
+def test_a_sample_that_ends_by_itself_is_not(checked: bool) -> None:
+    llm = Llm()
+    llm.go_on(100)
+    (answer,) = complete(llm, (lambda: lambda token_id: False) if checked else None)
+    assert isinstance(answer, list)
+    assert (answer[0].token_ids, answer[0].finish_reason) == (TOKENS, "length")
+    assert (llm.aborted, llm.running) == ([], {})
+    assert llm.kinds == [RequestOutputKind.DELTA if checked else RequestOutputKind.FINAL_ONLY]
+
+
+def test_a_sample_that_vllm_gave_up_is_tried_again_and_ends_the_others() -> None:
+    llm = Llm(finish_reason="abort")
+    llm.go_on(100)
+    (answer,) = complete(llm, num_samples=3)
+    assert isinstance(answer, TryAgain)
+    assert str(answer) == "vLLM ended the request with 'abort'"
+    assert llm.running == {}
+
+
+def test_who_no_longer_waits_frees_the_cache() -> None:
+    llm = Llm()
+
+    async def ask(engine: VllmEngine) -> Answers:
+        kept, dropped = (
+            asyncio.create_task(engine.generate(Request(name, [1], 3))) for name in ("k", "d")
+        )
+        await until(lambda: len(llm.running) == 2)
+        dropped.cancel()
+        await asyncio.gather(dropped, return_exceptions=True)
+        llm.go_on()
+        return [await kept]
+
+    (answer,) = run(llm, ask)
+    assert isinstance(answer, list)
+    assert llm.aborted == ["d-0"]
+
+
+def test_a_name_may_be_asked_for_again_at_once() -> None:
+    """As a record's next attempt has, whose last one was cancelled."""
+    llm = Llm()
+
+    async def ask(engine: VllmEngine) -> Answers:
+        first = asyncio.create_task(engine.generate(Request("r", [1], 3)))
+        await until(lambda: "r-0" in llm.running)
+        first.cancel()
+        await asyncio.gather(first, return_exceptions=True)
+        second = asyncio.create_task(engine.generate(Request("r", [1], 3)))
+        llm.go_on(100)
+        return [await second]
+
+    (answer,) = run(llm, ask)
+    assert isinstance(answer, list)
+    assert answer[0].token_ids == TOKENS
+    assert llm.aborted == ["r-0"]
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (EngineDeadError(), "EngineDeadError: EngineCore encountered an issue"),
+        (RuntimeError("tensor of size 3 expected"), "RuntimeError: tensor of size 3 expected"),
+    ],
+)
+def test_a_step_that_fails_fails_all_that_wait_and_all_that_come(
+    error: Exception, told: str
+) -> None:
+    llm = Llm()
+
+    async def ask(engine: VllmEngine) -> Answers:
+        asked = [engine.generate(Request(f"r{i}", [1], 3)) for i in range(3)]
+        waiting = asyncio.gather(*asked, return_exceptions=True)
+        await until(lambda: len(llm.running) == 3)
+        llm.outputs_queue.put(error)
+        answers: Answers = [*await waiting]
+        later = engine.generate(Request("later", [1], 3))
+        return [*answers, *await asyncio.gather(later, return_exceptions=True)]
+
+    answers = run(llm, ask)
+    assert len(answers) == 4
+    for answer in answers:
+        assert isinstance(answer, EngineDead)
+        assert str(answer).startswith(told)
+    assert llm.shut_down == 1
+
+
+@pytest.mark.parametrize("idle", [True, False])
+def test_a_core_that_is_killed_answers_all_that_wait_for_it(idle: bool) -> None:
+    """vLLM notes its end, and lets whoever waits for its next step wait."""
+    llm = Llm()
+
+    async def ask(engine: VllmEngine) -> Answers:
+        if idle:
+            llm.resources.engine_dead = True
+        waiting = asyncio.create_task(engine.generate(Request("r", [1], 3)))
+        if not idle:
+            await until(lambda: len(llm.running) == 1)
+            llm.resources.engine_dead = True
+        return [*await asyncio.gather(waiting, return_exceptions=True)]
+
+    (answer,) = run(llm, ask)
+    assert isinstance(answer, EngineDead)
+
+
+@pytest.mark.parametrize("num_waiting", [0, 2])
+def test_stopping_answers_all_that_wait(num_waiting: int) -> None:
+    llm = Llm()
+
+    async def ask(engine: VllmEngine) -> Answers:
+        asked = [engine.generate(Request(f"r{i}", [1], 3)) for i in range(num_waiting)]
+        waiting = asyncio.gather(*asked, return_exceptions=True)
+        await until(lambda: len(llm.running) == num_waiting)
+        assert engine._stepper
+        await engine._stepper.stop()
+        return [*await waiting]
+
+    answers = run(llm, ask)
+    assert [str(answer) for answer in answers] == ["the engine was stopped"] * num_waiting
+    assert all(isinstance(answer, EngineDead) for answer in answers)
+    assert llm.shut_down == 1
