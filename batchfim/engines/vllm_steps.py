@@ -153,10 +153,7 @@ class Stepper:
         try:
             self._llm.add_request(sample.id, prompt, sample.params, lora_request=sample.lora)
         except Exception as error:  # translated by one table
-            ours = translate(error)
-            if isinstance(ours, EngineDead):
-                raise
-            self._tell([(sample, ours)])
+            self._tell([(sample, translate(error))])
         else:
             self._in_engine[sample.id] = sample
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from queue import Queue
@@ -53,7 +54,7 @@ class Llm:
         self.engine_core = SimpleNamespace(
             resources=self.resources, outputs_queue=self.outputs_queue, shutdown=self._shut_down
         )
-        self.renderer = SimpleNamespace(shutdown=lambda: None)
+        self.renderer = SimpleNamespace(shutdown=self._shut_down_renderer)
 
     def go_on(self, num_steps: int = len(TOKENS)) -> None:
         for _ in range(num_steps):
@@ -94,6 +95,9 @@ class Llm:
         output = request_output(token_ids if whole else token_ids[-1:], reason)
         output.request_id = request_id
         return [output]
+
+    def _shut_down_renderer(self) -> None:
+        self.shut_down += 1
 
     def _shut_down(self, timeout: float | None) -> None:
         assert timeout == 0.0
@@ -150,7 +154,7 @@ def test_one_thread_alone_touches_vllm() -> None:
     llm.go_on(100)
     answers = complete(llm, prompts=[[1], [2], REFUSED])
     assert llm.threads == {"vllm-steps"}
-    assert (llm.running, llm.shut_down) == ({}, 1)
+    assert (llm.running, llm.shut_down) == ({}, 2)  # core and renderer
     for answer in answers[:2]:
         assert isinstance(answer, list)
         assert (answer[0].token_ids, answer[0].finish_reason) == (TOKENS, "length")
@@ -218,6 +222,48 @@ def test_who_no_longer_waits_frees_the_cache() -> None:
     assert llm.aborted == ["d-0"]
 
 
+def test_who_no_longer_waits_for_an_answer_on_its_way_costs_nobody_else_theirs() -> None:
+    llm = Llm()
+
+    async def ask(engine: VllmEngine) -> Answers:
+        dropped, kept = (
+            asyncio.create_task(engine.generate(Request(name, [1], 3))) for name in ("d", "k")
+        )
+        await until(lambda: len(llm.running) == 2)
+        llm.go_on()
+        while llm.running:  # the loop does not turn, so that no answer arrives
+            time.sleep(0.001)
+        dropped.cancel()
+        answers: Answers = [await kept]
+        llm.go_on()
+        return [*answers, await engine.generate(Request("later", [1], 3))]
+
+    answers = run(llm, ask)
+    assert all(isinstance(answer, list) for answer in answers)
+    assert llm.aborted == []
+
+
+def test_an_engine_that_is_idle_again_takes_the_next_at_once() -> None:
+    llm = Llm()
+
+    async def ask(engine: VllmEngine) -> Answers:
+        first = asyncio.create_task(
+            engine.generate(Request("first", [1], 3, lambda: lambda token_id: token_id == 7))
+        )
+        llm.go_on(3)
+        answers: Answers = [await first]
+        second = asyncio.create_task(engine.generate(Request("second", [1], 3)))
+        await until(lambda: len(llm.running) == 1)
+        llm.go_on()
+        answers.append(await second)
+        assert engine._stepper
+        assert not engine._stepper._unanswered
+        return answers
+
+    assert all(isinstance(answer, list) for answer in run(llm, ask))
+    assert llm.aborted == ["first-0"]
+
+
 def test_a_name_may_be_asked_for_again_at_once() -> None:
     """As a record's next attempt has, whose last one was cancelled."""
     llm = Llm()
@@ -263,7 +309,7 @@ def test_a_step_that_fails_fails_all_that_wait_and_all_that_come(
     for answer in answers:
         assert isinstance(answer, EngineDead)
         assert str(answer).startswith(told)
-    assert llm.shut_down == 1
+    assert llm.shut_down == 2  # core and renderer
 
 
 @pytest.mark.parametrize("idle", [True, False])
@@ -299,4 +345,4 @@ def test_stopping_answers_all_that_wait(num_waiting: int) -> None:
     answers = run(llm, ask)
     assert [str(answer) for answer in answers] == ["the engine was stopped"] * num_waiting
     assert all(isinstance(answer, EngineDead) for answer in answers)
-    assert llm.shut_down == 1
+    assert llm.shut_down == 2  # core and renderer
