@@ -14,8 +14,9 @@ STOPPED = "rule"  # finish reason of a sample its check ended
 class Request:
     """One prompt. `seed` is the first sample's; sample i draws with `seed + i`.
 
-    `new_stop_check` makes a check for one sample; a check that says so ends its sample's
-    generation. `adapter` names the LoRA adapter it is for; None: the model as it is.
+    `new_stop_check` makes a check for one sample, which a thread of the engine's may ask; a check
+    that says so ends its sample's generation. `adapter` names the LoRA adapter it is for; None: the
+    model as it is.
     """
 
     request_id: str

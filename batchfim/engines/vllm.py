@@ -6,6 +6,7 @@ import asyncio
 import gc
 import time
 from collections.abc import Mapping
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,7 @@ class VllmEngine:
         self._num_engines = num_engines
         self._counts = StepCounts()
         self._stepper: Stepper | None = None
+        self._numbers = count()
         self._params: Any = None
         self._step_params: Any = None  # the same, told step by step
         self._loras: dict[str | None, Any] = {None: None}
@@ -109,8 +111,6 @@ class VllmEngine:
 
         device = str(current_platform.device_type)
         llm = self._open(device)
-        # It is asked once, and asked later, a core that died meanwhile would never answer.
-        llm.get_supported_tasks()
         _keep_environment(True)
         # vLLM and torch are a million objects that stay: without this, each full collection, which
         # the coming and going of requests brings about, looks at all of them.
@@ -142,15 +142,19 @@ class VllmEngine:
         if device == "cpu":
             check_memory(arguments)
         try:
-            # The context has vLLM's defaults: that of `LLM` 16,384 batched tokens and 1,024
-            # sequences on an H100, 8,192 and 256 on smaller ones, one's own of the engine the
-            # smallest (vLLM 0.32, `vllm/engine/arg_utils.py`, `get_batch_defaults`).
-            return LLMEngine.from_engine_args(
+            # vLLM's defaults depend on the context: with that of `LLM`, 16,384 batched tokens and
+            # 1,024 sequences on an H100, 8,192 and 256 on smaller ones; without one, the smallest
+            # (vLLM 0.32, `vllm/engine/arg_utils.py`, `get_batch_defaults`).
+            llm = LLMEngine.from_engine_args(
                 EngineArgs(**arguments),
                 usage_context=UsageContext.LLM_CLASS,
                 stat_loggers=loggers(self._counts),
                 enable_multiprocessing=True,
             )
+            # vLLM keeps the answer. Asked with the first request, a core that died meanwhile would
+            # leave it waiting for ever.
+            llm.get_supported_tasks()
+            return llm
         except Exception as error:  # whatever stops a start is reported as the start's failure
             raise start_error(error) from error
 
@@ -178,7 +182,8 @@ class VllmEngine:
             params = params.clone()
             params.seed = request.seed + index
         sample = Sample(
-            f"{request.request_id}-{index}",
+            # Also of one name, where a shard is worked again while its first attempt still ends.
+            f"{request.request_id}-{index}-{next(self._numbers)}",
             request.token_ids,
             params,
             SampleSoFar(check, time.monotonic()),

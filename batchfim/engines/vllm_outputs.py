@@ -72,8 +72,7 @@ def translate(error: Exception) -> Exception:
         (Exception, TryAgain),
     )
     ours = next(ours for theirs, ours in table if isinstance(error, theirs))
-    cause = error if str(error) else error.__cause__ or error  # `EngineGenerateError` has no text
-    return ours(f"{type(cause).__name__}: {cause}")
+    return ours(f"{type(error).__name__}: {error}")
 
 
 def start_error(error: Exception) -> EngineStartError:

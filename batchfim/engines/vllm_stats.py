@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from batchfim.engines.engine import Drafts
@@ -12,22 +12,25 @@ from batchfim.engines.engine import Drafts
 @dataclass(slots=True)
 class StepCounts:
     """Counts steps in which requests were worked, and what speculative decoding drafts and what of
-    it is accepted, until that is taken.
+    it is accepted: one thread counts, another may take.
     """
 
     num_steps: int = 0
     drafted_tokens: int = 0
     accepted_tokens: int = 0
+    taken: Drafts = field(default_factory=Drafts)
 
     def take(self) -> Drafts:
         """What was counted since the last time."""
-        taken = Drafts(self.drafted_tokens, self.accepted_tokens)
-        self.drafted_tokens = self.accepted_tokens = 0
-        return taken
+        before, self.taken = self.taken, Drafts(self.drafted_tokens, self.accepted_tokens)
+        return Drafts(
+            self.taken.drafted_tokens - before.drafted_tokens,
+            self.taken.accepted_tokens - before.accepted_tokens,
+        )
 
 
 def step_logger(counts: StepCounts) -> Any:
-    """A logger that keeps vLLM's statistics on and counts into `counts`.
+    """A logger that counts into `counts`.
 
     It stands in for vLLM's Prometheus metrics, which vLLM adds to any loggers but one of that
     class, and which nobody asks a worker for.
@@ -69,7 +72,7 @@ def loggers(counts: StepCounts) -> list[Any]:
 
 def ray_logger(base: Any) -> Any:
     """vLLM's logger to Ray without the time between tokens: that is a call of Ray's for each token
-    on the loop that feeds the engine. Each request's time per output token stays.
+    in the thread that steps the engine. Each request's time per output token stays.
     """
 
     class RayLogger(base):  # type: ignore[misc]  # vLLM is not typed for us

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import logging
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from queue import SimpleQueue
 from typing import Any
@@ -12,6 +15,7 @@ from batchfim.engines.engine import Generation
 from batchfim.engines.vllm_outputs import SampleSoFar, translate
 from batchfim.errors import EngineDead
 
+_log = logging.getLogger(__name__)
 _STOPPED = "the engine was stopped"
 _LOOK_S = 1.0  # a core that was killed is seen so late
 
@@ -53,9 +57,9 @@ class Stepper:
     """Hands samples to vLLM between two of its steps, and answers to the loop, a step's at once.
 
     vLLM's front end for many callers, `AsyncLLM`, has a task, a queue and a socket's future for
-    each request and wakes them for each of its tokens where a rule looks at them, which takes up to
-    a third more of this process (`benchmarks.front_end`). vLLM is touched by the thread alone, but
-    for the queue of its outputs.
+    each request and wakes them for each of its tokens where a rule looks at them, with which this
+    process worked a third more (`benchmarks/README.md`). The thread alone calls vLLM; the loop
+    looks whether its core is dead, and puts what wakes the thread among its outputs.
     """
 
     def __init__(self, llm: Any, stop_s: float | None) -> None:
@@ -71,6 +75,7 @@ class Stepper:
         self._in_engine: dict[str, Sample] = {}  # the thread's
         self._unanswered: set[Sample] = set()  # the loop's, as all below
         self._failure: str | None = None
+        self._ended = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._watch = self._loop.create_task(self._look_after_core())
         self._thread = threading.Thread(target=self._run, name="vllm-steps", daemon=True)
@@ -101,7 +106,7 @@ class Stepper:
         self._watch.cancel()
         self._asked.put(None)
         self._wake(EngineDead(_STOPPED))
-        await asyncio.to_thread(self._thread.join)
+        await self._ended.wait()  # also at the process's exit, when no thread can be had to join
 
     async def _look_after_core(self) -> None:
         """vLLM tells a core's death by a signal to nobody who waits for its next step."""
@@ -113,12 +118,12 @@ class Stepper:
         self._llm.engine_core.outputs_queue.put_nowait(error)
 
     def _run(self) -> None:
+        self._tell(self._fail, self._work())
         try:
-            failure = self._work()
-            self._loop.call_soon_threadsafe(self._fail, failure)
-        finally:
             self._llm.engine_core.shutdown(timeout=self._stop_s)
             self._llm.renderer.shutdown()
+        finally:
+            self._tell(self._ended.set)
 
     def _work(self) -> str:
         """Until it is stopped, or vLLM fails with more than one request: why it ended."""
@@ -128,8 +133,15 @@ class Stepper:
         except EngineDead as error:
             return str(error)
         except Exception as error:  # translated by one table
-            return str(translate(error))
+            ours = translate(error)
+            if not isinstance(ours, EngineDead):
+                _log.exception("vLLM failed in a step")
+            return str(ours)
         return _STOPPED
+
+    def _tell(self, call: Callable[..., None], *arguments: Any) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            self._loop.call_soon_threadsafe(call, *arguments)
 
     def _take_asked(self) -> bool:
         """Hand over what was asked since the last step; wait for it where vLLM has nothing.
@@ -142,7 +154,7 @@ class Stepper:
                 case None:
                     return False
                 case _Abort(sample):
-                    if self._in_engine.get(sample.id) is sample:
+                    if sample.id in self._in_engine:
                         self._abort([sample.id])
                 case sample:
                     self._add(sample)
@@ -153,7 +165,7 @@ class Stepper:
         try:
             self._llm.add_request(sample.id, prompt, sample.params, lora_request=sample.lora)
         except Exception as error:  # translated by one table
-            self._tell([(sample, translate(error))])
+            self._tell(_settle, [(sample, translate(error))])
         else:
             self._in_engine[sample.id] = sample
 
@@ -163,7 +175,7 @@ class Stepper:
         needless: list[str] = []
         for output in self._llm.step():
             sample = self._in_engine[output.request_id]
-            answer = sample.so_far.take_in(output)
+            answer = _taken_in(sample, output)
             if answer is None:
                 continue
             answers.append((sample, answer))
@@ -174,19 +186,23 @@ class Stepper:
         if needless:
             self._abort(needless)
         if answers:
-            self._tell(answers)
+            self._tell(_settle, answers)
 
     def _abort(self, ids: list[str]) -> None:
         self._llm.abort_request(ids)
         for one in ids:
             del self._in_engine[one]
 
-    def _tell(self, answers: _Answers) -> None:
-        self._loop.call_soon_threadsafe(_settle, answers)
-
     def _fail(self, failure: str) -> None:
         self._failure = failure
         _settle([(sample, EngineDead(failure)) for sample in self._unanswered])
+
+
+def _taken_in(sample: Sample, output: Any) -> Generation | Exception | None:
+    try:
+        return sample.so_far.take_in(output)
+    except Exception as error:  # of its check: no other sample's affair
+        return translate(error)
 
 
 def _settle(answers: _Answers) -> None:

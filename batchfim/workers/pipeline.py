@@ -171,14 +171,29 @@ class Pipeline:
         started_s = time.monotonic()
         greedy = self._sampling.temperature == 0  # otherwise each row has its own seed
         key = partial(self._stop_key, in_hand) if greedy else None
-        tasks = []
-        async with self._entering:
-            for rows in requests(in_hand.prompts, key, in_hand.adapters):
-                await self._in_flight.enter(len(in_hand.prompts[rows[0]].token_ids))
-                tasks.append(asyncio.create_task(self._complete(rows, in_hand)))
-        begun()
-        await asyncio.gather(*tasks)
+        tasks: list[asyncio.Task[None]] = []
+        try:
+            async with self._entering:
+                for rows in requests(in_hand.prompts, key, in_hand.adapters):
+                    tasks.append(await self._enter(rows, in_hand))
+            begun()
+            await asyncio.gather(*tasks)
+        finally:  # where one failed all do, and nobody waits for the others
+            for task in tasks:
+                task.cancel()
         in_hand.phases_s["generate_s"] = time.monotonic() - started_s
+
+    async def _enter(self, rows: list[int], in_hand: RowsInHand) -> asyncio.Task[None]:
+        """Begin a request once there is room for it; its end, however it ends, gives it back."""
+        num_tokens = len(in_hand.prompts[rows[0]].token_ids)
+        await self._in_flight.enter(num_tokens)
+        task = asyncio.create_task(self._complete(rows, in_hand))
+        task.add_done_callback(lambda _: self._leave(num_tokens))
+        return task
+
+    def _leave(self, num_tokens: int) -> None:
+        self._num_steps += 1
+        self._in_flight.leave(num_tokens)
 
     def _stop_key(self, in_hand: RowsInHand, row: int) -> Hashable:
         return self._infiller.finisher.stop_key(self._hole(in_hand, row))
@@ -195,13 +210,9 @@ class Pipeline:
             )
             for row in rows
         ]
-        try:
-            seed = record_seed(self._sampling.seed, *in_hand.seed_key(rows[0], records[0].hole))
-            completions = await self._completer.complete(f"{in_hand.id}-{rows[0]}", seed, records)
-            in_hand.completions.update(zip(rows, completions, strict=True))
-        finally:
-            self._num_steps += 1
-            self._in_flight.leave(len(records[0].prompt.token_ids))
+        seed = record_seed(self._sampling.seed, *in_hand.seed_key(rows[0], records[0].hole))
+        completions = await self._completer.complete(f"{in_hand.id}-{rows[0]}", seed, records)
+        in_hand.completions.update(zip(rows, completions, strict=True))
 
     def _hole(self, in_hand: RowsInHand, row: int) -> Hole:
         """Read again from the rows: kept as Python texts, their holes would double them."""

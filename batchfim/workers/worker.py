@@ -114,7 +114,7 @@ class Worker:
         async with self._reading:
             work = await asyncio.to_thread(self._read, lease)
         await self._pipeline.complete(work, begun)
-        drafts = self._engine.take_drafts()  # here, as the engine counts on the loop's thread
+        drafts = self._engine.take_drafts()
         return await asyncio.to_thread(self._write, lease, work, drafts)
 
     async def stop(self) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from batchfim.engines.engine import Drafts
 from batchfim.engines.vllm_stats import StepCounts, ray_logger, step_logger
 
 pytest.importorskip("vllm")
@@ -42,3 +43,11 @@ def test_steps_with_requests_are_counted() -> None:
     logger.record(SchedulerStats(num_running_reqs=3), IterationStats())
     logger.record(None, None)
     assert counts.num_steps == 1
+
+
+def test_drafts_are_told_once() -> None:
+    counts = StepCounts(drafted_tokens=5, accepted_tokens=3)
+    assert counts.take() == Drafts(5, 3)
+    counts.drafted_tokens += 2
+    assert counts.take() == Drafts(2, 0)
+    assert counts.take() == Drafts()

@@ -180,7 +180,7 @@ def test_samples_that_end_early_are_aborted_and_nothing_is_left() -> None:
     assert isinstance(generations, list)
     assert [one.token_ids for one in generations] == [[5, 6, 7]] * 3
     assert {one.finish_reason for one in generations} == {STOPPED}
-    assert sorted(llm.aborted) == [f"r0-{i}" for i in range(3)]
+    assert sorted(llm.aborted) == [f"r0-{i}-{i}" for i in range(3)]
     assert llm.running == {}
 
 
@@ -219,7 +219,7 @@ def test_who_no_longer_waits_frees_the_cache() -> None:
 
     (answer,) = run(llm, ask)
     assert isinstance(answer, list)
-    assert llm.aborted == ["d-0"]
+    assert llm.aborted == ["d-0-1"]
 
 
 def test_who_no_longer_waits_for_an_answer_on_its_way_costs_nobody_else_theirs() -> None:
@@ -261,7 +261,7 @@ def test_an_engine_that_is_idle_again_takes_the_next_at_once() -> None:
         return answers
 
     assert all(isinstance(answer, list) for answer in run(llm, ask))
-    assert llm.aborted == ["first-0"]
+    assert llm.aborted == ["first-0-0"]
 
 
 def test_a_name_may_be_asked_for_again_at_once() -> None:
@@ -270,7 +270,7 @@ def test_a_name_may_be_asked_for_again_at_once() -> None:
 
     async def ask(engine: VllmEngine) -> Answers:
         first = asyncio.create_task(engine.generate(Request("r", [1], 3)))
-        await until(lambda: "r-0" in llm.running)
+        await until(lambda: len(llm.running) == 1)
         first.cancel()
         await asyncio.gather(first, return_exceptions=True)
         second = asyncio.create_task(engine.generate(Request("r", [1], 3)))
@@ -280,7 +280,48 @@ def test_a_name_may_be_asked_for_again_at_once() -> None:
     (answer,) = run(llm, ask)
     assert isinstance(answer, list)
     assert answer[0].token_ids == TOKENS
-    assert llm.aborted == ["r-0"]
+    assert llm.aborted == ["r-0-0"]
+
+
+def test_two_of_one_name_are_two() -> None:
+    """As where a shard is worked again while its last attempt still ends."""
+    llm = Llm()
+
+    async def ask(engine: VllmEngine) -> Answers:
+        def check(token_id: int) -> bool:
+            return token_id == 8
+
+        request = Request("r", [1], 3, lambda: check)
+        first = asyncio.create_task(engine.generate(request))
+        await until(lambda: len(llm.running) == 1)
+        llm.go_on(2)
+        await until(llm.outputs_queue.empty)
+        second = asyncio.create_task(engine.generate(request))
+        llm.go_on(100)
+        return [await first, await second]
+
+    for answer in run(llm, ask):
+        assert isinstance(answer, list)
+        assert answer[0].token_ids == [5, 6, 7, 8]
+    assert llm.running == {}
+
+
+def test_a_check_that_fails_fails_its_sample_alone() -> None:
+    llm = Llm()
+    llm.go_on(100)
+
+    def fail(token_id: int) -> bool:
+        raise RecursionError("too deep")
+
+    async def ask(engine: VllmEngine) -> Answers:
+        requests = Request("failing", [1], 3, lambda: fail), Request("other", [1], 3)
+        return list(await asyncio.gather(*map(engine.generate, requests), return_exceptions=True))
+
+    failing, other = run(llm, ask)
+    assert isinstance(failing, TryAgain)
+    assert str(failing) == "RecursionError: too deep"
+    assert isinstance(other, list)
+    assert llm.aborted == ["failing-0-0"]
 
 
 @pytest.mark.parametrize(
@@ -328,6 +369,20 @@ def test_a_core_that_is_killed_answers_all_that_wait_for_it(idle: bool) -> None:
 
     (answer,) = run(llm, ask)
     assert isinstance(answer, EngineDead)
+
+
+def test_it_stops_also_where_no_thread_can_be_had() -> None:
+    """As when the process ends: `weakref.finalize` stops a Ray Data step's engine then."""
+    llm = Llm()
+
+    async def ask(engine: VllmEngine) -> Answers:
+        await asyncio.get_running_loop().shutdown_default_executor()
+        assert engine._stepper
+        await engine._stepper.stop()
+        return []
+
+    run(llm, ask)
+    assert llm.shut_down == 2  # core and renderer
 
 
 @pytest.mark.parametrize("num_waiting", [0, 2])

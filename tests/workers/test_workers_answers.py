@@ -37,7 +37,9 @@ class Around:
         return await self._generate(self._engine, request)
 
 
-def work(spec: WorkerSpec, generate: Generate, finisher: Any = None, **more: Any) -> Any:
+def work(
+    spec: WorkerSpec, generate: Generate, finisher: Any = None, then: Any = None, **more: Any
+) -> Any:
     infiller = open_infiller(spec.config, weights=False)
     if finisher:
         infiller = replace(infiller, finisher=finisher(infiller.finisher))
@@ -48,7 +50,10 @@ def work(spec: WorkerSpec, generate: Generate, finisher: Any = None, **more: Any
 
     async def one() -> Any:
         await engine.start()
-        return await asyncio.wait_for(worker.work(lease, **more), 30)
+        told = await asyncio.wait_for(worker.work(lease, **more), 30)
+        if then:
+            await asyncio.wait_for(then(worker), 30)
+        return told
 
     return asyncio.run(one()), worker
 
@@ -88,6 +93,37 @@ def test_what_ended_gives_all_its_room_back(make_spec: Callable[..., WorkerSpec]
     _, worker = work(make_spec(), ask)
     in_flight = worker._pipeline._in_flight
     assert (in_flight.num_records, in_flight._tokens) == (0, 0)
+
+
+@pytest.mark.parametrize("max_in_flight", [3, 8])
+def test_a_shard_that_fails_leaves_nothing_in_the_engine(
+    make_spec: Callable[..., WorkerSpec], max_in_flight: int
+) -> None:
+    """It may be worked again at once, here."""
+    inside, left = 0, asyncio.Event()
+
+    async def fail_at_the_third(engine: Any, request: Request) -> list[Generation]:
+        nonlocal inside
+        inside += 1
+        try:
+            if inside == 3:
+                raise MemoryError("of the test's")
+            await asyncio.Event().wait()
+            return []
+        finally:
+            inside -= 1
+            if not inside:
+                left.set()
+
+    async def then(worker: Any) -> None:
+        await left.wait()
+        await asyncio.sleep(0)
+
+    spec = make_spec(f"schedule.in_flight_records={max_in_flight}")
+    failure, worker = work(spec, fail_at_the_third, then=then)
+    assert "MemoryError" in failure.cause
+    in_flight = worker._pipeline._in_flight
+    assert (inside, in_flight.num_records, in_flight._tokens) == (0, 0, 0)
 
 
 @pytest.mark.parametrize(
