@@ -149,6 +149,13 @@ async def until(true: Callable[[], bool]) -> None:
         await asyncio.sleep(0.005)
 
 
+async def two_at_work(engine: VllmEngine, llm: Llm) -> list[asyncio.Task[list[Generation]]]:
+    requests = (Request(name, [1], 3) for name in ("first", "second"))
+    tasks = [asyncio.create_task(engine.generate(request)) for request in requests]
+    await until(lambda: len(llm.running) == 2)
+    return tasks
+
+
 def test_one_thread_alone_touches_vllm() -> None:
     llm = Llm()
     llm.go_on(100)
@@ -208,10 +215,7 @@ def test_who_no_longer_waits_frees_the_cache() -> None:
     llm = Llm()
 
     async def ask(engine: VllmEngine) -> Answers:
-        kept, dropped = (
-            asyncio.create_task(engine.generate(Request(name, [1], 3))) for name in ("k", "d")
-        )
-        await until(lambda: len(llm.running) == 2)
+        kept, dropped = await two_at_work(engine, llm)
         dropped.cancel()
         await asyncio.gather(dropped, return_exceptions=True)
         llm.go_on()
@@ -219,17 +223,14 @@ def test_who_no_longer_waits_frees_the_cache() -> None:
 
     (answer,) = run(llm, ask)
     assert isinstance(answer, list)
-    assert llm.aborted == ["d-0-1"]
+    assert llm.aborted == ["second-0-1"]
 
 
 def test_who_no_longer_waits_for_an_answer_on_its_way_costs_nobody_else_theirs() -> None:
     llm = Llm()
 
     async def ask(engine: VllmEngine) -> Answers:
-        dropped, kept = (
-            asyncio.create_task(engine.generate(Request(name, [1], 3))) for name in ("d", "k")
-        )
-        await until(lambda: len(llm.running) == 2)
+        dropped, kept = await two_at_work(engine, llm)
         llm.go_on()
         while llm.running:  # the loop does not turn, so that no answer arrives
             time.sleep(0.001)
