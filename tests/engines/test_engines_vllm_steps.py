@@ -333,7 +333,7 @@ def test_a_check_that_fails_fails_its_sample_alone() -> None:
     ],
 )
 def test_a_step_that_fails_fails_all_that_wait_and_all_that_come(
-    error: Exception, told: str
+    error: Exception, told: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     llm = Llm()
 
@@ -351,6 +351,8 @@ def test_a_step_that_fails_fails_all_that_wait_and_all_that_come(
     for answer in answers:
         assert isinstance(answer, EngineDead)
         assert str(answer).startswith(told)
+    traced = [record for record in caplog.records if record.exc_info]
+    assert len(traced) == isinstance(error, RuntimeError)  # what nobody expects
     assert llm.shut_down == 2  # core and renderer
 
 
@@ -383,6 +385,19 @@ def test_it_stops_also_where_no_thread_can_be_had() -> None:
         return []
 
     run(llm, ask)
+    assert llm.shut_down == 2  # core and renderer
+
+
+def test_the_core_ends_also_where_the_loop_is_closed_already() -> None:
+    llm = Llm()
+
+    async def start() -> Stepper:
+        return Stepper(llm, stop_s=0.0)
+
+    stepper = asyncio.run(start())
+    stepper._asked.put(None)
+    stepper._thread.join(ALIVE_S)
+    assert not stepper._thread.is_alive()
     assert llm.shut_down == 2  # core and renderer
 
 
