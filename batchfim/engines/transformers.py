@@ -6,6 +6,7 @@ Slower than vLLM: a batch takes no new prompt before it ends, and nothing is sha
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import threading
 import time
@@ -127,7 +128,8 @@ class TransformersEngine:
         self._stopping.set()
         if self._working is not None:
             await asyncio.wait([self._working])
-        await asyncio.to_thread(self._thread.shutdown)
+        with contextlib.suppress(RuntimeError):  # at the process's exit, where no thread is left
+            await asyncio.to_thread(self._thread.shutdown)
         if self._model is not None:
             self._model = None
             _free_memory()

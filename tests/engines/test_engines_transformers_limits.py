@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import itertools
 import sys
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -160,3 +162,26 @@ def test_importing_batchfim_imports_no_torch() -> None:
 
     code = "import sys, batchfim.api, batchfim.cli; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_it_stops_at_the_exit_of_its_process(tiny_model: Callable[[str], Path]) -> None:
+    """As where a Ray Data step lasts until there: no new thread can be had by then."""
+    import subprocess
+
+    code = f"""
+import atexit, sys
+from pathlib import Path
+from batchfim.config import Sampling
+from batchfim.engines.transformers import Task, TransformersEngine
+from batchfim.engines.transformers_args import read_args
+from batchfim.workers.loop_thread import LoopThread
+engine = TransformersEngine(
+    Path(sys.argv[1]), Task("causal", ()), read_args({{}}), Sampling(), max_model_len={CONTEXT}
+)
+thread = LoopThread("engine")
+thread.run(engine.start()).result()
+atexit.register(thread.end, engine.stop(), 60)
+"""
+    command = [sys.executable, "-c", code, str(tiny_model("llama"))]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr
