@@ -36,10 +36,7 @@ def resolve_engine(config: JobConfig, form: Format) -> JobConfig:
             raise ConfigError("model.lora, model.loras: the Transformers engine has no adapters")
     if backend == "vllm":
         check_names(config.engine.args)
-    args = dict(config.engine.args)
-    if config.resources.nodes_per_worker > 1:
-        args["distributed_executor_backend"] = "ray"
-    engine = config.engine.model_copy(update={"backend": backend, "args": args})
+    engine = config.engine.model_copy(update={"backend": backend})
     return config.model_copy(update={"engine": engine})
 
 
@@ -77,6 +74,7 @@ def build_engine(config: JobConfig, infiller: Infiller) -> Engine:
         adapters=infiller.adapters,
         trust_remote_code=config.model.trust_remote_code,
         num_engines=config.schedule.workers.max,
+        num_nodes=config.resources.nodes_per_worker,
     )
 
 

@@ -36,6 +36,7 @@ class VllmEngine:
         adapters: Mapping[str, Adapter] | None = None,
         trust_remote_code: bool = False,
         num_engines: int = 1,
+        num_nodes: int = 1,
     ) -> None:
         """Nothing is started yet.
 
@@ -48,6 +49,7 @@ class VllmEngine:
             adapters: LoRA adapters, by the names requests have for them.
             trust_remote_code: let the model run its own Python code.
             num_engines: those of the job, which on CPU may share the machine's cores.
+            num_nodes: Ray nodes that the model lies on.
         """
         self._model = model
         self._config = config
@@ -57,6 +59,7 @@ class VllmEngine:
         self._adapters = adapters or {}
         self._trust_remote_code = trust_remote_code
         self._num_engines = num_engines
+        self._num_nodes = num_nodes
         self._counts = StepCounts()
         self._stepper: Stepper | None = None
         self._numbers = count()
@@ -138,6 +141,7 @@ class VllmEngine:
             max_model_len=self._max_model_len,
             trust_remote_code=self._trust_remote_code,
             adapters=self._adapters.values(),
+            num_nodes=self._num_nodes,
         )
         if device == "cpu":
             check_memory(arguments)

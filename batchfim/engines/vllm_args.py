@@ -52,6 +52,7 @@ def engine_arguments(
     max_model_len: int | None,
     trust_remote_code: bool,
     adapters: Collection[Adapter] = (),
+    num_nodes: int = 1,
 ) -> dict[str, Any]:
     """vLLM's engine arguments: ours for bulk, then what the job says, which wins.
 
@@ -62,6 +63,7 @@ def engine_arguments(
         max_model_len: context in tokens; None: the model's.
         trust_remote_code: let the model run its own Python code.
         adapters: those that requests may name.
+        num_nodes: Ray nodes that the model lies on.
     """
     arguments: dict[str, Any] = {
         "model": str(model),
@@ -79,6 +81,8 @@ def engine_arguments(
         arguments["kv_cache_memory_bytes"] = int(config.kv_cache_gib * _GIB)
     if device == "cpu" and shutil.which("g++") is None:
         arguments["enforce_eager"] = True  # nothing here can compile what vLLM would write
+    if num_nodes > 1:
+        arguments["distributed_executor_backend"] = "ray"
     arguments |= config.args
     if device == "cpu" and adapters:
         # There, requests without an adapter get the last slot's when batched with others (vLLM

@@ -41,7 +41,7 @@ def nodes_by_group(state: str) -> list[list[str]]:
 
 
 def test_a_node_of_several_that_is_lost_costs_its_shards_and_the_places_are_taken_anew(
-    records: Path, tmp_path: Path, start: Start, cluster: Cluster
+    records: Path, tmp_path: Path, cli: Cli, start: Start, cluster: Cluster
 ) -> None:
     output = tmp_path / "out"
     address = ("--ray-address", cluster.address)
@@ -64,6 +64,7 @@ def test_a_node_of_several_that_is_lost_costs_its_shards_and_the_places_are_take
     assert run["workers_lost"] == 1
     assert len(run["engines"]) == 2  # type: ignore[arg-type]
     assert [one["state"] for one in placement_group_table().values()] == ["REMOVED"] * 2
+    cli("retry", output)  # by the settings that the run kept
 
 
 def test_more_parts_than_the_machines_have_room_for_are_refused_at_once(

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from batchfim.config import JobConfig
-from batchfim.config_file import load_config
+from batchfim.config_file import check_config, load_config
 from batchfim.engines.build import resolve_engine
 from batchfim.errors import ConfigError
 from batchfim.formats.format import Format
@@ -55,12 +55,19 @@ def test_vllm_is_not_asked_for_what_it_cannot(task: str) -> None:
         resolve_engine(config("engine.backend=vllm"), form(task=task))
 
 
-def test_parts_on_several_machines_are_vllms_by_its_ray_executor() -> None:
+def test_several_machines_are_for_vllm_alone() -> None:
     sets = ("resources.nodes_per_worker=2", "engine.args.tensor_parallel_size=2")
-    args = resolve_engine(config(*sets), form()).engine.args
-    assert args["distributed_executor_backend"] == "ray"
     with pytest.raises(ConfigError, match="Transformers engine: tensor_parallel_size: unknown key"):
         resolve_engine(config(*sets, "engine.backend=transformers"), form(engine="transformers"))
+
+
+@pytest.mark.parametrize(
+    "sets", [(), ("resources.nodes_per_worker=2", "engine.args.pipeline_parallel_size=2")]
+)
+def test_a_resolved_config_is_a_config(sets: tuple[str, ...]) -> None:
+    """`retry`, `tune` and `plan --calibrate` read what a run resolved and kept."""
+    resolved = resolve_engine(config(*sets), form())
+    assert check_config(resolved.public_dump(), "kept") == resolved
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,12 @@ def test_adapters_have_their_slots_and_the_least_rank_that_fits() -> None:
     assert arguments(demo_model_path(), "cpu", adapters=ADAPTERS)["max_loras"] == 3  # one empty
 
 
+def test_a_model_on_several_machines_is_vllms_by_its_ray_executor() -> None:
+    assert "distributed_executor_backend" not in arguments(demo_model_path(), "cuda")
+    on_two = arguments(demo_model_path(), "cuda", num_nodes=2)
+    assert on_two["distributed_executor_backend"] == "ray"
+
+
 @pytest.mark.parametrize(("device", "shares"), [("cpu", False), ("cuda", True)])
 def test_mamba_layers_share_no_prefix_on_cpus(tmp_path: Path, device: str, shares: bool) -> None:
     (tmp_path / "config.json").write_text('{"mamba_d_state": 16, "torch_dtype": "float32"}')
