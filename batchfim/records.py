@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -11,6 +12,8 @@ import pyarrow as pa
 
 from batchfim.errors import InputError
 from batchfim.surroundings import NOWHERE, ContextFile, Surroundings
+
+_PLACE = re.compile(r"^.*?, row \d+: ", re.DOTALL)
 
 
 class Status(StrEnum):
@@ -111,6 +114,16 @@ class Completion:
     ttft_s: float | None = None
     tpot_s: float | None = None
     latency_s: float | None = None
+
+
+def place_text(source: str, row: int) -> str:
+    """What the error of a row of a file begins with."""
+    return f"{source}, row {row}: "
+
+
+def without_place(error: str) -> str:
+    """An error without its `place_text`: the same for each row it is true of."""
+    return _PLACE.sub("", error)
 
 
 @dataclass(frozen=True, slots=True)

@@ -225,8 +225,9 @@ class Run:
         self.lease.check()
         ledger.write_summary(summary)
         if complaints:
+            found = "; ".join(complaint.text for complaint in complaints[:5])
             raise JobFailed(
-                f"{config.output.path}: the audit does not close: {'; '.join(complaints[:5])}; "
+                f"{config.output.path}: the audit does not close: {found}; "
                 "delete the parts of these shards to have them worked again"
             )
         if queue.abandoned:

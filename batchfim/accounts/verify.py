@@ -52,8 +52,8 @@ def verify_job(output: str) -> dict[str, Any]:
     ]
     planned = ledger.planned_rows()
     problems += [
-        f"{line}; {_RUN_AGAIN if ' is gone, ' in line else _WORK_AGAIN}"
-        for line in audit(planned, done.table, there, samples)  # sizes: where parts are read
+        f"{complaint.text}; {_RUN_AGAIN if complaint.part_is_gone else _WORK_AGAIN}"
+        for complaint in audit(planned, done.table, there, samples)
     ]
     problems += _read_parts(ledger, there)
     if not running:

@@ -6,7 +6,7 @@ Whole columns are compared at once: a million shards take about a second.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -14,8 +14,15 @@ import pyarrow.compute as pc
 _MOST = 100  # complaints of each kind
 
 
-def audit(planned: pa.Table, done: pa.Table, parts: pa.Table, samples: int) -> list[str]:
-    """What does not add up, a line each; empty where everything does.
+class Complaint(NamedTuple):
+    """What does not add up in a shard, and whether that is a part that is not there."""
+
+    text: str
+    part_is_gone: bool = False
+
+
+def audit(planned: pa.Table, done: pa.Table, parts: pa.Table, samples: int) -> list[Complaint]:
+    """Compare what is done with what was planned and is there; empty if everything adds up.
 
     Args:
         planned: the job's shards, columns `id` and `num_rows`; those that are not done are not
@@ -53,21 +60,24 @@ def _looked_up(keys: pa.ChunkedArray, ids: Any, values: Any) -> pa.ChunkedArray:
     return pc.take(values, pc.index_in(keys, value_set=ids))
 
 
-def _complaints(table: pa.Table, samples: int) -> Iterator[str]:
+def _complaints(table: pa.Table, samples: int) -> Iterator[Complaint]:
     planned = pc.is_valid(table["planned"])
     for row in _rows(table, pc.invert(planned)):
-        yield f"shard {row['shard_id']} is done but was never planned"
+        yield Complaint(f"shard {row['shard_id']} is done but was never planned")
     table = table.filter(planned)
     for row in _rows(table, _differ(table["part_bytes"], table["size_bytes"])):
         size = row["part_bytes"]
         found = "is gone" if size is None else f"has {size} bytes"
-        yield f"part-{row['shard_id']}.parquet {found}, its marker says {row['size_bytes']}"
+        text = f"part-{row['shard_id']}.parquet {found}, its marker says {row['size_bytes']}"
+        yield Complaint(text, part_is_gone=size is None)
     for row in _rows(table, _differ(table["rows"], pc.multiply(table["planned"], samples))):
         expected = row["planned"] * samples
-        yield f"shard {row['shard_id']} has {row['rows']} rows, expected {expected}"
+        yield Complaint(f"shard {row['shard_id']} has {row['rows']} rows, expected {expected}")
     added = pc.add(pc.add(table["ok"], table["rejected"]), table["failed"])
     for row in _rows(table, _differ(added, table["rows"])):
-        yield f"shard {row['shard_id']}: ok, rejected and failed do not add up to its rows"
+        yield Complaint(
+            f"shard {row['shard_id']}: ok, rejected and failed do not add up to its rows"
+        )
 
 
 def _differ(one: pa.ChunkedArray, other: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from batchfim.metrics.done import Done
 from batchfim.metrics.report import cause
 from batchfim.quality.rows import plain_values
-from batchfim.records import OUTPUT_COLUMNS
+from batchfim.records import OUTPUT_COLUMNS, without_place
 from batchfim.storage.ledger import Ledger
 from batchfim.storage.parts import read_part
 
@@ -102,11 +102,9 @@ def _slowest(rows: Iterable[Row]) -> list[Row]:
 
 def _add_errors(found: dict[str, list[Row]], table: pa.Table, reasons: Sequence[str]) -> None:
     for row in _rows(table.filter(pc.is_valid(table["error"]))):
-        text = cause(row["error"])  # with the place before the reason
-        reason = max((r for r in reasons if text.endswith(r)), key=len, default=None)
-        examples = [] if reason is None else found.setdefault(reason, [])
-        if len(examples) < _EXAMPLES:
-            examples.append(row)
+        reason = cause(without_place(row["error"]))
+        if reason in reasons and len(found.setdefault(reason, [])) < _EXAMPLES:
+            found[reason].append(row)
 
 
 def _largest(table: pa.Table, column: str, count: int) -> list[str]:

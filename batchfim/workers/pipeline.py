@@ -22,6 +22,7 @@ from batchfim.records import (
     Hole,
     LanguageColumns,
     Status,
+    place_text,
     read_hole,
     read_holes,
     read_optional,
@@ -62,7 +63,7 @@ class RowsInHand:
 
     def where(self, row: int) -> str:
         """What an error about a row begins with."""
-        return f"{self.source}, row {self.numbers[row]}: " if self.source else ""
+        return place_text(self.source, self.numbers[row]) if self.source else ""
 
     def seed_key(self, row: int, hole: Hole) -> tuple[str, int]:
         """What a row's seed is made of, whichever rows it is in hand with."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,9 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from batchfim.errors import StorageError
-from batchfim.records import Completion, Status
+from batchfim.records import Completion, Status, without_place
 
-_PLACE = re.compile(r"^.*?, row \d+: ", re.DOTALL)
 _FIELDS = [field.name for field in dataclasses.fields(Completion) if field.name != "reason"]
 
 
@@ -65,7 +63,7 @@ def completions(part: pa.Table) -> list[Completion]:
     return [
         Completion(
             **{**row, "status": Status(row["status"])},
-            reason=row["error"] and _PLACE.sub("", row["error"]),
+            reason=row["error"] and without_place(row["error"]),
         )
         for row in rows
     ]

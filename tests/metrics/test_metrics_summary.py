@@ -129,7 +129,7 @@ def audit(
     parts = pa.table({"shard_id": list(sizes), "size_bytes": list(sizes.values())}, schema=schema)
     rows = [{"id": shard.id, "num_rows": shard.num_rows} for shard in planned]
     shards = pa.Table.from_pylist(rows, pa.schema([("id", pa.string()), ("num_rows", pa.int64())]))
-    return audit_tables(shards, done_table(reports), parts, samples)
+    return [one.text for one in audit_tables(shards, done_table(reports), parts, samples)]
 
 
 def test_an_audit_that_closes_says_nothing(report: Reports) -> None:
