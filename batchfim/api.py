@@ -20,12 +20,12 @@ from batchfim.claiming import claim
 from batchfim.config import JobConfig
 from batchfim.config_file import check_config, without_hidden
 from batchfim.driver.signals import exit_signals, stop_signals
-from batchfim.engines.build import resolve_engine
+from batchfim.engines.build import resolve_job
 from batchfim.errors import ConfigError, InputError, JobFailed
 from batchfim.forecast.plan import calibrate, make_forecast
 from batchfim.forecast.speed import speed_of
 from batchfim.formats.encoder import Encoder
-from batchfim.infiller import find_format, open_infiller, open_tokenizer
+from batchfim.infiller import find_format, open_tokenizer
 from batchfim.quality.evaluation import evaluate_job as evaluate_job
 from batchfim.records import is_unicode
 from batchfim.regroup.regroup import check_regroup, regrouped
@@ -126,8 +126,7 @@ def plan_job(
     config = absolute(config)
     check_apart(config.input, config.output.path)
     inputs = open_inputs(config.input)
-    infiller = open_infiller(config, weights=False)
-    config = resolve_engine(infiller.pin_revision(config), infiller.encoder.form)
+    config, infiller = resolve_job(config)
     digest, speed = infiller.files.digest(), None
     if speed_from is not None:
         speed = speed_of(speed_from, digest, config.engine.backend)
@@ -173,10 +172,7 @@ def _claimed(config: JobConfig) -> Iterator[tuple[Run, InputSet]]:
     inputs = open_inputs(config.input)
     check_languages(config.infill, inputs.language_columns)
     check_regroup(config, inputs)
-    infiller = open_infiller(config, weights=False)
-    for warning in infiller.warnings:
-        _log.warning("model %s: %s", config.model.path, warning)
-    config = resolve_engine(infiller.pin_revision(config), infiller.encoder.form)
+    config, infiller = resolve_job(config)
     check_pool(config)
     if config.engine.backend == "transformers":
         _log.warning("%s", SLOW_ENGINE)
@@ -240,8 +236,7 @@ def tune_job(
     """
     config = absolute(config)
     inputs = open_inputs(config.input)
-    infiller = open_infiller(config, weights=False)
-    config = resolve_engine(infiller.pin_revision(config), infiller.encoder.form)
+    config, _ = resolve_job(config)
     chosen = [parse_knob(text) for text in knobs] or default_knobs(
         config, on_gpu=num_gpus(config) > 0
     )

@@ -19,7 +19,7 @@ from batchfim.absolute_paths import absolute
 from batchfim.api import open_results
 from batchfim.config import JobConfig
 from batchfim.config_file import check_config, laid_over
-from batchfim.engines.build import build_engine, resolve_engine
+from batchfim.engines.build import build_engine, resolve_job
 from batchfim.engines.engine import Engine
 from batchfim.errors import ConfigError, EngineDead
 from batchfim.infiller import open_infiller
@@ -85,10 +85,7 @@ def infill(rows: ray.data.Dataset, config: JobConfig | Mapping[str, Any]) -> ray
             the error in which the pipeline ends tells it.
     """
     config = absolute(_job(config))
-    infiller = open_infiller(config, weights=False)
-    for warning in infiller.warnings:
-        _log.warning("model %s: %s", config.model.path, warning)
-    config = resolve_engine(infiller.pin_revision(config), infiller.encoder.form)
+    config, _ = resolve_job(config)
     known = rows.schema(fetch_if_missing=False)
     if known is not None and isinstance(known.base_schema, pa.Schema):
         _check(known.base_schema, config)

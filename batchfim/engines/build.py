@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 from batchfim.config import JobConfig
 from batchfim.engines.engine import Engine
 from batchfim.engines.simulated import SimulatedEngine
@@ -12,8 +14,25 @@ from batchfim.engines.vllm_args import check_names
 from batchfim.errors import ConfigError, ModelError
 from batchfim.formats.encoder import Encoder
 from batchfim.formats.format import Format
-from batchfim.infiller import Infiller
+from batchfim.infiller import Infiller, open_infiller
 from batchfim.planning.choosing import ChoosingEncoder
+
+_log = logging.getLogger(__name__)
+
+
+def resolve_job(config: JobConfig) -> tuple[JobConfig, Infiller]:
+    """Decide what a job leaves to its model, the engine and the revisions, and log its warnings.
+
+    Returns:
+        the job as every worker runs it, and its infiller, without weights.
+
+    Raises:
+        ConfigError, ModelError: as `open_infiller` and `resolve_engine` say.
+    """
+    infiller = open_infiller(config, weights=False)
+    for warning in infiller.warnings:
+        _log.warning("model %s: %s", config.model.path, warning)
+    return resolve_engine(infiller.pin_revision(config), infiller.encoder.form), infiller
 
 
 def resolve_engine(config: JobConfig, form: Format) -> JobConfig:
