@@ -6,25 +6,37 @@ import io
 import os
 import sys
 from collections.abc import Callable
+from enum import IntEnum
 
 from batchfim.arrow_pandas import spare_pandas
 from batchfim.errors import BatchfimError, EngineStartError, JobHeld, UserError
 from batchfim.terminal import log_printable, printable
 
 
+class ExitCode(IntEnum):
+    """How a command ended; after a signal it is 128 + the signal's number."""
+
+    COMPLETE = 0
+    FAILED = 1
+    WRONG = 2  # config, input or model, or no engine could start: nothing was worked
+    ROWS_FAILED = 3  # complete otherwise
+    UNFINISHED = 4  # `schedule.stop_after_s` ended it
+    HELD = 75  # by another run; EX_TEMPFAIL of sysexits.h
+
+
 def to_exit(command: Callable[[], object]) -> None:
-    """Run a command; 75 where another run holds the job, 2 for a user's error, 1 for others."""
+    """Run a command; of an error meant for a person, print one line and exit with its code."""
     _open_standard_streams()
     log_printable()
     spare_pandas()
     try:
         command()
     except JobHeld as error:
-        _exit(error, 75)
+        _exit(error, ExitCode.HELD)
     except (UserError, EngineStartError) as error:
-        _exit(error, 2)
+        _exit(error, ExitCode.WRONG)
     except BatchfimError as error:
-        _exit(error, 1)
+        _exit(error, ExitCode.FAILED)
 
 
 def _open_standard_streams() -> None:
@@ -42,6 +54,6 @@ def _open_standard_streams() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def _exit(error: BatchfimError, code: int) -> None:
+def _exit(error: BatchfimError, code: ExitCode) -> None:
     print(f"error: {printable(str(error))}", file=sys.stderr)
     sys.exit(code)

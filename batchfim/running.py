@@ -18,6 +18,7 @@ from batchfim.driver.queue import ShardQueue
 from batchfim.driver.signals import StopSignal
 from batchfim.driver.state import Watcher
 from batchfim.errors import BatchfimError, ConfigError, InputError, JobFailed, StorageError
+from batchfim.exits import ExitCode
 from batchfim.forecast.against import against
 from batchfim.forecast.forecast import identity_of
 from batchfim.infiller import Infiller
@@ -58,14 +59,12 @@ class JobResult:
 
     @property
     def exit_code(self) -> int:
-        """0 complete; 3 complete, but some rows failed; 4 `schedule.stop_after_s` ended it; 128 +
-        signal after a signal.
-        """
+        """Of the process: an `ExitCode`, or 128 + `signal`."""
         if self.signal is not None:
             return 128 + self.signal
         if not self.summary["complete"]:
-            return 4
-        return 3 if self.summary["rows"]["failed"] else 0
+            return ExitCode.UNFINISHED
+        return ExitCode.ROWS_FAILED if self.summary["rows"]["failed"] else ExitCode.COMPLETE
 
     @property
     def end(self) -> End:

@@ -7,11 +7,10 @@ from typing import Annotated
 import typer
 
 from batchfim.config_file import load_config
-from batchfim.exits import to_exit
+from batchfim.exits import ExitCode, to_exit
 from jobs.options import JobFiles, Sets, entry_point
 
 app = entry_point()
-_FAILED_ROWS, _UNFINISHED = 3, 4
 
 
 @app.command()
@@ -34,8 +33,12 @@ def infill(
     result = run_job(config)
     where, idle = config.output.path, result.idle
     typer.echo(summary_text(result.summary, where, idle=idle, report=result.report))
-    accepted = {_FAILED_ROWS: accept_failed_rows, _UNFINISHED: accept_unfinished}
-    raise typer.Exit(0 if accepted.get(result.exit_code) else result.exit_code)
+    accepted: dict[int, bool] = {
+        ExitCode.ROWS_FAILED: accept_failed_rows,
+        ExitCode.UNFINISHED: accept_unfinished,
+    }
+    is_accepted = accepted.get(result.exit_code)
+    raise typer.Exit(ExitCode.COMPLETE if is_accepted else result.exit_code)
 
 
 if __name__ == "__main__":
