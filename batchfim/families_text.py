@@ -123,7 +123,8 @@ def _refused() -> str:
     text = (
         "## Models without infilling\n\n"
         "These models are refused by name, with the reason. `infill.order: prefix_only` runs the "
-        "ones that are not closed, left to right on the prefix alone, and marks every row as such.\n"
+        "ones that are not closed, left to right on the prefix alone, and marks every row as "
+        "such.\n"
     )
     return text + "\n" + _table(["models", "reason", "source"], _refusals())
 
