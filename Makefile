@@ -1,4 +1,4 @@
-# `make demo` and `make test` set up all they need: Python 3.11 and make are enough.
+# `make demo` and `make test` set up everything they need; Python 3.11 and make are enough.
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
@@ -20,7 +20,7 @@ check: $(READY)
 	$(BIN)/python requirements/audit.py
 	$(BIN)/python -m k8s.checks
 
-# New examples each time, this many times those of `make test`.
+# New examples on every run, this many times as many as in `make test`.
 fuzz: export BATCHFIM_FUZZ ?= 50
 fuzz: $(READY)
 	$(BIN)/python -m pytest tests/fuzz --timeout=0
@@ -36,13 +36,13 @@ families: $(READY)
 rules: $(READY)
 	$(BIN)/python -m k8s.checks.rules > k8s/components/monitoring/rules.yaml
 
-# Two to three hours on two cores; `--model batchfim/demo/model` would replace the one that ships.
+# Two to three hours on two cores; `--model batchfim/demo/model` would replace the shipped model.
 train-demo: $(READY)
 	$(BIN)/python -m batchfim.demo.training --out train-out --model train-out/model
 
-# The wheels in requirements/ were seen working together; --no-deps keeps out what breaks them on
-# CPU (torchvision, torchaudio, torchcodec). The CPU build of torch may not be on the configured
-# index, and then comes from PyTorch's own.
+# The wheels in requirements/ are known to work together; --no-deps keeps out packages that break
+# them on CPU (torchvision, torchaudio, torchcodec). If the configured index lacks the CPU build of
+# torch, it comes from PyTorch's own index.
 $(READY): requirements/cpu.txt requirements/dev.txt requirements/torch-cpu.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV) || { echo "no venv module: on Debian or Ubuntu," \
 		"apt-get install python3.11-venv" >&2; exit 1; }

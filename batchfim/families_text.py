@@ -1,4 +1,4 @@
-"""The catalog as a table for a terminal and as a document: what is known, and how it is known."""
+"""The catalog of families as a terminal table and as FAMILIES.md."""
 
 from __future__ import annotations
 
@@ -16,22 +16,27 @@ from batchfim.formats.format import Layout, Text
 _INTRODUCTION = """\
 # Families
 
-`make families` writes this page from `batchfim/formats/catalog/`; it is not written by hand.
+`make families` generates this page from `batchfim/formats/catalog/`; do not edit it by hand.
 
-How a fact is known: **real vocabulary**, seen in the model's own tokenizer file; **library**, read
-in code that builds or serves it; **documentation**, read in its makers' words; **unverified**, from
-third hands or memory. No id is written down anywhere: sentinels are looked up by their text in the
-model's tokenizer, and one that is missing stops the job and is named.
+How each fact is known:
+
+- **real vocabulary**: seen in the model's own tokenizer file
+- **library**: read in code that builds or serves the model
+- **documentation**: stated by its makers
+- **unverified**: from third parties or memory
+
+No token ids are listed: sentinels are looked up by their text in the model's tokenizer, and a
+missing sentinel stops the job with an error that names it.
 
 In a layout, text in quotes is literal, and `{tokenizer}` is what the model's own tokenizer puts
-before a text. Names of models are regular expressions, searched in the lower-case name. `context`
-counts where the model's config names none; for models that are not left to right, the smaller of
-the two counts.
+before a text. Model names are regular expressions, searched in the lower-case name. `context`
+applies if the model's config names none; for models that are not left to right, the smaller of the
+two applies.
 """
 
 
 def families_table() -> str:
-    """Families and what they do by default, then the models that are refused."""
+    """A table of the families and their defaults, and one of the models that are refused."""
     out = io.StringIO()
     console = Console(file=out, width=120)
     table = Table(title="Families", title_justify="left")
@@ -51,13 +56,13 @@ def families_table() -> str:
 
 
 def families_markdown() -> str:
-    """The document of what was verified how."""
+    """The text of FAMILIES.md: each family's facts and how each is known."""
     sections = [_INTRODUCTION, _evidence_table(), *map(_section, CATALOG.values()), _refused()]
     return "\n".join(sections)
 
 
 def layout_text(layout: Layout) -> str:
-    """A layout on one line, literal text in quotes."""
+    """A layout on one line, with literal text in quotes."""
     return " ".join(repr(p.text) if isinstance(p, Text) else p for p in layout)
 
 
@@ -80,16 +85,16 @@ def _section(family: Family) -> str:
             "orders",
             "; ".join(f"`{o}`: `{layout_text(family.layouts[o])}`" for o in _orders(family)),
         ),
-        ("alike, for `infill.order: auto`", _codes(family.alike)),
+        ("orders that `infill.order: auto` chooses from", _codes(family.alike)),
         (
-            "one context file",
+            "a context file",
             f"`{layout_text(family.context_file)}`" if family.context_file else "",
         ),
-        ("before the layout", f"`{family.bos}`" if family.bos else "nothing"),
+        ("precedes the layout", f"`{family.bos}`" if family.bos else "nothing"),
         ("ends a middle", _codes(family.stops)),
-        ("ends it too, where the tokenizer has it", _codes(family.more_stops)),
-        ("ends it always, by rule", _codes(family.stop_rules)),
-        ("leading space of SentencePiece", ", ".join(family.leading_space)),
+        ("also ends it, if in the tokenizer", _codes(family.more_stops)),
+        ("stop rules always on", _codes(family.stop_rules)),
+        ("get SentencePiece's leading space", ", ".join(family.leading_space)),
         (
             "tokenizer",
             family.tokenizer + (f", normalizes {family.normalizes}" if family.normalizes else ""),
@@ -101,7 +106,7 @@ def _section(family: Family) -> str:
         ("engine", family.engine + _exceptions(family)),
         ("model names", _codes(family.model_ids)),
         ("refused", "; ".join(f"{_codes(v.names)}: {v.reason}" for v in family.refused)),
-        ("warned of", "; ".join(f"{_codes(v.names)}: {v.reason}" for v in family.warned)),
+        ("warned about", "; ".join(f"{_codes(v.names)}: {v.reason}" for v in family.warned)),
         ("notes", _plain(family.notes)),
         ("source", family.source),
     ]
@@ -117,8 +122,9 @@ def _exceptions(family: Family) -> str:
 def _refused() -> str:
     text = (
         "## Models without infilling\n\n"
-        "Refused by name, with the reason. `infill.order: prefix_only` runs those that are not "
-        "closed left to right on the prefix alone, and marks every row so.\n"
+        "These models are refused by name, with the reason. `infill.order: prefix_only` runs the "
+        "ones that are not closed, left to right on the prefix alone, and marks every row as "
+        "such.\n"
     )
     return text + "\n" + _table(["models", "reason", "source"], _refusals())
 

@@ -1,4 +1,4 @@
-"""What k8s/README.md names is there."""
+"""Everything that k8s/README.md names exists."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_every_component_and_overlay_is_listed() -> None:
 
 def test_ten_traps_each_with_what_rules_it_out() -> None:
     rows = re.findall(
-        r"^\| (\d+) \| .+ \| (.+) \|$", section("What bites, and what rules it out"), re.M
+        r"^\| (\d+) \| .+ \| (.+) \|$", section("Known traps, and what rules them out"), re.M
     )
     assert [int(number) for number, _ in rows] == list(range(1, 11))
     named = re.findall(r"checks? `([\w-]+)`(?:, `([\w-]+)`)?", " ".join(rule for _, rule in rows))
@@ -33,11 +33,11 @@ def test_ten_traps_each_with_what_rules_it_out() -> None:
 
 
 def test_the_versions_are_those_that_are_checked() -> None:
-    told = section("Versions")
+    versions = section("Versions")
     ray = re.search(r"^ray==(\S+)$", (K8S.parent / "requirements/cpu.txt").read_text(), re.M)
     assert ray
-    assert f"| Ray | {ray[1]} |" in told
-    assert f"| Kubernetes | {VERSIONS[0]} to {VERSIONS[1]} |" in told
+    assert f"| Ray | {ray[1]} |" in versions
+    assert f"| Kubernetes | {VERSIONS[0]} to {VERSIONS[1]} |" in versions
 
 
 @pytest.mark.parametrize("path", re.findall(r"`((?:tests|k8s)/[\w/.]+)`", README))

@@ -37,7 +37,7 @@ def _introduction(record: TrainingRecord) -> str:
     return f"""\
 # batchfim's demonstration model
 
-A tiny infilling model of {record.num_parameters:,} parameters, trained from nothing by this project
+A tiny infilling model of {record.num_parameters:,} parameters, trained from scratch by this project
 on {record.hardware}. It is a **stand-in, not a good coder**: it lets every part
 of batchfim (prompts, engine, scheduler, output) run for real without downloading a model.
 
@@ -49,11 +49,11 @@ of batchfim (prompts, engine, scheduler, output) run for real without downloadin
 tied embeddings, RoPE |
 | Weights | bf16 `safetensors`, Apache-2.0, the project's own |
 | Tokenizer | byte-level BPE of {record.recipe["vocab_size"]:,} entries, trained on the same \
-modules, digits apart |
+modules, one token per digit |
 | Sentinels | StarCoder2's: `<fim_prefix>` 1, `<fim_middle>` 2, `<fim_suffix>` 3; a middle ends \
 with `<|endoftext|>` 0 |
-| Orders | `psm` and `spm_v2`, half of the samples each |
-| Trained prompt length | up to 512 tokens, middle included |
+| Orders | `psm` and `spm_v2`, each for half of the samples |
+| Trained prompt length | up to 512 tokens, including the middle |
 """
 
 
@@ -73,7 +73,7 @@ def _data(record: TrainingRecord) -> str:
 The standard library of Python {data.python_version} and its test suite
 ({data.num_files:,} files, {data.num_characters / 1e6:.1f} million characters), licensed under the
 [PSF License Agreement, version 2](https://docs.python.org/3/license.html) (`PSF-2.0`),
-copyright the Python Software Foundation. Left out: character encodings, help texts and IDLE.
+copyright the Python Software Foundation. Character encodings, help texts and IDLE are left out.
 
 {held_out}
 """
@@ -85,10 +85,11 @@ def _training(record: TrainingRecord) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in record.libraries.items())
     facts = (
         f"Each step cuts {recipe['batch_tokens']:,} tokens of new holes ({kinds}). Prefix, suffix "
-        "and middle are split at characters and tokenised apart. The middle's tokens weigh 1 in "
-        f"the loss, all others {recipe['context_weight']}. Muon (rate {recipe['muon_lr']}) for "
-        f"matrices, AdamW ({recipe['adamw_lr']}) for the rest, bf16 autocast, a rate that falls "
-        f"to zero over the last {recipe['decay_share']:.0%} of the time. Made with {versions}."
+        "and middle are split at characters and tokenized separately. The middle's tokens weigh 1 "
+        f"in the loss, all others {recipe['context_weight']}. The optimizers are Muon (rate "
+        f"{recipe['muon_lr']}) for matrices and AdamW ({recipe['adamw_lr']}) for the rest, with "
+        "bf16 autocast and a rate that falls to zero over the last "
+        f"{recipe['decay_share']:.0%} of the time. Made with {versions}."
     )
     text = textwrap.fill(
         " ".join([_spent(record.curve) + facts, *record.notes, *_caveat(record)]),
@@ -105,10 +106,12 @@ def _training(record: TrainingRecord) -> str:
 
 
 def _caveat(record: TrainingRecord) -> list[str]:
-    """A run that was changed on the way is not what its command does from the start."""
+    """A warning that the command does not repeat a run whose recipe changed on the way."""
     if not record.notes:
         return []
-    return ["The command below runs the last recipe from its start, which this run did not do."]
+    return [
+        "The command below runs the last recipe from its start; this run changed it on the way."
+    ]
 
 
 def _spent(curve: Sequence[CurvePoint]) -> str:
@@ -132,7 +135,7 @@ def _curve(curve: Sequence[CurvePoint]) -> str:
         for point in chosen
     )
     return _table(
-        "Training loss (nats per token), the mean of about a minute each:",
+        "Training loss (nats per token), each averaged over about a minute:",
         "| minutes | steps | million tokens | middle | context |",
         lines,
     )
@@ -147,11 +150,11 @@ def _evaluation(record: TrainingRecord) -> str:
     )
     recipe = record.recipe
     return "## Held-out evaluation\n\n" + _table(
-        f"After step {last.step:,}, greedy decoding, holes in held-out modules (comments and "
-        f"docstrings too),\nprompts of up to {recipe['eval_max_prompt_tokens']} tokens. "
-        f"*Stopped*: the model ended the middle itself within "
-        f"{recipe['eval_max_new_tokens']} tokens.\n*Exact*: it stopped, and every character "
-        "is the file's.",
+        f"After step {last.step:,}, with greedy decoding, on holes in held-out modules (comments "
+        "and docstrings too),\nwith prompts of up to "
+        f"{recipe['eval_max_prompt_tokens']} tokens. *Stopped*: the model ended the middle itself "
+        f"within {recipe['eval_max_new_tokens']}\ntokens. *Exact*: it stopped, and every "
+        "character is the file's.",
         "| hole | order | holes | stopped | exact |",
         lines,
     )
@@ -161,9 +164,9 @@ def _limits() -> str:
     return """\
 ## Limits
 
-It has seen nothing but Python's standard library, for an hour or two of two CPU cores. Beyond
-endings of lines, copied names and common idioms, what it writes is plausible in form and wrong in
-substance. Do not use it to write code; use it to see batchfim work.
+The model has seen nothing but Python's standard library, for an hour or two on two CPU cores.
+Apart from the ends of lines, copied names and common idioms, what it writes is plausible in form
+and wrong in substance. Do not use it to write code; use it to see batchfim work.
 """
 
 
