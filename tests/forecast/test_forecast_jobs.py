@@ -290,7 +290,7 @@ def test_what_cannot_be_planned_is_refused(job: Job, tmp_path: Path) -> None:
 
 
 def test_what_can_be_no_speed_is_refused(job: Path) -> None:
-    with pytest.raises(ConfigError, match="not of both"):
+    with pytest.raises(ConfigError, match="choose one"):
         plan_job(config(job), speed_from="out/", calibration_rows=8)
     nobody = config(job, "engine.simulated.refuse_if_contains=def")
     with pytest.raises(InputError, match="no row of the sample was completed"):

@@ -268,7 +268,7 @@ def test_a_job_that_was_killed_before_its_plan_is_not_complete_after_a_retry(job
     with pytest.raises(EngineStartError):
         job.run("engine.simulated.fail_start=true")
     shutil.rmtree(job.ledger / "plan")
-    with pytest.raises(JobFailed, match="nothing is planned yet"):
+    with pytest.raises(JobFailed, match="no shards are planned yet"):
         retry(job)
     assert not job.complete
 
