@@ -164,7 +164,7 @@ def test_prompts_for_different_adapters_share_nothing(tmp_path: Path) -> None:
     sets = ("input.columns.lora=lora", f"model.loras={folders}")
     told = plan_job(config(job, *sets))
     summary = job.run("schedule.shard_rows=20", *sets).summary
-    assert told["refused"] == {"LoRA adapter 'c' is none of model.loras": 4}
+    assert told["refused"] == {"LoRA adapter 'c' is not in model.loras": 4}
     assert told["shares"]["copied"]["value"] == summary["rows"]["copied"] / 20 == 13 / 20
     assert told["tokens"]["computed"]["value"] == summary["tokens"]["computed"]
     (own, *_) = told["sharing"]

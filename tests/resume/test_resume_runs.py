@@ -148,7 +148,7 @@ def test_a_run_that_fails_before_its_work_leaves_a_record_too(job: Job) -> None:
         retry_unplanned(job)
     (first, last) = job_status(str(job.output))["history"]
     assert (first["end"], last["end"], last["shards_to_do"]) == ("complete", "failed", 0)
-    assert "nothing is planned" in last["cause"]
+    assert "no shards are planned" in last["cause"]
 
 
 def retry_unplanned(job: Job) -> None:
