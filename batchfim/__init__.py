@@ -1,4 +1,4 @@
-"""batchfim: complete the middle of code, in bulk."""
+"""batchfim: bulk fill-in-the-middle code infilling."""
 
 import os
 from importlib import import_module
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from batchfim.config import JobConfig as JobConfig
     from batchfim.config_file import load_config as load_config
 
-# Nobody is told of a run: the libraries' usage reports are off, in every process that imports this.
+# Turn off the libraries' usage reports in every process that imports this package.
 for _name, _value in {
     "DO_NOT_TRACK": "1",
     "HF_HUB_DISABLE_TELEMETRY": "1",
@@ -46,7 +46,7 @@ __all__ = list(_WHERE)
 
 
 def __getattr__(name: str) -> Any:
-    """Import what is asked for only then: a worker needs little of it."""
+    """Import names on first use: a worker needs few of them."""
     if name not in _WHERE:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_WHERE[name]}"), name)

@@ -1,4 +1,4 @@
-"""`python -m batchfim`."""
+"""Entry point of `python -m batchfim`."""
 
 from batchfim.cli import main
 

@@ -1,4 +1,4 @@
-"""The places a job names, in a form that means the same in every working folder."""
+"""Make a job's paths independent of the working folder."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from batchfim.config import JobConfig
 
 
 def absolute(config: JobConfig) -> JobConfig:
-    """The same job with local paths made absolute, as workers have other working folders."""
+    """The job with local paths made absolute, because workers have other working folders."""
     paths = tuple(_absolute(path) for path in config.input.paths)
     folder = Path(config.model.path).expanduser()
     model = str(folder.absolute()) if folder.is_dir() else config.model.path

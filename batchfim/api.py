@@ -1,4 +1,4 @@
-"""What the command line, the job scripts and notebooks call."""
+"""The Python API, called by the command line, the job scripts and notebooks."""
 
 from __future__ import annotations
 
@@ -49,15 +49,15 @@ _log = logging.getLogger(__name__)
 
 
 def run_job(config: JobConfig) -> JobResult:
-    """Run a job, or go on with it: finished shards are neither read nor worked again.
+    """Run a job or resume it; finished shards are neither read nor processed again.
 
     Returns:
-        the summary (as in `_batchfim/summary.json`) and how the run ended.
+        The summary (as in `_batchfim/summary.json`) and how the run ended.
 
     Raises:
-        UserError: config, input, model or output are wrong; nothing was written.
-        JobHeld: another run has the job.
-        JobFailed: it cannot be completed; what is finished stays finished.
+        UserError: the config, input, model or output is wrong; nothing was written.
+        JobHeld: another run holds the job's lease.
+        JobFailed: the job cannot be completed; finished shards stay finished.
     """
     with _claimed(config) as (run, inputs):
         run.ledger.note_config(run.config.public_dump())
@@ -68,17 +68,17 @@ def run_job(config: JobConfig) -> JobResult:
 def retry_job(
     output: str, flags: Mapping[str, Any] | None = None, sets: Iterable[str] = ()
 ) -> JobResult:
-    """Work again the rows of a job that failed, and put them in their places.
+    """Retry the failed rows of a job and replace them in place.
 
-    The other rows stay as they are, whatever their status; `rejected` rows can never work.
+    All other rows stay as they are, whatever their status; `rejected` rows can never work.
 
     Args:
         output: path or URL of the job, whose settings are used.
-        flags: dotted key to value, over those settings; None values are skipped.
-        sets: `section.key=value` texts, likewise.
+        flags: values by dotted key that override those settings; None values are skipped.
+        sets: `section.key=value` strings that override them, too.
 
     Raises:
-        OutputError: no job is there, or its settings were changed.
+        OutputError: there is no job at `output`, or an override changes its fingerprint.
         InputError: a file with failed rows is gone or has changed.
         others: as `run_job`.
     """
@@ -88,7 +88,7 @@ def retry_job(
     with _claimed(config) as (run, inputs):
         if not run.ledger.planned_rows().num_rows and not run.ledger.summary().get("complete"):
             raise JobFailed(
-                f"{output}: nothing is planned yet; run `batchfim run` with its settings"
+                f"{output}: no shards are planned yet; run `batchfim run` with the job's settings"
             )
         result = run.work(inputs, failed_shards(run.config, inputs, run.ledger), retry=True)
     return _reported(run, result)
@@ -103,26 +103,28 @@ def plan_job(
     speed_from: str | None = None,
     calibration_rows: int | None = 0,
 ) -> dict[str, Any]:
-    """Estimate what a job will take, and keep that beside its ledger for the summary to compare.
+    """Estimate what a job will take, and store the forecast for the summary to compare with.
 
     Args:
-        config: the job; nothing of it is worked.
+        config: the job; none of its shards is processed.
         sample_rows: rows to read and encode.
-        seed: of the sample's draw.
-        price: of a GPU-hour.
+        seed: random seed of the sample.
+        price: price of a GPU-hour.
         speed_from: output of an earlier run on the same model and device.
-        calibration_rows: of a short job to measure the speed by, where no run is named; 0: none;
-            None: a quarter of what `tune_job` takes.
+        calibration_rows: rows of a short job that measures the speed, if `speed_from` is not
+            given; 0: none; None: a quarter of what `tune_job` takes.
 
     Returns:
-        the forecast, as `forecast.forecast` describes it.
+        The forecast, as described in `forecast.forecast`.
 
     Raises:
-        UserError: as `run_job`, or the run that was named tells no speed.
+        UserError: as `run_job`, or the run at `speed_from` gives no speed.
         JobFailed: the calibration failed.
     """
     if speed_from is not None and calibration_rows != 0:
-        raise ConfigError("a speed is that of an earlier run or of a calibration, not of both")
+        raise ConfigError(
+            "the speed comes either from an earlier run or from a calibration; choose one"
+        )
     config = absolute(config)
     check_apart(config.input, config.output.path)
     inputs = open_inputs(config.input)
@@ -140,13 +142,13 @@ def plan_job(
 
 
 def open_results(output: str) -> ds.Dataset:
-    """The finished rows of the job at a path or URL, also while it runs.
+    """Open the finished rows of the job at a path or URL, even while it runs.
 
     Returns:
-        an Arrow data set; `to_table()` reads it whole, `to_batches()` piece by piece.
+        An Arrow dataset; `to_table()` reads it whole, `to_batches()` piece by piece.
 
     Raises:
-        OutputError: no job is there.
+        OutputError: there is no job at `output`.
         StorageError: a file of the ledger is damaged.
     """
     ledger = Ledger(Location.of(output))
@@ -156,7 +158,11 @@ def open_results(output: str) -> ds.Dataset:
 
 
 def report_job(output: str) -> str:
-    """Make the report of the job at a path or URL; where it is. Raises as `report.report` says."""
+    """Write the report of the job at a path or URL, and return the report's path.
+
+    Raises:
+        others: as `report.report`.
+    """
     from batchfim.report.report import report_job  # Bokeh takes a second to import
 
     return report_job(output)
@@ -164,7 +170,7 @@ def report_job(output: str) -> str:
 
 @contextmanager
 def _claimed(config: JobConfig) -> Iterator[tuple[Run, InputSet]]:
-    """Check all that can be wrong, then hold the job; its run, and its input where it is read."""
+    """Validate the job and hold its lease; yields the run and the input that it reads."""
     started_s = time.monotonic()
     config, run_id = absolute(config), uuid.uuid4().hex[:8]
     log_events(config.metrics.log, job=config.output.path, run=run_id)
@@ -179,7 +185,7 @@ def _claimed(config: JobConfig) -> Iterator[tuple[Run, InputSet]]:
     ledger = Ledger(Location.of(config.output.path))
     ledger.prepare()
     with ExitStack() as holding:
-        with exit_signals():  # a dead machine's claim may have to be waited out
+        with exit_signals():  # acquiring may have to wait until a dead machine's lease expires
             lease = holding.enter_context(JobLease(ledger.root / "lease"))
         fingerprint = claim(config, inputs, infiller, ledger)
         log = holding.enter_context(logged(ledger, run_id))
@@ -204,7 +210,7 @@ def _claimed(config: JobConfig) -> Iterator[tuple[Run, InputSet]]:
 
 
 def _reported(run: Run, result: JobResult) -> JobResult:
-    """Once the lease is given back: a report takes minutes where shards are many."""
+    """Write the report once the lease is released; with many shards it takes minutes."""
     if result.report:
         report_apart(run.config.output.path)
     return result
@@ -223,16 +229,16 @@ def tune_job(
 
     Args:
         config: the job.
-        knobs: `section.key=value,value` texts; none: those that matter for its engine.
-        sample_rows: rows of the sample each trial works; None: 2,048, on GPUs 16,384, of
-            which an engine is full most of the time.
-        seed: of the sample's draw.
+        knobs: `section.key=value,value` strings; empty: the settings that matter for its engine.
+        sample_rows: rows of the sample that each trial processes; None: 2,048, on GPUs 16,384,
+            enough to keep an engine full most of the time.
+        seed: random seed of the sample.
         repeats: how often the winner and the job's own settings run again, in turns.
-        tell: hears of each trial as it ends.
+        tell: called with each trial when it ends.
 
     Raises:
-        UserError: as `run_job`, or a knob is no setting.
-        Interrupted: a signal ended it.
+        UserError: as `run_job`, or a knob is not a setting.
+        Interrupted: a signal ended the search.
     """
     config = absolute(config)
     inputs = open_inputs(config.input)
@@ -261,14 +267,14 @@ def bench_job(
     keep_as: str | None = None,
     tell: Callable[[Trial], None] = lambda trial: None,
 ) -> list[Trial]:
-    """Measure a job's own settings on a sample, one engine; its output is not touched.
+    """Measure a job's own settings on a sample with one engine; its output is not touched.
 
-    Beside the output, in a folder of its own, lies the sample while it runs; with `keep_as`, what
-    was measured stays in `<output>.bench/<keep_as>.jsonl`.
+    The sample is kept in a folder beside the output during the measurement; with `keep_as`, the
+    results stay in `<output>.bench/<keep_as>.jsonl`.
 
     Raises:
         others: as `run_job`.
-        Interrupted: a signal ended it.
+        Interrupted: a signal ended the measurement.
     """
     config = absolute(config)
     return bench(
@@ -286,20 +292,20 @@ def bench_job(
 def show_prompt(
     config: JobConfig, prefix: str, suffix: str, *, around: Surroundings = NOWHERE
 ) -> dict[str, Any]:
-    """The prompt of one record, untruncated, through the machinery a job uses.
+    """Build the untruncated prompt of one record, with the code that a job uses.
 
     Args:
-        config: a job; its sections `model` and `infill` decide, its input is not read.
-        prefix: the record's.
-        suffix: the record's.
-        around: its path, repository, language and context files.
+        config: a job, of which only the sections `model` and `infill` are used.
+        prefix: text before the record's hole.
+        suffix: text after the record's hole.
+        around: the record's path, repository, language and context files.
 
     Returns:
         `family`, `order`, `token_ids`, `pieces` (kind, text and ids of each part, in order),
-        `stop_token_ids`, `prompt_tokens`. Masks are shown once where their number is not set.
+        `stop_token_ids` and `prompt_tokens`. If the number of masks is not set, one is shown.
 
     Raises:
-        ModelError, ConfigError: no such model, family or order.
+        ModelError, ConfigError: there is no such model, family or order.
     """
     files, infill = find_model(config.model, weights=False), config.infill
     form, _ = find_format(files, config.model, infill)
@@ -314,7 +320,7 @@ def show_prompt(
     encoder = Encoder(form, order, open_tokenizer(files, form), masks=infill.masks or 1)
     for name, text in (("prefix", prefix), ("suffix", suffix)):
         if not is_unicode(text):
-            raise InputError(f"the {name} is not UTF-8 text")
+            raise InputError(f"the {name} is not valid UTF-8 text")
     pieces = encoder.pieces(prefix, suffix, around)
     token_ids = [token_id for piece in pieces for token_id in piece.token_ids]
     return {

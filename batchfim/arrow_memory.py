@@ -1,4 +1,4 @@
-"""Bytes where Arrow's threads may let go of them."""
+"""Hand bytes to Arrow in memory that Arrow's threads can free."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import pyarrow as pa
 
 
 def reader(data: bytes) -> pa.BufferReader:
-    """Read bytes from a copy in Arrow's own memory.
+    """A reader over a copy of the bytes in Arrow's own memory.
 
-    The last to let go of what Arrow reads may be one of its threads. Where that is a Python
-    object and the interpreter is ending, the thread cannot free it, and the process aborts with
-    "terminate called without an active exception" (apache/arrow#34314).
+    The last reference to a buffer may be held by one of Arrow's threads. If the buffer is a Python
+    object and the interpreter is shutting down, the thread cannot free it, and the process aborts
+    with "terminate called without an active exception" (apache/arrow#34314).
     """
     copy = pa.BufferOutputStream()
     copy.write(data)

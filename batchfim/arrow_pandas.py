@@ -1,4 +1,4 @@
-"""Arrow without its look for pandas."""
+"""Keep Arrow from importing pandas."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pyarrow as pa
 
 
 class _Absent(MetaPathFinder):
-    """Where there is no pandas."""
+    """An import hook under which pandas is not installed."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
@@ -21,12 +21,12 @@ class _Absent(MetaPathFinder):
 
 
 def spare_pandas() -> None:
-    """Have Arrow take it that lists are not of pandas, in a process that has not imported it.
+    """Make Arrow skip its check for pandas, in a process that has not imported pandas.
 
-    Given its first Python list, Arrow imports pandas where it is installed, as it is for Ray Data:
-    half a second and 43 MB, to see whether the list is one of its types. It looks once (Arrow 26,
-    `pandas-shim.pxi`); `to_pandas` and `from_pandas` still import it. To be called before a
-    process has threads.
+    When given its first Python list, Arrow imports pandas if it is installed, as it is with Ray
+    Data: half a second and 43 MB, to see whether the list is one of pandas' types. It checks only
+    once (Arrow 26, `pandas-shim.pxi`); `to_pandas` and `from_pandas` still import pandas. Call
+    this before the process starts threads.
     """
     if "pandas" in sys.modules:
         return

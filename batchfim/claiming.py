@@ -1,4 +1,4 @@
-"""Make an output a job's, or refuse to: what decides its rows must be as before."""
+"""Claim an output for a job; refused if settings that decide its rows have changed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _log = logging.getLogger(__name__)
 
 
 def claim(config: JobConfig, inputs: InputSet, infiller: Infiller, ledger: Ledger) -> str:
-    """Make the output this job's; its fingerprint."""
+    """Claim the output for this job, and return the job's fingerprint."""
     fields = config.fingerprint_fields() | infiller.fingerprint_fields()
     fields["columns kept"] = [
         str(field.remove_metadata()) for field in kept_columns(config, inputs)
@@ -26,7 +26,11 @@ def claim(config: JobConfig, inputs: InputSet, infiller: Infiller, ledger: Ledge
     fingerprint = ledger.claim_job(fields, defaults, facts)
     changed = _changed(ledger.job().get("versions", {}), versions())
     if changed:
-        _log.warning("since the job's first run, %s: middles may differ from those", changed)
+        _log.warning(
+            "versions have changed since the job's first run (%s); middles may differ from "
+            "earlier ones",
+            changed,
+        )
     ledger.compact()
     return fingerprint
 

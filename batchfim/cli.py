@@ -1,4 +1,4 @@
-"""Arguments in, calls out, exit codes; no logic."""
+"""The command line: parses arguments, calls `batchfim.api` and sets exit codes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from batchfim.prepare.cli import prepare_app
 from batchfim.terminal import busy, printable
 
 app = typer.Typer(
-    help="Complete the middle of code, in bulk.",
+    help="Bulk fill-in-the-middle code infilling.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -28,15 +28,22 @@ app.add_typer(prepare_app, name="prepare")
 
 JobFiles = Annotated[
     list[Path] | None,
-    typer.Argument(metavar="[JOB.yaml]...", help="Job file; of several, later ones win."),
+    typer.Argument(metavar="[JOB.yaml]...", help="Job files; later ones override earlier ones."),
 ]
-Inputs = Annotated[list[str] | None, typer.Option("--input", help="Parquet file, folder or glob.")]
-ModelPath = Annotated[str | None, typer.Option("--model", help="Folder, model id, or `demo`.")]
+Inputs = Annotated[
+    list[str] | None, typer.Option("--input", help="Parquet file, folder or glob; may be repeated.")
+]
+ModelPath = Annotated[
+    str | None, typer.Option("--model", help="Model folder, model id, or `demo`.")
+]
 Sets = Annotated[
     list[str], typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Override one setting.")
 ]
 OutputPath = Annotated[str, typer.Argument(metavar="OUTPUT", help="The job's output folder.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+RayAddress = Annotated[
+    str | None, typer.Option(help="Address of a Ray cluster; default: RAY_ADDRESS, else local.")
+]
 
 
 @app.command()
@@ -45,10 +52,10 @@ def run(
     input_: Inputs = None,
     output: Annotated[str | None, typer.Option(help="Output folder.")] = None,
     model: ModelPath = None,
-    ray_address: Annotated[str | None, typer.Option(help="Ray cluster; unset: local.")] = None,
+    ray_address: RayAddress = None,
     sets: Sets = [],  # noqa: B006 - typer copies it
 ) -> None:
-    """Run a job, or go on with it: `batchfim run --input records/ --output out/ --model demo`."""
+    """Run or resume a job: `batchfim run --input records/ --output out/ --model demo`."""
     from batchfim.accounts.summary_text import summary_text
     from batchfim.api import run_job
 
@@ -69,29 +76,32 @@ def run(
 def plan(
     job: JobFiles = None,
     input_: Inputs = None,
-    output: Annotated[str | None, typer.Option(help="Output folder of the job.")] = None,
+    output: Annotated[str | None, typer.Option(help="The job's output folder.")] = None,
     model: ModelPath = None,
     sets: Sets = [],  # noqa: B006
-    rows: Annotated[int, typer.Option(min=1, help="Rows of the sample.")] = 4096,
-    seed: Annotated[int, typer.Option(help="Random seed of the sample.")] = 0,
+    rows: Annotated[int, typer.Option(min=1, help="Rows to sample.")] = 4096,
+    seed: Annotated[int, typer.Option(help="Random seed for the sample.")] = 0,
     price: Annotated[
-        float | None, typer.Option("--price-per-gpu-hour", min=0, help="Unset: no cost.")
+        float | None,
+        typer.Option("--price-per-gpu-hour", min=0, help="Price of a GPU-hour; unset: no cost."),
     ] = None,
     speed_from: Annotated[
         str | None,
         typer.Option(
-            metavar="OUTPUT", help="An earlier run, same model and device, for its speed."
+            metavar="OUTPUT",
+            help="Output of an earlier run on the same model and device, whose speed to use.",
         ),
     ] = None,
     calibrate: Annotated[
-        bool, typer.Option("--calibrate", help="Measure the speed by a short run.")
+        bool, typer.Option("--calibrate", help="Measure the speed in a short run.")
     ] = False,
     calibration_rows: Annotated[
-        int | None, typer.Option(min=1, help="Rows of that run; unset: 512, on GPUs 4,096.")
+        int | None,
+        typer.Option(min=1, help="Rows of the calibration run; default: 512, on GPUs 4,096."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Estimate rows, tokens, hours and cost of a job: `batchfim plan job.yaml --calibrate`."""
+    """Estimate a job's rows, tokens, hours and cost: `batchfim plan job.yaml --calibrate`."""
     from batchfim.api import plan_job
     from batchfim.forecast.text import forecast_text
 
@@ -115,18 +125,22 @@ def tune(
     sets: Sets = [],  # noqa: B006
     knobs: Annotated[
         list[str],
-        typer.Option("--knob", metavar="SECTION.KEY=V,V", help="What to try; unset: by engine."),
+        typer.Option(
+            "--knob",
+            metavar="SECTION.KEY=V,V",
+            help="Settings and values to try; default: a set chosen for the engine.",
+        ),
     ] = [],  # noqa: B006
     rows: Annotated[
-        int | None, typer.Option(min=1, help="Rows of the sample; unset: 2,048, on GPUs 16,384.")
+        int | None, typer.Option(min=1, help="Rows to sample; default: 2,048, on GPUs 16,384.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Random seed of the sample.")] = 0,
+    seed: Annotated[int, typer.Option(help="Random seed for the sample.")] = 0,
     repeats: Annotated[
         int, typer.Option(min=1, help="Extra runs of the winner and of the job's own settings.")
     ] = 2,
     output: Annotated[Path | None, typer.Option("-o", help="Job file to write.")] = None,
 ) -> None:
-    """Find faster settings by short jobs on a sample, one engine start each.
+    """Find faster settings with short jobs on a sample, one engine start per job.
 
     `batchfim tune --model demo --input records/ -o tuned.yaml`, then `batchfim run job.yaml
     tuned.yaml`.
@@ -135,8 +149,8 @@ def tune(
     from batchfim.tuning.text import job_file, trial_text, tuning_text
 
     if output and (output.is_dir() or not os.access(output.parent, os.W_OK)):
-        raise ConfigError(f"-o {output}: not a file that can be written")
-    # Trials lie beside the output; without a job file, in the folder one is in.
+        raise ConfigError(f"-o {output}: cannot be written; give a file in a writable folder")
+    # Trials go beside the output; without a job file, into the working folder.
     flags = {"input.paths": input_, "model.path": model, "output.path": None if job else "tune"}
     found = tune_job(
         load_config(job, flags, sets),
@@ -156,10 +170,10 @@ def status(
     output: OutputPath,
     as_json: AsJson = False,
     watch: Annotated[
-        bool, typer.Option("--watch", help="Refresh until no run holds the job.")
+        bool, typer.Option("--watch", help="Refresh until no run holds the job's lease.")
     ] = False,
 ) -> None:
-    """Tell how a job stands, also while it runs: `batchfim status out/`."""
+    """Show the state of a job, even while it runs: `batchfim status out/`."""
     from batchfim.accounts import watching
     from batchfim.accounts.status_text import status_text
     from batchfim.api import job_status
@@ -178,10 +192,10 @@ def status(
 @app.command()
 def retry(
     output: OutputPath,
-    ray_address: Annotated[str | None, typer.Option(help="Ray cluster; unset: local.")] = None,
+    ray_address: RayAddress = None,
     sets: Sets = [],  # noqa: B006
 ) -> None:
-    """Work a job's failed rows again, each in its place: `batchfim retry out/`."""
+    """Retry a job's failed rows, replacing each in place: `batchfim retry out/`."""
     from batchfim.accounts.summary_text import summary_text
     from batchfim.api import retry_job
 
@@ -192,7 +206,7 @@ def retry(
 
 @app.command()
 def verify(output: OutputPath, as_json: AsJson = False) -> None:
-    """Check every part of a job against its ledger, and change nothing: `batchfim verify out/`."""
+    """Check every part of a job against its ledger, without changes: `batchfim verify out/`."""
     from batchfim.accounts.verify import verify_text
     from batchfim.api import verify_job
 
@@ -204,22 +218,26 @@ def verify(output: OutputPath, as_json: AsJson = False) -> None:
 @app.command()
 def evaluate(
     output: OutputPath,
-    middle: Annotated[str, typer.Option(help="Column with the text to evaluate.")] = "middle",
+    middle: Annotated[str, typer.Option(help="Column to evaluate.")] = "middle",
     reference: Annotated[
         str | None,
-        typer.Option(help="Column to compare it with.", show_default="middle_reference"),
+        typer.Option(help="Column with the expected text.", show_default="middle_reference"),
     ] = None,
-    rule: Annotated[str, typer.Option(help="What of the text counts; see GUIDE.md.")] = "as_is",
+    rule: Annotated[
+        str, typer.Option(help="Truncation rule applied before scoring; see GUIDE.md.")
+    ] = "as_is",
     allow_execution: Annotated[
-        bool, typer.Option("--allow-execution", help="Run the records' tests: pass@k.")
+        bool, typer.Option("--allow-execution", help="Run the records' tests to compute pass@k.")
     ] = False,
-    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds, of one program.")] = 10.0,
-    seed: Annotated[int, typer.Option(min=0, help="Random seed of the intervals.")] = 0,
+    timeout: Annotated[
+        float, typer.Option(min=0.1, help="Time limit per program, in seconds.")
+    ] = 10.0,
+    seed: Annotated[int, typer.Option(min=0, help="Random seed for the confidence intervals.")] = 0,
     as_json: AsJson = False,
 ) -> None:
-    """Tell how good a job's middles are, with confidence intervals: `batchfim evaluate out/`.
+    """Score a job's middles, with confidence intervals: `batchfim evaluate out/`.
 
-    With --allow-execution it runs what the model wrote, against the records' tests, in a sandbox.
+    With --allow-execution, the code the model wrote runs against the records' tests in a sandbox.
     """
     from batchfim.api import evaluate_job
     from batchfim.quality.options import Options
@@ -235,10 +253,10 @@ def evaluate(
 
 @app.command()
 def report(output: OutputPath) -> None:
-    """Make a job's report.html anew, also while it runs: `batchfim report out/`."""
+    """Write a job's report.html, even while it runs: `batchfim report out/`."""
     from batchfim.api import report_job
 
-    with busy("reading what is done, drawing"):
+    with busy("reading the ledger and drawing"):
         place = report_job(output)
     typer.echo(printable(place))
 
@@ -250,7 +268,7 @@ def compare(
     ],
     as_json: AsJson = False,
 ) -> None:
-    """Put jobs side by side, quality too where it was evaluated: `batchfim compare out/ out-2/`."""
+    """Compare jobs, including quality if evaluated: `batchfim compare out/ out-2/`."""
     from batchfim.api import compare_jobs
     from batchfim.report.compare import comparison_text
 
@@ -264,7 +282,7 @@ def config(
     schema: Annotated[bool, typer.Option("--schema", help="Print the JSON schema.")] = False,
     sets: Sets = [],  # noqa: B006
 ) -> None:
-    """Show the resolved config of a job file, or the schema: `batchfim config --schema`."""
+    """Print a job file's resolved config, or the schema: `batchfim config --schema`."""
     if schema:
         typer.echo(json.dumps(JobConfig.model_json_schema(), indent=1))
     else:
@@ -278,28 +296,34 @@ def prompt(
     suffix: Annotated[str, typer.Option(help="Text after the hole.")],
     job: JobFiles = None,
     model: ModelPath = None,
-    family: Annotated[str | None, typer.Option(help="Infilling family; unset: detected.")] = None,
-    order: Annotated[str | None, typer.Option(help="Layout; unset: the recommended one.")] = None,
-    path: Annotated[str, typer.Option(help="The record's file, where the layout has it.")] = "",
-    repo: Annotated[str, typer.Option(help="Its repository.")] = "",
-    language: Annotated[str, typer.Option(help="Its language.")] = "",
+    family: Annotated[
+        str | None, typer.Option(help="Infilling family; default: detected from the model.")
+    ] = None,
+    order: Annotated[
+        str | None, typer.Option(help="Layout; default: the family's recommended one.")
+    ] = None,
+    path: Annotated[
+        str, typer.Option(help="Path of the record's file, for layouts that include it.")
+    ] = "",
+    repo: Annotated[str, typer.Option(help="Name of the record's repository.")] = "",
+    language: Annotated[str, typer.Option(help="Language of the record.")] = "",
     context: Annotated[
-        list[Path], typer.Option(help="Another file of it; several in their order.")
+        list[Path], typer.Option(help="Context file; repeat for several, in prompt order.")
     ] = [],  # noqa: B006
     sets: Sets = [],  # noqa: B006
     as_json: AsJson = False,
 ) -> None:
-    """Show the prompt a record becomes; needs the model's tokenizer only.
+    """Show the prompt built for a record; needs only the model's tokenizer.
 
-    `batchfim prompt --model demo --prefix 'def f(' --suffix '): pass'`, or by a job file's model
-    and format.
+    `batchfim prompt --model demo --prefix 'def f(' --suffix '): pass'`, or with the model and
+    format of a job file.
     """
     from batchfim.api import show_prompt
     from batchfim.surroundings import Surroundings, read_context
 
     flags: dict[str, Any] = {"model.path": model, "model.family": family, "infill.order": order}
     if not job:
-        flags |= {"input.paths": ["."], "output.path": "."}  # neither is looked at
+        flags |= {"input.paths": ["."], "output.path": "."}  # required, but not used
     files = tuple(read_context(file) for file in context)
     around = Surroundings(path=path, repo=repo, language=language, context=files)
     shown = show_prompt(load_config(job, flags, sets), prefix, suffix, around=around)
@@ -312,12 +336,13 @@ def families(
         str | None, typer.Argument(metavar="[MODEL]", help="Model id or folder.")
     ] = None,
     trust_remote_code: Annotated[
-        bool, typer.Option("--trust-remote-code", help="Run the model's own tokenizer code.")
+        bool,
+        typer.Option("--trust-remote-code", help="Allow the model's own tokenizer code to run."),
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, every field.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON with every field.")] = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print FAMILIES.md.")] = False,
 ) -> None:
-    """List the families, or say which one a model is of and why.
+    """List the families, or show which one a model belongs to and why.
 
     `batchfim families bigcode/starcoder2-3b`
     """
@@ -338,7 +363,9 @@ def demo(
     output: Annotated[Path, typer.Option(help="Folder for records and results.")] = Path(
         "demo-out"
     ),
-    workers: Annotated[int | None, typer.Option(help="Engines; unset: by cores.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Number of engines; default: by CPU cores.")
+    ] = None,
 ) -> None:
     """Fill a few hundred holes in the standard library with the demo model: `batchfim demo`."""
     from batchfim.demo.demo import run_demo
@@ -347,7 +374,7 @@ def demo(
 
 
 def main() -> None:
-    """Entry point."""
+    """Run the `batchfim` command; errors meant for users become exit codes."""
     to_exit(app)
 
 

@@ -1,4 +1,4 @@
-"""What every section of the config is made of."""
+"""Base class and shared types of the config's sections."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ _SIGNED = re.compile(
 
 def _no_credentials(path: str) -> str:
     if not is_unicode(path) or "\0" in path:
-        raise ValueError("not a UTF-8 name without NUL")
+        raise ValueError("expected valid UTF-8 without NUL characters")
     if _USERINFO.search(path) or _SIGNED.search(path):
         raise ValueError(
-            "credentials in a URL would end up in the ledger; give them by the environment"
+            "credentials in a URL would end up in the ledger; provide them through the environment"
         )
     return path
 
 
 def as_list(value: Any) -> Any:
-    """One text where a list may be given."""
+    """A list of the one given string; anything else unchanged."""
     return [value] if isinstance(value, str) else value
 
 
 def _kinds(annotation: Any) -> Iterator[Any]:
-    """What a type is made of, as `int | None` of `int` and `None`."""
+    """The type and, recursively, its arguments, such as `int` and `None` of `int | None`."""
     arguments = get_args(annotation)
     yield annotation
     for argument in arguments:
@@ -50,14 +50,14 @@ Place = Annotated[str, Field(min_length=1), AfterValidator(_no_credentials)]
 
 
 class Section(BaseModel):
-    """A frozen part of the config in which an unknown key is an error."""
+    """A frozen section of the config; unknown keys are errors."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     @field_validator("*", mode="before")
     @classmethod
     def _refuse_bool_as_number(cls, value: Any, info: ValidationInfo) -> Any:
-        """YAML's `yes` and `no` are truth values, and pydantic would take them for 1 and 0."""
+        """Reject booleans such as YAML's `yes` and `no`, which pydantic would accept as 1 and 0."""
         if isinstance(value, bool) and info.field_name:
             kinds = set(_kinds(cls.model_fields[info.field_name].annotation))
             if kinds & {int, float} and bool not in kinds:

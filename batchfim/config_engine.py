@@ -1,4 +1,4 @@
-"""The section `engine`, and which engine arguments decide a record's output."""
+"""The config section `engine`, and which engine arguments affect a record's output."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pydantic import Field, JsonValue, model_validator
 
 from batchfim.config_base import Section
 
-# Engine arguments that change how fast records are computed, not which record is computed.
+# Engine arguments that change how fast records are computed, not their output.
 SPEED_ONLY_ENGINE_ARGS = frozenset(
     {
         "async_scheduling",
@@ -34,11 +34,11 @@ SPEED_ONLY_ENGINE_ARGS = frozenset(
 )
 
 
-# Engine arguments with a setting of their own, or on which the engine's adapter relies.
+# Engine arguments that have their own setting, or whose value the engine's adapter relies on.
 OWNED_ENGINE_ARGS = {
-    "disable_log_stats": "the timings of each record come with the statistics",
+    "disable_log_stats": "the timings of each record come from vLLM's statistics",
     "enable_lora": "use model.lora",
-    "generation_config": "sampling is what the section sampling says",
+    "generation_config": "sampling is set in the section sampling",
     "kv_cache_memory_bytes": "use engine.kv_cache_gib",
     "max_model_len": "use engine.max_model_len",
     "model": "use model.path",
@@ -50,38 +50,44 @@ OWNED_ENGINE_ARGS = {
 
 
 class Simulated(Section):
-    """The simulated engine: modelled times, a deterministic text, failures on demand."""
+    """The simulated engine: modeled times, deterministic text, failures on demand."""
 
     prefill_tokens_per_s: float = Field(1e6, gt=0)
     decode_tokens_per_s: float = Field(1e5, gt=0)
-    start_s: float = Field(0.0, ge=0, description="Modelled time of an engine start.")
-    max_num_seqs: int = Field(64, gt=0, description="Requests worked at the same time.")
-    refuse_if_contains: str | None = Field(None, description="Refuse prompts holding this text.")
-    fail_if_contains: str | None = Field(None, description="Fail prompts holding this text.")
-    die_if_contains: str | None = Field(None, description="Die on prompts holding this text.")
-    hang_if_contains: str | None = Field(None, description="Never answer such a prompt, nor later.")
-    kill_if_contains: str | None = Field(
-        None, description="Kill the engine's whole process on prompts holding this text."
+    start_s: float = Field(0.0, ge=0, description="Modeled seconds of an engine start.")
+    max_num_seqs: int = Field(64, gt=0, description="Requests processed at the same time.")
+    refuse_if_contains: str | None = Field(None, description="Refuse prompts with this text.")
+    fail_if_contains: str | None = Field(None, description="Fail on prompts with this text.")
+    die_if_contains: str | None = Field(None, description="Die on prompts with this text.")
+    hang_if_contains: str | None = Field(
+        None, description="Hang on a prompt with this text, and on every later one."
     )
-    fail_start: bool = Field(False, description="Never come up.")
+    kill_if_contains: str | None = Field(
+        None, description="Kill the engine's whole process on prompts with this text."
+    )
+    fail_start: bool = Field(False, description="Fail every engine start.")
 
 
 class Engine(Section):
-    """What computes the middles."""
+    """The engine that generates the middles."""
 
     backend: Literal["auto", "vllm", "transformers", "simulated"] = Field(
-        "auto", description="Unset: vLLM, but Transformers for a family that vLLM does not serve."
+        "auto",
+        description="Engine to use; `auto`: vLLM, or Transformers for families that vLLM does not "
+        "support.",
     )
     kv_cache_gib: float | None = Field(
-        None, gt=0, description="KV cache per engine; unset: 1 GiB on CPU, vLLM's choice on GPU."
+        None,
+        gt=0,
+        description="KV cache per engine in GiB; unset: 1 GiB on CPU, vLLM's choice on GPU.",
     )
     max_model_len: int | None = Field(
         None, gt=0, description="Context length in tokens; unset: the model's own."
     )
     args: dict[str, JsonValue] = Field(
         default_factory=dict,
-        description="Any other vLLM engine argument, passed through; with Transformers: dtype, "
-        "attn_implementation, max_batch_tokens, max_padding.",
+        description="Any other vLLM engine argument, passed through to vLLM; for Transformers: "
+        "dtype, attn_implementation, max_batch_tokens, max_padding.",
     )
     simulated: Simulated = Simulated()
 
@@ -89,21 +95,21 @@ class Engine(Section):
     def _one_place_for_each_setting(self) -> Engine:
         for name, instead in OWNED_ENGINE_ARGS.items():
             if name in self.args:
-                raise ValueError(f"args.{name} is not to be given here: {instead}")
+                raise ValueError(f"args.{name} is not allowed here: {instead}")
         return self
 
     @model_validator(mode="after")
     def _workers_are_the_replicas(self) -> Engine:
         if self.args.get("data_parallel_size", 1) != 1:
             raise ValueError(
-                "args.data_parallel_size is not to be given here: each worker is a replica of the "
+                "args.data_parallel_size is not allowed here: each worker is a replica of the "
                 "model; use schedule.workers"
             )
         return self
 
     @property
     def num_devices(self) -> int:
-        """Devices that vLLM shards the model over."""
+        """Number of devices that vLLM shards the model over."""
         sizes = (
             "tensor_parallel_size",
             "pipeline_parallel_size",

@@ -1,4 +1,4 @@
-"""A JobConfig from a YAML job file, flags and `--set section.key=value`, later ones winning."""
+"""Build a JobConfig from YAML job files, flags and `--set section.key=value`, in that order."""
 
 from __future__ import annotations
 
@@ -34,28 +34,32 @@ def load_config(
     flags: Mapping[str, Any] | None = None,
     sets: Iterable[str] = (),
 ) -> JobConfig:
-    """Read job files, lay flags and `--set` overrides over them, and check the result.
+    """Read job files, apply flags and `--set` overrides, and validate the result.
 
     Args:
-        path: YAML job file, several of which later ones win, or None for a job given by flags
-            alone.
-        flags: dotted key (`model.path`) to value; None values are skipped.
-        sets: `section.key=value` texts; the value is read as YAML.
+        path: one or more YAML job files, of which later ones override earlier ones; None for a
+            job given by flags alone.
+        flags: values by dotted key (`model.path`); None values are skipped.
+        sets: `section.key=value` strings; the value is parsed as YAML.
 
     Raises:
-        ConfigError: naming the file and the key, and the nearest known key for an unknown one.
+        ConfigError: a setting is invalid. The message names the file and the key, and for an
+            unknown key the closest known one.
     """
     paths = [path] if isinstance(path, Path) else path or []
     tree: dict[str, Any] = {}
     for file in paths:
         if file.suffix == ".parquet":
-            raise ConfigError(f"{file} is no job file; was a glob after --input left unquoted?")
+            raise ConfigError(
+                f"{file}: expected a job file, got Parquet; if it comes from a glob after --input, "
+                "quote the glob"
+            )
         tree = laid_over(tree, _read_yaml(file))
     return check_config(tree, ", ".join(map(str, paths)) or "the command line", flags, sets)
 
 
 def nested(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Dotted keys and their values as sections of a job file."""
+    """Dotted keys and their values as the nested sections of a job file."""
     tree: dict[str, Any] = {}
     for key, value in settings.items():
         _assign(tree, key, value)
@@ -68,11 +72,13 @@ def check_config(
     flags: Mapping[str, Any] | None = None,
     sets: Iterable[str] = (),
 ) -> JobConfig:
-    """Lay flags and overrides over a job's settings, and check the result; as `load_config`.
+    """Apply flags and overrides to a job's settings, and validate the result, as `load_config`.
 
     Args:
         tree: sections and their keys; changed in place.
-        where: what to call it in errors.
+        where: name of the settings' source in errors.
+        flags: as in `load_config`.
+        sets: as in `load_config`.
     """
     for key, value in (flags or {}).items():
         if value is not None:
@@ -89,7 +95,7 @@ def check_config(
 
 
 def without_hidden(stored: dict[str, Any]) -> dict[str, Any]:
-    """Settings as a ledger has them, without the keys whose values it must not know."""
+    """Settings read from a ledger, without the keys whose values are hidden there."""
     return {
         key: without_hidden(value) if isinstance(value, dict) else value
         for key, value in stored.items()
@@ -98,7 +104,7 @@ def without_hidden(stored: dict[str, Any]) -> dict[str, Any]:
 
 
 def laid_over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
-    """Settings in which those above win, section by section."""
+    """Settings merged section by section; `above` overrides `below`."""
     both = {
         key: laid_over(below[key], value)
         for key, value in above.items()
@@ -144,7 +150,7 @@ def _assign(tree: dict[str, Any], dotted: str, value: Any) -> None:
 
 
 def explain(error: ValidationError, where: str, root: type[BaseModel] = JobConfig) -> str:
-    """What is wrong with some settings, in one line; `root` is what they were read as."""
+    """A one-line message for a validation error of settings that were read as `root`."""
     lines = []
     for problem in error.errors():
         key = ".".join(str(part) for part in problem["loc"]) or "config"
@@ -170,7 +176,7 @@ def _nearest(location: tuple[int | str, ...], root: type[BaseModel]) -> str:
 def _known_keys(location: tuple[int | str, ...], root: type[BaseModel]) -> list[str]:
     model: Any = root
     for part in location:
-        if isinstance(part, int):  # of a list
+        if isinstance(part, int):  # an index into a list
             continue
         field = model.model_fields.get(str(part))
         if field is None:

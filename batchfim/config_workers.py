@@ -1,4 +1,4 @@
-"""How many workers, and what each asks of Ray."""
+"""The number of workers, and the Ray resources each one requests."""
 
 from __future__ import annotations
 
@@ -10,10 +10,14 @@ from batchfim.config_base import Section
 
 
 class WorkerRange(Section):
-    """So many workers at least, so many at most."""
+    """Minimum and maximum number of workers."""
 
-    min: int = Field(1, gt=0, description="Kept to the end; those above are let go when idle.")
-    max: int = Field(gt=0, description="Asked for; work begins with the first that is up.")
+    min: int = Field(
+        1, gt=0, description="Workers kept until the end; idle ones beyond this are released."
+    )
+    max: int = Field(
+        gt=0, description="Workers requested; processing begins when the first one is ready."
+    )
 
     @model_validator(mode="after")
     def _at_most_is_not_less(self) -> WorkerRange:
@@ -23,7 +27,7 @@ class WorkerRange(Section):
 
     @property
     def may_grow(self) -> bool:
-        """It is left open how many there will be: an autoscaler may bring machines for them."""
+        """Whether the number is open, so that an autoscaler may add machines for more workers."""
         return self.min < self.max
 
 
@@ -41,36 +45,40 @@ Workers = Annotated[
 
 
 class Resources(Section):
-    """What one worker asks of Ray."""
+    """The Ray resources of one worker."""
 
     num_cpus: float | None = Field(
         None,
         ge=0,
-        description="CPUs that Ray keeps for it, and on CPU its engine's threads. Unset: Ray keeps "
-        "1, and engines on CPU have all cores of their machines, in equal shares.",
+        description="CPUs that Ray reserves for a worker, and on CPU also the number of its "
+        "engine's threads. Unset: Ray reserves 1, and engines on CPU share all cores of their "
+        "machines equally.",
     )
     num_gpus: float | None = Field(
         None,
         ge=0,
-        description="Unset: where vLLM runs on GPU, as many as it shards the model over, else 0. "
-        "Less than 1: several workers share a GPU, each with its own copy of the model.",
+        description="GPUs per worker. Unset: with vLLM on GPU, as many as it shards the model "
+        "over, else 0. Less than 1: several workers share a GPU, each with its own copy of the "
+        "model.",
     )
     nodes_per_worker: int = Field(
         1,
         gt=0,
-        description="Machines that the parts of one model may lie on. More than 1, for a model too "
-        "large for any: a Ray placement group with one GPU, and `num_cpus` and `custom`, for each "
-        "of the parts that engine.args makes of it (tensor_parallel_size, pipeline_parallel_size).",
+        description="Machines that one model may span. More than 1, for a model too large for "
+        "one machine: a Ray placement group with one GPU, `num_cpus` and `custom` for each part "
+        "that engine.args makes of the model (tensor_parallel_size, pipeline_parallel_size).",
     )
     accelerator_type: str | None = Field(
-        None, min_length=1, description="Kind of GPU, by Ray's name for it: L4, A100-80G, H100, …"
+        None, min_length=1, description="Type of GPU, as Ray names it: L4, A100-80G, H100, …"
     )
     custom: dict[str, Annotated[float, Field(gt=0)]] = Field(
-        default_factory=dict, description="Custom resources of the cluster's own."
+        default_factory=dict, description="Amounts of the cluster's custom Ray resources."
     )
-    ray_address: str | None = Field(None, description="Unset: RAY_ADDRESS, else a local Ray.")
+    ray_address: str | None = Field(
+        None, description="Address of the Ray cluster; unset: RAY_ADDRESS, else a local Ray."
+    )
 
     @property
     def kept_cpus(self) -> float:
-        """CPUs that Ray keeps for a worker."""
+        """CPUs that Ray reserves for a worker."""
         return 1.0 if self.num_cpus is None else self.num_cpus

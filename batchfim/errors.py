@@ -1,34 +1,34 @@
-"""One exception tree. Foreign errors are translated into it at the edge where they occur.
+"""The exception tree. Errors of libraries are translated into it where they occur.
 
 BatchfimError
 ├── UserError            the config or the input is wrong; exit code 2, nothing written
 │   ├── ConfigError
 │   ├── InputError       names file, row and column
-│   ├── ModelError       no tokenizer, no config, sentinel missing, family refused
+│   ├── ModelError       no tokenizer, no config, missing sentinel, refused family
 │   └── OutputError      not writable, or belongs to another job
-├── JobHeld              another run holds the job; exit code 75
-├── StorageError         a file system failed, and asking again would not help
-│   └── StorageBusy      it failed for longer than it was waited for; a later run may go on
-├── JobFailed            the job cannot go on; carries the first cause
-│   └── Interrupted      a signal ended a run whose figures were wanted
+├── JobHeld              another run holds the job's lease; exit code 75
+├── StorageError         a file system failed, and retrying would not help
+│   └── StorageBusy      it failed throughout the time allowed for retries; a later run may succeed
+├── JobFailed            the job cannot continue; carries the first cause
+│   └── Interrupted      a signal ended a run that was being measured
 └── EngineError
-    ├── EngineStartError the engine never came up
+    ├── EngineStartError the engine never started
     ├── EngineDead       the engine is gone; its worker must go too
     ├── RequestRefused   this request can never work: its row is rejected
-    └── TryAgain         this request may work later: its row is failed once retries are spent
+    └── TryAgain         this request may work later: its row fails once retries are used up
 """
 
 from __future__ import annotations
 
 
 def first_line(error: BaseException) -> str:
-    """What a foreign error says first, or what it is."""
+    """The first line of an error's message, or the error's type if it has no message."""
     lines = str(error).strip().splitlines()
     return lines[0] if lines else type(error).__name__
 
 
 class BatchfimError(Exception):
-    """Base of every error batchfim raises on purpose; `str(error)` is fit for a person."""
+    """Base of every error batchfim raises on purpose; `str(error)` is a message for users."""
 
 
 class UserError(BatchfimError):
@@ -36,7 +36,7 @@ class UserError(BatchfimError):
 
 
 class ConfigError(UserError):
-    """A job file, a `--set` or a flag is wrong."""
+    """A job file, a `--set` override or a flag is wrong."""
 
 
 class InputError(UserError):
@@ -56,31 +56,31 @@ class JobHeld(BatchfimError):
 
 
 class StorageError(BatchfimError):
-    """A file system failed; nothing but this is raised for storage trouble."""
+    """A file system failed; every storage problem is raised as this or its subclass."""
 
 
 class StorageBusy(StorageError):
-    """It failed in a way that may pass: a time-out, a reset, a server's 5xx, throttling."""
+    """A file system failed in a way that may pass: time-out, reset, 5xx response, throttling."""
 
 
 class JobFailed(BatchfimError):
-    """The job cannot go on; the message carries the first cause."""
+    """The job cannot continue; the message carries the first cause."""
 
 
 class Interrupted(JobFailed):
-    """A signal ended a run whose figures were wanted."""
+    """A signal ended a run that was being measured."""
 
 
 class EngineError(BatchfimError):
-    """Base of what an engine may raise; see `engines.engine.Engine`."""
+    """Base of the errors an engine may raise; see `engines.engine.Engine`."""
 
 
 class EngineStartError(EngineError):
-    """The engine never came up; the message says why and what to change."""
+    """The engine never started; the message says why and what to change."""
 
 
 class EngineDead(EngineError):
-    """The engine died; every request in it is gone and no other will be answered."""
+    """The engine died; every request in it is lost and no further one will be answered."""
 
 
 class RequestRefused(EngineError):
@@ -88,4 +88,4 @@ class RequestRefused(EngineError):
 
 
 class TryAgain(EngineError):
-    """The engine failed on this request in a way that may pass."""
+    """The engine failed on this request, but a retry may succeed."""

@@ -1,4 +1,4 @@
-"""How a command ends: errors meant for a person become one line and an exit code."""
+"""Command exits: errors meant for users become one line and an exit code."""
 
 from __future__ import annotations
 
@@ -40,15 +40,15 @@ def to_exit(command: Callable[[], object]) -> None:
 
 
 def _open_standard_streams() -> None:
-    """Reopen closed ones on /dev/null, and escape what a stream's encoding lacks.
+    """Reopen closed streams on /dev/null, and escape characters that their encoding lacks.
 
-    Otherwise the next socket would get a descriptor from 0 to 2, and what is printed.
+    Otherwise the next socket could get a descriptor from 0 to 2, and with it all printed output.
     """
     for number in range(3):
         try:
             os.fstat(number)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # it gets the lowest number that is free
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest free descriptor
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

@@ -1,4 +1,4 @@
-"""The catalog for people and programs: the whole table, its document, and what one model is."""
+"""The catalog of families as data, and the family of a model."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from batchfim.storage.model_files import find_model
 
 
 def list_families() -> dict[str, list[dict[str, Any]]]:
-    """Every family with every field, the models without infilling, and the closed ones."""
+    """All families with all fields, the models without infilling, and the closed models."""
     outsiders = [outsider.model_dump(mode="json") for outsider in OUTSIDERS]
     return {
         "families": [
@@ -27,20 +27,20 @@ def list_families() -> dict[str, list[dict[str, Any]]]:
 
 
 def explain_model(model: str, *, trust_remote_code: bool = False) -> dict[str, Any]:
-    """Which family a model is of, and why.
+    """Detect the family of a model, and report the reasons.
 
-    A folder is judged by its name, config and tokenizer. A model id is judged by its name, without
-    the network, where the name decides; otherwise its small files are fetched. A tokenizer that is
-    code of the model's own runs only where it is trusted.
+    A folder is judged by its name, config and tokenizer. A model id is judged by its name alone,
+    without network access, if the name decides; otherwise its small files are fetched. A tokenizer
+    implemented by the model's own code runs only with `trust_remote_code`.
 
     Returns:
         `model`, `family`, `order`, `engine`, `task`, `witnesses`, `warnings`, `tokenizer_checked`.
 
     Raises:
-        ModelError: the model cannot infill, no family can be told, or there is no such model.
+        ModelError: the model cannot infill, no family is detected, or there is no such model.
     """
     if not model:
-        raise ModelError("no model is named")
+        raise ModelError("the model's name is empty; give a model id or folder")
     if model != "demo" and not Path(model).expanduser().is_dir():
         detection = by_name(model_names(model))
         if detection is not None:
@@ -53,13 +53,13 @@ def explain_model(model: str, *, trust_remote_code: bool = False) -> dict[str, A
 
 
 def detection_text(row: dict[str, Any]) -> str:
-    """A detection in lines."""
+    """A detection as lines of text."""
     lines = [
         f"{row['model']}: family {row['family']}, order {row['order']}, engine {row['engine']}",
         f"because of: {', '.join(row['witnesses'])}",
     ]
     if not row["tokenizer_checked"]:
-        lines.append("not checked: the tokenizer; this went by the name alone")
+        lines.append("the tokenizer was not checked: the family was detected from the name alone")
     return "\n".join([*lines, *(f"warning: {warning}" for warning in row["warnings"])])
 
 

@@ -1,4 +1,4 @@
-"""Everything between a record and token ids for one job: model files, format, encoder, finisher."""
+"""One job's conversion between records and token ids: model files, format, encoder, finisher."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from batchfim.storage.model_files import ModelFiles, find_model
 
 @dataclass(frozen=True)
 class Infiller:
-    """How this job's records become prompts and its generations middles."""
+    """Converts a job's records to prompts and its generations to middles."""
 
     files: ModelFiles
     tokenizer: TextTokenizer
@@ -33,7 +33,7 @@ class Infiller:
     adapters: Mapping[str, Adapter] = field(default_factory=dict)
 
     def fingerprint_fields(self) -> dict[str, Any]:
-        """What of the model and the format decides a record's output."""
+        """Properties of the model and the format that decide a record's output."""
         return {
             "model digest": self.files.digest(),
             "format": self.encoder.form.fingerprint_fields(self.encoder.order),
@@ -43,7 +43,7 @@ class Infiller:
         }
 
     def fingerprint_defaults(self) -> dict[str, Any]:
-        """Those of them that a family need not set, as they are when it does not."""
+        """Defaults of those `fingerprint_fields` that a family need not set."""
         unset = {
             name: field.default
             for name, field in Format.model_fields.items()
@@ -52,7 +52,7 @@ class Infiller:
         return {"format": unset, "adapter digests": []}
 
     def pin_revision(self, config: JobConfig) -> JobConfig:
-        """The same job with the revisions of all model ids fixed, so that workers load the same."""
+        """The job with the revisions of all model ids pinned, so that all workers load the same."""
         model, places = config.model, {n: adapter.place for n, adapter in self.adapters.items()}
         pinned = {
             "revision": self.files.revision or model.revision,
@@ -63,7 +63,7 @@ class Infiller:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What the ledger and the summary say of the model."""
+        """Facts about the model for the ledger and the summary."""
         return {
             "path": str(self.files.path),
             "digest": self.files.digest(),
@@ -79,10 +79,10 @@ def open_infiller(config: JobConfig, *, weights: bool) -> Infiller:
 
     Args:
         config: the job.
-        weights: fetch the weights too (a worker), or only what a prompt needs.
+        weights: fetch the weights too (for a worker), or only the files that prompts need.
 
     Raises:
-        ModelError, ConfigError: as `find_model`, `find_format` and `Encoder` say.
+        ModelError, ConfigError: as `find_model`, `find_format` and `Encoder`.
     """
     files = find_model(config.model, weights=weights)
     form, warnings = find_format(files, config.model, config.infill)
@@ -114,18 +114,19 @@ def open_infiller(config: JobConfig, *, weights: bool) -> Infiller:
 def tokens_beside(files: ModelFiles, form: Format, config: JobConfig) -> int:
     """Tokens of the context that the prompt must leave free.
 
-    A masked model's middle is in its prompt, and T5's decoder counts its positions from its own
-    start. So does Bart's, but there it begins with the prefix; and UniXcoder is one stack for both.
+    That is none for a masked model, whose middle is part of its prompt, and for T5, whose decoder
+    counts positions from its own start. Bart's decoder does so too, but begins with the prefix, and
+    UniXcoder is one stack for both.
     """
     is_t5 = form.task == "seq2seq" and files.config.get("model_type") == "t5"
     return 0 if form.task == "masked" or is_t5 else config.sampling.max_tokens
 
 
 def context_tokens(files: ModelFiles, form: Format) -> int | None:
-    """Tokens a model can see: its config's, as variants of a causal family differ there.
+    """The model's context length in tokens.
 
-    The configs of the others are not to be trusted so far: Roberta's count two positions that no
-    token can have.
+    For causal models it is the config's, because variants of a family differ in it. Other models'
+    configs are not reliable here: Roberta's count two positions that no token can have.
     """
     limits = [tokens for tokens in (files.context_tokens, form.context_tokens) if tokens]
     if form.task != "causal":
@@ -134,24 +135,24 @@ def context_tokens(files: ModelFiles, form: Format) -> int | None:
 
 
 def _with_context(form: Format, config: JobConfig) -> Format:
-    """The format with a place for context where that was asked for.
+    """The format, with a place for context files if the job asks for one.
 
-    An order that was chosen must get every column it names; the recommended one leaves empty what
-    is not there.
+    An order chosen by the job must get every column it names; the recommended one leaves missing
+    ones empty.
 
     Raises:
-        ConfigError: a column the order needs is not set, or one it has no place for is.
+        ConfigError: a column that the order needs is not set, or `context` is set and has no place.
     """
     orders = form.orders(config.infill.order)
     if config.infill.context == "as_prefix":
         if config.input.columns.context is None:
-            raise ConfigError("infill.context as_prefix: set input.columns.context")
+            raise ConfigError("infill.context is as_prefix: set input.columns.context, too")
         for order in orders:
             form = form.with_context_as_prefix(order)
     for order in orders:
         _check_fields(form, order, config)
     if config.infill.masks and form.mask is None:
-        raise ConfigError(f"infill.masks: family {form.family} fills no masks; leave it out")
+        raise ConfigError(f"infill.masks: family {form.family} does not use masks; leave it unset")
     return form
 
 
@@ -159,7 +160,7 @@ def _check_fields(form: Format, order: str, config: JobConfig) -> None:
     columns, needed = config.input.columns, form.fields(order)
     missing = [f"input.columns.{name}" for name in sorted(needed) if name not in columns.names]
     if missing and config.infill.order:
-        raise ConfigError(f"infill.order {order!r} needs {', '.join(missing)}")
+        raise ConfigError(f"infill.order {order!r} needs {', '.join(missing)}; set it")
     if columns.context and "context" not in needed:
         orders = [name for name in form.layouts if "context" in form.fields(name)]
         way_out = f"set infill.order to {' or '.join(orders)}, or " if orders else ""
@@ -170,16 +171,16 @@ def _check_fields(form: Format, order: str, config: JobConfig) -> None:
 
 
 def _empty_places(form: Format, config: JobConfig) -> tuple[str, ...]:
-    """That the recommended order has places that no column is named for; they stay empty."""
+    """A warning if the recommended order has places that stay empty for lack of a column."""
     empty = form.fields(form.order) - config.input.columns.names.keys()
     if config.infill.order or not empty:
         return ()
     columns = ", ".join(f"input.columns.{name}" for name in sorted(empty))
-    return (f"order {form.order!r} has places for more of a record: set {columns}",)
+    return (f"order {form.order!r} has places for more columns; to fill them, set {columns}",)
 
 
 def open_tokenizer(files: ModelFiles, form: Format) -> TextTokenizer:
-    """The model's tokenizer, for texts and prompts of this format."""
+    """The model's tokenizer for texts and prompts in this format."""
     try:
         return TextTokenizer(
             files.tokenizer_json, form.control_texts(), own_prefix=files.own_prefix
@@ -196,13 +197,13 @@ def _vocabulary(files: ModelFiles) -> Vocabulary:
 
 
 def find_format(files: ModelFiles, model: Model, infill: Infill) -> tuple[Format, tuple[str, ...]]:
-    """The format asked for, the named family's, or the one the model itself speaks for.
+    """The format given by the job, that of its `model.family`, or the one detected for the model.
 
     Returns:
-        the format, its engine settled, and what to warn of before this model is used.
+        The format, with its engine resolved, and warnings about using this model.
 
     Raises:
-        ModelError: unknown family, a model that cannot infill, or none can be told.
+        ModelError: the family is unknown or not detected, or the model cannot infill.
     """
     given = infill.format
     if infill.order == PREFIX_ONLY and (given is None or PREFIX_ONLY not in given.layouts):
@@ -219,10 +220,10 @@ def find_format(files: ModelFiles, model: Model, infill: Infill) -> tuple[Format
 
 
 def detect_family(files: ModelFiles, model: Model) -> Detection:
-    """The family a model's name, config and tokenizer speak for.
+    """Detect a model's family from its name, config and tokenizer.
 
     Raises:
-        ModelError: as `detect` says.
+        ModelError: as `detect`.
     """
     path = str(files.path) if Path(model.path).expanduser().is_dir() else model.path
     names = model_names(path, files.config, model.revision)
@@ -230,7 +231,7 @@ def detect_family(files: ModelFiles, model: Model) -> Detection:
 
 
 def end_tokens(files: ModelFiles) -> list[str]:
-    """The model's own end tokens, by their texts."""
+    """The texts of the model's own end tokens."""
     vocabulary = _vocabulary(files)
     texts = [vocabulary.text(token_id) for token_id in files.end_ids]
     if files.end_text in vocabulary:

@@ -1,4 +1,4 @@
-"""batchfim in a Ray Data pipeline: a job's results as a source, infilling as a step."""
+"""Ray Data integration: read a job's results as a dataset, or run infilling as a pipeline step."""
 
 from __future__ import annotations
 
@@ -40,7 +40,8 @@ from batchfim.workers.placing import actor_options, share_cores_of_node
 _SOURCE = "the data set"
 _NO_FILES = {"input": {"paths": [_SOURCE]}, "output": {"path": _SOURCE}}
 _BATCH_ROWS = 512
-# Ray Data works up to four batches of a block at once; with the next block, no border is waited at.
+# Ray Data runs up to four batches of a block at once; with two blocks at once, the engine does not
+# wait at the border between blocks.
 _BLOCKS_AT_ONCE = 2
 _STOP_S = 20.0
 _LOOK_S = 30.0
@@ -48,10 +49,10 @@ _log = logging.getLogger(__name__)
 
 
 def read_results(output: str) -> ray.data.Dataset:
-    """The rows of the job at a path or URL that are finished now; later ones are not added.
+    """Read the rows of the job at a path or URL that are finished now; later ones are not added.
 
     Raises:
-        OutputError: no job is there.
+        OutputError: there is no job at `output`.
         StorageError: a file of the ledger is damaged.
     """
     found = open_results(output)
@@ -63,26 +64,26 @@ def read_results(output: str) -> ray.data.Dataset:
 def infill(rows: ray.data.Dataset, config: JobConfig | Mapping[str, Any]) -> ray.data.Dataset:
     """Fill the hole of every row, on as many engines as the config has workers.
 
-    A row comes out with its own columns and those of a job's output, whatever its status, once for
-    each sample; rows of a block keep their order. Greedy middles are a job's own, but for
-    `infill.order: auto`, which goes by the company a row is worked in: here its batch. With a
-    temperature a record's seed is made of its texts, and not, as in a job, of its place in a file:
-    identical rows draw the same samples.
+    Each row, whatever its status, comes out once per sample, with its own columns and those of a
+    job's output; rows of a block keep their order. Greedy middles equal those of a job, except
+    with `infill.order: auto`, which depends on the rows processed together, here a batch. With a
+    temperature, a record's seed is derived from its texts, not, as in a job, from its place in a
+    file, so identical rows draw the same samples.
 
-    Exactly once is not promised: Ray Data works a batch again whose worker or machine was lost, by
-    its own default without end, and keeps no ledger, so that a pipeline that ends early starts
-    anew, as where an engine dies. `run_job` is for that.
+    Rows are not guaranteed to be processed exactly once: Ray Data runs a batch again, by default
+    without limit, if its worker or machine was lost, and it keeps no ledger, so a pipeline that
+    ends early, for example because an engine dies, starts over. Use `run_job` to avoid that.
 
     Args:
-        rows: with the columns `input.columns` names.
-        config: a job's, or the sections of one. Not used: `input.paths`, `output`, `planning`,
-            `metrics` and, of `schedule`, what concerns shards; `schedule.shard_rows` is the size
-            of a batch (unset: 512).
+        rows: a dataset with the columns named in `input.columns`.
+        config: the config of a job, or its sections. Not used: `input.paths`, `output`,
+            `planning`, `metrics` and the settings of `schedule` that concern shards, except that
+            `schedule.shard_rows` is the batch size (unset: 512).
 
     Raises:
-        ConfigError, ModelError: as `run_job`; nothing was worked.
-        InputError: a column is missing or has a wrong type, where Ray Data knows that by now; else
-            the error in which the pipeline ends tells it.
+        ConfigError, ModelError: as `run_job`; nothing was processed.
+        InputError: a column is missing or has a wrong type, if Ray Data already knows the schema;
+            otherwise the pipeline ends with this error.
     """
     config = absolute(_job(config))
     config, _ = resolve_job(config)
@@ -107,9 +108,9 @@ def infill(rows: ray.data.Dataset, config: JobConfig | Mapping[str, Any]) -> ray
 
 
 class InfillStep:
-    """One engine and the pipeline before it, as a class for `map_batches`; `infill` calls it so.
+    """One engine and its pipeline, as a callable class for `map_batches`; used by `infill`.
 
-    It wants `batch_format="pyarrow"`, and `max_concurrent_calls_per_actor` above 1 to keep the
+    It needs `batch_format="pyarrow"`, and `max_concurrent_calls_per_actor` above 1 to keep the
     engine full from one block to the next.
     """
 
@@ -117,7 +118,7 @@ class InfillStep:
         """Start the engine.
 
         Raises:
-            ConfigError, ModelError, EngineStartError: it cannot come up.
+            ConfigError, ModelError, EngineStartError: the engine cannot start.
         """
         self._config = _job(config)
         self._numbers = itertools.count()
@@ -125,20 +126,20 @@ class InfillStep:
         infiller = open_infiller(self._config, weights=True)
         self._family = infiller.encoder.form.family
         engine = build_engine(self._config, infiller)
-        # Ray Data's own loop stands still while it hands batches over.
+        # Ray Data's own event loop is blocked while it hands batches over.
         self._thread = LoopThread("engine")
-        # Also where the process exits first, or the last batch's end drops the step.
+        # Stops the engine also if the process exits first, or the step is dropped after its last
+        # batch.
         weakref.finalize(self, _end, engine, self._thread)
         info = self._thread.run(engine.start()).result()
         self._pipeline = Pipeline(self._config, infiller, engine, max_num_seqs=info.max_num_seqs)
 
     async def __call__(self, batch: pa.Table) -> AsyncIterator[pa.Table]:
-        """The batch's rows with the columns of a job's output.
+        """Yield the batch's rows with the columns of a job's output.
 
         Raises:
             InputError: a column is missing or has a wrong type.
-            EngineDead: there is no engine any more, or it made no step for
-                `schedule.stall_timeout_s`.
+            EngineDead: the engine is gone, or made no progress for `schedule.stall_timeout_s`.
         """
         yield await self._unless_stalled(asyncio.wrap_future(self._thread.run(self._fill(batch))))
 
@@ -151,7 +152,7 @@ class InfillStep:
                 if self._pipeline.num_steps != steps:
                     steps, stepped_s = self._pipeline.num_steps, now_s
                 elif now_s - stepped_s >= limit_s:
-                    raise EngineDead(f"the engine made no step for {now_s - stepped_s:.0f} s")
+                    raise EngineDead(f"the engine made no progress for {now_s - stepped_s:.0f} s")
             return filling.result()
         finally:
             filling.cancel()
@@ -181,18 +182,18 @@ def _job(given: JobConfig | Mapping[str, Any]) -> JobConfig:
         config = check_config(laid_over(_NO_FILES, dict(config)), "the config of a Ray Data step")
     if config.resources.nodes_per_worker > 1:
         raise ConfigError(
-            "resources.nodes_per_worker: the engine of a Ray Data step lies on one machine; leave "
-            "it out, or use run_job"
+            "resources.nodes_per_worker: the engine of a Ray Data step runs on one machine; leave "
+            "it unset, or use run_job"
         )
     return config
 
 
 def _check(schema: pa.Schema, config: JobConfig) -> tuple[list[str], LanguageColumns]:
-    """The columns that ride along, and those that tell a row's language, where all are right."""
+    """Validate the schema; return the columns to keep and those that give a row's language."""
     columns = config.input.columns
-    texts = ["language", "path", *columns.names.values()]  # the first two are read unasked
+    texts = ["language", "path", *columns.names.values()]  # the first two are used by default
     types = dict.fromkeys(texts, pa.string()) | {columns.context: CONTEXT_TYPE}
-    schema = pa.schema(  # of a block in which a column is null throughout, Arrow knows no more
+    schema = pa.schema(  # Arrow types a column that is null throughout a block as null
         [
             field.with_type(types[field.name])
             if pa.types.is_null(field.type) and field.name in types

@@ -1,4 +1,4 @@
-"""What flows: a shard of records in, one row per record and sample out."""
+"""Data types and Arrow schemas of records and output rows."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ _PLACE = re.compile(r"^.*?, row \d+: ", re.DOTALL)
 
 
 class Status(StrEnum):
-    """How a record ended."""
+    """Outcome of a record."""
 
     OK = "ok"
     REJECTED = "rejected"  # can never work: the reason is in `error`
     FAILED = "failed"  # may work later
 
 
-REFERENCE = "middle_reference"  # the column with what stood in the hole, where that is known
-# Columns of the file around the hole, where a prompt has more than that: instructions, say.
+REFERENCE = "middle_reference"  # column with the hole's original text, if known
+# Columns of the file around the hole, if `prefix` and `suffix` hold more, such as instructions.
 FILE_SIDES = ("file_prefix", "file_suffix")
 OUTPUT_FIELDS: tuple[pa.Field, ...] = (
     pa.field("middle", pa.string()),
@@ -65,24 +65,24 @@ OUTPUT_COLUMNS = tuple(field.name for field in OUTPUT_FIELDS)
 
 @dataclass(slots=True)
 class Completion:
-    """One output row's added columns; the defaults are those of a row without a generation.
+    """Columns added to one output row; the defaults are those of a row without a generation.
 
-    `order`: the layout of the prompt; of a row without one, what the job asked for. `adapter`: the
-    LoRA adapter it was for; null: the model as it is.
+    `order`: layout of the prompt; in a row without a prompt, the job's own. `adapter`: the LoRA
+    adapter; null means the model without one.
 
     `copied`: the middle is that of a row with the same prompt, and the engine computed nothing for
-    this one; its whole prompt counts as cached, its middle's tokens as its own, its durations are
-    null.
+    this one. The whole prompt counts as cached, the middle's tokens count as the row's own, and
+    the durations are null.
 
-    Token counts are per sample: `prompt_tokens - cached_tokens` is what the engine computed for
-    it, once: a sample that the engine preempted, `num_preemptions` times, it computed again;
+    Token counts are per sample. `prompt_tokens - cached_tokens` is what the engine computed,
+    counted once even if it preempted the sample and computed it again (`num_preemptions` times).
     `kept_tokens` is how many of the generated `completion_tokens` the middle needs after stop and
-    trim. What `stop_rule`, `trim_rule` and `degenerate` say: `formats.finishing.Middle`.
-    `logprob_sum`, `logprob_mean` and `logprobs` are of the kept tokens, null where the job does not
-    ask for them: one schema for all jobs, so that their parts can be read as one table.
-    Durations are seconds on one monotonic clock, from the moment the worker handed the prompt
-    over (`queue_s`: to its first step, `ttft_s`: to its first token, `latency_s`: to its last);
-    `tpot_s` is the mean time of each later token, null for one-token middles.
+    trim. For `stop_rule`, `trim_rule` and `degenerate`, see `formats.finishing.Middle`.
+    `logprob_sum`, `logprob_mean` and `logprobs` cover the kept tokens, and are null unless the job
+    asks for them: all jobs have one schema, so that their parts can be read as one table.
+    Durations are seconds on one monotonic clock, from when the worker hands the prompt to the
+    engine to its first step (`queue_s`), its first token (`ttft_s`) and its last (`latency_s`);
+    `tpot_s` is the mean time per token after the first, null for one-token middles.
     """
 
     status: Status
@@ -90,7 +90,7 @@ class Completion:
     middle: str | None = None
     raw_middle: str | None = None
     error: str | None = None
-    reason: str | None = None  # the error without its place, for counting
+    reason: str | None = None  # the error without file and row, to count equal ones together
     finish_reason: str | None = None
     stop_rule: str | None = None
     trim_rule: str | None = None
@@ -128,7 +128,7 @@ def without_place(error: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Hole:
-    """A record's two texts, and what is around them."""
+    """A record's prefix and suffix, and its surroundings."""
 
     prefix: str
     suffix: str
@@ -137,21 +137,21 @@ class Hole:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Why a row cannot be a record."""
+    """The reason why a row cannot be a record."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class LanguageColumns:
-    """Input columns that tell a record's language, by name or by a path's extension."""
+    """Input columns that give a record's language, by name or by a path's extension."""
 
     language: str | None = None
     path: str | None = None
 
     @property
     def names(self) -> list[str]:
-        """Those there are."""
+        """Names of the columns that exist."""
         return [name for name in (self.language, self.path) if name is not None]
 
 
@@ -159,7 +159,7 @@ NO_LANGUAGE = LanguageColumns()
 
 
 def read_optional(table: pa.Table, name: str | None) -> list[str | None]:
-    """Each row's text of a column that may be absent; None where there is none."""
+    """Each row's text in a column that may be absent; None for rows without text."""
     if name is None:
         return [None] * int(table.num_rows)
     return [None if isinstance(text, Fault) else text for text in _texts(table[name], name)]
@@ -172,14 +172,14 @@ def read_holes(
     others: Mapping[str, str] | None = None,
     loras: Collection[str] = (),
 ) -> list[Hole | Fault]:
-    """Each row's hole, or why the row cannot have one.
+    """Each row's hole, or the reason why the row has none.
 
     Args:
         table: the rows.
-        prefix: name of the column.
-        suffix: name of the column.
-        others: what is read besides (`path`, `repo`, `language`, `context`, `lora`) to its column's
-            name; what is null there is empty.
+        prefix: name of the prefix column.
+        suffix: name of the suffix column.
+        others: names of further columns by what they hold (`path`, `repo`, `language`, `context`,
+            `lora`); their nulls are read as empty.
         loras: names of LoRA adapters that a row may have.
     """
     columns = _texts(table[prefix], prefix), _texts(table[suffix], suffix)
@@ -188,7 +188,7 @@ def read_holes(
 
 
 def read_hole(prefixes: pa.ChunkedArray, suffixes: pa.ChunkedArray, row: int) -> Hole:
-    """The hole of a row that is known to have one; far faster than `read_holes` for one."""
+    """The hole of one row that is known to have one; far faster than `read_holes`."""
     return Hole(_decoded(prefixes[row].as_py()), _decoded(suffixes[row].as_py()))
 
 
@@ -205,7 +205,7 @@ def _hole(prefix: str | Fault, suffix: str | Fault, around: Surroundings | Fault
 
 
 def _texts(column: pa.ChunkedArray, name: str) -> list[str | Fault]:
-    """Decoded value by value, as one row that is not UTF-8 must not stop its neighbours."""
+    """Decode value by value, because a row that is not UTF-8 must not stop its neighbors."""
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
     return [_text(value, name) for value in column.cast(pa.large_binary()).to_pylist()]
@@ -221,7 +221,7 @@ def _text(value: bytes | None, name: str) -> str | Fault:
 
 
 def is_unicode(text: str) -> bool:
-    """Whether a Python string holds text only, and no half of a surrogate pair."""
+    """Whether a Python string is valid text, without lone surrogates."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -230,7 +230,7 @@ def is_unicode(text: str) -> bool:
 
 
 def plain_type(data_type: pa.DataType) -> pa.DataType:
-    """The type without views, which Arrow can neither take nor cast everywhere."""
+    """The type with views replaced, which Arrow does not support in every `take` and `cast`."""
     if pa.types.is_list(data_type):
         return pa.list_(data_type.value_field.with_type(plain_type(data_type.value_type)))
     if pa.types.is_struct(data_type):
@@ -258,7 +258,7 @@ def _place(
         except UnicodeDecodeError as error:
             return Fault(f"column {name!r} is not UTF-8 text: {error.reason}")
     if (lora := found.get("lora")) and lora not in loras:
-        return Fault(f"LoRA adapter {lora!r} is none of model.loras")
+        return Fault(f"LoRA adapter {lora!r} is not in model.loras")
     return Surroundings(**found)
 
 
@@ -301,16 +301,16 @@ def is_text(data_type: pa.DataType) -> bool:
 
 
 def output_schema(kept: pa.Schema, source: str) -> pa.Schema:
-    """The kept input columns, then `OUTPUT_FIELDS`.
+    """The kept input columns followed by `OUTPUT_FIELDS`.
 
     Raises:
-        InputError: an input column is called like an added one.
+        InputError: an input column has the name of an added one.
     """
     clashes = [name for name in kept.names if name in OUTPUT_COLUMNS]
     if clashes:
         others = [name for name in kept.names if name not in OUTPUT_COLUMNS]
         raise InputError(
             f"{source}: column {', '.join(map(repr, clashes))} would be overwritten by the "
-            f"output's own; rename it, or choose what rides along: --set 'input.keep={others}'"
+            f"output's own; rename it, or choose the columns to keep: --set 'input.keep={others}'"
         )
     return pa.schema([*kept, *OUTPUT_FIELDS])

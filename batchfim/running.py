@@ -1,4 +1,4 @@
-"""One run of a job that is claimed: plan, work what is pending, close the accounts."""
+"""One run of a claimed job: plan, process pending shards, audit, and write the summary."""
 
 from __future__ import annotations
 
@@ -48,8 +48,11 @@ _log = logging.getLogger(__name__)
 class JobResult:
     """How a run ended.
 
-    `summary` is what `_batchfim/summary.json` holds, `idle` tells that nothing was left to do,
-    `signal` is the number of the signal that stopped it, `report` tells that `report.html` was due.
+    Attributes:
+        summary: content of `_batchfim/summary.json`.
+        idle: whether nothing was left to do.
+        signal: number of the signal that stopped the run, if one did.
+        report: whether `report.html` is due.
     """
 
     summary: dict[str, Any]
@@ -59,7 +62,7 @@ class JobResult:
 
     @property
     def exit_code(self) -> int:
-        """Of the process: an `ExitCode`, or 128 + `signal`."""
+        """The process's exit code: an `ExitCode`, or 128 + `signal`."""
         if self.signal is not None:
             return 128 + self.signal
         if not self.summary["complete"]:
@@ -68,13 +71,13 @@ class JobResult:
 
     @property
     def end(self) -> End:
-        """The same in words."""
+        """How the run ended, in words."""
         return end_of(self.summary)
 
 
 @dataclass(frozen=True)
 class Run:
-    """One process working on a job that it has claimed and holds the lease of."""
+    """One process running a job whose lease it holds."""
 
     id: str
     config: JobConfig
@@ -88,7 +91,7 @@ class Run:
     regroup_s: float = 0.0
 
     def plan(self, inputs: InputSet) -> list[Shard]:
-        """The shards to be worked, with the ledger brought up to date.
+        """Update the ledger's plan, and return the pending shards.
 
         Raises:
             JobFailed: the lease was lost meanwhile.
@@ -112,7 +115,7 @@ class Run:
         self.lease.check()
         if work.pending or work.superseded:
             ledger.reopen()
-        # Before the results they replace are deleted: a kill in between loses no row.
+        # Add to the plan before deleting the results it replaces: a kill in between loses no row.
         ledger.add_to_plan(work.added)
         ledger.set_absent_files(absent_files(inputs.files, contents))
         ledger.forget(partless)
@@ -121,15 +124,15 @@ class Run:
         return work.pending
 
     def work(self, inputs: InputSet, pending: list[Shard], *, retry: bool = False) -> JobResult:
-        """Work shards to their end, or to where a signal ends it.
+        """Process shards until all are done or a signal ends the run.
 
         Args:
-            inputs: the files the shards are of.
-            pending: shards to be worked.
-            retry: they are done, and only their failed rows are to be worked again.
+            inputs: the input files.
+            pending: shards to process.
+            retry: the shards are done, and only their failed rows are retried.
 
         Raises:
-            JobFailed, StorageError: the job cannot go on; what is finished stays finished.
+            JobFailed, StorageError: the job cannot continue; finished shards stay finished.
         """
         queue = self._queue(pending, retry)
         self.log.work(len(pending))
@@ -174,7 +177,7 @@ class Run:
             pool.close()
 
     def _grace_s(self) -> float | None:
-        """How long shards in hand may still take; None while the run goes on."""
+        """Seconds that leased shards may still take; None while the run continues."""
         schedule = self.config.schedule
         if self.lease.lost:
             return 0.0
@@ -185,17 +188,17 @@ class Run:
 
     @contextmanager
     def _failure_noted(self, driver: Driver) -> Iterator[None]:
-        """If it fails, the summary has what it did all the same."""
+        """If the driver fails, write what it did to the summary all the same."""
         try:
             yield
         except BatchfimError:
-            if not self.lease.lost:  # another run may have the job, and its summary
-                with suppress(StorageError):  # what went wrong first is what is to be told
+            if not self.lease.lost:  # otherwise another run may own the job and its summary
+                with suppress(StorageError):  # the first error is the one to report
                     self.ledger.write_summary(self._summary(self.ledger.done(), driver.run_clock()))
             raise
 
     def _summary(self, done: Done, clock: RunClock | None) -> dict[str, Any]:
-        """Of a job that is not complete, as far as is known here."""
+        """The summary of a job, marked as not complete and without a forecast."""
         runs = self.ledger.summary().get("runs", [])
         if clock is not None:
             total_s = time.monotonic() - self.started_s
@@ -211,7 +214,7 @@ class Run:
         }
 
     def _close(self, queue: ShardQueue, clock: RunClock | None) -> JobResult:
-        """Audit what is committed, write the summary, and say how the run ended."""
+        """Audit the committed shards, write the summary, and return how the run ended."""
         config, ledger = self.config, self.ledger
         ledger.clean_up(())
         done = ledger.done()
@@ -226,26 +229,26 @@ class Run:
         if complaints:
             found = "; ".join(complaint.text for complaint in complaints[:5])
             raise JobFailed(
-                f"{config.output.path}: the audit does not close: {found}; "
-                "delete the parts of these shards to have them worked again"
+                f"{config.output.path}: the audit found inconsistencies: {found}; delete the parts "
+                "of these shards and run again to have them rewritten"
             )
         if queue.abandoned:
             cause = next(iter(queue.abandoned.values()))
             raise JobFailed(
-                f"{len(queue.abandoned)} shards could be neither worked nor written as failed, the "
-                f"first because of: {cause}; run again to work these, or, where a file is damaged, "
+                f"{len(queue.abandoned)} shards could be neither processed nor written as failed, "
+                f"the first because of: {cause}; run again to retry them; if a file is damaged, "
                 "repair it or take it out of the input first"
             )
         if left and queue.finished:
             raise JobFailed(
-                f"{config.output.path}: {left} planned shards are not worked yet, and no "
-                "retry works them; run `batchfim run` with the job's settings"
+                f"{config.output.path}: {left} planned shards are not processed yet, and a retry "
+                "does not include them; run `batchfim run` with the job's settings"
             )
         report = clock is not None and config.metrics.report and self.stop.number is None
         return JobResult(summary, idle=clock is None, signal=self.stop.number, report=report)
 
     def _forecast(self, summary: dict[str, Any]) -> list[dict[str, Any]]:
-        """What was foretold of this job against what it took; nothing before it is complete."""
+        """The job's forecast compared with what it took; empty until the job is complete."""
         forecast = self.ledger.forecast()
         own = identity_of(self.config, self.infiller.files.digest())
         if not summary["complete"] or forecast is None or forecast["identity"] != own:
@@ -255,28 +258,30 @@ class Run:
 
 @contextmanager
 def logged(ledger: Ledger, run_id: str) -> Iterator[RunLog]:
-    """Keep a record of a run from here on, also where it fails or is stopped before its work."""
+    """Keep a record of a run, even if it fails or is stopped before it processes anything."""
     log = RunLog(ledger.runs, run_id)
     try:
         yield log
     except (BatchfimError, SystemExit) as error:
-        cause = str(error) if isinstance(error, BatchfimError) else "stopped before its work"
-        with suppress(StorageError):  # what went wrong first is what is to be told
+        cause = str(error) if isinstance(error, BatchfimError) else "stopped before it began"
+        with suppress(StorageError):  # the first error is the one to report
             log.end("failed", cause, _entry_of(run_id, ledger.summary()))
         raise
 
 
 def _entry_of(run_id: str, summary: Mapping[str, Any]) -> dict[str, Any]:
-    """What a summary says of a run; empty where it says nothing."""
+    """A summary's entry for a run; empty if there is none."""
     runs = summary.get("runs", [])
     return dict(runs[-1]) if runs and runs[-1].get("run") == run_id else {}
 
 
 def failed_shards(config: JobConfig, inputs: InputSet, ledger: Ledger) -> list[Shard]:
-    """Done shards with failed rows, where their files lie today: among the inputs, or as they were.
+    """Done shards with failed rows, with the current paths of their files.
+
+    A file is looked for among the inputs, then at its path in an earlier run.
 
     Raises:
-        InputError: such a file is gone or has changed, so that its rows cannot be worked again.
+        InputError: such a file is gone or has changed, so its rows cannot be retried.
     """
     table = ledger.done().table
     failed = set(table.filter(pc.greater(table["failed"], 0))["shard_id"].to_pylist())
@@ -288,14 +293,14 @@ def failed_shards(config: JobConfig, inputs: InputSet, ledger: Ledger) -> list[S
     for shard in shards:
         if shard.file not in where:
             raise InputError(
-                f"{shard.path}: gone or changed since rows of it failed, so they cannot be worked "
-                "again; `batchfim run` works changed files anew"
+                f"{shard.path}: gone or changed since rows of it failed, so they cannot be "
+                "retried; restore it, or process a changed file again with `batchfim run`"
             )
     return [replace(shard, path=where[shard.file]) for shard in shards]
 
 
 def _files_at(config: JobConfig, path: str) -> Sequence[InputFile]:
-    """The file of an earlier run's input, where it is there."""
+    """The file at a path of an earlier run's input; empty if it is gone."""
     try:
         return open_inputs(config.input.model_copy(update={"paths": (path,)})).files
     except InputError:
@@ -303,12 +308,16 @@ def _files_at(config: JobConfig, path: str) -> Sequence[InputFile]:
 
 
 def check_pool(config: JobConfig) -> None:
-    """Raises ConfigError where threads of this process would want GPUs of their own."""
+    """Reject local pools in which several workers would each need a GPU.
+
+    Raises:
+        ConfigError: the job's pool is such a pool.
+    """
     schedule = config.schedule
     if schedule.pool == "local" and schedule.workers.max > 1 and num_gpus(config) >= 1:
         raise ConfigError(
             "schedule.pool local has one GPU for all workers; use schedule.pool ray, which gives "
-            "each its own, or schedule.workers 1"
+            "each worker its own, or schedule.workers 1"
         )
 
 
@@ -326,7 +335,7 @@ def _open_pool(config: JobConfig, spec: WorkerSpec) -> Pool:
 
 
 def _exporters(config: JobConfig, run: str, planned_rows: int) -> list[Watcher]:
-    """Those that a pool's home has a place for."""
+    """Metrics exporters available to the job's pool; a local pool has none."""
     if config.schedule.pool == "local":
         return []
     from batchfim.telemetry.exporting import MetricsExporter
@@ -335,7 +344,7 @@ def _exporters(config: JobConfig, run: str, planned_rows: int) -> list[Watcher]:
 
 
 def num_gpus(config: JobConfig) -> float:
-    """GPUs a worker asks of Ray."""
+    """GPUs that a worker requests from Ray."""
     if config.resources.num_gpus is not None:
         return config.resources.num_gpus
     on_gpu = config.engine.backend != "simulated" and "vllm" in versions()

@@ -1,4 +1,4 @@
-"""The unit of work: a shard, the file it is cut from, the lease under which it is worked."""
+"""The unit of work: a shard, its input file, and the lease under which it is processed."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True)
 class InputFile:
-    """One Parquet file as the plan sees it."""
+    """One Parquet file as seen by the plan."""
 
     path: str
-    content: str  # identity of what is in the file, wherever it lies
+    content: str  # identity of the file's content, independent of its path
     num_rows: int
     row_bytes: float  # uncompressed, on average
     # First row of each row group; there may be many.
@@ -28,7 +28,7 @@ class InputFile:
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """A contiguous row range of one input file: leased, retried, committed and counted as one."""
+    """A contiguous row range of one input file, leased, retried, committed and counted as one."""
 
     id: str
     file: str  # id of the input file
@@ -42,8 +42,8 @@ class Shard:
 class Lease:
     """A shard given to a worker for one attempt.
 
-    `failure`: the shard has used up a budget, and its rows are to be written as failed, with this
-    text as their error, without asking the engine.
+    `failure` is set when the shard has used up one of its budgets: its rows are then written as
+    failed, with this text as their error, without calling the engine.
     """
 
     shard: Shard
@@ -52,6 +52,6 @@ class Lease:
 
 
 def identity(*parts: object) -> str:
-    """Hex digest of some values, 20 characters; the same in every process."""
+    """A 20-character hex digest of some values, the same in every process."""
     text = "\n".join(map(str, parts))
     return hashlib.blake2b(text.encode(), digest_size=10).hexdigest()

@@ -1,4 +1,4 @@
-"""What a record has besides its hole: other files, its own path, repository and language."""
+"""A record's surroundings: other files, and its own path, repository and language."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ class ContextFile:
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """A record's surroundings; context files come farthest first, nearest to the hole last.
+    """A record's surroundings; the context file nearest to the hole comes last.
 
-    `lora` names the adapter it is for.
+    `lora` is the name of the record's adapter.
     """
 
     path: str = ""
@@ -32,7 +32,7 @@ class Surroundings:
 
     @property
     def fields(self) -> dict[str, str]:
-        """What `{path}`, `{repo}`, `{language}` and `{language_name}` stand for."""
+        """Values of `{path}`, `{repo}`, `{language}` and `{language_name}` in layouts."""
         return {
             "path": self.path,
             "repo": self.repo,
@@ -45,10 +45,10 @@ NOWHERE = Surroundings()
 
 
 def read_context(path: Path) -> ContextFile:
-    """A file on this machine as a context file.
+    """Read a local file as a context file.
 
     Raises:
-        InputError: it cannot be read, or is not UTF-8 text.
+        InputError: the file cannot be read, or is not UTF-8 text.
     """
     try:
         return ContextFile(str(path), path.read_text(encoding="utf8"))

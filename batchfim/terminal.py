@@ -1,4 +1,4 @@
-"""What a person sees: text of others, which may hold what steers a terminal, and work going on."""
+"""Terminal output: untrusted text without control characters, tables and progress."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 
 
 def printable(text: str) -> str:
-    """The text in one line, with what a terminal would obey written as its escape (`\\x1b`)."""
+    """The text as one line, with characters that control a terminal escaped (`\\x1b`)."""
     return "".join(
         character.encode("unicode_escape").decode()
         if unicodedata.category(character) in _UNSEEN
@@ -29,12 +29,12 @@ def printable(text: str) -> str:
 
 
 def plain_table(*headings: str) -> Table:
-    """An empty table whose columns are aligned by spaces alone."""
+    """An empty table whose columns are aligned with spaces only."""
     return Table(*headings, box=None, pad_edge=False)
 
 
 def table_text(table: Table, width: int) -> str:
-    """Its lines, without colors; nothing in a cell is markup."""
+    """A table as plain text; cells are not interpreted as markup."""
     console = Console(width=width, color_system=None, markup=False, emoji=False)
     with console.capture() as capture:
         console.print(table)
@@ -42,7 +42,7 @@ def table_text(table: Table, width: int) -> str:
 
 
 def counted(items: Iterable[T], label: str, total: int | None = None) -> Iterator[T]:
-    """The items, and how many went by on the terminal, where there is one."""
+    """Yield the items and show their count if standard error is a terminal."""
     console = Console(stderr=True)
     columns = (TextColumn(label), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     off = not console.is_terminal
@@ -51,20 +51,20 @@ def counted(items: Iterable[T], label: str, total: int | None = None) -> Iterato
 
 
 def busy(label: str) -> AbstractContextManager[object]:
-    """On the terminal, where there is one, that something is being done."""
+    """Show a status line during a block if standard error is a terminal."""
     console = Console(stderr=True)
     return console.status(label) if console.is_terminal else nullcontext()
 
 
 class PrintableFormatter(logging.Formatter):
-    """One line of printable text for each record of the log, tracebacks left as they are."""
+    """Format each log record as one line of printable text; tracebacks are left as they are."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
         return printable(super().formatMessage(record))
 
 
 def log_printable() -> None:
-    """Send this process's log to standard error, as printable text."""
+    """Log warnings of this process to standard error, as printable text."""
     handler = logging.StreamHandler()
     handler.setLevel(logging.WARNING)
     handler.setFormatter(PrintableFormatter())

@@ -1,4 +1,4 @@
-"""Which versions work a job."""
+"""Versions of the software that runs a job."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LIBRARIES = (
 
 
 def versions() -> dict[str, str]:
-    """Of Python and the libraries that decide a middle, as far as they are installed."""
+    """Versions of Python and of the installed libraries that can affect a middle."""
     found = {"python": platform.python_version()}
     for name in _LIBRARIES:
         with suppress(metadata.PackageNotFoundError):

@@ -85,7 +85,7 @@ def test_overrides_are_yaml_and_keep_their_types(
         ("output.path.deep=1", r"output\.path\.deep: path is 'out', not a section"),
         ("no equals sign", r"--set 'no equals sign': expected section\.key=value"),
         ("=1", r"--set '=1': expected"),
-        ("input.keep=[a", r"--set 'input\.keep=\[a': the value is not YAML"),
+        ("input.keep=[a", r"--set 'input\.keep=\[a': the value is invalid YAML"),
         ("input.paths=[]", r"input\.paths: .*at least 1"),
         ("infill.stop=[line]", r"infill: infill\.stop must hold eot"),
         ("infill.stop=[eot, line, line]", r"infill: infill\.stop names a rule twice"),
@@ -103,10 +103,10 @@ def test_complaints_name_the_key(job: Path, text: str, complaint: str) -> None:
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [
-        (b"input: [", "not YAML"),
+        (b"input: [", "invalid YAML"),
         (b"- a\n- b\n", r"expected sections such as `input:`, got list"),
         (b"\xff\xfe\xfa", "cannot be read as a job file"),
-        (b"a: !!python/object/apply:os.getcwd []", "not YAML"),
+        (b"a: !!python/object/apply:os.getcwd []", "invalid YAML"),
         (b"", r"input: required, but not given \(--input\); output: required, .* \(--output\)"),
         (b"1: 2", "1: "),
     ],

@@ -78,7 +78,9 @@ def test_what_is_no_secret_is_shown() -> None:
 @pytest.mark.parametrize("key", ["input.paths", "output.path", "model.path"])
 def test_credentials_in_a_url_are_refused_and_not_repeated(key: str, url: str) -> None:
     value = [url] if key == "input.paths" else url
-    with pytest.raises(ConfigError, match=rf"{key}.*give them by the environment") as caught:
+    with pytest.raises(
+        ConfigError, match=rf"{key}.*provide them through the environment"
+    ) as caught:
         config(**{key: value})
     assert "hunter" not in str(caught.value)
 

@@ -1,1 +1,1 @@
-"""One loop: plan, lease, collect, commit, report progress."""
+"""The driver: one loop that leases shards, collects reports, commits and shows progress."""

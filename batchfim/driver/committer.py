@@ -1,4 +1,4 @@
-"""Commits beside the driver's loop: each is a few round trips to storage."""
+"""Commit shards outside the driver's loop, as each commit is a few round trips to storage."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ _THREADS = 16
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """A shard whose part is visible, and how many seconds that took."""
+    """A shard whose part is visible, and the seconds its commit took."""
 
     report: ShardReport
     commit_s: float
 
 
 class Committer:
-    """Makes parts visible, several at once.
+    """Commits parts, several at once.
 
-    Threads of its own take one report after another: an executor's task for each would cost the
-    driver more than all else it does for a shard.
+    Its own threads take one report after another: one executor task per report would cost the
+    driver more than everything else it does for a shard.
     """
 
     def __init__(
@@ -33,7 +33,7 @@ class Committer:
     ) -> None:
         self._commit = commit
         self._may_commit = may_commit
-        self._submitted: SimpleQueue[ShardReport | None] = SimpleQueue()  # None: a thread's last
+        self._submitted: SimpleQueue[ShardReport | None] = SimpleQueue()  # None ends a thread
         self._done: SimpleQueue[Committed] = SimpleQueue()
         self._ended: SimpleQueue[Future[None]] = SimpleQueue()
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="commit")
@@ -41,33 +41,33 @@ class Committer:
             self._threads.submit(self._work).add_done_callback(self._ended.put)
 
     def submit(self, report: ShardReport) -> None:
-        """Commit a shard soon."""
+        """Queue a shard for its commit."""
         self._submitted.put(report)
 
     def committed(self) -> list[Committed]:
         """Shards committed since the last call.
 
         Raises:
-            StorageError: one could not be; its part or its marker is missing.
+            StorageError: a commit failed, so that a part or its marker is missing.
         """
         while not self._ended.empty():
             self._ended.get().result()
         return self.taken()
 
     def taken(self) -> list[Committed]:
-        """The same, whatever else could not be committed."""
+        """Shards committed since the last call, even if other commits failed."""
         return [self._done.get() for _ in range(self._done.qsize())]
 
     def _work(self) -> None:
         while (report := self._submitted.get()) is not None:
-            if not self._may_commit():  # the job may be another run's by now
+            if not self._may_commit():  # the job may belong to another run by now
                 continue
             started_s = time.monotonic()
             self._commit(report)
             self._done.put(Committed(report, time.monotonic() - started_s))
 
     def close(self) -> list[Committed]:
-        """Wait for all commits; those not yet told of. Raises as `committed` does."""
+        """Wait for all commits; returns those since the last call, and raises as `committed`."""
         for _ in range(_THREADS):
             self._submitted.put(None)
         self._threads.shutdown(wait=True)

@@ -1,4 +1,4 @@
-"""The driver's loop. It never touches a record: it hands out shards and commits their parts."""
+"""The driver's loop. It never touches a record: it leases shards and commits their parts."""
 
 from __future__ import annotations
 
@@ -43,11 +43,11 @@ _NOTIFY_S = 0.5
 
 @dataclass
 class Driver:
-    """One run: `run` returns when every shard is committed or given up, or a stop is asked for.
+    """One run, which ends when every shard is committed or given up, or on a request to stop.
 
-    `commit` makes a staged part visible, then writes its marker, in several threads; `split` plans
-    two halves in the place of a shard that is not done. `stop_grace_s` tells how long shards in
-    hand may still take, or None while the run goes on.
+    `commit` makes a staged part visible and then writes its marker; it is called in several
+    threads. `split` replaces a shard that is not done by two halves in the plan. `stop_grace_s`
+    returns the seconds that leased shards may still take, or None while the run continues.
     """
 
     run_id: str
@@ -62,7 +62,7 @@ class Driver:
     may_commit: Callable[[], bool]
     clock: Callable[[], float] = time.monotonic
     _may_lease: dict[str, None] = field(default_factory=dict)  # workers with room, in order
-    _max_num_seqs: dict[str, int] = field(default_factory=dict)  # by worker, of its engine
+    _max_num_seqs: dict[str, int] = field(default_factory=dict)  # of each worker's engine
     _looked_s: float = 0.0
     _notified_s: float = 0.0
     _idle: IdleTime = field(default_factory=IdleTime)
@@ -73,21 +73,21 @@ class Driver:
     _shards: int = 0
     _records: int = 0
     _counts: Counts = field(default_factory=Counts)
-    _uncounted: list[Counts] = field(default_factory=list)  # of shards, not yet in the counts
+    _uncounted: list[Counts] = field(default_factory=list)  # of shards not yet in `_counts`
     _unreported_commits_s: list[float] = field(default_factory=list)
 
     def run(self) -> RunClock:
-        """Work the queue.
+        """Process the queue to its end.
 
         Raises:
-            BatchfimError: no worker came up; what the first one said.
+            BatchfimError: no worker started; the error of the first one.
             StorageError: a part could not be committed.
-            JobFailed: every worker was lost and none can be had any more, or nothing succeeds.
+            JobFailed: every worker is lost and none can be started, or nothing succeeds.
         """
         self._workers = WorkerSet(self.pool, self.schedule, self.clock)
         self._started_at, self._started_s = time.time(), self.clock()
         self._num_workers = min(self.schedule.workers.max, self.queue.num_waiting)
-        gc.freeze()  # or every full collection looks at a million shards that only wait
+        gc.freeze()  # keeps full collections from traversing a million waiting shards
         self._committer = Committer(self.commit, self.may_commit)
         try:
             for _ in range(self._num_workers):
@@ -101,7 +101,7 @@ class Driver:
         return self.run_clock()
 
     def run_clock(self) -> RunClock:
-        """What a run did that has ended, also where it raised."""
+        """Times and counts of a run that has ended, even if it raised."""
         ended_s = self.clock() if self._ended_s is None else self._ended_s
         ready_s = ended_s if self._workers.first_ready_s is None else self._workers.first_ready_s
         return RunClock(
@@ -120,7 +120,7 @@ class Driver:
         )
 
     def _end(self) -> None:
-        """Wait for what is being committed, and account for it also where some of it failed."""
+        """Wait for commits in progress, and account for those that succeed even if others fail."""
         try:
             self._account(self._committer.close())
         finally:
@@ -141,7 +141,7 @@ class Driver:
                 if not self.queue.num_leased or self.clock() - stop_s >= grace_s:
                     return
             events = self.pool.wait(_WAIT_S)
-            self._pass_time()  # as things stood while it waited
+            self._pass_time()  # before events change which workers are busy
             self._workers.ending = self.stop_grace_s() is not None
             for event in events:
                 self._handle(event)
@@ -151,7 +151,7 @@ class Driver:
                 self._notify()
 
     def _hand_out(self) -> None:
-        """Lease shards to those that have room, one each in turn."""
+        """Lease shards to the workers that have room, one at a time in turn."""
         found_any = True
         while found_any:
             found_any = False
@@ -166,7 +166,7 @@ class Driver:
                 elif self.queue.num_held(worker):
                     self._may_lease.pop(worker)
                 elif not self.queue.num_waiting:
-                    return  # there is nothing for the others either
+                    return  # there is no shard for the others either
 
     def _has_room(self, worker: str) -> bool:
         num_others = self._workers.num_workers - 1
@@ -179,9 +179,10 @@ class Driver:
         )
 
     def _let_go(self) -> None:
-        """Let those go that are done with a machine that is to leave.
+        """Release workers that finished on a leaving machine.
 
-        At the end of a run, idle workers above the fewest only keep machines from others, too.
+        At the end of a run, also release idle workers above the minimum, as they only keep machines
+        from others.
         """
         for worker in [one for one in self._workers.leaving if not self.queue.num_held(one)]:
             _log.info("left with its node", extra=fields(worker=worker))
@@ -195,7 +196,7 @@ class Driver:
 
     def _handle(self, event: Event) -> None:
         if event.worker not in self._workers:
-            return  # an echo of a worker that was replaced
+            return  # a late event of a worker that was replaced
         if isinstance(event, WorkerReady):
             self._workers.mark_ready(event)
             self._max_num_seqs[event.worker] = event.engine.max_num_seqs
@@ -251,7 +252,7 @@ class Driver:
         self._idle.pass_time(self.clock(), self._workers.num_up, len(self.queue.busy))
 
     def _notify(self) -> None:
-        """Have those who watch know how things stand."""
+        """Send the state of the run to the watchers."""
         self._notified_s = self.clock()
         self._counts = Counts.sum((self._counts, *self._uncounted))
         self._uncounted.clear()
@@ -292,8 +293,9 @@ class Driver:
                 self._note(JobFailed(f"shard {shard.id}: {cause}"))
 
     def _replace(self, worker: str, error: BatchfimError, *, node_lost: bool = False) -> None:
-        """Let a worker go, look at what it held, and start another."""
-        lost = "%s%s: %s", self._workers.named(worker), " with its node" if node_lost else "", error
+        """Remove a lost worker, return the shards it held to the queue, and start another."""
+        how = "is lost with its node" if node_lost else "is lost"
+        lost = "%s %s: %s", self._workers.named(worker), how, error
         _log.warning(*lost, extra=fields(worker=worker))
         if node_lost:
             self.queue.node_lost(worker, str(error))
@@ -308,8 +310,8 @@ class Driver:
             self._note(error)
 
     def _replace_cut_off(self, worker: str, error: StorageError) -> None:
-        """Let a worker go that alone cannot reach the storage, and start another."""
-        replaced = "%s is replaced: its storage fails while that of others works: %s"
+        """Replace a worker that alone cannot reach the storage."""
+        replaced = "%s is replaced: it cannot reach the storage, but other workers can: %s"
         _log.warning(replaced, worker, error, extra=fields(worker=worker))
         self.queue.return_leases(worker)
         self._may_lease.pop(worker, None)
@@ -318,7 +320,7 @@ class Driver:
 
     def _bisect(self, worker: str, shard: Shard) -> None:
         halves = halve(shard, self.fingerprint)
-        cut = "%s died again on shard %s, which is cut in two", worker, shard.id
+        cut = "%s: another engine died on shard %s, which is now cut in two", worker, shard.id
         _log.warning(*cut, extra=fields(worker=worker, shard=shard.id))
         self.split(shard, halves)
         self.queue.bisect(shard, halves)
@@ -328,17 +330,21 @@ class Driver:
         if now_s - self._looked_s < min(_LOOK_S, self.schedule.stall_timeout_s / 4):
             return
         self._looked_s = now_s
-        # Those whose shard another finished, too.
+        # Includes workers whose shard was finished by another.
         for worker in self._workers.ready - self.queue.busy:
             self._feed(worker)
         if self.queue.num_waiting:
             self._workers.add_missing(now_s)
         busy = self._workers.up & self.queue.busy
         for worker, stood_s in self._workers.stalled(busy, now_s).items():
-            self._replace(worker, JobFailed(f"the worker made no step for {stood_s:.0f} s"))
+            self._replace(worker, JobFailed(f"the worker made no progress for {stood_s:.0f} s"))
 
     def _note(self, error: BatchfimError) -> None:
-        """Something went wrong; when nothing but that happens any more, the job stops."""
+        """Count a failure, and stop the job once too many come in a row without a success.
+
+        Raises:
+            StorageError, JobFailed: there were too many, with the first one as the cause.
+        """
         if self._setbacks == 0:
             self._first_cause = error
         self._setbacks += 1
@@ -346,7 +352,7 @@ class Driver:
             kind = StorageError if isinstance(self._first_cause, StorageError) else JobFailed
             raise kind(
                 f"stopped after {self._setbacks} failures with nothing completed in between, the "
-                f"first: {self._first_cause}; what is finished stays finished, run again to go on"
+                f"first: {self._first_cause}; finished shards stay finished, run again to continue"
             )
 
 

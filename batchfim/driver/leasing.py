@@ -1,4 +1,4 @@
-"""How many shards a worker has in hand. Pure."""
+"""How many shards a worker may hold at once. Pure."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ def has_room(
     rows_ahead: Collection[int],
     num_waiting: float,
 ) -> bool:
-    """Whether a worker is to get one more shard.
+    """Whether a worker should get one more shard.
 
-    Two shards, so that one is read and encoded while the engine works the other. More while what
-    the engine has not begun of them is less than half of what it is given at once, of which the
-    other half waits in it already: a shard is in hand until its longest middle ends, and meanwhile
-    the engine may have begun all the others. But no more that are not begun than wait for each of
-    the other workers.
+    A worker gets two shards, so that one is read and encoded while the engine processes the other.
+    It gets more while the rows that the engine has not begun are fewer than half of its records in
+    flight, the other half of which already wait in the engine: a shard is held until its longest
+    middle ends, and meanwhile the engine may have begun all the others. But a worker gets no more
+    shards that are not begun than wait for each of the other workers.
 
     Args:
-        schedule: `shards_in_hand` is the number where it is set.
-        max_num_seqs: prompts the worker's engine works at a time.
-        num_shards: what it has in hand.
-        rows_ahead: rows of each of those that the engine has not begun wholly.
-        num_waiting: shards in nobody's hand, for each of the other workers there are or will be.
+        schedule: its `shards_in_hand` is the limit, if set.
+        max_num_seqs: prompts that the worker's engine processes at a time.
+        num_shards: shards that the worker holds.
+        rows_ahead: rows of each held shard that the engine has not completely begun.
+        num_waiting: unleased shards per other worker, including workers still to come.
     """
     if schedule.shards_in_hand is not None:
         return num_shards < schedule.shards_in_hand

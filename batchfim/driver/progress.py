@@ -1,4 +1,4 @@
-"""What a person sees while a job runs: a live line on a terminal, a line now and then off it."""
+"""Progress of a run: a live line on a terminal, otherwise a line at regular intervals."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Mode = Literal["live", "lines", "none"]
 
 
 def progress_mode(metrics: Metrics) -> Mode:
-    """`auto` is live on a terminal."""
+    """How to show progress; `auto` means live on a terminal, otherwise lines."""
     if metrics.progress != "auto":
         return metrics.progress
     return "live" if sys.stderr.isatty() else "lines"
@@ -29,7 +29,7 @@ def progress_mode(metrics: Metrics) -> Mode:
 
 class _Console(Console):
     def on_broken_pipe(self) -> None:
-        """Rich would end the process: who reads along may go."""
+        """Raise instead of ending the process, as Rich does: the reader of a pipe may leave."""
         raise BrokenPipeError
 
 
@@ -66,7 +66,7 @@ class Progress:
         self._say(self._line())
 
     def update(self, state: RunState) -> None:
-        """Show the state of things."""
+        """Show the state of the run."""
         now_s = time.monotonic()
         self._counts = state.counts
         if state.num_ready and self._started_s is None:
@@ -90,7 +90,7 @@ class Progress:
             self._show(lambda: self._console.print(line, highlight=False, soft_wrap=True))
 
     def _show(self, draw: Callable[[], None]) -> None:
-        """Where nothing can be shown any more, as on a full disk, the work goes on."""
+        """Draw, and stop showing progress if that fails, as on a full disk; the run continues."""
         try:
             draw()
         except OSError:

@@ -1,4 +1,4 @@
-"""ShardQueue: who works which shard. Pure: no Ray, no file system, no clock."""
+"""ShardQueue: assigns shards to workers. Pure: no Ray, no file system, no clock."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from batchfim.shards import Lease, Shard
 
 _STORAGE_FAILURES, _OF_ONE_WORKER = 8, 2
-_SOLO_LOSSES = 2  # a record is condemned when it was alone with so many engines that died
+_SOLO_LOSSES = 2  # a record fails once this many engines died while it was alone in them
 
 
 @dataclass(eq=False, slots=True)
@@ -25,19 +25,19 @@ class _State:
 
 
 class ShardQueue:
-    """Leases, attempts and budgets, so that lost machines do not use up a shard's own tries.
+    """Leases and attempts of shards, with separate budgets for failures and for lost machines.
 
-    A report counts only if it is of an attempt that its worker still holds: anything late or
-    repeated is recognised by that and ignored.
+    A report counts only if its worker still holds the lease of that attempt, so late and repeated
+    reports are ignored.
 
-    A shard that lost an engine is a suspect: it waits behind all others and is worked alone, so
-    that it takes none of them down with it. If an engine dies again, the shard is to be cut in
-    two, until the record is alone that kills engines.
+    A shard whose engine died is a suspect: it waits behind all others and is processed alone, so
+    that it cannot take others down with it. If an engine dies again, the shard is cut in two, and
+    so on until the record that kills engines is alone.
 
-    Without `bisects`, the whole shard is condemned instead.
+    Without `bisects`, the whole shard fails instead.
 
-    With `rerun`, when nothing waits any more, idle workers work leased shards a second time, those
-    first that wait in their worker's hands behind others, then those leased longest ago. The first
+    With `rerun`, once no shard waits, idle workers process leased shards a second time: first those
+    that wait behind others in their worker's hands, then those leased longest ago. The first
     report counts.
     """
 
@@ -53,9 +53,9 @@ class ShardQueue:
         self._states = {shard.id: _State(shard) for shard in shards}
         self._waiting = deque(self._states.values())
         self._suspects: deque[_State] = deque()
-        self._held: dict[str, dict[str, _State]] = {}  # by worker, those who hold nothing left out
-        self._ahead: dict[str, dict[str, int]] = {}  # rows by worker and shard not begun
-        self._leased: dict[str, _State] = {}  # in the order of their first holder's lease
+        self._held: dict[str, dict[str, _State]] = {}  # by worker and shard; no empty entries
+        self._ahead: dict[str, dict[str, int]] = {}  # rows not begun, by worker and shard
+        self._leased: dict[str, _State] = {}  # in the order of their first lease
         self._storage_failures: dict[str, Counter[str]] = {}  # by shard and worker
         self.abandoned: dict[str, str] = {}
         self._task_attempts = task_attempts
@@ -65,12 +65,12 @@ class ShardQueue:
 
     @property
     def finished(self) -> bool:
-        """Every shard is complete, or abandoned with its cause."""
+        """Whether every shard is complete, or abandoned with its cause."""
         return not self._states
 
     @property
     def shards(self) -> list[Shard]:
-        """What is still to be done."""
+        """Shards that are not complete yet."""
         return [state.shard for state in self._states.values()]
 
     @property
@@ -83,19 +83,19 @@ class ShardQueue:
 
     @property
     def busy(self) -> KeysView[str]:
-        """Workers with a lease in hand."""
+        """Workers that hold a lease."""
         return self._held.keys()
 
     def num_held(self, worker: str) -> int:
-        """Leases a worker has in hand."""
+        """Number of leases that a worker holds."""
         return len(self._held.get(worker, ()))
 
     def rows_ahead(self, worker: str) -> Collection[int]:
-        """Rows of each shard that a worker has in hand and has not begun."""
+        """Rows of each shard that a worker holds and whose engine has not begun."""
         return self._ahead.get(worker, {}).values()
 
     def lease(self, worker: str) -> Lease | None:
-        """The next shard for a worker, in plan order, or None where none fits."""
+        """Lease the next suitable shard to a worker, in plan order; None if there is none."""
         held = self._held.get(worker, {})
         if any(state.engines_lost for state in held.values()):
             return None
@@ -119,13 +119,13 @@ class ShardQueue:
         return lease
 
     def begin(self, worker: str, lease: Lease) -> None:
-        """A worker's engine has all of a shard that it holds."""
+        """Note that a worker's engine has all prompts of a leased shard."""
         state = self._states.get(lease.shard.id)
         if state is not None and state.holders.get(worker) == lease:
             self._ahead[worker].pop(lease.shard.id, None)
 
     def complete(self, worker: str, lease: Lease) -> bool:
-        """Whether this report is the one that counts; the shard is done with it."""
+        """Note that a shard is done; returns whether this report is the one that counts."""
         state = self._release(worker, lease)
         if state is None:
             return False
@@ -136,11 +136,11 @@ class ShardQueue:
         return True
 
     def fail(self, worker: str, lease: Lease, cause: str) -> None:
-        """The attempt raised; the shard waits again, or is given up with the cause."""
+        """Note that an attempt raised; the shard waits again, perhaps to be written as failed."""
         state = self._release(worker, lease)
         if state is None:
             return
-        if lease.failure is not None:  # not even its failure could be written
+        if lease.failure is not None:  # its rows could not even be written as failed
             self._abandon(state, cause)
             return
         state.task_failures += 1
@@ -149,9 +149,9 @@ class ShardQueue:
         self._wait(state, first=False)
 
     def storage_failed(self, worker: str, lease: Lease, cause: str) -> None:
-        """Storage failed; the shard waits again, for another worker if there is one at work.
+        """Note that storage failed; the shard waits again, preferably for another worker.
 
-        Where it fails time and again it is given up: its rows cannot be written as failed either.
+        After repeated failures the shard is abandoned: its rows cannot be written as failed either.
         """
         state = self._release(worker, lease)
         if state is None:
@@ -164,7 +164,10 @@ class ShardQueue:
             self._wait(state, first=False)
 
     def node_lost(self, worker: str, cause: str) -> None:
-        """A worker is gone with its machine; its shards come first again, or are given up."""
+        """Note that a worker is lost with its machine; its shards wait again, before all others.
+
+        A shard that has lost too many machines waits to be written as failed.
+        """
         for state, _ in self._take_all(worker):
             state.nodes_lost += 1
             if state.nodes_lost > self._node_losses and state.failure is None:
@@ -172,19 +175,19 @@ class ShardQueue:
             self._wait(state, first=True)
 
     def engine_lost(self, worker: str, cause: str) -> list[Shard]:
-        """A worker is gone, perhaps because of what it held; its shards are suspects now.
+        """Note that a worker is lost, perhaps because of its shards, which become suspects.
 
         Returns:
-            the shard to be cut in two with `bisect`, where one is found to kill engines.
+            Shards found to kill engines, to be cut in two with `bisect`; one at most.
         """
         taken = self._take_all(worker)
         to_bisect = []
         for state, lease in taken:
-            if lease.failure is not None:  # no engine was asked: reading it is enough
+            if lease.failure is not None:  # the engine was not called: reading the shard kills it
                 if len(taken) == 1:
                     self._abandon(state, cause)
                 else:
-                    state.engines_lost += 1  # or another's: it is to be alone with the next
+                    state.engines_lost += 1  # perhaps due to another shard: run it alone next
                     self._wait(state, first=True)
                 continue
             if self._suspect(state, cause, alone=len(taken) == 1) and not state.holders:
@@ -193,7 +196,7 @@ class ShardQueue:
         return to_bisect
 
     def bisect(self, shard: Shard, halves: Iterable[Shard]) -> None:
-        """Two shards take the place of a suspect that waits; both are suspects."""
+        """Replace a waiting suspect by its two halves, which are suspects, too."""
         parent = self._states.pop(shard.id)
         self._suspects.remove(parent)
         for half in halves:
@@ -202,12 +205,16 @@ class ShardQueue:
             self._suspects.append(state)
 
     def return_leases(self, worker: str) -> None:
-        """A worker returns its leases unworked; no budget is touched."""
+        """Return a worker's unprocessed leases to the queue; no budget is charged."""
         for state, _ in self._take_all(worker):
             self._wait(state, first=True)
 
     def _next_waiting(self, worker: str) -> _State | None:
-        """The first that this worker may have: not what failed it before, while others work."""
+        """Take the first waiting shard that this worker may have.
+
+        While other workers are busy, shards on which its storage failed repeatedly are left to
+        them.
+        """
         others_work = len(self._held) > (worker in self._held)
         for place, state in enumerate(self._waiting):
             failures = self._storage_failures.get(state.shard.id)
@@ -217,19 +224,19 @@ class ShardQueue:
         return None
 
     def _late(self) -> _State | None:
-        """The leased shard that another worker had better work too."""
+        """The leased shard that is best processed by a second worker, too."""
         alone = [s for s in self._leased.values() if len(s.holders) == 1 and not s.engines_lost]
         queued = [state for state in alone if self._is_queued(state)]
         return next(iter(queued or alone), None)
 
     def _is_queued(self, state: _State) -> bool:
-        """Whether its holder has not begun it, and has another in hand that it got before."""
+        """Whether a shard's holder has not begun it, and holds another that it got earlier."""
         (worker,) = state.holders
         is_first = next(iter(self._held[worker].values())) is state
         return not is_first and state.shard.id in self._ahead[worker]
 
     def _suspect(self, state: _State, cause: str, *, alone: bool) -> bool:
-        """Note that an engine died on a shard; whether it is to be cut in two."""
+        """Note that an engine died on a shard; returns whether to cut it in two."""
         state.engines_lost += 1
         state.engines_lost_alone += alone
         if self._bisects and state.shard.num_rows > 1:
@@ -258,7 +265,7 @@ class ShardQueue:
         self.abandoned[state.shard.id] = cause
 
     def _take_all(self, worker: str) -> list[tuple[_State, Lease]]:
-        """What a worker held, the last leased first."""
+        """Take all leases from a worker, the last one first."""
         states = reversed(self._held.pop(worker, {}).values())
         self._ahead.pop(worker, None)
         return [(state, state.holders.pop(worker)) for state in states]

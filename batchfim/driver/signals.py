@@ -1,4 +1,4 @@
-"""Stop on Ctrl-C and SIGTERM without losing what is in the middle of a commit."""
+"""Stop on Ctrl-C and SIGTERM without losing a commit in progress."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from typing import Any
 
 @dataclass
 class StopSignal:
-    """The number of the signal that came, if one came."""
+    """The number of the received signal, if there was one."""
 
     number: int | None = None
 
     def grace_s(self, after_sigterm_s: float) -> float | None:
-        """How long shards in hand may still take; None while nobody asked to stop.
+        """Seconds that leased shards may still take; None if no signal was received.
 
-        After Ctrl-C none: a person waits. Who sends SIGTERM grants `after_sigterm_s`.
+        0 after Ctrl-C, as a user is waiting; `after_sigterm_s` after SIGTERM.
         """
         if self.number is None:
             return None
@@ -29,7 +29,7 @@ class StopSignal:
 
 @contextmanager
 def exit_signals() -> Iterator[None]:
-    """Leave at once on SIGINT and SIGTERM, for work that is done again from its start."""
+    """Exit at once on SIGINT and SIGTERM, for work that restarts from its beginning."""
     stop = StopSignal()
 
     def leave(number: int, _frame: FrameType | None) -> None:
@@ -38,13 +38,13 @@ def exit_signals() -> Iterator[None]:
 
     with _handled_by(leave):
         yield
-    if stop.number is not None:  # it came where Python drops what is raised, as in a destructor
+    if stop.number is not None:  # it came where Python ignores exceptions, as in a destructor
         raise SystemExit(128 + stop.number)
 
 
 @contextmanager
 def stop_signals() -> Iterator[StopSignal]:
-    """Note the first SIGINT or SIGTERM; a second one has its usual effect."""
+    """Record the first SIGINT or SIGTERM; a second one has its usual effect."""
     stop = StopSignal()
 
     def note(number: int, _frame: FrameType | None) -> None:
@@ -59,9 +59,9 @@ def stop_signals() -> Iterator[StopSignal]:
 def _handled_by(
     handler: Callable[[int, FrameType | None], None],
 ) -> Iterator[Callable[[], None]]:
-    """SIGINT and SIGTERM; gives what restores the handlers before its end.
+    """Handle SIGINT and SIGTERM; yields a function that restores the handlers early.
 
-    Signals reach the main thread only: elsewhere nothing is handled.
+    Signals reach only the main thread: in other threads this does nothing.
     """
     before: dict[int, Any] = {}
 

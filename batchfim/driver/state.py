@@ -1,4 +1,4 @@
-"""What the driver tells those who watch it. Pure."""
+"""The state of a run, as the driver reports it to watchers. Pure."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from batchfim.metrics.report import Counts
 
 @dataclass(frozen=True)
 class RunState:
-    """How a run stands; counts are of what this run has committed.
+    """State of a run; counts cover what this run has committed.
 
-    `num_wanted` workers are asked for; `commits_s` are seconds of each commit since the last state.
+    `num_wanted` is the number of requested workers; `commits_s` are the seconds of each commit
+    since the last state.
     """
 
     counts: Counts = field(default_factory=Counts)
@@ -27,14 +28,14 @@ class RunState:
 
 
 class Watcher(Protocol):
-    """Someone who watches a run."""
+    """An observer of a run."""
 
     def update(self, state: RunState) -> None:
-        """How things stand; told twice a second and at the end."""
+        """Receive the state of the run; called twice a second and at the end."""
 
 
 class IdleTime:
-    """How much of the ready workers' time passes with nothing in hand, in worker-seconds."""
+    """Time that ready workers spend without a lease, in worker-seconds."""
 
     def __init__(self) -> None:
         self.idle_s = 0.0
@@ -43,11 +44,11 @@ class IdleTime:
 
     @property
     def share(self) -> float:
-        """0 before the first worker is ready."""
+        """Idle share of the ready workers' time; 0 before the first worker is ready."""
         return self.idle_s / self.ready_s if self.ready_s else 0.0
 
     def pass_time(self, now_s: float, num_ready: int, num_busy: int) -> None:
-        """So many were ready, and of them busy, since the last call."""
+        """Add the time since the last call, in which `num_busy` of `num_ready` had a lease."""
         elapsed_s = 0.0 if self._last_s is None else now_s - self._last_s
         self._last_s = now_s
         self.ready_s += elapsed_s * num_ready

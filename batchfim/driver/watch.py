@@ -1,4 +1,4 @@
-"""Which workers stand still. Pure."""
+"""Detect stalled workers. Pure."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import Collection, Mapping
 
 
 class StallWatch:
-    """Compares each worker's count of steps with what it was, and how long ago.
+    """Tracks how long each worker's step count has not changed.
 
-    It does not matter what stands still, the engine's core, its front end or the whole process:
-    none of them makes a step, or none answers how many it has made.
+    It does not matter whether the engine's core, its front end or the whole process hangs: either
+    way no step is made, or the count is not answered.
     """
 
     def __init__(self, stall_timeout_s: float, start_timeout_s: float) -> None:
@@ -24,16 +24,16 @@ class StallWatch:
         busy: Collection[str],
         now_s: float,
     ) -> dict[str, float]:
-        """Workers that made no step for too long.
+        """Find workers that made no progress for too long.
 
         Args:
-            steps: made so far, as last heard; a worker that has no process yet is not in it.
-            starting: workers whose engine is not up.
-            busy: workers with something to do.
-            now_s: on any clock that only goes forward.
+            steps: last known step count by worker; workers without a process are not included.
+            starting: workers whose engine is not up yet.
+            busy: workers with a lease.
+            now_s: time on any monotonic clock.
 
         Returns:
-            for how many seconds each has stood still.
+            Seconds without progress by stalled worker.
         """
         before, self._since = self._since, {}
         late: dict[str, float] = {}

@@ -1,4 +1,4 @@
-"""The workers of a run: who is starting, who is ready, and who takes the place of whom."""
+"""The workers of a run: which are starting, ready or leaving, and which replace lost ones."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class WorkerSet:
         self._names = count()
         self._starting: set[str] = set()
         self._start_failures = 0
-        self._num_missing = 0  # not replaced, as too many starts failed
+        self._num_missing = 0  # lost and not replaced, because too many starts failed
         self._missing_since_s = 0.0
         self._hosts: dict[str, str] = {}
         self._first_error: BatchfimError | None = None
@@ -38,19 +38,19 @@ class WorkerSet:
         self.engines: list[EngineStart] = []
         self.first_ready_s: float | None = None
         self.num_lost = 0
-        self.ending = False  # the run is: nobody is to start any more
+        self.ending = False  # whether the run is ending, so that no worker is started
 
     def __contains__(self, worker: str) -> bool:
         return worker in self.ready or worker in self._starting or worker in self.leaving
 
     @property
     def up(self) -> set[str]:
-        """Those whose engine is up."""
+        """Workers whose engine is up."""
         return self.ready | self.leaving
 
     @property
     def num_up(self) -> int:
-        return len(self.ready) + len(self.leaving)  # nobody is both
+        return len(self.ready) + len(self.leaving)  # the sets are disjoint
 
     @property
     def num_starting(self) -> int:
@@ -58,7 +58,7 @@ class WorkerSet:
 
     @property
     def num_workers(self) -> int:
-        """Ready ones, and those that will be."""
+        """Number of ready and starting workers."""
         return len(self.ready) + len(self._starting)
 
     def add(self) -> None:
@@ -70,13 +70,13 @@ class WorkerSet:
         self._pool.add_worker(name)
 
     def surplus(self, is_busy: Callable[[str], bool]) -> list[str]:
-        """Those who may go when nothing waits: idle, above the fewest, the starting ones first."""
+        """Idle workers above the minimum, starting ones first; released when no shard waits."""
         idle = [*self._starting, *(worker for worker in self.ready if not is_busy(worker))]
         num_surplus = len(self._starting) + len(self.ready) - self._schedule.workers.min
         return idle[: max(num_surplus, 0)]
 
     def remove(self, worker: str) -> None:
-        """Let a worker go for good, so that its machine may be taken away."""
+        """Release a worker for good, so that its machine can be removed."""
         self._forget(worker)
         self._pool.remove_worker(worker)
 
@@ -86,13 +86,13 @@ class WorkerSet:
         self._starting.discard(worker)
 
     def mark_leaving(self, worker: str) -> None:
-        """A worker's machine is about to go; another is asked for while it ends what it has."""
+        """Note that a worker's machine will leave; another is requested while it finishes."""
         self.ready.discard(worker)
         self.leaving.add(worker)
         self.add()
 
     def mark_ready(self, event: WorkerReady) -> None:
-        """A worker's engine is up."""
+        """Note that a worker's engine is up."""
         self._starting.discard(event.worker)
         self.ready.add(event.worker)
         self._start_failures = 0
@@ -114,19 +114,19 @@ class WorkerSet:
         self._hosts[event.worker] = event.host
 
     def named(self, worker: str) -> str:
-        """A worker with its machine, by which a bad one is found."""
+        """A worker's name with its machine, which helps to find bad machines."""
         host = self._hosts.get(worker)
         return f"{worker} on {host}" if host else worker
 
     def replace(self, worker: str, error: BatchfimError) -> None:
-        """Start another worker, unless that is in vain.
+        """Replace a lost worker, unless further starts are pointless.
 
-        An engine that says why it does not start will say so again, if none has ever come up; a
-        process that was lost while it started may have better luck.
+        If no engine has ever started, an error reported by an engine would only occur again; a
+        process that was lost while starting may succeed the next time.
 
         Raises:
-            BatchfimError: nobody is left; what the first said that did not come up.
-            JobFailed: nobody is left, and no start succeeds any more.
+            BatchfimError: no worker is left and none ever started; the first error.
+            JobFailed: no worker is left, and too many starts have failed.
         """
         self._first_error = self._first_error or error
         has_successor = worker in self.leaving
@@ -134,7 +134,7 @@ class WorkerSet:
             self.num_lost += 1
         else:
             self._start_failures += 1
-        if self.ending:  # the pool's end stops it in good order: its engine may still be ending
+        if self.ending:  # closing the pool stops it in order: its engine may still be shutting down
             self._forget(worker)
             return
         self.remove(worker)
@@ -149,16 +149,20 @@ class WorkerSet:
             if not self._num_missing:
                 self._missing_since_s = self._clock()
             self._num_missing += 1
-            when = f"one in {_PATIENCE_S:.0f} s" if self.engines else "all once one has come up"
-            message = "no worker is started for %s, as %d starts failed in a row; %s: %s"
+            when = (
+                f"the next try is in {_PATIENCE_S:.0f} s"
+                if self.engines
+                else "it is replaced once another worker has started"
+            )
+            message = "%s is not replaced, because %d starts failed in a row; %s: %s"
             _log.warning(message, worker, self._start_failures, when, error)
 
     def add_missing(self, now_s: float) -> None:
-        """Start those that are missing: all once starts work again, till then one now and then.
+        """Start missing workers: all once starts succeed again, until then one at a time.
 
-        No more start at once than are up: what was too slow for all of them, such as the disk
-        that the model is on, would be so again. And none before a first one came up: a start that
-        can never work must come to an end.
+        At most as many start at once as are up: a resource that was too slow for all of them, such
+        as the disk with the model, would be so again. None start before the first one is up: a job
+        whose engines can never start must end.
         """
         if not self.engines or self.ending:
             return
@@ -172,16 +176,17 @@ class WorkerSet:
                 self.add()
 
     def stalled(self, busy: Collection[str], now_s: float) -> dict[str, float]:
-        """Workers that stand still, and for how many seconds.
+        """Stalled workers, with their seconds without progress.
 
         Raises:
-            JobFailed: for too long, there was no worker at all.
+            JobFailed: no worker has been up for too long.
         """
         if self.up:
             self._last_ready_s = now_s
         elif now_s - self._last_ready_s > self._schedule.no_worker_timeout_s:
             raise JobFailed(
-                f"no worker came up for {self._schedule.no_worker_timeout_s:.0f} s "
-                "(schedule.no_worker_timeout_s): the cluster has no room for one"
+                f"no worker was up for {self._schedule.no_worker_timeout_s:.0f} s "
+                "(schedule.no_worker_timeout_s): the cluster has no room for one; add machines, or "
+                "request less in resources"
             )
         return self._watch.stalled(self._pool.steps(), self._starting, busy, now_s)

@@ -58,7 +58,7 @@ def test_a_node_of_several_that_is_lost_costs_its_shards_and_the_places_are_take
 
     _, said = process.communicate()
     assert process.returncode == 0, said
-    assert " with its node: the worker was lost: one of its nodes is gone" in said
+    assert " is lost with its node: the worker was lost: one of its nodes is gone" in said
     assert ids(output) == sorted(f"r{row}" for row in range(200))
     run = last_run(output)
     assert run["workers_lost"] == 1

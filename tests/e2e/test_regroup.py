@@ -63,5 +63,5 @@ def test_a_regrouped_job_survives_a_stop_and_keeps_files_together(
 
 def test_a_pool_without_ray_cannot_regroup(records: Path, tmp_path: Path, cli: Cli) -> None:
     done = cli(*run_args(records, tmp_path / "out", *LOCAL, *REGROUP), code=2)
-    assert "planning.regroup sorts with Ray Data: it needs schedule.pool ray" in done.stderr
+    assert "planning.regroup sorts with Ray Data and needs schedule.pool ray" in done.stderr
     assert not (tmp_path / "out").exists()

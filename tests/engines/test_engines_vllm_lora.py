@@ -67,7 +67,7 @@ def test_a_name_that_is_not_in_the_map_is_rejected_and_no_other(rows: list[dict[
     rejected = [row for row in rows if row["status"] == "rejected"]
     assert {row["lora"] for row in rejected} == {"../../etc"}
     said = {row["error"].partition(": ")[2] for row in rejected}
-    assert said == {"LoRA adapter '../../etc' is none of model.loras"}
+    assert said == {"LoRA adapter '../../etc' is not in model.loras"}
     ok = Counter(row["adapter"] for row in rows if row["status"] == "ok")
     assert ok == {None: 3, "a": 6, "b": 3}
 

@@ -164,7 +164,7 @@ def test_prompts_for_different_adapters_share_nothing(tmp_path: Path) -> None:
     sets = ("input.columns.lora=lora", f"model.loras={folders}")
     told = plan_job(config(job, *sets))
     summary = job.run("schedule.shard_rows=20", *sets).summary
-    assert told["refused"] == {"LoRA adapter 'c' is none of model.loras": 4}
+    assert told["refused"] == {"LoRA adapter 'c' is not in model.loras": 4}
     assert told["shares"]["copied"]["value"] == summary["rows"]["copied"] / 20 == 13 / 20
     assert told["tokens"]["computed"]["value"] == summary["tokens"]["computed"]
     (own, *_) = told["sharing"]
@@ -290,7 +290,7 @@ def test_what_cannot_be_planned_is_refused(job: Job, tmp_path: Path) -> None:
 
 
 def test_what_can_be_no_speed_is_refused(job: Path) -> None:
-    with pytest.raises(ConfigError, match="not of both"):
+    with pytest.raises(ConfigError, match="choose one"):
         plan_job(config(job), speed_from="out/", calibration_rows=8)
     nobody = config(job, "engine.simulated.refuse_if_contains=def")
     with pytest.raises(InputError, match="no row of the sample was completed"):

@@ -165,7 +165,7 @@ def job(*sets: str) -> JobConfig:
             ["infill.context=as_prefix", "infill.order=repo_psm", "input.columns.context=files"],
             r"needs input\.columns\.path, input\.columns\.repo",
         ),
-        (["infill.masks=3"], "starcoder2 fills no masks"),
+        (["infill.masks=3"], "starcoder2 does not use masks"),
         (
             ["infill.context=as_prefix", "infill.order=sp", "input.columns.context=files"],
             "starcoder2 has psm",

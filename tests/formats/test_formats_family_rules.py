@@ -70,7 +70,7 @@ def test_no_middle_holds_a_fim_sentinel_or_its_padding(name: str) -> None:
 def test_a_place_that_no_column_fills_is_told_of(tmp_path: Path) -> None:
     (told,) = opened(tmp_path, "codegeex4").warnings
     assert told == (
-        "order 'block' has places for more of a record: set input.columns.language, "
+        "order 'block' has places for more columns; to fill them, set input.columns.language, "
         "input.columns.path"
     )
     columns = {"input.columns.path": "path", "input.columns.language": "language"}

@@ -169,7 +169,7 @@ def test_a_name_that_kuberay_does_not_take(name: str, told: str) -> None:
     [
         ("kind: Job", "expected one object of kind RayJob, got Job"),
         ("kind: RayJob", "expected apiVersion ray.io/v1 and a spec"),
-        ("a: [", "not YAML"),
+        ("a: [", "invalid YAML"),
     ],
 )
 def test_a_manifest_of_something_else(tmp_path: Path, text: str, told: str) -> None:

@@ -50,7 +50,7 @@ def test_an_engine_that_hangs_ends_its_batch() -> None:
     step = InfillStep(settings(hang_if_contains=LONG) | {"schedule": {"stall_timeout_s": 1}})
 
     async def fill() -> None:
-        with pytest.raises(EngineDead, match="the engine made no step for"):
+        with pytest.raises(EngineDead, match="the engine made no progress for"):
             await anext(step(rows(LONG)))
 
     asyncio.run(fill())

@@ -110,7 +110,7 @@ def test_settings_that_are_wrong_are_told_at_once() -> None:
     rows = ray.data.from_arrow(pa.table(TEXTS))
     with pytest.raises(ConfigError, match=r"the config of a Ray Data step: .*moddel"):
         infill(rows, {"moddel": {"path": "demo"}})
-    with pytest.raises(ConfigError, match="lies on one machine"):
+    with pytest.raises(ConfigError, match="runs on one machine"):
         infill(rows, STEP | ON_TWO_NODES)
     with pytest.raises(InputError, match="syntax needs each record's language"):
         infill(rows, STEP | {"infill": {"trim": ["syntax"]}})

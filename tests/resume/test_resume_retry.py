@@ -255,7 +255,7 @@ def test_a_part_that_is_gone_while_it_was_replaced_is_made_again(job: Job) -> No
     killed = Killed.of(job)
     killed.leave(part=False, marker=False)
     (job.output / f"part-{killed.shard}.parquet").unlink()
-    with pytest.raises(JobFailed, match="1 planned shards are not worked yet"):
+    with pytest.raises(JobFailed, match="1 planned shards are not processed yet"):
         retry(job, WELL)
     assert not job.complete
     assert job.run(FAIL[1]).summary["runs"][-1]["records"] == 4
@@ -268,7 +268,7 @@ def test_a_job_that_was_killed_before_its_plan_is_not_complete_after_a_retry(job
     with pytest.raises(EngineStartError):
         job.run("engine.simulated.fail_start=true")
     shutil.rmtree(job.ledger / "plan")
-    with pytest.raises(JobFailed, match="nothing is planned yet"):
+    with pytest.raises(JobFailed, match="no shards are planned yet"):
         retry(job)
     assert not job.complete
 
@@ -283,7 +283,7 @@ def test_a_retry_after_a_run_that_was_killed_while_it_withdrew_is_no_success(job
     with pytest.raises(StorageError):
         job.run(*FAIL)
     part.rmdir()
-    with pytest.raises(JobFailed, match="planned shards are not worked yet"):
+    with pytest.raises(JobFailed, match="planned shards are not processed yet"):
         retry(job, WELL)
     assert not job.complete
     assert job.run().exit_code == 0

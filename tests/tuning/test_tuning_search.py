@@ -16,7 +16,7 @@ SEQS, BLOCK = Knob("seqs", (64, 256)), Knob("block", (32, 64))
 def test_the_values_of_a_knob_may_be_lists() -> None:
     assert parse_knob("a.b=64, 128") == Knob("a.b", (64, 128))
     assert parse_knob("infill.stop=[eot, line],[eot]").values == (["eot", "line"], ["eot"])
-    with pytest.raises(ConfigError, match=r"--knob 'a=\[b': not YAML"):
+    with pytest.raises(ConfigError, match=r"--knob 'a=\[b': invalid YAML"):
         parse_knob("a=[b")
 
 

@@ -37,7 +37,7 @@ def test_a_record_is_asked_with_the_adapter_it_names(
     found = rows(open_desk, *sets, **SAME, which=NAMES)
     assert [row["adapter"] for row in found] == ["a", "b", None, None, None, "a", "b", "a"]
     assert [row["status"] for row in found].count("ok") == 7
-    assert found[3]["error"].endswith("row 3: LoRA adapter 'c' is none of model.loras")
+    assert found[3]["error"].endswith("row 3: LoRA adapter 'c' is not in model.loras")
     by_adapter = {row["adapter"]: row["middle"] for row in found if row["status"] == "ok"}
     assert len(set(by_adapter.values())) == 3
     assert all(row["middle"] == by_adapter[row["adapter"]] for row in found if row["middle"])
