@@ -35,5 +35,5 @@ def test_results_are_the_finished_rows_and_no_others(job: Job) -> None:
     (job.output / ("part-" + "0" * 20 + ".parquet")).write_bytes(b"of a shard that is not done")
     table = batchfim.open_results(str(job.output)).to_table(columns=["id", "status"])
     assert sorted(table["id"].to_pylist()) == sorted(f"r{row}" for row in range(12))
-    with pytest.raises(OutputError, match="no batchfim job is here"):
+    with pytest.raises(OutputError, match="no batchfim job found"):
         batchfim.open_results(str(job.records))

@@ -1,1 +1,1 @@
-"""Shards from files, and the order of records within a shard. Pure."""
+"""Cut files into shards, and order the records within a shard. Pure."""

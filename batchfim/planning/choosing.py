@@ -1,4 +1,4 @@
-"""Each file's records in that of several orders in which their prompts share most. Pure."""
+"""Choose, for each source file's records, the order whose prompts share most. Pure."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from batchfim.formats.format import AUTO
 from batchfim.planning.sharing import tree_tokens
 from batchfim.surroundings import NOWHERE, Surroundings
 
-# Not the engine's own: the same records are to get the same order whatever makes them fast.
+# Not the engine's own block size: the same records must get the same order on every engine.
 _BLOCK_TOKENS = 16
 _TELLING_CHARACTERS = 64
 
 
 class ChoosingEncoder:
-    """An encoder for `infill.order: auto`. It encodes in every order: that is its price."""
+    """The encoder for `infill.order: auto`; it pays for its choice by encoding in every order."""
 
     def __init__(self, encoders: Sequence[Encoder]) -> None:
-        """Choose between these; where several share as much, the first."""
+        """Choose between these encoders; in a tie, the first."""
         self.form = encoders[0].form
-        self.order = AUTO  # of records that have no prompt
+        self.order = AUTO  # for records that have no prompt
         self.stop_token_ids = encoders[0].stop_token_ids
         self._encoders = encoders
 
@@ -30,7 +30,7 @@ class ChoosingEncoder:
         suffixes: Sequence[str],
         surroundings: Sequence[Surroundings] | None = None,
     ) -> list[Prompt | TooLong]:
-        """Prompts of some records, in order; each says in which order it is."""
+        """The prompts of some records; each names the order that was chosen."""
         ways = [encoder.encode(prefixes, suffixes, surroundings) for encoder in self._encoders]
         chosen = list(ways[0])
         for rows in file_groups(prefixes, suffixes, surroundings or [NOWHERE] * len(prefixes)):
@@ -40,17 +40,17 @@ class ChoosingEncoder:
         return chosen
 
     def pieces(self, prefix: str, suffix: str, around: Surroundings = NOWHERE) -> list[Piece]:
-        """One record's prompt, piece by piece, in the first of the orders."""
+        """The pieces of one record's prompt, in the first of the orders."""
         return self._encoders[0].pieces(prefix, suffix, around)
 
 
 def file_groups(
     prefixes: Sequence[str], suffixes: Sequence[str], surroundings: Sequence[Surroundings]
 ) -> list[list[int]]:
-    """Positions of records that seem to be of one file.
+    """Group the positions of records that seem to come from the same source file.
 
-    Those with the same path (and repository), or, without a path, neighbours whose prefixes begin
-    or whose suffixes end with the same 64 characters.
+    These are records with the same path (and repository), or, without a path, neighbors whose
+    prefixes begin or whose suffixes end with the same 64 characters.
     """
     groups: dict[Hashable, list[int]] = {}
     run = 0

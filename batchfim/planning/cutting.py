@@ -10,21 +10,21 @@ from batchfim.shards import InputFile, Shard, identity
 
 MAX_SHARD_BYTES = 8 << 20
 _SHARDS_PER_WORKER = 32
-_FEWEST_ROWS = 64  # two shards in hand then still fill a small machine's engine
+_FEWEST_ROWS = 64  # two leased shards still fill the engine of a small machine
 _FEWEST_OF_FEW_ROWS = 16
 _MOST_ROWS = 2048
-_TAPERED = 0.1  # of all bytes, the last: there shards are cut smaller, so that none ends late
+_TAPERED = 0.1  # last share of all bytes, cut into smaller shards so that none finishes late
 _TAPER = 4
 
 
 @dataclass(frozen=True, slots=True)
 class _Sizes:
-    """How much goes into a shard; bytes stand for tokens, which are about a quarter as many."""
+    """How much goes into a shard; bytes approximate tokens, of which there are about a quarter."""
 
     fewest_rows: int
     most_rows: int
     num_bytes: float
-    taper_bytes: float = 0.0  # from the end, where shards are smaller
+    taper_bytes: float = 0.0  # length of the end of the input, where shards are smaller
 
     def rows(self, row_bytes: float, bytes_left: float) -> int:
         tapered = bytes_left <= self.taper_bytes
@@ -36,13 +36,13 @@ class _Sizes:
 def cut_shards(
     files: Iterable[InputFile], shard_rows: int | None, fingerprint: str, num_workers: int = 1
 ) -> list[Shard]:
-    """Shards in file and row order, at most `shard_rows` rows and about 8 MiB each.
+    """Cut shards in file and row order, of at most `shard_rows` rows and about 8 MiB each.
 
-    Without `shard_rows` they are of equal bytes, enough of them to balance the workers, and
-    smaller towards the end. A shard ends where a row group does, if one does in its second half.
+    Without `shard_rows`, shards have equal bytes, are enough to balance the workers, and get
+    smaller towards the end. If a row group ends in a shard's second half, the shard ends there.
 
     A shard's id is a hash of what it reads and of the job's fingerprint, so that the same work
-    always has the same name, and a file that changed has new names.
+    always has the same id, and a changed file gets new ids.
     """
     files = list(files)
     sizes = _by_bytes(files, num_workers) if shard_rows is None else _by_rows(shard_rows)
@@ -87,14 +87,14 @@ def _end(file: InputFile, start: int, rows: int) -> int:
 
 
 def halve(shard: Shard, fingerprint: str) -> tuple[Shard, Shard]:
-    """Two shards that are the rows of one, the first no larger than the second.
+    """Split a shard in two, the first no larger than the second.
 
     Args:
-        shard: of at least two rows.
-        fingerprint: the job's, as `cut_shards` was given it.
+        shard: a shard of at least two rows.
+        fingerprint: the job's, as passed to `cut_shards`.
 
     Raises:
-        ValueError: it is a single row.
+        ValueError: the shard has a single row.
     """
     if shard.num_rows < 2:
         raise ValueError(f"shard {shard.id} is a single row")

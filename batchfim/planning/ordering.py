@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 
 def sharing_order(prompts: Sequence[array[int]]) -> list[int]:
-    """Positions in an order that shares most prefix: depth-first over the prompt tree.
+    """Positions of the prompts in the order that shares most prefixes.
 
-    Lexicographic order of the ids is a depth-first walk, which is optimal for a prefix cache
-    (SGLang, arXiv 2312.07104, theorem 3.1).
+    Lexicographic order of the ids is a depth-first walk of the prompt tree, which is optimal for a
+    prefix cache (SGLang, arXiv 2312.07104, theorem 3.1).
     """
     return sorted(range(len(prompts)), key=prompts.__getitem__)

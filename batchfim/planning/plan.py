@@ -1,4 +1,4 @@
-"""What a run has to do: new shards for new files, pending ones, and what a changed file voids."""
+"""What a run has to do: new shards, pending shards, and those that a changed file supersedes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from batchfim.shards import InputFile, Shard
 
 @dataclass(frozen=True)
 class WorkPlan:
-    """`added` is new to the plan, `pending` is to be worked, `superseded` is to be withdrawn."""
+    """Shards to add to the plan, pending shards, and finished shards to be withdrawn."""
 
     added: list[Shard]
     pending: list[Shard]
@@ -29,14 +29,13 @@ def plan_work(
     num_workers: int = 1,
     contents: Mapping[str, str] | None = None,
 ) -> WorkPlan:
-    """Compare the input as it is with what was planned and done.
+    """Compare the current input with what is planned and done.
 
-    A file that was planned keeps its shards, whatever `shard_rows` says today, also under another
-    path. Finished work of a file that is gone stays; that of a file that changed under the same
-    path does not.
+    A planned file keeps its shards, whatever `shard_rows` is now, even under another path. Finished
+    work of a file that is gone is kept; that of a file that changed under the same path is not.
 
-    `contents` tells every planned file's content by its id; with it, `planned` may leave out shards
-    that are done of files that are as they were, which are most of a large job.
+    `contents` gives the content of every planned file by file id. With it, `planned` may leave out
+    done shards of unchanged files, which are most of a large job.
     """
     where = current_paths(files, contents_of(planned) if contents is None else contents)
     known = set(where.values())
@@ -59,21 +58,21 @@ def plan_work(
 
 
 def contents_of(shards: Iterable[Shard]) -> dict[str, str]:
-    """The content of each shard's file, by the file's id."""
+    """The content of each shard's file, by file id."""
     return {shard.file: shard.content for shard in shards}
 
 
 def absent_files(files: Sequence[InputFile], contents: Mapping[str, str]) -> set[str]:
-    """Ids of planned files whose content the input no longer has."""
+    """Ids of planned files whose content is no longer in the input."""
     return contents.keys() - current_paths(files, contents).keys()
 
 
 def rewritten(files: Iterable[InputFile], known_at: Mapping[str, datetime]) -> str | None:
-    """A warning of files that were written since they were known, and look as they did.
+    """A warning about files that were rewritten since they were planned and look unchanged.
 
     Args:
-        files: the input's, today.
-        known_at: when each was seen first, by its id.
+        files: the current input files.
+        known_at: when each file was first seen, by file id.
     """
     paths = [
         file.path
@@ -83,14 +82,14 @@ def rewritten(files: Iterable[InputFile], known_at: Mapping[str, datetime]) -> s
     if not paths:
         return None
     return (
-        f"{len(paths)} input files, such as {paths[0]}, were written after they were planned, and "
-        "have the size and the footer they had: if rows in them changed, done ones stay as they "
-        "are; write corrected data to files of other names"
+        f"{len(paths)} input files, such as {paths[0]}, were rewritten after they were planned, "
+        "with the same size and footer: if rows changed, those already done are not run again; "
+        "write corrected data to files with other names"
     )
 
 
 def current_paths(files: Sequence[InputFile], contents: Mapping[str, str]) -> dict[str, str]:
-    """Today's path of each planned file: its own, or that of a new file with its content."""
+    """The current path of each planned file: its own, or that of a new file with its content."""
     where = {file.id: file.path for file in files if file.id in contents}
     unknown: dict[str, list[str]] = {}
     for file in files:

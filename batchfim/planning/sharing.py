@@ -1,4 +1,4 @@
-"""What prompts share: the least an engine with a prefix cache computes, and which are equal."""
+"""What prompts share: the fewest tokens a prefix cache leaves to compute, and equal prompts."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from batchfim.planning.ordering import sharing_order
 
 
 def tree_tokens(prompts: Sequence[array[int]], block: int = 1) -> int:
-    """The prefix-tree bound: prompt tokens that must be computed, however prompts are ordered.
+    """The prefix-tree bound: prompt tokens that must be computed in any order of the prompts.
 
-    With blocks of one token it is the number of nodes of the prompts' tree. A cache that keeps
-    blocks gives back whole ones only, so what a prompt shares is rounded down to blocks, and what
-    it computes up. Of equal prompts one is computed.
+    With blocks of one token, it is the number of nodes of the prompts' tree. A block-based cache
+    returns only whole blocks, so what a prompt shares is rounded down to blocks, and what it
+    computes is rounded up. Equal prompts are computed once.
 
-    In sorted order, what a prompt shares with any before it, it shares with its neighbour.
+    In sorted order, a prompt shares with its predecessor all that it shares with any earlier one.
 
     Args:
         prompts: token ids.
-        block: tokens in a block of the engine's cache.
+        block: tokens per block of the engine's cache.
     """
     ordered = [prompts[position] for position in sharing_order(prompts)]
     computed, before = 0, array("I")
@@ -31,7 +31,7 @@ def tree_tokens(prompts: Sequence[array[int]], block: int = 1) -> int:
 
 
 def common_tokens(one: array[int], other: array[int]) -> int:
-    """Length of the common start of two prompts, by bisection: slices compare in C."""
+    """Length of the common prefix of two prompts, by bisection, as slices compare in C."""
     low, high = 0, min(len(one), len(other))
     while low < high:
         half = (low + high + 1) // 2
@@ -43,11 +43,11 @@ def common_tokens(one: array[int], other: array[int]) -> int:
 
 
 def equal_runs(prompts: Sequence[array[int]], order: Sequence[int]) -> Iterator[list[int]]:
-    """Positions in sharing order, those of equal prompts together in one list.
+    """Positions in sharing order, with those of equal prompts together in one list.
 
     Args:
         prompts: token ids.
-        order: as `sharing_order` gives it.
+        order: positions from `sharing_order`.
     """
     run: list[int] = []
     for position in order:

@@ -1,1 +1,1 @@
-"""Bring records that share text together, before shards are cut: once, as a copy of the input."""
+"""Copy the input once, before shards are cut, with records that share text next to each other."""

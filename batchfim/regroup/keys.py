@@ -1,4 +1,4 @@
-"""What records are sorted by, and where a row group ends. Pure."""
+"""The sort keys of records, and the ends of row groups. Pure."""
 
 from __future__ import annotations
 
@@ -6,22 +6,23 @@ import hashlib
 from collections.abc import Sequence
 
 CONTENT, NONE = "content", "none"
-SOURCE_FILE, SOURCE_ROW = "source_file", "source_row"  # columns that tell a row's old place
-_STARTS = (256, 1024, 4096)  # bytes of a prefix, each digested
-GROUP_CHARACTERS = 16  # of a key, its group
-_FEWEST_ROWS, _MOST_ROWS = 32, 512  # in a row group: half of the smallest usual shard, or more
+SOURCE_FILE, SOURCE_ROW = "source_file", "source_row"  # columns with a row's original place
+_STARTS = (256, 1024, 4096)  # starts of the prefix that go into the key, in bytes
+GROUP_CHARACTERS = 16  # the start of a key, which identifies its group
+_FEWEST_ROWS, _MOST_ROWS = 32, 512  # per row group: at least half of the smallest usual shard
 
 
 def sort_key(group: bytes | None, prefix: bytes | None, row: int) -> str:
-    """A record's key: records of one group are neighbours, those that share most the nearest.
+    """The sort key of a record: puts a group's records together, those that share most closest.
 
-    It is short, as Ray Data holds keys as arrays of the longest: digests of the group and of ever
-    longer starts of the prefix, then the row, so that a group without end can still be divided.
+    The key is short, because Ray Data pads all keys to the longest. It consists of digests of the
+    group and of ever longer starts of the prefix, then the row, so that even a huge group can be
+    divided.
 
     Args:
-        group: what makes records one group; None: the first 256 bytes of the prefix.
-        prefix: what is after its first 4096 bytes differs within one file only.
-        row: the record's place in its file.
+        group: value that identifies the group; None: the first 256 bytes of the prefix.
+        prefix: the record's prefix; records differ after its first 4096 bytes only within one file.
+        row: the record's row in its file.
     """
     starts = [(prefix or b"")[:num_bytes] for num_bytes in _STARTS]
     first = starts[0] if group is None else group
@@ -33,13 +34,13 @@ def _digest(data: bytes, characters: int) -> str:
 
 
 def row_group_ends(groups: Sequence[str]) -> list[int]:
-    """Where row groups end: between groups of records, after 32 rows or more, at most 512.
+    """The ends of row groups: between groups of records, after at least 32 and at most 512 rows.
 
-    A shard that ends with a row group then splits no group that could be kept whole: where one
-    would be, the row group ends before it, if only after a few rows.
+    A shard that ends with a row group then splits no group that could be kept whole: rather than
+    split one, a row group ends before it, even after only a few rows.
 
     Args:
-        groups: each row's, equal ones together.
+        groups: the group of each row, with equal ones adjacent.
     """
     ends, start, border = [], 0, 0
     for row in range(1, len(groups) + 1):

@@ -1,4 +1,4 @@
-"""The sort itself, by Ray Data: rows go through its object store, which spills to disk."""
+"""Sort with Ray Data: rows go through its object store, which spills to disk."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ from batchfim.storage.rows import RowReader
 _KEY = "__batchfim_key"
 _READ_BYTES = 8 << 20
 _MOST_ROWS = 4096
-_BLOCK_BYTES = 64 << 20  # read, sorted and written by one task at a time; several times that in use
+_BLOCK_BYTES = 64 << 20  # read, sorted and written by one task, which uses several times that
 
 
 @dataclass(frozen=True)
 class SortJob:
-    """What is sorted, by what, and where it goes.
+    """What to sort, by which columns, and where to write it.
 
     Attributes:
-        files: their rows are read, each row group by one task.
-        columns: those that are written, before the two that tell a row's place.
-        kept: types of those that ride along to the output.
-        prefix: name of the prefix's column.
-        group: name of the column that makes records one group; None: the prefix's start does.
-        target: URL or path of the folder.
+        files: the files to read, each row group by one task.
+        columns: the columns to write, before the two with a row's original place.
+        kept: schema of the columns that are kept in the output.
+        prefix: name of the prefix column.
+        group: name of the column to group by; None: group by the start of the prefix.
+        target: URL or path of the folder to write to.
     """
 
     files: Sequence[InputFile]
@@ -55,14 +55,14 @@ class SortJob:
 
 
 def sort_files(job: SortJob, *, progress: bool) -> int:
-    """Write the rows of some files as files of their own, in sorted order.
+    """Write the rows of some files to new files, in sorted order.
 
     Returns:
-        how many rows were written.
+        the number of rows written.
 
     Raises:
-        InputError, StorageError: rows cannot be read, or not be written.
-        JobFailed: Ray could not do it.
+        InputError, StorageError: rows cannot be read or written.
+        JobFailed: Ray failed to sort.
     """
     groups = [group for file in job.files for group in _row_groups(file)]
     num_bytes = sum(file.num_rows * file.row_bytes for file in job.files)
@@ -82,17 +82,18 @@ def sort_files(job: SortJob, *, progress: bool) -> int:
 
 
 def check_can_sort() -> None:
-    """Raises ConfigError where Ray has no CPU, on which its tasks would wait without end."""
+    """Raise ConfigError if Ray has no CPU, as its tasks would then wait forever."""
     if ray.cluster_resources().get("CPU", 0) < 1:
         raise ConfigError(
-            "planning.regroup sorts in Ray tasks, and no machine of this Ray has a CPU for them; "
-            "start one with --num-cpus, or ask for workers as {min, max} where machines are to come"
+            "planning.regroup sorts in Ray tasks, but no node of this Ray cluster has a CPU for "
+            "them; start one with --num-cpus, or set schedule.workers to {min, max} if nodes are "
+            "still to join"
         )
 
 
 @contextmanager
 def _quiet(progress: bool) -> Iterator[None]:
-    """Ray Data's own words and traces are for its users; afterwards it says what it said before."""
+    """Silence Ray Data's own logs and tracebacks, which are meant for its users."""
     log, context = logging.getLogger("ray.data"), DataContext.get_current()
     before = log.level, context.enable_progress_bars
     log.setLevel(logging.CRITICAL)
@@ -113,7 +114,7 @@ def _row_groups(file: InputFile) -> Iterator[dict[str, object]]:
 
 
 class _Reader:
-    """A row group to its rows, a few megabytes at a time, with key and place."""
+    """Reads the rows of a row group, a few megabytes at a time, with their keys and places."""
 
     def __init__(self, job: SortJob) -> None:
         self._job = job
@@ -142,7 +143,7 @@ class _Reader:
         )
 
     def _alike(self, rows: pa.Table) -> pa.Table:
-        """Texts that do not ride along may be of another type in each file; Ray Data wants one."""
+        """Unify text types of columns that are not kept: files may differ, Ray Data needs one."""
         for i, name in enumerate(rows.column_names):
             if name not in self._job.kept.names:
                 rows = rows.set_column(i, name, _plain_text(rows[name]))
@@ -150,7 +151,7 @@ class _Reader:
 
 
 def _plain_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Any kind of text as one; what is none stays as it is."""
+    """Convert any text type to large strings; other types stay as they are."""
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
     is_text = pa.types.is_string(column.type) or pa.types.is_string_view(column.type)
@@ -158,9 +159,9 @@ def _plain_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def _bytes(column: pa.ChunkedArray) -> list[bytes]:
-    """Values as bytes, equal where they are equal; null is empty.
+    """Values as bytes, which are equal if the values are; null becomes empty.
 
-    A text that is not UTF-8 goes along: its row is rejected when it is worked.
+    Text that is not UTF-8 passes through: its row is rejected when it is processed.
     """
     column = _plain_text(column)
     if pa.types.is_large_string(column.type):
@@ -172,10 +173,10 @@ def _bytes(column: pa.ChunkedArray) -> list[bytes]:
 
 
 class _Sink(Datasink[int]):  # type: ignore[misc]
-    """A sorted block to a file whose row groups keep groups of records whole.
+    """Writes a sorted block to a file whose row groups keep groups of records whole.
 
-    Its name goes by its first key, so that the files are in sorted order too, and a task that is
-    made again writes over its own file.
+    The file is named after its first key, so that the files are in sorted order too, and a retried
+    task overwrites its own file.
     """
 
     def __init__(self, job: SortJob) -> None:
@@ -197,7 +198,7 @@ class _Sink(Datasink[int]):  # type: ignore[misc]
         table = self._as_it_was(table)
         name = f"{groups[0]}-{uuid.uuid5(uuid.NAMESPACE_OID, ' '.join(first)).hex}"
         target = Location.of(self._job.target) / f"{name}.parquet"
-        sink = pa.BufferOutputStream()  # a storage that fails for a while is asked again for all
+        sink = pa.BufferOutputStream()  # buffered, so that the whole file can be retried
         with pq.ParquetWriter(sink, table.schema, compression="zstd") as writer:
             start = 0
             for end in row_group_ends(groups):
@@ -207,7 +208,7 @@ class _Sink(Datasink[int]):  # type: ignore[misc]
         return int(table.num_rows)
 
     def _as_it_was(self, table: pa.Table) -> pa.Table:
-        """Without the key, and with the input's own types, which Ray Data may have changed."""
+        """Drop the key and restore the input's own types, which Ray Data may have changed."""
         table = table.drop_columns([_KEY])
         kept = {field.name: field for field in self._job.kept}
         fields = [kept.get(field.name, field) for field in table.schema]
@@ -215,12 +216,12 @@ class _Sink(Datasink[int]):  # type: ignore[misc]
 
 
 def _translated(error: Exception) -> BatchfimError:
-    """What was raised in a task, where that says what is wrong; Ray wraps it several times."""
+    """The batchfim error raised in a task, which Ray wraps several times, or a general error."""
     cause: BaseException | None = error
     while cause is not None:
-        # Ray's own wrapper is one of ours too, and its text is the whole trace.
+        # Ray's wrapper is an instance of our class too, and its text is the whole traceback.
         if isinstance(cause, BatchfimError) and not isinstance(cause, RayError):
             return type(cause)(str(cause).partition("\nFailed to apply UDF")[0].strip())
         cause = getattr(cause, "cause", None) or cause.__cause__
     lines = str(error).strip().splitlines() or [type(error).__name__]
-    return JobFailed(f"the input could not be regrouped: {lines[-1]}")
+    return JobFailed(f"regrouping the input failed: {lines[-1]}")

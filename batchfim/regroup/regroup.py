@@ -1,4 +1,4 @@
-"""The phase before the plan: input files to a regrouped copy of them, whole or not at all."""
+"""The phase before the plan: make a regrouped copy of the input files, complete or not at all."""
 
 from __future__ import annotations
 
@@ -28,38 +28,38 @@ _log = logging.getLogger(__name__)
 
 
 def check_regroup(config: JobConfig, inputs: InputSet) -> None:
-    """Refuse what cannot be regrouped, before anything is written.
+    """Refuse an input that cannot be regrouped, before anything is written.
 
     Raises:
-        ConfigError: Ray Data is not there.
-        InputError: no such column, or one is called like those that tell a row's place.
+        ConfigError: Ray Data is not available.
+        InputError: the column to group by is missing, or a column has a name that regrouping adds.
     """
     if config.planning.regroup == NONE:
         return
     clashes = {SOURCE_FILE, SOURCE_ROW} & {*inputs.kept.names}
     if clashes:
         raise InputError(
-            f"planning.regroup adds the columns {SOURCE_FILE} and {SOURCE_ROW}, and the input has "
-            f"{', '.join(sorted(clashes))}; rename it, or choose what rides along with input.keep"
+            f"planning.regroup adds the columns {SOURCE_FILE} and {SOURCE_ROW}, but the input "
+            f"already has {', '.join(sorted(clashes))}; rename it, or leave it out with input.keep"
         )
     group = _group_column(config)
     if group and group not in inputs.common_columns:
         raise InputError(
-            f"planning.regroup: no column {group!r} in all input files; they have "
-            f"{', '.join(inputs.common_columns)}; or set it to {CONTENT}"
+            f"planning.regroup: not all input files have a column {group!r}; choose one of "
+            f"{', '.join(inputs.common_columns)}, or set it to {CONTENT}"
         )
     keep_ray_private(config.resources)
     try:
         import_module("ray.data")
     except ImportError as error:
         raise ConfigError(
-            f"planning.regroup sorts with Ray Data, which cannot be used here ({error}); "
+            f"planning.regroup sorts with Ray Data, which cannot be imported ({error}); "
             "pip install 'ray[data]'"
         ) from None
 
 
 def kept_columns(config: JobConfig, inputs: InputSet) -> pa.Schema:
-    """What rides along to the output: also each row's place in the input, where it is moved."""
+    """The input columns kept in the output, plus each row's original place if it is regrouped."""
     if config.planning.regroup == NONE:
         return inputs.kept
     return pa.schema([*inputs.kept, *_PLACE], inputs.kept.metadata)
@@ -68,18 +68,19 @@ def kept_columns(config: JobConfig, inputs: InputSet) -> pa.Schema:
 def regrouped(
     config: JobConfig, inputs: InputSet, ledger: Ledger, may_finish: Callable[[], bool]
 ) -> InputSet:
-    """The input with records of one group together: earlier copies, and one of what is new.
+    """The input with each group's records together: earlier copies, and a new one of new files.
 
     Args:
         config: the job.
         inputs: the user's files.
-        ledger: the job's, which holds the copies.
-        may_finish: whether the job is still this run's.
+        ledger: the job's ledger, which holds the copies.
+        may_finish: whether this run still holds the job.
 
     Raises:
         InputError: a file has changed since it was copied, or rows cannot be read.
-        ConfigError: nobody can sort: Ray has no CPU.
-        StorageError, JobFailed: a copy is gone that shards are planned of, or cannot be made.
+        ConfigError: Ray has no CPU to sort on.
+        StorageError, JobFailed: a copy that planned shards read from is missing, or a new one
+            cannot be made.
     """
     if config.planning.regroup == NONE:
         return inputs
@@ -89,10 +90,11 @@ def regrouped(
     copies = RegroupedCopies(ledger.regrouped)
     copies.clear_rest()
     opened = _open(config, inputs, copies)
-    if absent_files(opened.files, ledger.planned_files()[0]):  # sorted anew, all would be doubled
+    # Sorting again would plan every row twice.
+    if absent_files(opened.files, ledger.planned_files()[0]):
         raise StorageError(
-            f"{ledger.regrouped.path}: a regrouped copy of the input is gone that shards are "
-            "planned of; restore it, or choose another output.path"
+            f"{ledger.regrouped.path}: a regrouped copy that planned shards read from is missing; "
+            "restore it, or choose another output.path"
         )
     filled = [file for file in inputs.files if file.num_rows]
     if warning := rewritten(filled, copies.known_at()):
@@ -100,8 +102,8 @@ def regrouped(
     new, gone = compared(filled, copies.finished().values())
     if gone:
         _log.warning(
-            "%s input files are gone that were regrouped, such as %s: their rows are among those "
-            "of other files now, and are worked all the same",
+            "%s regrouped input files are gone, such as %s; their rows are still processed, as "
+            "they are in a regrouped copy with those of other files",
             *(len(gone), gone[0]),
         )
     if not new:
@@ -139,16 +141,14 @@ def _copy(
             print(f"regrouping {num_rows:,} rows of {len(files):,} files", file=sys.stderr)
         written = sort_files(job, progress=_shows_progress(config))
     if written != num_rows:
-        raise StorageError(
-            f"{folder.path}: {num_rows} rows were to be regrouped, {written} were; run again"
-        )
+        raise StorageError(f"{folder.path}: regrouped {written} of {num_rows} rows; run again")
     if not may_finish():
-        raise JobFailed(f"{config.output.path}: the lease of the job was lost; run again")
+        raise JobFailed(f"{config.output.path}: this run lost the job's lease; run again")
     copies.finish(copy_id, files)
 
 
 def _open(config: JobConfig, inputs: InputSet, copies: RegroupedCopies) -> InputSet:
-    """Read the copies' footers, and see that all is there that their markers say."""
+    """Read the copies' footers, and check that they have as many rows as their markers say."""
     finished = {name: marker for name, marker in copies.finished().items() if marker.num_rows}
     if not finished:
         return replace(inputs, files=[], kept=kept_columns(config, inputs))
@@ -158,8 +158,8 @@ def _open(config: JobConfig, inputs: InputSet, copies: RegroupedCopies) -> Input
     expected = sum(marker.num_rows for marker in finished.values())
     if opened.num_rows != expected:
         raise StorageError(
-            f"{', '.join(folders)}: {opened.num_rows} rows, their markers say {expected}; restore "
-            "the files, or choose another output.path"
+            f"{', '.join(folders)}: found {opened.num_rows} rows, but the markers say {expected}; "
+            "restore the files, or choose another output.path"
         )
     return opened
 
@@ -170,7 +170,7 @@ def _group_column(config: JobConfig) -> str | None:
 
 
 def _url(config: JobConfig, folder: Location) -> str:
-    """A folder below the output in the form the output itself was given."""
+    """The URL or path of a folder below the output, in the form given for the output."""
     output = config.output.path
     below = folder.path.removeprefix(Location.of(output).path).strip("/")
     return extended(output, f"/{below}")

@@ -1,1 +1,1 @@
-"""Files: input, parts, ledger, the lease of the job. The only room that touches a file system."""
+"""Input files, parts, the ledger and the job's lease; only this package accesses file systems."""

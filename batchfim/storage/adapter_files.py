@@ -1,4 +1,4 @@
-"""LoRA adapters: where their files are, and what of them is known before a model is loaded."""
+"""Locate LoRA adapters and read their rank and identity before any model is loaded."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class Adapter:
     """An adapter as PEFT writes it.
 
     Attributes:
-        path: its folder here.
-        rank: the highest of its matrices.
+        path: its local folder.
+        rank: the highest rank of its matrices.
         digest: identity of its files.
-        place: where a worker shall find the very same, its version added where there is one.
+        place: where a worker finds the same adapter, pinned to its version if it has one.
     """
 
     path: Path
@@ -32,14 +32,14 @@ class Adapter:
 
 
 def find_adapters(places: Mapping[str, str]) -> dict[str, Adapter]:
-    """Locate adapters: a folder, a URL or a model id, perhaps with `#` and a revision.
+    """Locate adapters, each given as a folder, URL or model id with an optional `#revision`.
 
     Args:
-        places: by name.
+        places: each adapter's place, by name.
 
     Raises:
-        ModelError: no such adapter, or it is none of LoRA's.
-        StorageError: a URL's storage failed.
+        ModelError: an adapter does not exist or is not a LoRA adapter.
+        StorageError: the storage behind a URL failed.
     """
     return {name: _find(name, place) for name, place in places.items()}
 
@@ -63,7 +63,7 @@ def _rank(name: str, path: Path) -> int:
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         pass
     raise ModelError(
-        f"LoRA adapter {name!r}: {path} has no {_CONFIG} of a LoRA adapter, as PEFT writes it"
+        f"LoRA adapter {name!r}: {path} has no {_CONFIG} of a LoRA adapter as written by PEFT"
     )
 
 

@@ -1,6 +1,6 @@
-"""What a file system's error means: may it pass, and what is a person told of it.
+"""Classify file system errors as transient or final, and word them for people.
 
-Foreign texts may quote signed URLs and keys, so nothing of them is passed on unscrubbed.
+Error texts of other libraries may quote signed URLs and keys, so they are always scrubbed first.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 from batchfim.errors import StorageBusy, StorageError
 
-# Network file systems answer so while their server is away; every other number is final.
+# Network file systems return these while their server is away; every other errno is final.
 _PASSING_ERRNOS = frozenset(
     {
         errno.EAGAIN,
@@ -36,15 +36,14 @@ _PASSING_ERRNOS = frozenset(
 )
 _SAID = {
     errno.ENOSPC: "the disk is full; free some space and run the same command again",
-    errno.EDQUOT: "the quota of the disk is used up; free some space and run the same command "
-    "again",
+    errno.EDQUOT: "the disk quota is used up; free some space and run the same command again",
     errno.EROFS: "the file system is read-only",
 }
-# Object stores' errors are texts. Sources: aws-sdk-cpp's S3Errors as Arrow prints them, the S3
+# Object stores report errors as text. Sources: aws-sdk-cpp's S3Errors as Arrow prints them, the S3
 # API's error codes, and the HTTP status that Arrow, gcsfs and adlfs print.
 _DENIED = (
     "access denied; set credentials in the environment (AWS_ACCESS_KEY_ID and "
-    "AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or your cloud's own), or have this access granted to them"
+    "AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or your cloud's own), or grant them this access"
 )
 _DENIALS = (
     r"access_?denied|invalid_?(access_?key_?id|client_?token_?id|token)|token_?expired"
@@ -60,8 +59,8 @@ _FINAL = (
         "the bucket is in another region; set AWS_REGION to it",
     ),
 )
-# Keys, buckets and addresses, which may be called `forbidden` or `not_found`; Arrow escapes no
-# quote of a key.
+# Keys, buckets and addresses may themselves be called `forbidden` or `not_found`. Arrow does not
+# escape quotes in keys.
 _NAMES = re.compile(r"key '.*' in bucket '[^']*'|'[^']*'|\w+://[^\s'\"]+", re.DOTALL)
 _NO_STORAGE_FAILS_SO = (ImportError, LookupError, NotImplementedError, TypeError, ValueError)
 _SECRET_NAME = re.compile("token|secret|password|key", re.IGNORECASE)
@@ -77,7 +76,7 @@ _LONGEST = 300
 
 
 def translate(where: str, error: Exception) -> StorageError:
-    """A file system's error as ours: `StorageBusy` where it may pass, `StorageError` else."""
+    """Translate a file system's error: `StorageBusy` if transient, `StorageError` otherwise."""
     number = getattr(error, "errno", None)
     if number in _PASSING_ERRNOS or (number is None and isinstance(error, TimeoutError)):
         return StorageBusy(f"{where}: {scrub(str(error))}")
@@ -91,12 +90,12 @@ def translate(where: str, error: Exception) -> StorageError:
 
 
 def is_denied(error: Exception) -> bool:
-    """Whether an object store lets nobody in with these credentials, or says so."""
+    """Whether an object store's error says that it denied access."""
     return getattr(error, "errno", None) is None and _says(error, _DENIALS)
 
 
 def is_missing(error: Exception) -> bool:
-    """Whether it says that there is no such file."""
+    """Whether the error says that the file does not exist."""
     if isinstance(error, FileNotFoundError):
         return True
     if not isinstance(error, OSError) or error.errno is not None:
@@ -110,7 +109,7 @@ def _says(error: Exception, pattern: str) -> bool:
 
 
 def scrub(text: str, environment: Mapping[str, str] = os.environ) -> str:
-    """The first line of a foreign text, without queries of URLs and what looks like a secret."""
+    """The first line of an error text, without URL queries and anything that looks secret."""
     for name, value in environment.items():
         if _SECRET_NAME.search(name) and len(value) >= 8:
             text = text.replace(value, "(hidden)")

@@ -1,4 +1,4 @@
-"""A Parquet file's footer: what is in the file, without reading it."""
+"""Read a Parquet file's footer, which describes the data without reading it."""
 
 from __future__ import annotations
 
@@ -13,44 +13,47 @@ from batchfim.storage.steady_file import SteadyFile
 
 MAGIC = b"PAR1"
 _TAIL_BYTES = 8  # footer length and magic
-_READ_BYTES = 1 << 16  # at first: most footers are within
+_READ_BYTES = 1 << 16  # of the first read: most footers fit
 
 
 @dataclass(frozen=True)
 class Footer:
-    """The footer's bytes, its tail included, and the size of the file."""
+    """The footer's bytes, including its tail, and the size of the file."""
 
     data: bytes
     size_bytes: int
 
     @property
     def content(self) -> str:
-        """Identity of what is in the file: its size, and its footer's offsets and statistics."""
+        """Identity of the file's content, from its size and its footer's offsets and statistics."""
         return identity(self.size_bytes, hashlib.blake2b(self.data, digest_size=16).hexdigest())
 
 
 def read_footer(location: Location) -> Footer:
-    """Read the footer, mostly in one small read.
+    """Read the footer, usually in one small read.
 
     Raises:
-        InputError: the file is empty, cut short, or not Parquet.
+        InputError: the file is empty, truncated, or not Parquet.
     """
     with location.open() as file:
         return Footer(_footer_bytes(file, location.url), file.size_bytes)
 
 
 def _footer_bytes(file: SteadyFile, path: str) -> bytes:
-    """Source: Parquet format, "File format": data, footer, 4-byte footer length, `PAR1`."""
+    """The bytes from the start of the footer to the end of the file.
+
+    Source: Parquet format, "File format": data, footer, 4-byte footer length, `PAR1`.
+    """
     size = file.size_bytes
     if size == 0:
-        raise InputError(f"{path}: the file is empty, expected Parquet")
+        raise InputError(f"{path}: the file is empty; expected Parquet")
     file.seek(max(size - _READ_BYTES, 0))
     end = file.read(min(size, _READ_BYTES))
     if end[-4:] != MAGIC:
         raise InputError(f"{path}: not a Parquet file, or cut short: it does not end with PAR1")
     num_bytes = struct.unpack("<I", end[-_TAIL_BYTES:-4].rjust(4))[0] + _TAIL_BYTES
     if num_bytes > size - len(MAGIC):
-        raise InputError(f"{path}: the Parquet footer is damaged: it is longer than the file")
+        raise InputError(f"{path}: the Parquet footer is damaged: longer than the file")
     if num_bytes <= len(end):
         return end[-num_bytes:]
     file.seek(size - num_bytes)

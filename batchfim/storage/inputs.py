@@ -1,4 +1,4 @@
-"""Find the input's Parquet files and read their footers; every complaint names the file."""
+"""Find the input's Parquet files and read their footers; every error names the file."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ from batchfim.storage.stores import split_query
 
 _WILDCARD = re.compile(r"[*?]")
 _READERS = 16
-_NAMED = 5  # of the files that are wrong
+_NAMED = 5  # unreadable files listed in an error
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class InputSet:
-    """The input's files; the columns that ride along, the language's, and those all files have."""
+    """The input files, with the columns to keep, those for the language, and those in all files."""
 
     files: list[InputFile]
     kept: pa.Schema
@@ -55,10 +55,10 @@ def open_inputs(section: Input) -> InputSet:
     """Find and check every input file.
 
     Raises:
-        InputError: a path without Parquet files, an unreadable file, a missing or non-text
-            column, files whose columns disagree, a column the output adds itself, a storage that
-            refuses to be read.
-        StorageBusy: it did not answer.
+        InputError: a path has no Parquet files, a file cannot be read, a column is missing or not
+            text, files have different columns, a column has a name that the output adds, or the
+            storage denies reading.
+        StorageBusy: the storage did not answer.
     """
     try:
         urls = {url: at for path in section.paths for url, at in _find(path).items()}
@@ -67,7 +67,7 @@ def open_inputs(section: Input) -> InputSet:
             opened = list({file.path: (file, schema) for file, schema in footers}.values())
     except StorageBusy:
         raise
-    except StorageError as error:  # nothing was written yet: what is asked for is wrong
+    except StorageError as error:  # nothing was written yet, so the request itself is wrong
         raise InputError(f"the input cannot be read: {error}") from None
     kept = [check_columns(file.path, schema, section) for file, schema in opened]
     for (file, _), schema in zip(opened, kept, strict=True):
@@ -83,18 +83,18 @@ def check_apart(section: Input, output: str) -> None:
     """Refuse an output whose parts the next run would read as records.
 
     Raises:
-        OutputError: the output is an input folder, lies in one, or matches a glob.
+        OutputError: the output is an input folder, is inside one, or matches an input glob.
     """
     for path in section.paths:
         folder, pattern = _split_glob(path)
         below = os.path.relpath(_real(output), _real(folder))
-        # `..` is outside; elsewhere a name that starts so is not read as data
+        # `..` is outside the input; other names that start with a dot are not read as data.
         hidden = any(part.startswith(("_", ".")) for part in below.split("/") if part != ".")
         part = os.path.normpath(f"{below}/part-0.parquet")
         if not hidden and (pattern is None or pattern.fullmatch(part)):
             raise OutputError(
-                f"output.path {output} lies in the input {path}, so the next run would read its "
-                "parts as records; choose a folder beside it"
+                f"output.path {output} is inside the input {path}, so the next run would read its "
+                "parts as records; choose a folder outside the input"
             )
 
 
@@ -103,10 +103,10 @@ def _real(path: str) -> str:
 
 
 def _split_glob(path: str) -> tuple[str, re.Pattern[str] | None]:
-    """The folder to list and what names below it must match; None for a path without wildcards.
+    """The folder to list, and the pattern for names below it (None without wildcards).
 
-    `*` and `?` stay within a folder, `**` does not; one in the name of what is here is none.
-    A URL's query is no part of either.
+    `*` and `?` match within one folder, `**` across folders. A local path that exists is taken
+    literally. A URL's query is dropped.
     """
     path, _ = split_query(path)
     wildcard = _WILDCARD.search(path)
@@ -120,7 +120,7 @@ def _split_glob(path: str) -> tuple[str, re.Pattern[str] | None]:
 
 
 def _find(path: str) -> dict[str, datetime | None]:
-    """When each file was written, by its URL."""
+    """Modification time of each input file under a path, by URL."""
     folder, pattern = _split_glob(path)
     query = split_query(path)[1]
     location = Location.of(folder + query)
@@ -137,7 +137,7 @@ def _find(path: str) -> dict[str, datetime | None]:
         if pattern is None or pattern.fullmatch(_below(location, file))
     }
     if not found:
-        raise InputError(f"{path}: no Parquet files here (looked for *.parquet)")
+        raise InputError(f"{path}: no Parquet files found (looked for *.parquet)")
     return found
 
 
@@ -146,7 +146,7 @@ def _below(location: Location, info: fs.FileInfo) -> str:
 
 
 def _refuse_dangling(location: Location, pattern: re.Pattern[str] | None) -> None:
-    """Arrow does not list a link to nothing, so its rows would be missing without a word."""
+    """Refuse dangling symlinks: Arrow does not list them, so rows would be missing silently."""
     for folder, _, names in os.walk(location.path):
         for name in names:
             path = os.path.join(folder, name)
@@ -157,7 +157,7 @@ def _refuse_dangling(location: Location, pattern: re.Pattern[str] | None) -> Non
                 and (pattern is None or pattern.fullmatch(below))
                 and not os.path.exists(path)
             ):
-                raise InputError(f"{path}: a link to nothing; restore its file, or remove it")
+                raise InputError(f"{path}: dangling symlink; restore its target, or remove it")
 
 
 def _is_hidden(below: str) -> bool:
@@ -165,9 +165,10 @@ def _is_hidden(below: str) -> bool:
 
 
 def _parquet_files(location: Location) -> Iterator[fs.FileInfo]:
-    """Files below a folder; names that start with `_` or `.` are not data, as everywhere.
+    """The data files below a folder.
 
-    Nor are the parts of a job whose output lies below.
+    As usual for Parquet datasets, names that start with `_` or `.` are not data. Neither are the
+    parts of a job whose output is below the folder.
     """
     infos = location.list(recursive=True)
     outputs = {_below(location, info)[: -len("/_batchfim")] for info in infos if _is_ledger(info)}
@@ -197,7 +198,7 @@ def _opened(url: str, written_at: datetime | None) -> tuple[InputFile, pa.Schema
 
 
 def _all(opened: Iterable[T | InputError]) -> list[T]:
-    """What could be opened, if all could; else what is wrong with the others, the first five."""
+    """The opened files, or an error that lists the first five that could not be opened."""
     found, faults = [], []
     for one in opened:
         if isinstance(one, InputError):
@@ -224,8 +225,8 @@ def _open(url: str, written_at: datetime | None) -> tuple[InputFile, pa.Schema]:
     groups = [metadata.row_group(i) for i in range(metadata.num_row_groups)]
     if sum(group.num_rows for group in groups) != metadata.num_rows:
         raise InputError(
-            f"{url}: the Parquet footer is damaged: it says {metadata.num_rows} rows, and its row "
-            "groups say otherwise"
+            f"{url}: the Parquet footer is damaged: it says {metadata.num_rows} rows, but its row "
+            "groups add up to a different number"
         )
     row_bytes = sum(group.total_byte_size for group in groups) / max(metadata.num_rows, 1)
     starts = array("q", accumulate((group.num_rows for group in groups[:-1]), initial=0))
@@ -235,15 +236,15 @@ def _open(url: str, written_at: datetime | None) -> tuple[InputFile, pa.Schema]:
 
 
 def check_columns(source: str, schema: pa.Schema, section: Input) -> pa.Schema:
-    """The columns that ride along, once those named by the config are known to exist.
+    """Check the columns that the config names, and return the schema of those to keep.
 
     Args:
-        source: what to call the rows in errors.
-        schema: theirs.
+        source: name of the rows in errors.
+        schema: schema of the rows.
         section: which columns are read, and which are kept.
 
     Raises:
-        InputError: a column is missing, is there twice, or holds something else.
+        InputError: a column is missing, appears twice, or has the wrong type.
     """
     wanted = {
         **{f"input.columns.{key}": name for key, name in section.columns.names.items()},
@@ -251,7 +252,7 @@ def check_columns(source: str, schema: pa.Schema, section: Input) -> pa.Schema:
     }
     for name in schema.names:
         if schema.names.count(name) > 1:
-            raise InputError(f"{source}: two columns are called {name!r}; rename one")
+            raise InputError(f"{source}: two columns are named {name!r}; rename one")
     for key, name in wanted.items():
         if name not in schema.names:
             raise InputError(
@@ -271,26 +272,26 @@ def check_columns(source: str, schema: pa.Schema, section: Input) -> pa.Schema:
 
 
 def check_languages(infill: Infill, found: LanguageColumns) -> None:
-    """Refuse a rule that needs each record's language where nothing tells it.
+    """Refuse a trim rule that needs each record's language if no column gives it.
 
     Raises:
         InputError: there is no such column.
     """
     if "syntax" in infill.trim and not found.names:
         raise InputError(
-            "infill.trim: syntax needs each record's language, and the input has no column "
+            "infill.trim: syntax needs each record's language, but the input has no column "
             "`language` or `path`; set input.columns.language or input.columns.path, or leave "
             "syntax out"
         )
 
 
 def languages_to_read(infill: Infill, found: LanguageColumns) -> LanguageColumns:
-    """The columns that tell a row's language, where a rule asks for it; none elsewhere."""
+    """The columns that give a row's language, if a trim rule needs it."""
     return found if "syntax" in infill.trim else NO_LANGUAGE
 
 
 def find_language_columns(columns: Columns, schemas: Sequence[pa.Schema]) -> LanguageColumns:
-    """The columns named in the config, or those of the usual names that every file has as text."""
+    """The language and path columns: those configured, or text columns so named in all files."""
 
     def found(name: str) -> str | None:
         every = all(name in s.names and is_text(s.field(name).type) for s in schemas)
@@ -308,9 +309,9 @@ def _check_agreement(first_path: str, first: pa.Schema, path: str, schema: pa.Sc
     ours, theirs = set(map(_describe, schema)), set(map(_describe, first))
     raise InputError(
         f"{path}: its columns differ from those of {first_path} "
-        f"({'; '.join(sorted(ours ^ theirs)) or 'another column order'}), so the output would not "
-        "be one table; rewrite the files alike, run them as two jobs, or choose common columns "
-        "with input.keep"
+        f"({'; '.join(sorted(ours ^ theirs)) or 'in their order'}), so the output would not be one "
+        "table; rewrite the files with the same columns, run them as two jobs, or choose common "
+        "columns with input.keep"
     )
 
 

@@ -1,13 +1,13 @@
 """The lease of the job: two runs never share an output.
 
-Works on any store that lists what was written, without an atomic create. Each run writes a claim
-of its own, then looks at the others': a held claim wins at once; of two that are both still
-claiming, the one with the smaller name waits and the other gives way. A held claim is renewed by
-a thread, and its holder begins no commit once others may soon take the job: a claim that was not
-renewed for as long as it says, by the store's own clock, is dead, and so is one whose process no
-longer runs on this machine. Another machine may have died without a word, and a job that was killed
-with it is started again at once: its claim is watched until it is renewed, which takes a live one
-seconds, or dead.
+Works on any store whose listings show what was written, without an atomic create. Each run writes
+its own claim, then looks at the claims of other runs. A held claim wins at once; of two claims that
+are not held yet, the one with the smaller name waits and the other gives way. A thread renews a
+held claim, and its holder starts no commit once others may soon take the job. A claim is dead if it
+was not renewed, by the store's own clock, for as long as it says, or if its process no longer runs
+on this machine. A run on another machine may have been killed together with that machine, and its
+job started again at once: such a claim is watched until it is renewed, which a live run does within
+seconds, or is dead.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _log = logging.getLogger(__name__)
 
 LEASE_S = 180.0
 _LONGEST_S = 86_400.0
-_MARGIN_S = 20.0  # before others may take the job; of stores' times, too, which are whole seconds
+_MARGIN_S = 20.0  # before others may take the job; also covers stores with whole-second times
 _RENEW_S = 15.0
 _POLL_S = 0.1
 _WATCH_S = 1.0
@@ -46,11 +46,11 @@ _WATCH_S = 1.0
 
 @dataclass(frozen=True)
 class Claim:
-    """Who claims the job.
+    """A run's claim to the job.
 
-    `machine` is the booted system and its process table (containers may share a host's name, but
-    not these); `started_s` tells a process from a later one with the same pid; `renewal` counts
-    how often it was written, `lease_s` says how long it holds after that.
+    `machine` is the booted system and its process table (containers may share a host name, but
+    not these); `started_s` distinguishes a process from a later one with the same pid; `renewal`
+    counts how often the claim was written; `lease_s` is how long it holds after each renewal.
     """
 
     host: str
@@ -63,12 +63,12 @@ class Claim:
 
     @property
     def is_here(self) -> bool:
-        """Whether its process is one of this machine's, which can be looked for."""
+        """Whether its process is on this machine, so that it can be looked up."""
         return self.machine == _machine()
 
     @property
     def is_gone(self) -> bool:
-        """Whether its process is known to have ended; only this machine's processes can be."""
+        """Whether its process is known to have ended; never so for processes elsewhere."""
         if not self.is_here:
             return False
         try:
@@ -80,12 +80,12 @@ class Claim:
 
 
 _CLAIM = TypeAdapter(Claim)
-_Renewed = tuple[int, datetime | None]  # how often, and when, where the store tells that
+_Renewed = tuple[int, datetime | None]  # how often, and when if the store reports times
 
 
 @dataclass(frozen=True)
 class Holder:
-    """Who holds a job, and how long ago that was last said; None on a store that tells no times."""
+    """The holder of a job, and the age of its last renewal (None if the store reports no times)."""
 
     host: str
     pid: int
@@ -93,9 +93,9 @@ class Holder:
 
 
 def find_holder(folder: Location) -> Holder | None:
-    """Who holds the job, by a look alone: nothing is written.
+    """The current holder of the job, found without writing anything.
 
-    Ages are by this machine's clock, as a store tells its own only to who writes.
+    Ages are by this machine's clock, as the store's own clock is only visible by writing.
     """
     now = datetime.now(UTC)
     for info in folder.list():
@@ -109,12 +109,12 @@ def find_holder(folder: Location) -> Holder | None:
 
 
 class JobLease:
-    """Holds a job from `with` to its end."""
+    """Holds the job's lease within a `with` block."""
 
     def __init__(self, folder: Location) -> None:
         self._folder = folder
         self._name = f"{uuid.uuid4().hex}.json"
-        # Longer than a storage that fails is asked again: the next renewal may then do well.
+        # Longer than failing storage is retried, so that the next renewal still has a chance.
         self._lease_s = min(max(LEASE_S, retry_limit_s() + 3 * _MARGIN_S), _LONGEST_S)
         self._renewal = 0
         self._lost = threading.Event()
@@ -124,37 +124,40 @@ class JobLease:
 
     @property
     def lost(self) -> bool:
-        """Whether the claim was removed or not renewed in time; the run must stop committing.
+        """Whether the claim was removed or not renewed in time; the run must then stop committing.
 
-        For good: others may have the job by now, whatever a late renewal says.
+        A lost lease stays lost: others may have the job by now, even if a late renewal succeeds.
         """
         if _now_s() - self._renewed_s > self._lease_s - _MARGIN_S:
             self._lost.set()
         return self._lost.is_set()
 
     def check(self) -> None:
-        """To be called before anything is deleted that another run may have made.
+        """Raise if the lease was lost; call before deleting what another run may have written.
 
         Raises:
             JobFailed: the lease was lost.
         """
         if self.lost:
             raise JobFailed(
-                f"{self._folder.path}: the lease of the job was lost; another run may have it"
+                f"{self._folder.path}: this run lost the job's lease; another run may hold it"
             )
 
     def __enter__(self) -> Self:
         """Take the lease.
 
         Raises:
-            JobHeld: another run has it; the message says who.
+            JobHeld: another run holds it; the message names its process and host.
         """
         with ExitStack() as undo:
             undo.callback(self._mine().delete)
             self._contest()
             self._write(held=True)
             if self.lost:
-                raise JobHeld(f"{self._folder.path}: taken too slowly to be kept; run again")
+                raise JobHeld(
+                    f"{self._folder.path}: the lease expired while being acquired (slow storage); "
+                    "run again"
+                )
             self._renewer.start()
             undo.pop_all()
         return self
@@ -166,25 +169,25 @@ class JobLease:
         trace: TracebackType | None,
     ) -> None:
         self._released.set()
-        self._lost.set()  # a thread that is still committing is no longer to
+        self._lost.set()  # stops threads that are still committing
         self._renewer.join()
         self._mine().delete()
 
     def _contest(self) -> None:
-        """Claim the job until no rival is left, or give way to one that lives."""
-        seen: dict[str, tuple[_Renewed, float]] = {}  # others' claims as they are, and since when
+        """Claim the job until no rival is left, or give way to one that is alive."""
+        seen: dict[str, tuple[_Renewed, float]] = {}  # others' claims, and how long unchanged
         self._write(held=False)
         while rivals := self._rivals():
             name, (rival, renewed) = min(rivals.items(), key=itemgetter(0))
             held_by = f"the job is held by process {rival.pid} on {rival.host}"
             if name not in seen and not rival.is_here:
-                _log.warning("%s; waiting to see whether it still runs", held_by)
+                _log.warning("%s; waiting to see whether it is still running", held_by)
             before, since_s = seen.setdefault(name, (renewed, time.monotonic()))
             if rival.is_here or renewed != before:
                 seen[name] = renewed, time.monotonic()
                 if rival.held or self._name > name:
                     raise JobHeld(
-                        f"{self._folder.path}: {held_by}; wait for it to end, or choose another "
+                        f"{self._folder.path}: {held_by}; wait for it to finish, or choose another "
                         "output.path"
                     )
             elif time.monotonic() - since_s > rival.lease_s:
@@ -202,13 +205,13 @@ class JobLease:
         claim = Claim(
             socket.gethostname(), _machine(), pid, started_s, held, self._lease_s, self._renewal
         )
-        begun_s = _now_s()  # it may be in the store long before the store says so
+        begun_s = _now_s()  # the store may have it long before it answers
         self._mine().write(_CLAIM.dump_json(claim))
-        if not (held and self.lost):  # one that came too late renews nothing
+        if not (held and self.lost):  # a late renewal does not count
             self._renewed_s = begun_s
 
     def _renew(self) -> None:
-        """Renew until released; a claim that others have removed meanwhile is lost for good."""
+        """Renew until released; a claim that others removed in the meantime is lost for good."""
         try:
             while not self._released.wait(_RENEW_S) and not self.lost:
                 self._renew_once()
@@ -223,10 +226,10 @@ class JobLease:
             elif not self.lost:
                 self._write(held=True)
         except StorageError as error:
-            _log.warning("the lease of the job could not be renewed: %s", error)
+            _log.warning("could not renew the job's lease: %s", error)
 
     def _rivals(self) -> dict[str, tuple[Claim, _Renewed]]:
-        """Live claims of other runs, by name; those held come first, dead ones are removed."""
+        """Live claims of other runs by name, only held ones if any; dead claims are removed."""
         claims = [info for info in self._folder.list() if info.path.endswith(".json")]
         mine = [info.mtime for info in claims if info.base_name == self._name]
         now = mine[0] if mine else None
@@ -248,20 +251,20 @@ def _read_claim(folder: Location, info: fs.FileInfo) -> Claim | None:
     try:
         return _CLAIM.validate_json(location.read(), strict=True)
     except StorageError:
-        if location.exists():  # a claim that cannot be read may well be held
+        if location.exists():  # an unreadable claim may be held
             raise
-        return None  # released meanwhile
-    except ValueError:  # no claim at all
+        return None  # released in the meantime
+    except ValueError:  # not a claim
         return None
 
 
 def _now_s() -> float:
-    """On a clock that goes on, where there is one, while the machine is suspended."""
+    """Monotonic seconds, on a clock that includes suspension if there is one."""
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
 def _machine() -> str:
-    """This booted system and its process table; the host's name where Linux does not tell them."""
+    """Identity of this booted system and its process table, or the host name if not available."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         return f"{boot} {os.readlink('/proc/self/ns/pid')}"
@@ -270,5 +273,5 @@ def _machine() -> str:
 
 
 def _age_s(now: datetime | None, then: datetime | None) -> float:
-    """0 on a store that tells no times, as some of fsspec's."""
+    """Seconds between two times, or 0 if the store reports none, as some of fsspec's."""
     return (now - then).total_seconds() if now and then else 0.0

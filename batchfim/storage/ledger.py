@@ -1,19 +1,19 @@
-"""The ledger: what is on storage that says which shards are planned and which are done.
+"""The ledger: the files that record which shards are planned and which are done.
 
 output/part-<shard id>.parquet      results, one dataset for any Parquet reader
 output/_batchfim/job.json           config, fingerprint, model, versions
                  plan/              shards; see `storage.plan_files`
                  done/              committed shards; see `storage.markers`
                  staging/           parts before their commit
-                 absent.json        planned files that the input no longer has
-                 lease/             who holds the job
+                 absent.json        planned files that are no longer in the input
+                 lease/             claims to the job; see `storage.job_lease`
                  regrouped/         sorted copies of the input; see `storage.regrouped`
-                 forecast.json      what `batchfim plan` foretold
+                 forecast.json      prediction of `batchfim plan`
                  runs/              one file for each run; see `storage.run_records`
                  summary.json
-                 _SUCCESS           the audit closed
+                 _SUCCESS           the audit passed
                  report.html, metrics/, evaluation.json, evaluation/
-                                    made of these by `report` and `evaluate`, not read here
+                                    written by `report` and `evaluate`, not read here
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from batchfim.storage.run_records import RunRecords
 from batchfim.storage.same_job import differences
 
 _FORMAT_VERSION = 2
-# Written by who only looks, perhaps at this moment: without the job's lease.
+# Written without the job's lease by commands that only read the job, perhaps at this moment.
 _LOOKED = ("forecast.json.", "report.html.", "evaluation.json.")
 _PART = r"^part-[0-9a-f]{20}\.parquet$"
 
@@ -60,7 +60,7 @@ class Ledger:
         """Make the folders.
 
         Raises:
-            OutputError: the output cannot be written, or holds files of somebody else.
+            OutputError: the output cannot be written, or holds files that are not batchfim's.
         """
         try:
             if self.output.info().is_file:
@@ -80,24 +80,24 @@ class Ledger:
         foreign = [] if self.root.exists() else names_in(self.output)
         if foreign:
             raise OutputError(
-                f"{self.output.path} holds files that no batchfim job wrote ({foreign[0]}); "
+                f"{self.output.path} holds files not written by batchfim ({foreign[0]}); "
                 "choose another output.path"
             )
 
     def claim_job(
         self, fields: dict[str, Any], defaults: dict[str, Any], facts: dict[str, Any]
     ) -> str:
-        """Make the output this job's, or check that it is; the job's fingerprint.
+        """Claim the output for this job, or check that it is its own; returns the fingerprint.
 
-        A job without finished work may still change; afterwards what decides its output is fixed.
+        Settings that decide the output may change until the job has finished work.
 
         Args:
-            fields: what decides the output of a record.
-            defaults: what they are in a job that sets nothing.
-            facts: what else to note where the job is new.
+            fields: settings that decide the output of a record.
+            defaults: the same settings of a job that sets nothing.
+            facts: what else to record for a new job.
 
         Raises:
-            OutputError: finished work of another job is here; the differences are named.
+            OutputError: the output holds finished work of another job; lists the differences.
         """
         job = self.root / "job.json"
         if job.exists():
@@ -119,21 +119,21 @@ class Ledger:
         return fingerprint
 
     def note_config(self, config: dict[str, Any]) -> None:
-        """Keep a run's settings, by which a retry goes: inputs, workers and machines may change."""
+        """Store a run's settings for later retries: inputs, workers and machines may change."""
         found = self.job()
         if found.get("config") != _plain(config):
             (self.root / "job.json").write(_json(found | {"config": config}))
 
     def job(self) -> dict[str, Any]:
-        """What `job.json` says.
+        """The content of `job.json`.
 
         Raises:
-            OutputError: there is no job here, or none of this version.
+            OutputError: there is no job here, or it is of another version.
         """
         job = self.root / "job.json"
         if not job.exists():
             raise OutputError(
-                f"{self.output.path}: no batchfim job is here; give the output.path of one"
+                f"{self.output.path}: no batchfim job found; give the output.path of a job"
             )
         return self._read_job()
 
@@ -144,11 +144,11 @@ class Ledger:
             return set(json.loads(absent.read())) if absent.exists() else set()
         except (ValueError, TypeError):
             raise StorageError(
-                f"{absent.path}: not a list of files; delete it, the next run writes it anew"
+                f"{absent.path}: not a list of files; delete it, and the next run rewrites it"
             ) from None
 
     def set_absent_files(self, files: Collection[str]) -> None:
-        """Note whose unfinished shards nobody waits for."""
+        """Store the planned files that are gone, so that their unfinished shards are not missed."""
         if self.absent_files() != set(files):
             (self.root / "absent.json").write(_json(sorted(files)))
 
@@ -158,7 +158,7 @@ class Ledger:
         return {shard_id: info.mtime.timestamp() for shard_id, info in files.items() if info.mtime}
 
     def leftovers(self) -> list[str]:
-        """Files below the ledger that no run should leave: staged parts and temporary files."""
+        """Staged parts and temporary files in the ledger, which no finished run leaves behind."""
         staged = (self.root / "staging").list()
         folders = [self.root, *(self.root / name for name in ("done", "plan", "runs"))]
         others = [info for folder in folders for info in folder.list()]
@@ -166,13 +166,13 @@ class Ledger:
         return [str(info.path) for info in [*staged, *temporary]]
 
     def plan(self) -> list[Shard]:
-        """Every planned shard, in the order it was planned."""
+        """All planned shards, in the order in which they were planned."""
         return self._plan.read()
 
     def plan_but(self, done: Collection[str], files: Collection[str]) -> list[Shard]:
-        """Planned shards, without those that are done and of one of these files (ids).
+        """Planned shards, without done shards of the given files (ids).
 
-        Of a large job that is resumed, few are left, and the others never become objects.
+        When a large job resumes, few shards are left, and the others never become objects.
         """
         done_ids, file_ids = pa.array(done, pa.string()), pa.array(files, pa.string())
 
@@ -183,7 +183,7 @@ class Ledger:
         return self._plan.read(left_out)
 
     def planned_files(self) -> tuple[dict[str, str], dict[str, datetime]]:
-        """The content of every planned file, and when it was planned, by the file's id."""
+        """The content id and planning time of every planned file, both by file id."""
         return self._plan.files()
 
     def planned_rows(self) -> pa.Table:
@@ -191,15 +191,15 @@ class Ledger:
         return self._plan.row_counts()
 
     def add_to_plan(self, shards: list[Shard]) -> None:
-        """Store shards that no earlier run planned."""
+        """Add shards that no earlier run planned."""
         self._plan.add(shards)
 
     def split(self, parent: Shard, children: tuple[Shard, Shard]) -> None:
-        """Plan two halves (see `planning.cutting.halve`) in the place of a shard not yet done."""
+        """Replace a shard that is not done by its halves (see `planning.cutting.halve`)."""
         self._plan.split(parent, children)
 
     def compact(self) -> None:
-        """Make few files of many, so that a job of a million shards is read in seconds."""
+        """Merge the ledger's many files into few, so that a million shards are read in seconds."""
         self._plan.compact()
         self._markers.compact()
 
@@ -208,7 +208,7 @@ class Ledger:
         return self._markers.ids()
 
     def done(self) -> Done:
-        """The committed shards in numbers; right also while another process commits."""
+        """Counts and totals of the committed shards; correct even while another process commits."""
         return self._markers.done()
 
     def part_ids(self) -> set[str]:
@@ -216,10 +216,10 @@ class Ledger:
         return set(self._parts().to_pylist())
 
     def half_committed(self, done: Collection[str]) -> tuple[set[str], set[str]]:
-        """Ids that have a marker and no part, and those that have a part and no marker.
+        """Ids of shards with a marker but no part, and of those with a part but no marker.
 
         Args:
-            done: ids that have a marker, as `done_ids` gives them.
+            done: ids of shards with a marker, from `done_ids`.
         """
         parts = self._parts()
         marked = pa.array(done, pa.string())
@@ -234,7 +234,7 @@ class Ledger:
         return _ids_of_parts(names.filter(_are_parts(names)))
 
     def parts(self) -> pa.Table:
-        """Each visible part: `shard_id` and `size_bytes`."""
+        """All visible parts, with columns `shard_id` and `size_bytes`."""
         files = sizes_in(self.output)
         files = files.filter(_are_parts(files["name"]))
         return pa.table(
@@ -242,81 +242,81 @@ class Ledger:
         )
 
     def shards(self) -> pa.Table:
-        """What the last attempt at each committed shard worked, `metrics.shard_table.worked`."""
+        """What the last attempt at each shard processed; see `metrics.shard_table.worked`."""
         return worked(self.shard_parts())
 
     def shard_parts(self) -> pa.Table:
-        """A row for each committed shard, columns `metrics.shard_table.PARTS_SCHEMA`."""
+        """One row per committed shard, with columns `metrics.shard_table.PARTS_SCHEMA`."""
         return self._markers.shards()
 
     def staged(self, run: str, shard_id: str, attempt: int) -> Location:
-        """Where an attempt writes its part before the commit.
+        """The location of an attempt's part before its commit.
 
         `run` is in the name because a worker of a killed run may still be writing.
         """
         return self.root / "staging" / f"{shard_id}-{run}-{attempt}.parquet"
 
     def part(self, shard_id: str) -> Location:
-        """Where a committed shard's results are."""
+        """The location of a committed shard's results."""
         return self.output / f"part-{shard_id}.parquet"
 
     def commit(self, report: ShardReport) -> None:
-        """Make a staged part visible, then write its marker. Several threads may commit."""
+        """Make a staged part visible, then write its marker; thread-safe."""
         staged = self.staged(report.run, report.shard_id, report.attempt)
         staged.move_to(self.part(report.shard_id))
         self._markers.add(report)
 
     def replace(self, report: ShardReport) -> None:
-        """Put a staged part in the place of a committed one.
+        """Replace a committed part by a staged one.
 
-        A kill in between leaves one of the two, whole; the next run looks which.
+        If the run is killed in between, one of the two is left intact; the next run checks which.
         """
         self._markers.void(report)
         self.commit(report)
         self._markers.valid(report.shard_id)
 
     def _settle(self) -> None:
-        """Mark what parts there are where a run was killed while it replaced them."""
+        """Set the markers of parts that a run was replacing when it was killed."""
         for coming in self._markers.voids():
             part = self.part(coming.shard_id)
             if not part.exists():
-                continue  # it is worked anew
+                continue  # its shard is run again
             if checksum(part.read()) == coming.checksum:
                 self._markers.restore(coming)
             self._markers.valid(coming.shard_id)
 
     def clean_up(self, unmarked: Collection[str]) -> None:
-        """Remove what runs left: staged parts, half-written files, these unmarked parts.
+        """Remove what earlier runs left: staged parts, partly written files, these unmarked parts.
 
-        No worker of this run may be at work.
+        Call only while no worker of this run is active.
         """
         delete_all(Location(self.root.filesystem, path) for path in self.leftovers())
         delete_all(map(self.part, unmarked))
 
     def forget(self, shard_ids: Collection[str]) -> None:
-        """Drop the markers of shards that are to be worked again."""
+        """Delete the markers of shards that are to be run again."""
         self._markers.forget(shard_ids)
 
     def supersede(self, shards: Sequence[Shard]) -> None:
-        """Withdraw finished work of an input file that has changed since: markers, then parts."""
+        """Delete the markers, then the parts, of an input file that has changed since."""
         self._markers.forget([shard.id for shard in shards])
         delete_all(self.part(shard.id) for shard in shards)
 
     def reopen(self) -> None:
-        """The job is no longer complete: there is work to do."""
+        """Mark the job as incomplete again."""
         (self.root / "_SUCCESS").delete()
 
     def summary(self) -> dict[str, Any]:
-        """The last run's summary; empty where there is none that can be read."""
+        """The last run's summary, or an empty dict if there is no readable one."""
         found = self._read_if_whole("summary.json") or {}
         return found if isinstance(found.get("runs", []), list) else {}
 
     def forecast(self) -> dict[str, Any] | None:
-        """What was foretold of the job; None where nothing was that can be read."""
+        """The stored forecast, or None if there is no readable one."""
         return self._read_if_whole("forecast.json")
 
     def _read_if_whole(self, name: str) -> dict[str, Any] | None:
-        """What a run or a plan writes anew, so a damaged one is no worse than none."""
+        """A JSON file that is rewritten anyway, so that a damaged one counts as missing."""
         location = self.root / name
         try:
             return dict(json.loads(location.read())) if location.exists() else None
@@ -324,17 +324,17 @@ class Ledger:
             return None
 
     def write_forecast(self, forecast: dict[str, Any]) -> None:
-        """Keep what was foretold, for the summary to compare with; there need be no job yet.
+        """Store a forecast for comparison in the summary; the job need not exist yet.
 
         Raises:
-            OutputError: the output holds files of somebody else.
+            OutputError: the output holds files that are not batchfim's.
         """
         self._refuse_foreign()
         self.root.make_folder()
         (self.root / "forecast.json").write(_json(forecast))
 
     def write_summary(self, summary: dict[str, Any]) -> None:
-        """Store the summary, then `_SUCCESS` where it is of a complete job and no row failed."""
+        """Store the summary, then `_SUCCESS` if the job is complete and no row failed."""
         success = summary["complete"] and not summary["rows"]["failed"]
         if not success:
             self.reopen()
@@ -351,8 +351,7 @@ class Ledger:
                 raise KeyError("version")
         except (ValueError, KeyError, TypeError):
             raise OutputError(
-                f"{location.path}: not a job of this version of batchfim; choose another "
-                "output.path"
+                f"{location.path}: not a job of this batchfim version; choose another output.path"
             ) from None
         return dict(content)
 

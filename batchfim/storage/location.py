@@ -1,7 +1,7 @@
-"""A place on a file system, by path or URL, with the few moves the ledger needs.
+"""A location on a file system, by path or URL, with the few operations the ledger needs.
 
-Each operation is retried while the storage fails in a way that may pass, and is made so that it
-can be: it may have been done although its answer was lost.
+Each operation is retried on transient storage errors, and is safe to repeat: it may have succeeded
+although its answer was lost.
 """
 
 from __future__ import annotations
@@ -26,26 +26,26 @@ from batchfim.storage.stores import name_of, open_store
 
 T = TypeVar("T")
 
-# Stores where a file appears as a whole, once it is closed, and folders are but names.
+# Stores where a file appears as a whole once it is closed, and folders are only name prefixes.
 _OBJECT_STORES = frozenset({"s3", "gcs"})
 _DELETING = 16
-_DELETED_AT_ONCE = 4096  # of a million, no more are held as tasks
+_DELETED_AT_ONCE = 4096  # limits the tasks held in memory when a million files are deleted
 
 
 @dataclass(frozen=True)
 class Location:
-    """A file or folder; `path` is in the form its file system wants."""
+    """A file or folder; `path` is in the form its file system expects."""
 
     filesystem: fs.FileSystem
     path: str
 
     @classmethod
     def of(cls, url: str) -> Location:
-        """Open a local path or a URL (`s3://`, `gs://`, `abfss://`, and what fsspec knows).
+        """The location of a local path or URL (`s3://`, `gs://`, `abfss://`, and fsspec's schemes).
 
         Raises:
-            ConfigError: no file system answers to the URL's scheme.
-            StorageError: there is no such bucket.
+            ConfigError: no file system supports the URL's scheme.
+            StorageError: the bucket does not exist.
         """
         return cls(*open_store(url))
 
@@ -54,7 +54,7 @@ class Location:
 
     @property
     def url(self) -> str:
-        """What errors call it: the path, or the URL without its query."""
+        """Its name in errors: the path, or the URL without its query."""
         return name_of(self.filesystem, self.path)
 
     @property
@@ -67,10 +67,10 @@ class Location:
         return self.filesystem.type_name in _OBJECT_STORES
 
     def retried(self, action: Callable[[], T]) -> T:
-        """Do it, again where the storage fails for a while; it must be safe to repeat.
+        """Run an action, retrying while the storage fails; it must be safe to repeat.
 
         Raises:
-            StorageBusy, StorageError: as `retries.retried` says.
+            StorageBusy, StorageError: see `retries.retried`.
         """
         return retried(action, self.url, str(self.filesystem.type_name))
 
@@ -82,13 +82,13 @@ class Location:
         return self.info().type is not fs.FileType.NotFound
 
     def missing(self) -> str:
-        """What is missing where a file or folder was not found: the bucket, or only this."""
+        """What is missing when this was not found: the bucket, or only the file or folder."""
         bucket = Location(self.filesystem, self.path.partition("/")[0])
         has_bucket = not self.is_object or bucket.exists()
         return "file or folder" if has_bucket else f"bucket: {bucket.path}"
 
     def list(self, *, recursive: bool = False) -> list[fs.FileInfo]:
-        """Files and folders below, by path; none where the folder does not exist."""
+        """Files and folders below, sorted by path; empty if the folder does not exist."""
         selector = fs.FileSelector(self.path, recursive=recursive, allow_not_found=True)
         infos = self.retried(lambda: self.filesystem.get_file_info(selector))
         return sorted(infos, key=lambda info: info.path)
@@ -98,13 +98,13 @@ class Location:
             return file.read()
 
     def open(self) -> SteadyFile:
-        """Open for reading at random places."""
+        """Open for random-access reading."""
         return SteadyFile(
             self.url, lambda: self.filesystem.open_input_file(self.path), self.retried
         )
 
     def write(self, data: bytes | pa.Buffer) -> None:
-        """Replace the file as a whole: a reader sees the old bytes or the new, never a part."""
+        """Replace the whole file: a reader sees either the old bytes or the new, never a part."""
         if self.is_object:
             self.retried(lambda: self._write_here(data))
             return
@@ -118,7 +118,7 @@ class Location:
             raise
 
     def move_to(self, target: Location) -> None:
-        """Rename within one file system, atomic where that file system's rename is."""
+        """Rename within one file system; atomic if that file system's rename is."""
         size = self._flush() if self.is_local else self.info().size
         tries = 0
 
@@ -141,11 +141,11 @@ class Location:
             self.retried(lambda: self.filesystem.create_dir(self.path, recursive=True))
 
     def delete(self) -> None:
-        """Delete a file; harmless where it is gone already."""
+        """Delete a file; does nothing if it does not exist."""
         self._remove(self.filesystem.delete_file)
 
     def delete_folder(self) -> None:
-        """Delete a folder with all that is in it; harmless where there is none."""
+        """Delete a folder and its contents; does nothing if it does not exist."""
         self._remove(self.filesystem.delete_dir)
 
     def _remove(self, delete: Callable[[str], None]) -> None:
@@ -159,13 +159,13 @@ class Location:
         self.retried(remove)
 
     def _write_here(self, data: bytes | pa.Buffer) -> None:
-        # So that a browser shows what it is given from an object store, and does not save it.
+        # Makes a browser show the page from an object store instead of downloading it.
         page = {"Content-Type": "text/html; charset=utf-8"} if self.path.endswith(".html") else None
         with self.filesystem.open_output_stream(self.path, metadata=page) as file:
             file.write(data)
 
     def _flush(self) -> int:
-        """Have the file on the disk itself; returns its size in bytes."""
+        """Flush the file to disk and return its size in bytes."""
 
         def flush() -> int:
             with open(self.path, "rb") as file:
@@ -175,7 +175,7 @@ class Location:
         return self.retried(flush)
 
     def _flush_folder(self) -> None:
-        """Have its name there too, which a power cut may otherwise take back."""
+        """Flush the folder too: otherwise a power failure may undo the rename."""
 
         def flush() -> None:
             folder = os.open(os.path.dirname(self.path), os.O_RDONLY)
@@ -188,7 +188,7 @@ class Location:
 
 
 def delete_all(files: Iterable[Location]) -> None:
-    """Delete many files, some at once: each takes a round trip or several."""
+    """Delete many files in parallel, as each takes one or more round trips."""
     left = iter(files)
     with ThreadPoolExecutor(_DELETING) as threads:
         while some := list(islice(left, _DELETED_AT_ONCE)):

@@ -1,13 +1,13 @@
-"""The markers: which shards are done. Only the run that holds the job's lease writes them.
+"""The markers, which record the shards that are done; written only by the holder of the lease.
 
 done/<shard id>.json      a shard's report, written when its part is in place
-     <shard id>.void      its part is being replaced by one of this report: until it is known
-                          which of the two is there, it is not done
+     <shard id>.void      report of a part that is replacing an older one; until it is known which
+                          of the two is in place, the shard is not done
      <n>-<unique>.parquet a segment: the markers of some thousand shards, see `storage.segments`
 
-A shard that is in several of these is one shard: its own marker is the newest, then the segment
-with the highest name. So a segment is written before the markers it takes in are deleted, and a
-kill in between loses and doubles nothing.
+If a shard is in several files, it still counts once: its own marker is the newest, then the segment
+with the highest name. So a segment is written before the markers that it takes in are deleted, and
+a kill in between neither loses nor doubles anything.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ B = TypeVar("B")
 
 SEGMENT_SHARDS = 2048
 _FEW_SHARDS = SEGMENT_SHARDS // 2
-KEPT_APART = 128  # the newest markers: their times tell a running job's speed
+KEPT_APART = 128  # the newest markers: their times give a running job's speed
 _THREADS = 16
 _LOOKS = 5
 _MARKER = re.compile(r"([0-9a-f]{20})\.json")
@@ -51,9 +51,9 @@ _SEGMENT = re.compile(r"(\d{6})-[0-9a-f]{8}\.parquet")
 
 @dataclass(frozen=True)
 class _Found:
-    """One look at the folder: markers by shard id, and the names of the segments, in order.
+    """One listing of the folder: markers by shard id, and the names of the segments in order.
 
-    `voids` are ids of shards that are not done, whatever segments say.
+    `voids` are ids of shards that are not done, even if a segment has them.
     """
 
     markers: dict[str, fs.FileInfo]
@@ -66,7 +66,7 @@ class _Found:
 
 @dataclass(frozen=True, eq=False)
 class _Segment:
-    """What is current in a segment; `whole` if nothing in it has become old."""
+    """The current content of a segment; `whole` if none of it has been superseded."""
 
     location: Location
     done: Done
@@ -80,16 +80,16 @@ class _Segment:
 
 
 class Markers:
-    """Reads and writes the markers; `add` may be called by several threads."""
+    """Reads and writes the markers; `add` is thread-safe."""
 
     def __init__(self, folder: Location) -> None:
         self._folder = folder
         self._lock = threading.Lock()
         self._added: list[bytes] = []
-        self._known: dict[str, Done] = {}  # segments as they were last read, by path
+        self._known: dict[str, Done] = {}  # cache of segments, by path
 
     def add(self, report: ShardReport) -> None:
-        """Write a shard's marker; now and then, take many of this run into a segment."""
+        """Write a shard's marker; from time to time, move many of this run's into a segment."""
         text = report.model_dump_json().encode()
         self._marker(report.shard_id).write(text)
         with self._lock:
@@ -108,7 +108,7 @@ class Markers:
         return ids - found.voids
 
     def done(self) -> Done:
-        """All that is done; also right while another process writes.
+        """All done shards; correct even while another process writes.
 
         Raises:
             StorageError: a file is damaged; the message names it and what to do.
@@ -116,15 +116,15 @@ class Markers:
         return self._settled(self._load)
 
     def shards(self) -> pa.Table:
-        """A row for each done shard, columns `PARTS_SCHEMA`; right and wrong as `done`."""
+        """One row per done shard, with columns `PARTS_SCHEMA`; as consistent as `done`."""
         return self._settled(self._load_shards)
 
     def recent(self) -> dict[str, fs.FileInfo]:
-        """Files of the markers that are in no segment yet: the newest, by shard id."""
+        """Files of the newest markers, which are in no segment yet, by shard id."""
         return self._look().markers
 
     def compact(self) -> None:
-        """Take all markers and small segments into segments; for the start of a run."""
+        """Merge all markers and small segments into segments; for the start of a run."""
         found = self._look()
         segments = self._current(found)
         small = [segment for segment in segments if segment.done.table.num_rows < _FEW_SHARDS]
@@ -144,27 +144,27 @@ class Markers:
         delete_all(map(self._void, found.voids))
 
     def void(self, coming: ShardReport) -> None:
-        """A shard is not done until `valid` says so again, though its old marker may be found."""
+        """Declare a shard not done until `valid` is called, even if its old marker is found."""
         self._void(coming.shard_id).write(coming.model_dump_json().encode())
 
     def voids(self) -> list[ShardReport]:
-        """What was coming of the shards that are void, where that can be read.
+        """The readable reports of replacements that were not finished.
 
-        Of one that cannot, nothing more is known than that the shard is not done.
+        If a report is not readable, only that its shard is not done is known.
         """
         found = self._parallel(self._read_void, sorted(self._look().voids))
         return [report for report in found if report is not None]
 
     def restore(self, report: ShardReport) -> None:
-        """Write a marker that a killed run owed; this run takes it into no segment of its own."""
+        """Write a marker that a killed run did not; this run moves it into no segment."""
         self._marker(report.shard_id).write(report.model_dump_json().encode())
 
     def valid(self, shard_id: str) -> None:
-        """What is marked of a shard that was void is right again."""
+        """Declare that the marker of a shard that was void is correct again."""
         self._void(shard_id).delete()
 
     def forget(self, shard_ids: Collection[str]) -> None:
-        """These shards are no longer done."""
+        """Delete the markers of these shards."""
         if not shard_ids:
             return
         found = self._look()
@@ -181,7 +181,7 @@ class Markers:
         return _Found(markers, segments, frozenset(voids))
 
     def _settled(self, load: Callable[[_Found], B]) -> B:
-        """What is loaded from a look at the folder that is still right afterwards."""
+        """Load from a listing of the folder, again if the folder has changed meanwhile."""
         for _ in range(_LOOKS):
             found = self._look()
             try:
@@ -193,7 +193,9 @@ class Markers:
                 continue
             if self._look().segments == found.segments:
                 return loaded
-        raise StorageError(f"{self._folder.path}: changes faster than it can be read; try again")
+        raise StorageError(
+            f"{self._folder.path}: the folder changes faster than it can be read; try again"
+        )
 
     def _load(self, found: _Found) -> Done:
         segments = [segment.done for segment in self._current(found)]
@@ -208,7 +210,7 @@ class Markers:
         return pa.concat_tables([*tables, shard_table(own)])
 
     def _current(self, found: _Found) -> list[_Segment]:
-        """Each segment without what is newer elsewhere; those with nothing left are not there."""
+        """All segments without shards that are newer elsewhere; leaves out empty ones."""
         locations = [self._folder / name for name in found.segments]
         segments = [
             _Segment(location, done, whole=True)
@@ -227,15 +229,15 @@ class Markers:
         return current[::-1]
 
     def _fold(self, reports: Sequence[ShardReport]) -> None:
-        """The commit is done whether this succeeds or not; the next run takes in what is left."""
+        """Merge markers into a segment; not needed for a commit, and the next run does the rest."""
         try:
             self._write_segment(reports)
             delete_all(self._marker(report.shard_id) for report in reports)
         except StorageError as error:
-            _log.warning("markers could not be taken into a segment: %s", error)
+            _log.warning("could not merge markers into a segment: %s", error)
 
     def _write_segment(self, reports: Sequence[ShardReport]) -> None:
-        """Under a name above the others', and nobody else's even if two runs were to write."""
+        """Write a segment with the highest name, which is unique even if two runs were to write."""
         numbers = [int(name[:6]) for name in self._look().segments]
         name = f"{max(numbers, default=-1) + 1:06}-{uuid.uuid4().hex[:8]}.parquet"
         write_segment(self._folder / name, reports)
@@ -252,7 +254,7 @@ class Markers:
                 self._rewrite(location, read_reports(location, left.combine_chunks()))
 
     def _segment(self, location: Location) -> Done:
-        """Read once: nobody else writes while this run holds the job."""
+        """Read a segment, cached: no other run writes while this one holds the job."""
         if location.path not in self._known:
             self._known[location.path] = read_segment(location)
         return self._known[location.path]
@@ -283,7 +285,7 @@ class Markers:
         except ValidationError as error:
             raise _damaged(marker, error.errors()[0]["msg"]) from None
         if report.shard_id != shard_id:
-            raise _damaged(marker, f"it is of shard {report.shard_id}")
+            raise _damaged(marker, f"it belongs to shard {report.shard_id}")
         return report
 
     def _parallel(self, function: Callable[[A], B], items: Iterable[A]) -> list[B]:
@@ -313,5 +315,5 @@ def _batches(items: Iterable[A]) -> Iterator[list[A]]:
 
 def _damaged(marker: Location, problem: str) -> StorageError:
     return StorageError(
-        f"{marker.path}: not a marker of this version ({problem}); delete it to redo its shard"
+        f"{marker.path}: not a marker of this version ({problem}); delete it to run its shard again"
     )

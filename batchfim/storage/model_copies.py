@@ -1,4 +1,4 @@
-"""A model that lies at a URL, copied to this machine once for all its workers."""
+"""Copy a model from a URL to this machine, once for all its workers."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ _BLOCK_BYTES = 16 << 20
 def copy_model(
     url: str, patterns: list[str] | None, revision: str | None
 ) -> tuple[Path, str | None]:
-    """The model's folder here, and which version of the model it is.
+    """Copy the model here if needed, and return its local folder and its version.
 
-    A version is the listing of its files: names, sizes and times. A folder is copied aside and
-    renamed, under a lock, so that it is there as a whole or not at all, however many workers of
-    this machine ask for it at once.
+    The version is a hash of the listing of its files: names, sizes and times. The folder is copied
+    under a temporary name and renamed, under a lock, so that it is either complete or missing,
+    however many workers of this machine ask for it at once.
 
     Args:
         url: folder of the model.
         patterns: names of the files that are needed; None: all of them.
-        revision: the version it has to be; None: whatever is there.
+        revision: the required version; None: any.
 
     Returns:
         the folder, and the version (None for `file://`, which is not copied).
 
     Raises:
-        ModelError: there is no such folder, or it is another version by now.
-        StorageError: it could not be copied.
+        ModelError: the folder does not exist, or is now another version.
+        StorageError: the model could not be copied.
     """
     base = split_query(url)[0].rstrip("/")
     try:
@@ -55,8 +55,7 @@ def copy_model(
     version = identity(*((_below(source, file), file.size, file.mtime) for file in files))
     if revision is not None and revision != version:
         raise ModelError(
-            f"model {base}: it is not the version {revision} that was asked for; its files have "
-            "changed since"
+            f"model {base}: not the requested version {revision}; its files have changed since"
         )
     key = identity(base, version)
     whole, needed = _cache() / key, _cache() / (key if patterns is None else f"{key}-prompt")
@@ -74,7 +73,7 @@ def copy_model(
 def _files(source: Location, name: str) -> list[fs.FileInfo]:
     files = [info for info in source.list(recursive=True) if info.is_file]
     if not files:
-        raise ModelError(f"model {name}: no such {source.missing()}, or nothing in it")
+        raise ModelError(f"model {name}: no such {source.missing()}, or it is empty")
     return files
 
 
@@ -94,7 +93,7 @@ def _copy_once(source: Location, files: list[fs.FileInfo], folder: Path) -> None
         with FileLock(folder.with_name(f"{folder.name}.lock")):
             if folder.is_dir():
                 return
-            shutil.rmtree(aside, ignore_errors=True)  # of a copier that was killed
+            shutil.rmtree(aside, ignore_errors=True)  # left by a killed process
             with ThreadPoolExecutor(_COPIERS) as copiers:
                 list(copiers.map(lambda file: _copy(source, file, aside), files))
             aside.rename(folder)
@@ -106,7 +105,7 @@ def _copy_once(source: Location, files: list[fs.FileInfo], folder: Path) -> None
 def _copy(source: Location, info: fs.FileInfo, aside: Path) -> None:
     target = aside / _below(source, info)
     if not target.resolve().is_relative_to(aside.resolve()):
-        raise ModelError(f"{info.path}: a name that leads out of the model's folder")
+        raise ModelError(f"{info.path}: the name points outside the model's folder")
     target.parent.mkdir(parents=True, exist_ok=True)
     with Location(source.filesystem, info.path).open() as file, target.open("wb") as copy:
         while block := file.read(_BLOCK_BYTES):

@@ -1,4 +1,4 @@
-"""Where a model's files are, and what of them a prompt needs."""
+"""Locate a model's files, and read those that decide its prompts."""
 
 from __future__ import annotations
 
@@ -21,42 +21,42 @@ _PROMPT_FILES = ["config.json", "generation_config.json", *TOKENIZER_FILES]
 
 @dataclass(frozen=True)
 class ModelFiles:
-    """A model's folder, with the files that decide its prompts read."""
+    """A model's folder, with the content of the files that decide its prompts."""
 
     path: Path
     config: dict[str, Any]
     tokenizer_json: str = field(repr=False)  # megabytes
-    revision: str | None = None  # commit of a model id, or listing of a URL
+    revision: str | None = None  # commit of a model id, or hash of a URL's listing
     tokenizer_config: dict[str, Any] = field(default_factory=dict)
     generation_config: dict[str, Any] = field(default_factory=dict)
 
     @property
     def context_tokens(self) -> int | None:
-        """Positions the model was built for, where its config says so."""
+        """The number of positions the model was built for, if its config says so."""
         for key in ("max_position_embeddings", "n_positions", "n_ctx", "seq_length"):
             if isinstance(self.config.get(key), int):
                 return int(self.config[key]) - self._unused_positions()
         return None
 
     def _unused_positions(self) -> int:
-        """Roberta's first position is the one after its padding's: 514 of them hold 512 tokens."""
+        """RoBERTa's first position comes after its padding's: 514 positions hold 512 tokens."""
         of_roberta = "roberta" in str(self.config.get("model_type"))
         return int(self.config.get("pad_token_id", 1)) + 1 if of_roberta else 0
 
     @property
     def architectures(self) -> tuple[str, ...]:
-        """`architectures` of its config."""
+        """The config's `architectures`."""
         return tuple(map(str, self.config.get("architectures") or ()))
 
     @property
     def own_prefix(self) -> tuple[str, ...]:
-        """BOS, where tokenizer_config.json asks for it before every text."""
+        """BOS, if tokenizer_config.json asks for it before every text."""
         bos = _token_text(self.tokenizer_config.get("bos_token"))
         return (bos,) if bos and self.tokenizer_config.get("add_bos_token") else ()
 
     @property
     def end_ids(self) -> tuple[int, ...]:
-        """`eos_token_id` of its config and generation config."""
+        """All `eos_token_id`s of the config and the generation config."""
         ids: list[int] = []
         for tree in (self.config, self.generation_config):
             found = tree.get("eos_token_id")
@@ -65,13 +65,13 @@ class ModelFiles:
 
     @property
     def end_text(self) -> str | None:
-        """`eos_token` of its tokenizer config."""
+        """The tokenizer config's `eos_token`."""
         return _token_text(self.tokenizer_config.get("eos_token"))
 
     def digest(self) -> str:
-        """Identity of the model: its revision, else a digest of its files.
+        """Identity of the model: its revision, or a digest of its files.
 
-        Weights are sampled: a fine-tune changes all of them, and reading hundreds of gigabytes
+        Weights are sampled: a fine-tune changes all of them, so reading hundreds of gigabytes
         before a run would not find more.
         """
         if self.revision is not None:
@@ -88,16 +88,15 @@ class ModelFiles:
 
 
 def find_model(model: Model, *, weights: bool) -> ModelFiles:
-    """Locate a model: `demo`, a folder, a URL copied here once, or a model id fetched through the
-    hub's cache.
+    """Locate a model: `demo`, a folder, a URL (copied once), or a model id (in the hub's cache).
 
     Args:
-        model: the config's section.
-        weights: fetch the weights too, or only what a prompt needs.
+        model: the `model` section of the config.
+        weights: fetch the weights too, not only what prompts need.
 
     Raises:
-        ModelError: no such model, or its config or tokenizer is missing.
-        StorageError: a URL's storage failed.
+        ModelError: the model does not exist, or its config or tokenizer is missing.
+        StorageError: the storage behind a URL failed.
     """
     folder, revision = locate(model.path, model.revision, None if weights else _PROMPT_FILES)
     config = _read(folder, "config.json", model.path)
@@ -114,7 +113,7 @@ def find_model(model: Model, *, weights: bool) -> ModelFiles:
 
 
 def _sample(file: Path) -> Iterator[bytes]:
-    """Blocks spread evenly over a file, its start (the header) and end among them."""
+    """Blocks spread evenly over a file, including its start (the header) and its end."""
     size = file.stat().st_size
     with file.open("rb") as stream:
         for number in range(_SAMPLES):
@@ -123,16 +122,16 @@ def _sample(file: Path) -> Iterator[bytes]:
 
 
 def locate(path: str, revision: str | None, patterns: list[str] | None) -> tuple[Path, str | None]:
-    """A model's folder here, fetched where it must be, and which version it is, if that is known.
+    """A model's local folder, fetched if needed, and its version if known.
 
     Args:
         path: `demo`, a folder, a URL or a model id.
-        revision: the version it has to be; None: whatever is there.
+        revision: the required version; None: any.
         patterns: names of the files that are needed; None: all of them.
 
     Raises:
-        ModelError: no such model.
-        StorageError: a URL's storage failed.
+        ModelError: the model does not exist.
+        StorageError: the storage behind a URL failed.
     """
     if "://" in path:
         return copy_model(path, patterns, revision)
@@ -149,7 +148,7 @@ def _folder(path: str, revision: str | None, patterns: list[str] | None) -> Path
 
 
 def _fetched(path: str, revision: str | None, patterns: list[str] | None) -> Path:
-    # A second of imports, for what most jobs on a cluster have in a folder or at a URL.
+    # Takes a second to import, and most jobs on a cluster have their model in a folder or at a URL.
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
@@ -157,7 +156,7 @@ def _fetched(path: str, revision: str | None, patterns: list[str] | None) -> Pat
         return Path(snapshot_download(path, revision=revision, allow_patterns=patterns))
     except (HFValidationError, HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         raise ModelError(
-            f"model {path!r}: not a folder here, and not to be had as a model id: "
+            f"model {path!r}: not a local folder, and fetching it as a model id failed: "
             f"{first_line(error)}"
         ) from None
 
@@ -172,12 +171,12 @@ def _read(folder: Path, name: str, model: str) -> dict[str, Any] | None:
     except (OSError, UnicodeDecodeError) as error:
         raise ModelError(f"model {model}: {folder / name} cannot be read: {error}") from None
     if not isinstance(tree, dict):
-        raise ModelError(f"model {model}: {name} holds no object")
+        raise ModelError(f"model {model}: {name} is not a JSON object")
     return tree
 
 
 def _token_text(token: Any) -> str | None:
-    """A token of tokenizer_config.json, written as its text or as an object that holds it."""
+    """The text of a token in tokenizer_config.json, which holds the text or an object with it."""
     if isinstance(token, dict):
         token = token.get("content")
     return token if isinstance(token, str) and token else None

@@ -1,4 +1,4 @@
-"""Write a part: aside, with its checksum, and checked before anybody may see it."""
+"""Write a part under a temporary name, and check it before it becomes visible."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from batchfim.storage.location import Location
 
 
 def part_table(rows: pa.Table, completions: list[list[Completion]], **constant: Any) -> pa.Table:
-    """The output rows of a shard: for each input row its samples, in input order.
+    """The output rows of a shard: the samples of each input row, in input order.
 
     Args:
-        rows: the columns that ride along, one row per record.
+        rows: the input columns to keep, one row per record.
         completions: the samples of each row.
         constant: output columns equal in all rows (`family`, `worker`, `attempt`).
     """
@@ -42,7 +42,7 @@ def part_table(rows: pa.Table, completions: list[list[Completion]], **constant: 
 
 
 def checksum(part: bytes | pa.Buffer) -> str:
-    """blake2b of a part's bytes, as its marker has it: hex, 32 characters."""
+    """The blake2b checksum of a part's bytes, as stored in its marker: hex, 32 characters."""
     return hashlib.blake2b(part, digest_size=16).hexdigest()
 
 
@@ -53,8 +53,7 @@ def write_part(target: Location, table: pa.Table, compression: str) -> tuple[str
         the file's checksum and its size in bytes.
 
     Raises:
-        StorageError: it could not be written, or does not read back with the same rows; nothing
-            of it is left.
+        StorageError: the file could not be written, or does not read back with the same rows.
     """
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink, compression=compression)
@@ -64,20 +63,20 @@ def write_part(target: Location, table: pa.Table, compression: str) -> tuple[str
         _check(target, data.size, table.num_rows)
     except (InputError, pa.ArrowException, OSError) as error:
         raise StorageError(
-            f"{target.url}: it does not read back as it was written: {error}"
+            f"{target.url}: the part does not read back as written: {error}"
         ) from None
     return checksum(data), data.size
 
 
 def read_part(part: Location, columns: Collection[str] | None = None) -> pa.Table:
-    """A committed part's rows.
+    """The rows of a committed part.
 
     Args:
         part: its file.
-        columns: those wanted, where the part has them; None: all.
+        columns: names of the columns to read, if the part has them; None: all.
 
     Raises:
-        StorageError: it is gone, or damaged.
+        StorageError: the part is missing or damaged.
     """
     data = part.read()
     try:

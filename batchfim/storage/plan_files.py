@@ -1,8 +1,8 @@
-"""The plan on storage: which shards there are, as a few Parquet files.
+"""The stored plan: all shards, as a few Parquet files.
 
 plan/<n>.parquet               shards that a run added
-     split-<shard id>.parquet  the two halves that stand in a shard's place
-     <n>-all.parquet           the whole plan up to here; the files before it are void
+     split-<shard id>.parquet  the two halves that replace a shard
+     <n>-all.parquet           the whole plan up to here; the files before it no longer count
 """
 
 from __future__ import annotations
@@ -42,19 +42,20 @@ _SPLIT_SCHEMA = _SCHEMA.append(pa.field("parent", pa.string()))
 
 
 class PlanFiles:
-    """Reads and writes the plan; only the run that holds the job's lease writes."""
+    """Reads and writes the plan; only the run that holds the job's lease may write."""
 
     def __init__(self, folder: Location) -> None:
         self._folder = folder
 
     def read(self, left_out: Callable[[pa.Table], pa.Array] | None = None) -> list[Shard]:
-        """Every planned shard in the order it was planned, halves in the place of their whole.
+        """All planned shards in the order in which they were planned, with splits applied.
 
         Args:
-            left_out: which rows of a table of shards are none of the caller's business.
+            left_out: mask of the rows of a table of shards that are to be left out.
 
         Raises:
-            StorageError: a file is damaged, or plans a shard again; the message says what to do.
+            StorageError: a file is damaged, or a shard is planned twice; the message says what to
+                do.
         """
         plans, splits = self._list()
         tables = [_table(plan, _SCHEMA) for plan in plans]
@@ -67,9 +68,9 @@ class PlanFiles:
             return list(_resolved(shards, halves, self._folder) if halves else shards)
 
     def files(self) -> tuple[dict[str, str], dict[str, datetime]]:
-        """The content of every planned file, and when its plan was written, by the file's id.
+        """The content id of every planned file and when its plan was written, both by file id.
 
-        That is later where the plan was compacted.
+        If the plan was compacted, that time is later.
         """
         plans, _ = self._list()
         found: dict[str, str] = {}
@@ -86,35 +87,35 @@ class PlanFiles:
         return found, times
 
     def row_counts(self) -> pa.Table:
-        """`id`, `file` and `num_rows` of every planned shard; objects only where one was split."""
+        """`id`, `file` and `num_rows` of all planned shards; uses objects only after a split."""
         plans, splits = self._list()
         tables = [_columns(self.read())] if splits else [_table(plan, _SCHEMA) for plan in plans]
         columns = [table.select(["id", "file", "num_rows"]) for table in [_columns([]), *tables]]
         return pa.concat_tables(columns)
 
     def add(self, shards: Sequence[Shard]) -> None:
-        """Store shards that no earlier run planned."""
+        """Add shards that no earlier run planned."""
         if shards:
             self._write(f"{self._next_number():06}.parquet", _columns(shards))
 
     def split(self, parent: Shard, children: tuple[Shard, Shard]) -> None:
-        """Put two halves in a shard's place; harmless where that was done before."""
+        """Replace a shard by its two halves; safe to repeat."""
         table = _columns(children).append_column("parent", pa.array([parent.id] * 2, pa.string()))
         self._write(f"split-{parent.id}.parquet", table)
 
     def compact(self) -> None:
-        """Write many files as one; a kill in between changes nothing of what is planned."""
+        """Merge many files into one; a kill in between does not change the plan."""
         before = self._folder.list()
         if len(before) > _MOST_FILES:
             self._write(f"{self._next_number():06}-all.parquet", _columns(self.read()))
             self._delete(before)
 
     def clear(self) -> None:
-        """Drop the plan."""
+        """Delete the plan."""
         self._delete(self._folder.list())
 
     def _list(self) -> tuple[list[Location], list[Location]]:
-        """Files of shards that count, in order, and files of splits."""
+        """The current files of shards, in order, and the files of splits."""
         found = [Location(self._folder.filesystem, info.path) for info in self._folder.list()]
         found = [location for location in found if location.path.endswith(".parquet")]
         splits = [location for location in found if "/split-" in location.path]
@@ -127,12 +128,12 @@ class PlanFiles:
         column = pa.chunked_array(ids, pa.string())
         if pc.count_distinct(column).as_py() != len(column):
             raise StorageError(
-                f"{self._folder.path}: some shards are planned twice, as by a copy of a plan file; "
-                "remove the copy"
+                f"{self._folder.path}: some shards are planned twice, probably by a copy of a plan "
+                "file; remove the copy"
             )
 
     def _next_number(self) -> int:
-        """Above all there are: a plan must never take another's name."""
+        """One above all existing numbers: a plan file must never replace another."""
         names = [info.base_name[:6] for info in self._folder.list()]
         return max((int(name) + 1 for name in names if name.isdigit()), default=0)
 
@@ -148,7 +149,7 @@ class PlanFiles:
 
 @contextmanager
 def _no_collections() -> Iterator[None]:
-    """A third of the time to make a million objects goes into looking for cycles among them."""
+    """Pause garbage collection, which takes a third of the time to make a million objects."""
     was_on = gc.isenabled()
     gc.disable()
     try:
@@ -186,11 +187,11 @@ def _check(table: pa.Table) -> None:
         pc.min(table["start"]).as_py() >= 0 and pc.min(table["num_rows"]).as_py() > 0
     )
     if not (ids_fit is not False and rows_fit):
-        raise ValueError("an id or a row range is none")
+        raise ValueError("malformed shard id or row range")
 
 
 def _shards(table: pa.Table) -> Iterator[Shard]:
-    """Equal texts are one object: a million shards are to fit in the driver."""
+    """The shards of a table; equal strings share one object, so that the driver holds a million."""
     columns = (_plain(table[name].combine_chunks()) for name in _SCHEMA.names)
     return map(Shard, *columns)
 
@@ -210,7 +211,7 @@ def _halves(split: Location) -> tuple[str, list[Shard]]:
 def _resolved(
     shards: Iterable[Shard], halves: dict[str, list[Shard]], folder: Location
 ) -> Iterator[Shard]:
-    """Halves of a shard that is not planned are of before the plan was compacted: nothing."""
+    """The shards with splits applied; ignores splits from before the plan was compacted."""
     for shard in shards:
         if shard.id not in halves:
             yield shard
@@ -225,6 +226,6 @@ def _check_halves(parent: Shard, children: list[Shard], folder: Location) -> Non
     rest = (parent.file, parent.start + cut, parent.num_rows - cut)
     if ranges != [(parent.file, parent.start, cut), rest]:
         raise StorageError(
-            f"{folder.path}/split-{parent.id}.parquet: not the halves of its shard; restore this "
+            f"{folder.path}/split-{parent.id}.parquet: not two halves of the shard; restore this "
             "file, or choose another output.path"
         )

@@ -1,4 +1,4 @@
-"""A job's model and adapters brought to this machine's disk before it starts, and checked there."""
+"""Fetch a job's model and adapters to this machine's disk before it starts, and check them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _LENGTH_BYTES = 8  # safetensors: the header's length, the header (JSON), then t
 
 @dataclass(frozen=True)
 class Fetched:
-    """A model or an adapter that is here as a whole."""
+    """A model or adapter that is complete on this machine."""
 
     place: str
     folder: Path
@@ -40,7 +40,7 @@ def fetch_models(model: Model) -> Iterator[Fetched]:
     """Fetch the model and each of its adapters, and check their files.
 
     Raises:
-        ModelError: there is no such model, or a file of it is missing or cut short.
+        ModelError: the model does not exist, or one of its files is missing or truncated.
         StorageError: it could not be copied.
     """
     files = find_model(model, weights=True)
@@ -61,19 +61,19 @@ def _checked(place: str, folder: Path, revision: str | None) -> Fetched:
 
 
 def _problem(file: Path) -> str | None:
-    """What is wrong with a file of weights, as far as its own words about itself tell."""
+    """What is wrong with a weights file, judged by its own header or index."""
     if file.name.endswith(".safetensors.index.json"):
         named = set(json.loads(file.read_text(encoding="utf8"))["weight_map"].values())
         missing = sorted(name for name in named if not (file.parent / name).is_file())
-        return f"{', '.join(missing)} not there" if missing else None
+        return f"{', '.join(missing)} missing" if missing else None
     if file.suffix != ".safetensors":
         return None
     size, wanted = file.stat().st_size, _wanted_bytes(file)
-    return None if size == wanted else f"{size:,} bytes, and its header says {wanted:,}"
+    return None if size == wanted else f"{size:,} bytes, but its header says {wanted:,}"
 
 
 def _wanted_bytes(file: Path) -> int:
-    """Size of a safetensors file by its header; 0 where that cannot be read."""
+    """Size of a safetensors file according to its header, or 0 if that cannot be read."""
     with file.open("rb") as stream:
         length = int.from_bytes(stream.read(_LENGTH_BYTES), "little")
         if length > file.stat().st_size:

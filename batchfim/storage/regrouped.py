@@ -1,7 +1,7 @@
-"""Regrouped copies of input files, beside the ledger.
+"""Regrouped copies of input files, stored beside the ledger.
 
 _batchfim/regrouped/<id>/          the rows of some input files, in another order
-                    <id>.json      of which files; written last
+                    <id>.json      the list of these files; written last
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from batchfim.storage.location import Location
 
 
 class Source(BaseModel):
-    """An input file whose rows are in a copy."""
+    """An input file whose rows a copy holds."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -30,7 +30,7 @@ class Source(BaseModel):
 
 
 class CopyMarker(BaseModel):
-    """What a finished copy holds."""
+    """The content of a finished copy."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -39,21 +39,21 @@ class CopyMarker(BaseModel):
 
 
 class RegroupedCopies:
-    """The copies of one job. Only the run that holds the job's lease writes them.
+    """The copies of one job; only the run that holds the job's lease may write them.
 
-    What decides how a copy is made is in the job's fingerprint, so that finished ones always fit;
-    `Ledger.claim_job` removes all of them where a job without finished work becomes another.
+    The settings that decide how a copy is made are in the job's fingerprint, so finished copies
+    always fit; `Ledger.claim_job` removes them when a job without finished work becomes another.
     """
 
     def __init__(self, root: Location) -> None:
         self._root = root
 
     def folder(self, copy_id: str) -> Location:
-        """Where a copy's files are."""
+        """The folder of a copy's files."""
         return self._root / copy_id
 
     def new_id(self) -> str:
-        """Name of a copy that nobody else writes: a run that lost its lease may still sort."""
+        """A unique id for a new copy, as a run that lost its lease may still be writing one."""
         return uuid.uuid4().hex[:20]
 
     def finished(self) -> dict[str, CopyMarker]:
@@ -66,7 +66,7 @@ class RegroupedCopies:
         return {path[:-5].rpartition("/")[2]: self._read(path) for path in paths}
 
     def known_at(self) -> dict[str, datetime]:
-        """When each input file that is in a copy was, by its id."""
+        """When the copy of each copied input file was finished, by file id."""
         times: dict[str, datetime] = {}
         for copy_id, marker in self.finished().items():
             at = (self._root / f"{copy_id}.json").info().mtime
@@ -74,7 +74,7 @@ class RegroupedCopies:
         return times
 
     def clear_rest(self) -> None:
-        """Remove what a killed run left."""
+        """Remove unfinished copies of killed runs."""
         kept = self.finished()
         for info in self._root.list():
             if info.base_name.removesuffix(".json") not in kept:
@@ -83,7 +83,7 @@ class RegroupedCopies:
                 location.delete_folder() if is_folder else location.delete()
 
     def finish(self, copy_id: str, files: Sequence[InputFile]) -> None:
-        """Declare a copy whole."""
+        """Mark a copy as complete."""
         marker = CopyMarker(
             num_rows=sum(file.num_rows for file in files),
             sources=tuple(Source(id=f.id, path=f.path, content=f.content) for f in files),
@@ -103,9 +103,9 @@ class RegroupedCopies:
 def compared(
     files: Iterable[InputFile], copies: Iterable[CopyMarker]
 ) -> tuple[list[InputFile], list[str]]:
-    """Input files that no copy holds, and paths of files that are in copies and are gone.
+    """Input files that no copy holds, and paths of copied files that are no longer in the input.
 
-    One that lies elsewhere today is the file it was.
+    A file that was moved counts as the same file.
 
     Raises:
         InputError: a file has changed since it was copied.
@@ -125,7 +125,7 @@ def compared(
     for file in new:
         if file.path in lost:
             raise InputError(
-                f"{file.path} has changed since its rows were regrouped, and they are among those "
-                "of other files now; restore it, or choose another output.path"
+                f"{file.path} has changed since its rows were regrouped with those of other files; "
+                "restore it, or choose another output.path"
             )
     return new, sorted(lost)

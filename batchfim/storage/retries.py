@@ -1,4 +1,4 @@
-"""Ask a storage again that fails for a while."""
+"""Retry operations on storage that fails temporarily."""
 
 from __future__ import annotations
 
@@ -22,37 +22,36 @@ _FIRST_S, _LONGEST_S = 0.1, 10.0
 _TELL_S = 10.0
 _DENIED_S = 15.0
 
-# When the storage of a kind (`s3`) began to fail. An outage is waited for once: what is still
-# asked after that (give back the lease, write the summary) must not wait as long each.
+# When the storage of each kind (`s3`) began to fail. A run waits out an outage only once: later
+# operations (giving back the lease, writing the summary) must not each wait as long again.
 _failing_since_s: dict[str, float] = {}
-_answered: set[str] = set()  # kinds of storage that did, once at least
+_answered: set[str] = set()  # kinds of storage that have answered at least once
 
 
 def retried(action: Callable[[], T], where: str, kind: str) -> T:
-    """Do it until it works; it must be safe to repeat.
+    """Run an action until it succeeds; it must be safe to repeat.
 
-    Waits twice as long after each failure, by a random share of it, so that a thousand workers
-    do not come back at once.
+    Uses exponential backoff with random jitter, so that a thousand workers do not retry at once.
+    If the storage has granted access before, denials are retried for some seconds too, while
+    short-lived credentials are renewed.
 
     Args:
         action: one operation on a file system.
-        where: the file or folder it is about, as errors shall name it.
-        kind: of storage; operations on one kind share its outages.
-
-    Who was let in before may be denied for some seconds, while short-lived credentials are renewed.
+        where: name of the file or folder in errors.
+        kind: kind of storage; operations on one kind share its outages.
 
     Raises:
-        StorageBusy: it has failed for as long as `BATCHFIM_STORAGE_RETRY_S` allows.
-        StorageError: it failed in a way that does not pass.
+        StorageBusy: the action has failed for as long as `BATCHFIM_STORAGE_RETRY_S` allows.
+        StorageError: the action failed in a way that is not transient.
     """
     retry_s, warned = retry_limit_s(), False
-    first_s = math.inf  # when it failed first: others of its kind may do well meanwhile
+    first_s = math.inf  # own first failure: others of its kind may succeed in the meantime
     for wait_s in waits():
         try:
             done = action()
         except StorageError:
             raise
-        except Exception as error:  # every file system raises what it likes
+        except Exception as error:  # file systems raise all kinds of exceptions
             failure, limit_s = translate(where, error), retry_s
             if not isinstance(failure, StorageBusy):
                 if kind not in _answered or not is_denied(error):
@@ -64,7 +63,7 @@ def retried(action: Callable[[], T], where: str, kind: str) -> T:
             if tried_s >= limit_s:
                 raise _given_up(failure, tried_s) from error
             if tried_s >= _TELL_S and not warned:
-                _log.warning("%s; asked again for up to %.0f s", failure, limit_s)
+                _log.warning("%s; retrying for up to %.0f s", failure, limit_s)
                 warned = True
         else:
             _failing_since_s.pop(kind, None)
@@ -75,7 +74,7 @@ def retried(action: Callable[[], T], where: str, kind: str) -> T:
 
 
 def waits() -> Iterator[float]:
-    """Seconds to wait after each failure: a random share of 0.1, 0.2, 0.4 … 10, 10 …"""
+    """Seconds to wait after each failure: a random fraction of 0.1, 0.2, 0.4 … 10, 10 …"""
     longest_s = _FIRST_S
     while True:
         yield random.uniform(0, longest_s)
@@ -83,16 +82,16 @@ def waits() -> Iterator[float]:
 
 
 def retry_limit_s() -> float:
-    """How long a storage may fail; a setting of the machine, as the AWS SDK's are.
+    """How long storage may fail; set per machine by an environment variable, as in the AWS SDK.
 
     Raises:
-        ConfigError: the environment variable holds no number.
+        ConfigError: the environment variable is not a number.
     """
     text = os.environ.get(RETRY_ENV, "")
     try:
         return float(text) if text else _RETRY_S
     except ValueError:
-        raise ConfigError(f"{RETRY_ENV}: {text!r} is no number of seconds") from None
+        raise ConfigError(f"{RETRY_ENV}: {text!r} is not a number of seconds") from None
 
 
 def _given_up(failure: StorageError, tried_s: float) -> StorageError:
@@ -100,5 +99,5 @@ def _given_up(failure: StorageError, tried_s: float) -> StorageError:
         return failure
     return StorageBusy(
         f"{failure} (tried for {tried_s:.0f} s); once the storage answers, run the same command "
-        "again to go on"
+        "again to continue"
     )

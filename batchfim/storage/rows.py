@@ -1,4 +1,4 @@
-"""Read the rows of a shard, with memory bounded by shards and not by files or row groups."""
+"""Read the rows of a shard, with memory bounded by the shard, not by its file or row groups."""
 
 from __future__ import annotations
 
@@ -23,30 +23,30 @@ _SOME_ROWS = 64
 
 
 def columns_to_read(columns: Columns, kept: Iterable[str]) -> list[str]:
-    """What rides along, and what the records are made of, each once."""
+    """The columns to keep and those that make up the records, without duplicates."""
     return list(dict.fromkeys([*kept, *columns.names.values()]))
 
 
 class RowReader:
-    """Reads shards of one worker.
+    """Reads the shards of one worker.
 
-    A cursor stays open on the file read last. Parquet has no way into the middle of a row group
-    but to decode it from its start, so a later shard of the same group goes on from where the
-    cursor stands: a worker that gets its shards in row order decodes each group once.
+    A cursor stays open on the last file. In Parquet, the only way into the middle of a row group is
+    to decode it from its start, so a later shard of the same group continues from the cursor: a
+    worker that gets its shards in row order decodes each group once.
     """
 
     def __init__(self, columns: list[str]) -> None:
         self._columns = columns
         self._cursor: _Cursor | None = None
         self._lock = Lock()
-        self.num_opened = 0  # each time, a row group is decoded from its start
+        self.num_opened = 0  # each opening decodes a row group from its start
 
     def read(self, shard: Shard) -> pa.Table:
-        """The shard's rows.
+        """The rows of a shard.
 
         Raises:
             InputError: the file is damaged or shorter than planned; names file and rows.
-            StorageError: the storage failed; the next read opens the file anew.
+            StorageError: the storage failed; the next read opens the file again.
         """
         location = Location.of(shard.path)
         try:
@@ -87,7 +87,7 @@ class _Cursor:
         self._batches = _batches(self._file, group, columns)
 
     def reaches(self, shard: Shard) -> bool:
-        """Whether going on from here is no slower than opening the file anew."""
+        """Whether continuing from here is no slower than opening the file again."""
         return (
             shard.path == self._path
             and self._row <= shard.start
@@ -118,16 +118,17 @@ class _Cursor:
 
 
 def _batches(file: pq.ParquetFile, group: int, columns: list[str]) -> Iterator[pa.RecordBatch]:
-    """From a group on, one group at a time: a damaged group must not spoil the rows before it.
+    """Batches from a group on, one group at a time, so that a damaged one spoils no rows before it.
 
-    Not a cursor's own: it would keep its cursor, and with that the file, until a full collection.
+    Not a method of the cursor: the generator would keep the cursor, and so the file, alive until a
+    full garbage collection.
     """
     for number in range(group, file.metadata.num_row_groups):
         yield from file.iter_batches(_batch_rows(file, number, columns), [number], columns)
 
 
 def _batch_rows(file: pq.ParquetFile, group: int, columns: list[str]) -> int:
-    """By what some rows take once they are decoded: a footer counts a repeated value once."""
+    """Rows per batch by the size of some decoded rows: a footer counts repeated values once."""
     by_footer = _rows_by_footer(file.metadata)
     if file.metadata.row_group(group).num_rows <= _SOME_ROWS:
         return by_footer
@@ -139,7 +140,7 @@ def _batch_rows(file: pq.ParquetFile, group: int, columns: list[str]) -> int:
 
 
 def without_views(table: pa.Table) -> pa.Table:
-    """The rows, with every column in its type's plain form (`records.plain_type`)."""
+    """The table with every column in its plain type (`records.plain_type`)."""
     fields = [field.with_type(plain_type(field.type)) for field in table.schema]
     schema = pa.schema(fields)
     return table if schema.equals(table.schema) else table.cast(schema)

@@ -1,4 +1,4 @@
-"""The runs of a job, one small file each; only the last ones are read."""
+"""The runs of a job, one small file each; only the last runs are read."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _SHOWN = 20
 
 
 class RunLog:
-    """The record of one run, from when it has the job to its end."""
+    """Writes the record of one run, from when it holds the job to its end."""
 
     def __init__(self, records: RunRecords, run_id: str) -> None:
-        """Write that it has begun."""
+        """Record the start of the run."""
         self._records = records
         self._record = RunRecord(
             id=run_id,
@@ -33,15 +33,15 @@ class RunLog:
 
     @property
     def name(self) -> str:
-        """Of its file."""
+        """The name of its file."""
         return self._record.name
 
     def work(self, num_shards: int) -> None:
-        """It is known what there is to do."""
+        """Record how many shards there are to do."""
         self._update(shards_to_do=num_shards)
 
     def end(self, end: End, cause: str | None, run: dict[str, Any]) -> None:
-        """It has ended."""
+        """Record the end of the run."""
         self._update(ended_at=datetime.now(UTC), end=end, cause=cause, run=run)
 
     def _update(self, **changes: Any) -> None:
@@ -50,22 +50,22 @@ class RunLog:
 
 
 class RunRecords:
-    """`_batchfim/runs/`."""
+    """Reads and writes the run records in `_batchfim/runs/`."""
 
     def __init__(self, folder: Location) -> None:
         self._folder = folder
 
     def write(self, record: RunRecord) -> None:
-        """Keep a run, in the place of what was kept of it before."""
+        """Write a run's record, replacing the previous one."""
         self._folder.make_folder()
         (self._folder / record.name).write(record.model_dump_json(indent=1).encode())
 
     def has(self, name: str) -> bool:
-        """Whether a record is there, by its name: a listing may be an old one on NFS."""
+        """Whether a record exists, looked up by name, as listings may be stale on NFS."""
         return (self._folder / name).exists()
 
     def last(self) -> list[RunRecord]:
-        """The last runs, oldest first; a file that is no record is left out."""
+        """The last runs, oldest first, without files that are not valid records."""
         names = sorted(name for name in names_in(self._folder) if name.endswith(".json"))
         records = []
         for name in names[-_SHOWN:]:

@@ -1,4 +1,4 @@
-"""Whether two runs are of one job. Pure."""
+"""Decide whether two runs belong to the same job. Pure."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import Any
 def differences(
     theirs: dict[str, Any], ours: dict[str, Any], defaults: dict[str, Any]
 ) -> list[str]:
-    """What decides an output and is not the same, a text each.
+    """The settings that decide the output and differ, one line each.
 
-    A job may outlive a version of batchfim: a setting that the earlier one did not have is no
-    difference while it is at its default, which is to do as before.
+    A job may outlive a batchfim version: a setting that the earlier version did not have counts as
+    equal while it is at its default, which behaves as before.
 
     Args:
-        theirs: what decided the output of the work that is there, as JSON has it.
-        ours: what decides it now.
-        defaults: the same fields of a job that sets nothing.
+        theirs: settings of the existing work, read from JSON.
+        ours: settings of this run.
+        defaults: the same settings of a job that sets nothing.
     """
     there, now = _flatten(defaults) | _flatten(theirs), _flatten(ours)
     return [

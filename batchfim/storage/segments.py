@@ -1,7 +1,7 @@
 """A segment: the markers of some thousand shards in one Parquet file.
 
-It has the columns the audit needs, each shard's report as JSON, and, in the file's metadata, the
-sum of these reports, so that a summary need not read them.
+It has the columns that the audit needs, each shard's report as JSON, and, in the file's metadata,
+the totals of these reports, so that a summary need not read them.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _DIGEST = b"batchfim.totals.digest"  # Parquet's own checksums leave the metadat
 
 
 def write_segment(location: Location, reports: Sequence[ShardReport]) -> None:
-    """Write the segment of some shards; a reader sees it whole, or the one before it."""
+    """Write the segment of some shards; a reader sees either all of it or the previous one."""
     texts = [report.model_dump_json() for report in reports]
     table = done_table(reports).append_column("report", pa.array(texts, pa.string()))
     totals = Totals.sum(map(Totals.of, reports))
@@ -34,7 +34,7 @@ def write_segment(location: Location, reports: Sequence[ShardReport]) -> None:
 
 
 def segment_bytes(table: pa.Table, totals: Totals) -> bytes:
-    """A segment's file: the table has `DONE_SCHEMA` and the column `report`."""
+    """The bytes of a segment's file, for a table with `DONE_SCHEMA` and the column `report`."""
     sink = pa.BufferOutputStream()
     text = totals.model_dump_json()
     described = table.replace_schema_metadata({_TOTALS: text, _DIGEST: identity(text)})
@@ -43,10 +43,10 @@ def segment_bytes(table: pa.Table, totals: Totals) -> bytes:
 
 
 def read_segment(location: Location) -> Done:
-    """What is done, without the reports.
+    """Read the done shards of a segment, without their reports.
 
     Raises:
-        StorageError: the file is damaged, or its sum is not that of its rows.
+        StorageError: the file is damaged, or its stored totals do not match its rows.
     """
     table = _read(location, DONE_SCHEMA.names)
     try:
@@ -57,12 +57,12 @@ def read_segment(location: Location) -> Done:
         totals = Totals.model_validate_json(text)
         _check(table, totals)
     except (ValidationError, KeyError, ValueError):
-        raise _damaged(location, "its sum is missing or is not that of its rows") from None
+        raise _damaged(location, "stored totals are missing or do not match the rows") from None
     return Done(table.replace_schema_metadata(None), totals)
 
 
 def read_reports(location: Location, shard_ids: pa.Array) -> list[ShardReport]:
-    """The reports of some of a segment's shards."""
+    """Read the reports of some of a segment's shards."""
     texts = _texts(location, shard_ids)
     try:
         return [ShardReport.model_validate_json(text) for text in texts]
@@ -71,7 +71,7 @@ def read_reports(location: Location, shard_ids: pa.Array) -> list[ShardReport]:
 
 
 def read_shards(location: Location, shard_ids: pa.Array) -> pa.Table:
-    """What the reports of some of a segment's shards say, columns `PARTS_SCHEMA`."""
+    """Read the reports of some of a segment's shards as a table with columns `PARTS_SCHEMA`."""
     texts = _texts(location, shard_ids)
     try:
         return shard_table(texts)
@@ -90,7 +90,7 @@ def _read(location: Location, columns: Iterable[str]) -> pa.Table:
     try:
         with pa.PythonFile(location.open(), mode="r") as file:
             segment = pq.ParquetFile(file, page_checksum_verification=True, pre_buffer=False)
-            table = segment.read(names, use_threads=False)  # none: see `arrow_memory`
+            table = segment.read(names, use_threads=False)  # see `arrow_memory`
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise _damaged(location, str(error)) from None
     if table.column_names != names or any(column.null_count for column in table.columns):
@@ -116,5 +116,5 @@ def _check(table: pa.Table, totals: Totals) -> None:
 def _damaged(location: Location, problem: str) -> StorageError:
     return StorageError(
         f"{location.path}: cannot be read as finished shards of this version ({problem}); restore "
-        "it, or delete it to have its shards worked again"
+        "it, or delete it to run its shards again"
     )

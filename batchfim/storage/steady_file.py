@@ -1,4 +1,4 @@
-"""A file that goes on reading where its storage failed."""
+"""A file whose reads survive temporary storage failures."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ Retry = Callable[[Callable[[], bytes]], bytes]
 
 
 class SteadyFile(io.RawIOBase):
-    """Reads one file at random places; each read is retried, on a file opened anew.
+    """Random access to one file; each failed read is retried on a newly opened file.
 
-    Wrap it in `pa.PythonFile(file, mode="r")`: what comes out of Arrow as another error than
-    `StorageError` is then about the content.
+    Wrap it in `pa.PythonFile(file, mode="r")`: any error from Arrow other than `StorageError` is
+    then about the content.
     """
 
     def __init__(self, url: str, open_file: Callable[[], pa.NativeFile], retry: Retry) -> None:
-        """Open it once, to know its size.
+        """Open the file once, to get its size.
 
         Args:
-            url: what errors call it.
-            open_file: opens it for reading.
-            retry: does what it is given, again where the storage fails for a while.
+            url: name of the file in errors.
+            open_file: opens the file for reading.
+            retry: runs an action, retrying while the storage fails.
         """
         super().__init__()
         self._url = url
@@ -38,7 +38,7 @@ class SteadyFile(io.RawIOBase):
         retry(self._measure)
 
     def read(self, size: int | None = -1) -> bytes:
-        """Up to `size` bytes from here on."""
+        """Read up to `size` bytes from the current position."""
         end = self.size_bytes if size is None or size < 0 else self._place + size
         num_bytes = max(min(end, self.size_bytes) - self._place, 0)
         data = self._retry(lambda: self._read_here(num_bytes))
@@ -74,7 +74,7 @@ class SteadyFile(io.RawIOBase):
             file.seek(self._place)
             data = bytes(file.read(num_bytes))
             if len(data) < num_bytes:
-                raise TimeoutError(f"the answer broke off after {len(data)} bytes")
+                raise TimeoutError(f"the read ended early, after {len(data)} bytes")
             failing.pop_all()
             return data
 
@@ -82,7 +82,7 @@ class SteadyFile(io.RawIOBase):
         if self._file is None:
             file = self._open_file()
             if self._place and file.size() != self.size_bytes:
-                raise StorageError(f"{self._url}: it changed while it was read")
+                raise StorageError(f"{self._url}: the file changed while it was read")
             self._file = file
         return self._file
 

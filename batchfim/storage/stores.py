@@ -1,4 +1,4 @@
-"""The file system behind a URL."""
+"""Open the file system behind a URL."""
 
 from __future__ import annotations
 
@@ -16,34 +16,34 @@ from batchfim.errors import ConfigError, StorageBusy
 from batchfim.storage.failures import scrub
 from batchfim.storage.retries import retried
 
-# The SDK's own attempts are for the odd lost packet; `retried` is for outages.
+# The SDK's own retries cover the odd lost packet; `retried` covers outages.
 _S3_ATTEMPTS = 3
 _CONNECT_S, _REQUEST_S = 10.0, 30.0
 _GCS_RETRY_S = 30
 _CLOUDS = ("gs://", "gcs://", "abfs://", "abfss://")
 _S3_QUERY = {"region", "endpoint_override", "scheme"}
-# A URL's query, and not the wildcard `?` of a glob.
+# Matches the query of a URL, but not the wildcard `?` of a glob.
 _QUERY = re.compile(r"\?(?=\w+=)")
 
 
 def split_query(url: str) -> tuple[str, str]:
-    """A URL without its query, and the query from its `?` on."""
+    """Split a URL into the part before its query, and the query including its `?`."""
     found = _QUERY.search(url) if "://" in url else None
     return (url[: found.start()], url[found.start() :]) if found else (url, "")
 
 
 def extended(url: str, more: str) -> str:
-    """The place whose path has `more` at its end; a URL's query stays its query."""
+    """Append `more` to the path of a URL, keeping its query."""
     base, query = split_query(url)
     return f"{base.rstrip('/')}{more}{query}"
 
 
 def open_store(url: str) -> tuple[fs.FileSystem, str]:
-    """File system and path of a local path or URL.
+    """The file system and path of a local path or URL.
 
     Raises:
-        ConfigError: no file system answers to the URL.
-        StorageError: a bucket's region cannot be told.
+        ConfigError: no file system supports the URL.
+        StorageError: a bucket's region cannot be determined.
     """
     if "://" not in url:
         return fs.LocalFileSystem(), str(Path(url).expanduser().resolve())
@@ -66,7 +66,7 @@ def open_store(url: str) -> tuple[fs.FileSystem, str]:
 
 @lru_cache(maxsize=16)
 def _of_uri(url: str) -> tuple[fs.FileSystem, str]:
-    """One client for all files of a bucket, as for S3."""
+    """Open a URL, with one client for all files of a bucket, as for S3."""
     return fs.FileSystem.from_uri(url)  # type: ignore[no-any-return]
 
 
@@ -96,7 +96,7 @@ def _open_s3(base: str, query: str) -> tuple[fs.FileSystem, str]:
 
 @lru_cache(maxsize=16)
 def _s3(endpoint: str | None, region: str, anonymous: bool, **more: str) -> fs.FileSystem:
-    """One client for all files, as it holds the connections and the credentials."""
+    """Open S3, with one client for all files, as it holds the connections and the credentials."""
     return fs.S3FileSystem(
         endpoint_override=endpoint,
         region=region,
@@ -111,7 +111,7 @@ def _s3(endpoint: str | None, region: str, anonymous: bool, **more: str) -> fs.F
 
 @lru_cache(maxsize=64)
 def _region(bucket: str) -> str:
-    """Where the bucket is."""
+    """The region of a bucket."""
     try:
         return str(retried(lambda: fs.resolve_s3_region(bucket), f"s3://{bucket}", "s3"))
     except StorageBusy as error:
@@ -129,7 +129,7 @@ def _open_fsspec(url: str) -> tuple[fs.FileSystem, str]:
 
 
 def name_of(filesystem: fs.FileSystem, path: str) -> str:
-    """A file's URL for a person, without anything that might be a secret."""
+    """A file's URL for display, without anything that might be a secret."""
     kind = str(filesystem.type_name)
     if kind in ("local", "subtree", "mock"):
         return path

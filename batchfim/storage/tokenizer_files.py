@@ -1,4 +1,4 @@
-"""A model folder's tokenizer as the text of a `tokenizer.json`, whatever files it comes in."""
+"""Read a model folder's tokenizer as the text of a `tokenizer.json`, whatever its files."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 from batchfim.errors import ModelError
 from batchfim.formats.convert import from_ranks, from_sentencepiece
 
-# What the hub may be asked for besides tokenizer.json.
+# The tokenizer files to fetch from the hub.
 TOKENIZER_FILES = [
     "tokenizer.json",
     "tokenizer_config.json",
@@ -28,13 +28,14 @@ TOKENIZER_FILES = [
 
 
 def read_tokenizer(folder: Path, *, trust_remote_code: bool = False) -> str:
-    """The tokenizer of a model folder.
+    """Read the tokenizer of a model folder.
 
-    Taken in this order: `tokenizer.json`; Mistral's `tekken.json` and `tokenizer.model.v*`, which
-    carry all they need; anything else that Transformers can load and convert.
+    The first of these is used: `tokenizer.json`; Mistral's `tekken.json` and `tokenizer.model.v*`,
+    which are self-contained; anything else that Transformers can load and convert.
 
     Raises:
-        ModelError: no tokenizer, one that needs `model.trust_remote_code`, or cannot be converted.
+        ModelError: there is no tokenizer, it needs `model.trust_remote_code`, or it cannot be
+            converted.
     """
     if (folder / "tokenizer.json").exists():
         return _text(folder / "tokenizer.json")
@@ -44,7 +45,7 @@ def read_tokenizer(folder: Path, *, trust_remote_code: bool = False) -> str:
     if mistral:
         return _from_sentencepiece(mistral[-1])
     if not any(file for pattern in TOKENIZER_FILES[4:] for file in folder.glob(pattern)):
-        raise ModelError(f"{folder} has no tokenizer.json, and nothing else that is a tokenizer")
+        raise ModelError(f"{folder} has no tokenizer.json and no other tokenizer files")
     return _from_transformers(folder, trust_remote_code)
 
 
@@ -80,7 +81,7 @@ def _from_tekken(file: Path) -> str:
 
 
 def _tekken_defaults(file: Path) -> dict[str, int]:
-    """The control tokens of files that do not list them."""
+    """The control tokens of tekken files that do not list them."""
     tekken = _import("mistral_common.tokens.tokenizers.tekken", file)
     tokens = tekken.Tekkenizer.DEPRECATED_SPECIAL_TOKENS
     return {str(getattr(t["token_str"], "value", t["token_str"])): t["rank"] for t in tokens}
@@ -92,22 +93,20 @@ def _from_transformers(folder: Path, trust_remote_code: bool) -> str:
         tokenizer = transformers.AutoTokenizer.from_pretrained(
             str(folder), trust_remote_code=trust_remote_code, local_files_only=True
         )
-    except Exception as error:  # every tokenizer class raises what it likes
-        hint = (
-            "" if trust_remote_code else "; if it has code of its own, set model.trust_remote_code"
-        )
-        raise ModelError(f"{folder}: its tokenizer cannot be loaded: {error}{hint}") from None
+    except Exception as error:  # tokenizer classes raise all kinds of exceptions
+        hint = "" if trust_remote_code else "; if it has custom code, set model.trust_remote_code"
+        raise ModelError(f"{folder}: the tokenizer cannot be loaded: {error}{hint}") from None
     if hasattr(tokenizer, "backend_tokenizer"):
         return str(tokenizer.backend_tokenizer.to_str())
     return _from_tiktoken(folder, tokenizer)
 
 
 def _from_tiktoken(folder: Path, tokenizer: Any) -> str:
-    """Of tokenizers written in Python around a tiktoken encoding (CodeGen2.5, CodeGeeX4)."""
+    """Convert a Python tokenizer built on a tiktoken encoding (CodeGen2.5, CodeGeeX4)."""
     found = [v for v in vars(tokenizer).values() if hasattr(v, "_mergeable_ranks")]
     if not found:
         raise ModelError(
-            f"{folder}: {type(tokenizer).__name__} is written in Python and is not built on "
+            f"{folder}: {type(tokenizer).__name__} is a Python tokenizer that is not built on "
             "tiktoken; save it as a tokenizer.json"
         )
     special = dict(found[0]._special_tokens) | dict(tokenizer.get_added_vocab())
@@ -116,14 +115,14 @@ def _from_tiktoken(folder: Path, tokenizer: Any) -> str:
 
 
 def _own_prefix(tokenizer: Any, names: Mapping[int, str]) -> list[str]:
-    """What it puts before a text: `[gMASK]<sop>` is in GLM-4's code alone, and in no file."""
+    """The tokens it puts before a text: GLM-4's `[gMASK]<sop>` is only in its code, in no file."""
     try:
         token_ids = tokenizer.build_inputs_with_special_tokens([0])
         return [names[token_id] for token_id in token_ids[: token_ids.index(0)]]
     except (LookupError, ValueError, TypeError, AttributeError, NotImplementedError) as error:
         raise ModelError(
-            f"what {type(tokenizer).__name__} puts before a text cannot be told ({error!r}); save "
-            "it as a tokenizer.json"
+            f"cannot determine which tokens {type(tokenizer).__name__} puts before a text "
+            f"({error!r}); save it as a tokenizer.json"
         ) from None
 
 

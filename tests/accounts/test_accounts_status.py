@@ -104,9 +104,9 @@ def test_a_held_job_is_running_and_says_by_whom(job: Job) -> None:
 
 
 def test_a_place_without_a_job_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match="no batchfim job is here"):
+    with pytest.raises(OutputError, match="no batchfim job found"):
         job_status(str(tmp_path))
-    with pytest.raises(OutputError, match="no batchfim job is here"):
+    with pytest.raises(OutputError, match="no batchfim job found"):
         job_status(str(tmp_path / "nowhere"))
     assert list(tmp_path.iterdir()) == []
 

@@ -53,7 +53,7 @@ def test_a_folder_without_parquet(tmp_path: Path, refused) -> None:
     folder = tmp_path / "notes"
     folder.mkdir()
     (folder / "notes.txt").write_text("no records")
-    assert f"{folder}: no Parquet files here" in refused(folder)
+    assert f"{folder}: no Parquet files found" in refused(folder)
 
 
 def test_a_path_that_does_not_exist(tmp_path: Path, refused) -> None:
@@ -90,7 +90,7 @@ def test_an_order_the_family_lacks(records: Path, refused) -> None:
 
 
 def test_a_model_that_is_nowhere(records: Path, refused) -> None:
-    assert "not a folder here" in refused(records, model="/no/such/model")
+    assert "not a local folder" in refused(records, model="/no/such/model")
 
 
 def test_a_model_without_tokenizer_or_config(tmp_path: Path, records: Path, refused) -> None:

@@ -17,7 +17,7 @@ from tests.s3.server import S3
 
 DENIED = (
     "access denied; set credentials in the environment (AWS_ACCESS_KEY_ID and "
-    "AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or your cloud's own), or have this access granted to them"
+    "AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or your cloud's own), or grant them this access"
 )
 
 
@@ -73,7 +73,7 @@ CASES = [
     Case("input-nowhere", "{tmp}/nowhere: no such file or folder", input="{tmp}/nowhere"),
     Case(
         "input-without-parquet",
-        "{tmp}/empty: no Parquet files here (looked for *.parquet)",
+        "{tmp}/empty: no Parquet files found (looked for *.parquet)",
         input="{tmp}/empty",
         prepare=lambda place: (place.folder / "empty").mkdir(),
     ),
@@ -102,7 +102,7 @@ CASES = [
         "{bucket}/records: When getting information for key 'records' in bucket '{name}': AWS "
         "Error NETWORK_CONNECTION during HeadObject operation: curlCode: 7, Could not connect to "
         "server; Details: Failed to connect to 127.0.0.1:1 after 0 ms: Could not connect to "
-        "server (tried for 0 s); once the storage answers, run the same command again to go on",
+        "server (tried for 0 s); once the storage answers, run the same command again to continue",
         input="{bucket}/records",
         code=1,
         prepare=_no_server,
@@ -131,19 +131,18 @@ CASES = [
     ),
     Case(
         "output-of-somebody-else",
-        "{tmp}/out holds files that no batchfim job wrote (chapter1.tex); choose another "
-        "output.path",
+        "{tmp}/out holds files not written by batchfim (chapter1.tex); choose another output.path",
         prepare=_thesis,
     ),
     Case(
         "output-is-input",
-        "output.path {tmp}/records lies in the input {tmp}/records, so the next run would read "
-        "its parts as records; choose a folder beside it",
+        "output.path {tmp}/records is inside the input {tmp}/records, so the next run would read "
+        "its parts as records; choose a folder outside the input",
         output="{tmp}/records",
     ),
     Case(
         "model-bucket",
-        "model s3://no-such-bucket/m: no such bucket: no-such-bucket, or nothing in it",
+        "model s3://no-such-bucket/m: no such bucket: no-such-bucket, or it is empty",
         model="s3://no-such-bucket/m",
     ),
     Case(

@@ -268,7 +268,7 @@ def test_the_command_prints_json_and_keeps_it(job: Job, tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_planned_is_refused(job: Job, tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match="no batchfim job is here"):
+    with pytest.raises(OutputError, match="no batchfim job found"):
         plan_job(config(job), speed_from=str(tmp_path / "nothing"))
     job.run()
     with pytest.raises(ConfigError, match="by the simulated engine: its speed tells nothing of vl"):
@@ -280,7 +280,7 @@ def test_what_cannot_be_planned_is_refused(job: Job, tmp_path: Path) -> None:
     theirs = tmp_path / "theirs"
     theirs.mkdir()
     (theirs / "thesis.txt").touch()
-    with pytest.raises(OutputError, match=r"holds files that no batchfim job wrote"):
+    with pytest.raises(OutputError, match=r"holds files not written by batchfim"):
         plan_job(config(job, f"output.path={theirs}"))
     assert [path.name for path in theirs.iterdir()] == ["thesis.txt"]
     nothing = pa.array([], pa.string())

@@ -111,7 +111,7 @@ def test_a_column_that_is_missing_is_named_with_those_there_are(run: RunJob, opt
 
 
 def test_no_job_is_said(tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match="no batchfim job is here"):
+    with pytest.raises(OutputError, match="no batchfim job found"):
         evaluate_job(str(tmp_path))
 
 

@@ -50,5 +50,5 @@ def test_the_names_of_folders_become_no_columns(make_config: MakeConfig, tmp_pat
 
 
 def test_where_no_job_is_there_are_no_results(tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match="no batchfim job is here"):
+    with pytest.raises(OutputError, match="no batchfim job found"):
         read_results(str(tmp_path))

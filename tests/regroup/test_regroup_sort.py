@@ -139,7 +139,7 @@ def test_a_copy_that_lost_a_file_is_refused(shuffled: Desk) -> None:
     for file in shuffled.regroup().files[:1]:
         table = pq.read_table(file.path)
         pq.write_table(table.slice(1), file.path)
-    with pytest.raises(StorageError, match=r"399 rows, their markers say 400"):
+    with pytest.raises(StorageError, match=r"399 rows, but the markers say 400"):
         shuffled.regroup()
 
 
@@ -152,7 +152,9 @@ def test_a_copy_that_is_gone_is_not_sorted_anew_where_shards_are_planned_of_it(
     shuffled.regroup()  # of what is not planned, nothing is lost
     shutil.rmtree(shuffled.copies)
     Ledger(Location.of(str(shuffled.output))).add_to_plan(planned)
-    with pytest.raises(StorageError, match=r"regrouped: a regrouped copy of the input is gone"):
+    with pytest.raises(
+        StorageError, match=r"regrouped: a regrouped copy that planned shards read from is missing"
+    ):
         shuffled.regroup()
     assert list(shuffled.copies.glob("*")) == []
 
@@ -163,8 +165,8 @@ def test_a_file_that_is_gone_from_the_input_is_told_of(
     assert shuffled.regroup().num_rows == 400
     (shuffled.folder / "b.parquet").unlink()
     assert shuffled.regroup().num_rows == 400
-    assert "1 input files are gone that were regrouped, such as" in caplog.text
-    assert "b.parquet: their rows are among" in caplog.text
+    assert "1 regrouped input files are gone, such as" in caplog.text
+    assert "b.parquet; their rows are still processed" in caplog.text
 
 
 def test_a_file_written_anew_that_looks_as_it_did_is_warned_of(
@@ -172,11 +174,11 @@ def test_a_file_written_anew_that_looks_as_it_did_is_warned_of(
 ) -> None:
     shuffled.regroup()
     shuffled.regroup()
-    assert "were written after" not in caplog.text
+    assert "were rewritten after" not in caplog.text
     later = time.time() + 60
     os.utime(shuffled.folder / "b.parquet", (later, later))
     shuffled.regroup()
-    assert "b.parquet, were written after they were planned" in caplog.text
+    assert "b.parquet, were rewritten after they were planned" in caplog.text
 
 
 def test_a_ray_without_a_cpu_is_refused_and_not_waited_for() -> None:
@@ -188,7 +190,9 @@ def test_a_ray_without_a_cpu_is_refused_and_not_waited_for() -> None:
         [sys.executable, "-c", script], capture_output=True, text=True, check=False
     )
     assert done.returncode != 0
-    assert "no machine of this Ray has a CPU for them; start one with --num-cpus" in done.stderr
+    assert (
+        "no node of this Ray cluster has a CPU for them; start one with --num-cpus" in done.stderr
+    )
 
 
 def test_two_sorts_never_write_one_copy(shuffled: Desk) -> None:
@@ -226,7 +230,7 @@ def test_a_file_that_cannot_be_read_is_named(shuffled: Desk) -> None:
 
 
 def test_a_column_nobody_has_is_refused_before_anything_is_written(shuffled: Desk) -> None:
-    with pytest.raises(InputError, match=r"no column 'repo' .*they have id, prefix"):
+    with pytest.raises(InputError, match=r"have a column 'repo'; choose one of id, prefix"):
         shuffled.regroup("planning.regroup=repo")
     assert not shuffled.copies.exists()
 

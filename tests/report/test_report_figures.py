@@ -288,7 +288,7 @@ def test_a_job_that_was_killed_before_its_first_shard_has_a_report(job: Job) -> 
 
 
 def test_without_a_job_there_is_no_report(tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match="no batchfim job is here"):
+    with pytest.raises(OutputError, match="no batchfim job found"):
         report_job(str(tmp_path / "nothing"))
     assert not (tmp_path / "nothing").exists()
 

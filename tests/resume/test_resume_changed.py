@@ -71,9 +71,9 @@ def test_a_file_that_was_written_anew_and_looks_as_it_did_is_warned_of(
 ) -> None:
     """Its rows may have changed where size and footer tell nothing of it."""
     done.run()
-    assert "were written after they were planned" not in caplog.text
+    assert "were rewritten after they were planned" not in caplog.text
     path = done.write("a.parquet", range(12))
     later = time.time() + 60
     os.utime(path, (later, later))
     assert done.run().idle
-    assert f"1 input files, such as {path}, were written after they were planned" in caplog.text
+    assert f"1 input files, such as {path}, were rewritten after they were planned" in caplog.text

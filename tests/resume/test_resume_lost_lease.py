@@ -34,7 +34,7 @@ def test_a_run_that_lost_its_lease_withdraws_and_tells_nothing_more(
     before, summary = job.parts(), job.summary
     job.write("a.parquet" if step == "planned_files" else "b.parquet", range(20, 28))
     lose_lease_at(monkeypatch, step)
-    with pytest.raises(JobFailed, match="the lease of the job was lost"):
+    with pytest.raises(JobFailed, match="lost the job's lease"):
         job.run("schedule.shards_in_hand=1")
     assert before.items() <= job.parts().items()
     assert job.summary == summary

@@ -106,7 +106,7 @@ def test_another_default_is_another_job(ledger: Ledger) -> None:
 @pytest.mark.parametrize("name", ["notes.txt", "part-0.parquet", ".hidden"])
 def test_a_folder_with_other_files_is_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(b"mine")
-    with pytest.raises(OutputError, match=f"no batchfim job wrote.*{name}"):
+    with pytest.raises(OutputError, match=f"not written by batchfim.*{name}"):
         Ledger(Location.of(str(tmp_path))).prepare()
     assert (tmp_path / name).read_bytes() == b"mine"
     assert [file.name for file in tmp_path.iterdir()] == [name]  # no folder was made either
@@ -130,7 +130,7 @@ def test_a_folder_with_other_files_is_refused(tmp_path: Path, name: str) -> None
 def test_a_job_file_of_garbage_is_refused_and_left_alone(ledger: Ledger, garbage: bytes) -> None:
     finish(ledger)
     (ledger.root / "job.json").write(garbage)
-    with pytest.raises(OutputError, match=r"job\.json: not a job of this version"):
+    with pytest.raises(OutputError, match=r"job\.json: not a job of this batchfim version"):
         ledger.claim_job(fields(), DEFAULTS, FACTS)
     assert (ledger.root / "job.json").read() == garbage
 

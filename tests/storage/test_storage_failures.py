@@ -40,7 +40,7 @@ def test_what_may_pass(error: Exception) -> None:
     ("error", "said"),
     [
         (OSError(errno.ENOSPC, "x"), "the disk is full"),
-        (OSError(errno.EDQUOT, "x"), "the quota of the disk is used up"),
+        (OSError(errno.EDQUOT, "x"), "the disk quota is used up"),
         (OSError(errno.EROFS, "x"), "the file system is read-only"),
         (PermissionError(errno.EACCES, "x"), "Permission denied"),
         (FileNotFoundError(errno.ENOENT, "x"), "No such file or directory"),

@@ -146,7 +146,7 @@ def test_a_second_commit_of_a_shard_replaces_the_first(ledger: Ledger) -> None:
 def test_a_marker_of_garbage_is_named(ledger: Ledger, garbage: bytes) -> None:
     commit(ledger, ONE)
     (ledger.root / "done" / f"{ONE.id}.json").write(garbage)
-    with pytest.raises(StorageError, match=rf"{ONE.id}\.json: not a marker .*delete it to redo"):
+    with pytest.raises(StorageError, match=rf"{ONE.id}\.json: not a marker .*delete it to run"):
         ledger.shards()
 
 

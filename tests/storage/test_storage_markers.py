@@ -242,7 +242,9 @@ def test_a_marker_under_another_shards_name_is_named(markers: Markers, folder: P
     text = (folder / f"{FIRST.shard_id}.json").read_text()
     assert json.loads(text)["shard_id"] == FIRST.shard_id
     (folder / f"{LAST.shard_id}.json").write_text(text)
-    with pytest.raises(StorageError, match=rf"{LAST.shard_id}\.json: not a marker .*is of shard"):
+    with pytest.raises(
+        StorageError, match=rf"{LAST.shard_id}\.json: not a marker .*belongs to shard"
+    ):
         markers.done()
 
 

@@ -79,7 +79,7 @@ def test_notes_beside_the_weights_and_the_place_of_the_folder_do_not_matter(tmp_
 
 @pytest.mark.parametrize(
     ("text", "complaint"),
-    [("[1, 2]", "holds no object"), ("null", "holds no object"), ("{", "is not JSON")],
+    [("[1, 2]", "is not a JSON object"), ("null", "is not a JSON object"), ("{", "is not JSON")],
 )
 def test_a_config_that_is_none_is_named(tmp_path: Path, text: str, complaint: str) -> None:
     folder = write_model(tmp_path / "model")

@@ -116,7 +116,7 @@ def test_a_damaged_file_is_named(
 def test_halves_of_other_rows_are_refused(plan: PlanFiles, tmp_path: Path) -> None:
     plan.add(SHARDS)
     plan.split(TWO, halve(THREE, "job"))
-    with pytest.raises(StorageError, match=rf"split-{TWO.id}\.parquet: not the halves"):
+    with pytest.raises(StorageError, match=rf"split-{TWO.id}\.parquet: not two halves"):
         plan.read()
 
 

@@ -33,18 +33,18 @@ def test_a_whole_model_is_counted(model: Path) -> None:
 def test_weights_cut_short_are_found(model: Path, cut: int) -> None:
     weights = next(model.glob("*.safetensors"))
     weights.write_bytes(weights.read_bytes()[:-cut])
-    with pytest.raises(ModelError, match=r"model\.safetensors: .* and its header says .*; delete"):
+    with pytest.raises(ModelError, match=r"model\.safetensors: .* but its header says .*; delete"):
         fetch(model)
 
 
 def test_weights_that_are_no_weights_are_found(model: Path) -> None:
     next(model.glob("*.safetensors")).write_bytes(b"<html>404</html>")
-    with pytest.raises(ModelError, match="16 bytes, and its header says 0"):
+    with pytest.raises(ModelError, match="16 bytes, but its header says 0"):
         fetch(model)
 
 
 def test_a_file_that_the_index_names_is_missed(model: Path) -> None:
     index = {"weight_map": {"a": "model.safetensors", "b": "model-2.safetensors"}}
     (model / "model.safetensors.index.json").write_text(json.dumps(index))
-    with pytest.raises(ModelError, match=r"model-2\.safetensors not there"):
+    with pytest.raises(ModelError, match=r"model-2\.safetensors missing"):
         fetch(model)

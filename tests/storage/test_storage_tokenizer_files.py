@@ -147,7 +147,7 @@ def test_code_of_its_own_runs_only_when_trusted(
 
 def test_no_tokenizer_at_all(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{}")
-    with pytest.raises(ModelError, match=r"has no tokenizer\.json, and nothing else"):
+    with pytest.raises(ModelError, match=r"has no tokenizer\.json and no other"):
         read_tokenizer(tmp_path)
 
 
