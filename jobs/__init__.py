@@ -1,4 +1,4 @@
-"""Thin entry points for Ray jobs and Kubernetes: each takes the job file that `batchfim run` does.
+"""Thin entry points for Ray jobs and Kubernetes; each takes the same job file as `batchfim run`.
 
-Nothing is imported for `--help` but the config and the command line's library.
+`--help` imports nothing but the config and the command-line library.
 """

@@ -1,4 +1,4 @@
-"""Measure a job's own settings on a sample of it: `python -m jobs.bench --job-file job.yaml`."""
+"""Benchmark a job's settings on a sample of it: `python -m jobs.bench --job-file job.yaml`."""
 
 from __future__ import annotations
 
@@ -20,15 +20,19 @@ def bench(
     job_file: JobFiles,
     sets: Sets = [],  # noqa: B006 - typer copies it
     rows: Annotated[
-        int | None, typer.Option(min=1, help="Rows of the sample; unset: 2,048, on GPUs 16,384.")
+        int | None,
+        typer.Option(min=1, help="Rows in the sample. Default: 2,048, or 16,384 on GPUs."),
     ] = None,
     seed: Annotated[int, typer.Option(help="Random seed of the sample.")] = 0,
-    repeats: Annotated[int, typer.Option(min=1, help="Runs, one engine start each.")] = 3,
+    repeats: Annotated[
+        int, typer.Option(min=1, help="Number of runs, with one engine start each.")
+    ] = 3,
     keep_as: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Keep the lines in OUTPUT.bench/NAME.jsonl.")
+        str | None,
+        typer.Option(metavar="NAME", help="Also write the lines to OUTPUT.bench/NAME.jsonl."),
     ] = None,
 ) -> None:
-    """Run a sample of the job a few times on one engine; a line of JSON for each run."""
+    """Run a sample of the job several times on one engine; print one line of JSON per run."""
     from batchfim.api import bench_job
 
     bench_job(

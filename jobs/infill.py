@@ -1,4 +1,4 @@
-"""Run a job, or go on with it: `python -m jobs.infill --job-file job.yaml`."""
+"""Run or resume a job: `python -m jobs.infill --job-file job.yaml`."""
 
 from __future__ import annotations
 
@@ -19,13 +19,16 @@ def infill(
     sets: Sets = [],  # noqa: B006 - typer copies it
     accept_failed_rows: Annotated[
         bool,
-        typer.Option(help="Exit 0 where rows failed; for what starts a failed job once more."),
+        typer.Option(help="Exit 0 even if rows failed, for schedulers that restart failed jobs."),
     ] = False,
     accept_unfinished: Annotated[
-        bool, typer.Option(help="Exit 0 where schedule.stop_after_s ended it; likewise.")
+        bool,
+        typer.Option(
+            help="Exit 0 even if schedule.stop_after_s ended the run, for the same schedulers."
+        ),
     ] = False,
 ) -> None:
-    """Run a job, or go on with it; exit codes as of `batchfim run`."""
+    """Run or resume a job, with the exit codes of `batchfim run`."""
     from batchfim.accounts.summary_text import summary_text
     from batchfim.api import run_job
 

@@ -1,4 +1,4 @@
-"""Options every entry point has."""
+"""Options of every entry point."""
 
 from __future__ import annotations
 
@@ -9,13 +9,16 @@ import typer
 
 JobFiles = Annotated[
     list[Path],
-    typer.Option("--job-file", metavar="JOB.yaml", help="Job file; of several, later ones win."),
+    typer.Option(
+        "--job-file", metavar="JOB.yaml", help="Job file, repeatable; later files take precedence."
+    ),
 ]
 Sets = Annotated[
-    list[str], typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Override one setting.")
+    list[str],
+    typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Override one setting; repeatable."),
 ]
 
 
 def entry_point() -> typer.Typer:
-    """A program of one command."""
+    """A Typer application for a single command."""
     return typer.Typer(pretty_exceptions_enable=False, add_completion=False, rich_markup_mode=None)

@@ -1,4 +1,4 @@
-"""Bring a job's model to this machine's disk: `python -m jobs.prefetch --job-file job.yaml`."""
+"""Download a job's model to this machine's disk: `python -m jobs.prefetch --job-file job.yaml`."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ def prefetch(
     job_file: JobFiles,
     sets: Sets = [],  # noqa: B006 - typer copies it
 ) -> None:
-    """Fetch the model and its LoRA adapters whole, check their files, and say where they are.
+    """Download the model and its LoRA adapters, check their files and print where they are.
 
-    A model id goes to the hub's cache (HF_HOME), a model at a URL to $XDG_CACHE_HOME/batchfim.
-    Workers with the same two settings find them there.
+    A model id goes to the Hugging Face cache (HF_HOME), a model at a URL to
+    $XDG_CACHE_HOME/batchfim. Workers with the same two variables find them there.
     """
     from batchfim.storage.prefetching import fetch_models
 

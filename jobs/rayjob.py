@@ -1,4 +1,4 @@
-"""A RayJob of KubeRay: as it is created, and how its status ends. Pure."""
+"""KubeRay's RayJob: build its manifest and read its status; pure functions."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ from batchfim.shards import identity
 
 OUTPUT_LABEL = "batchfim.io/output"
 NAME = re.compile(r"[a-z]([a-z0-9-]*[a-z0-9])?")
-LONGEST_NAME = 47  # KubeRay makes longer ones of it, for objects that may have 63
-# A CronJob's Job is `<CronJob>-<minutes since 1970>`, and the RayJob is called as the Job.
+LONGEST_NAME = 47  # KubeRay appends to it to name objects, which may have 63 characters
+# A CronJob's Job is named `<CronJob>-<minutes since 1970>`, and the RayJob has the Job's name.
 LONGEST_CRONJOB = LONGEST_NAME - len("-00000000")
 _ENDS = ("Complete", "Failed", "ValidationFailed")
-# Annotations about the template itself: what applied it, and what watches it.
+# Annotations about the template itself: the tools that applied or watch it.
 _ABOUT_IT = ("kubectl.kubernetes.io/", "argocd.argoproj.io/")
 _EXIT_CODE = re.compile(r"exit code (\d{1,3})\b")
 
 
 @dataclass(frozen=True)
 class Owner:
-    """The Job that asks: what ends it or cleans it up takes the RayJob along."""
+    """The Job that submits: when it is deleted, Kubernetes deletes its RayJob too."""
 
     name: str
     uid: str
 
 
 def read_manifest(file: Path) -> dict[str, Any]:
-    """A RayJob from its manifest.
+    """Read a RayJob from its manifest.
 
     Raises:
-        ConfigError: there is none, or it is something else.
+        ConfigError: the file cannot be read, or is not a RayJob.
     """
     where = str(file)
     try:
@@ -50,14 +50,14 @@ def read_manifest(file: Path) -> dict[str, Any]:
         raise ConfigError(f"{where}: {error}") from None
     if not isinstance(tree, dict) or tree.get("kind") != "RayJob":
         kind = tree.get("kind") if isinstance(tree, dict) else type(tree).__name__
-        raise ConfigError(f"{where}: expected one object of kind RayJob, got {kind}")
+        raise ConfigError(f"{where}: expected one object of kind RayJob, found {kind}")
     if tree.get("apiVersion") != "ray.io/v1" or not isinstance(tree.get("spec"), dict):
-        raise ConfigError(f"{where}: expected apiVersion ray.io/v1 and a spec")
+        raise ConfigError(f"{where}: expected a RayJob of apiVersion ray.io/v1 with a spec")
     return tree
 
 
 def check_entrypoint(rayjob: dict[str, Any], job_files: Sequence[Path], where: str) -> None:
-    """The RayJob must run the job file that was checked here.
+    """Check that the RayJob runs the job file that was given here.
 
     Raises:
         ConfigError: it runs another, or none.
@@ -65,26 +65,26 @@ def check_entrypoint(rayjob: dict[str, Any], job_files: Sequence[Path], where: s
     named = _given(rayjob, "--job-file")
     if named != [str(path) for path in job_files]:
         raise ConfigError(
-            f"{where}: its entrypoint runs --job-file {', '.join(named) or 'nothing'}, and "
-            f"{', '.join(map(str, job_files))} was given here: both must be the same, in the "
-            "same place"
+            f"{where}: its entrypoint has --job-file {', '.join(named) or '(none)'}, but "
+            f"{', '.join(map(str, job_files))} was given here; give the same files under the same "
+            "paths"
         )
 
 
 def settings(rayjob: dict[str, Any]) -> list[str]:
-    """What its entrypoint sets beside the job file, as `SECTION.KEY=VALUE`."""
+    """Settings that the entrypoint overrides, as `SECTION.KEY=VALUE`."""
     return _given(rayjob, "--set")
 
 
 def as_benchmark(rayjob: dict[str, Any], name: str, num_machines: int) -> dict[str, Any]:
-    """The RayJob with `jobs.bench` on the same job, for one worker.
+    """A copy of the RayJob that runs `jobs.bench` on the same job, with one worker.
 
-    It is tried once: what it does is not in a ledger, and would begin anew.
+    It is not retried: a benchmark has no ledger and would start over.
 
     Args:
-        rayjob: one that `check_entrypoint` has nothing against.
-        name: of the run, under which `jobs.bench` keeps what it measures.
-        num_machines: those that the worker may lie on.
+        rayjob: one that passes `check_entrypoint`.
+        name: name of the run, under which `jobs.bench` keeps its measurements.
+        num_machines: number of machines that the worker may span.
     """
     tree = deepcopy(rayjob)
     spec = tree["spec"]
@@ -93,17 +93,17 @@ def as_benchmark(rayjob: dict[str, Any], name: str, num_machines: int) -> dict[s
         words += [word for value in _given(rayjob, option) for word in (option, value)]
     spec |= {"entrypoint": shlex.join([*words, "--keep-as", name]), "backoffLimit": 0}
     for group in spec.get("rayClusterSpec", {}).get("workerGroupSpecs", []):
-        # All of them at once: a benchmark's one worker is refused where there is no machine yet.
+        # Start all machines at once: a benchmark's only worker is refused while there are none.
         num = min(group.get("maxReplicas", num_machines), num_machines)
         group |= {"replicas": num, "minReplicas": num, "maxReplicas": num}
     return tree
 
 
 def read_labels(texts: Sequence[str]) -> dict[str, str]:
-    """Labels of `KEY=VALUE` texts.
+    """Parse labels of the form `KEY=VALUE`.
 
     Raises:
-        ConfigError: one is something else.
+        ConfigError: one has another form.
     """
     pairs = [text.partition("=") for text in texts]
     for key, separator, value in pairs:
@@ -120,20 +120,20 @@ def as_run(
     owner: Owner | None = None,
     labels: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, Any]:
-    """The RayJob of one run: a copy of another, awake.
+    """The RayJob of one run: a copy of a template that is not suspended.
 
     Args:
-        rayjob: its manifest, or a RayJob of the cluster that is its template.
-        output: what it writes, the job's output path; others that do are found by it.
-        name: of the run; None: the manifest's own.
-        owner: the Job it is for.
-        labels: of the run, beside those it has.
+        rayjob: the template: a manifest, or a RayJob of the cluster.
+        output: the job's output path; other RayJobs that write it are found by it.
+        name: name of the run; if None, that of the template.
+        owner: the Job that submits it.
+        labels: labels in addition to those of the template.
 
     Raises:
-        ConfigError: the name is none that KubeRay takes.
+        ConfigError: KubeRay does not accept the name.
     """
     tree = deepcopy({key: rayjob[key] for key in ("apiVersion", "kind", "spec")})
-    tree["spec"].pop("suspend", None)  # what is applied with an overlay is a template
+    tree["spec"].pop("suspend", None)  # a RayJob applied with an overlay is a suspended template
     metadata = tree["metadata"] = _kept(rayjob.get("metadata") or {})
     metadata["name"] = _checked(name or str(metadata.get("name", "")))
     metadata["labels"] = {
@@ -156,7 +156,7 @@ def as_run(
 
 
 def exit_code(rayjob: dict[str, Any]) -> int | None:
-    """Of a RayJob that has ended: its driver's where the status tells it; None: not yet."""
+    """Exit code of a RayJob, its driver's if the status has it; None if it has not ended."""
     status = rayjob.get("status") or {}
     state = status.get("jobDeploymentStatus")
     if state not in _ENDS:
@@ -169,14 +169,14 @@ def exit_code(rayjob: dict[str, Any]) -> int | None:
 
 
 def state_text(rayjob: dict[str, Any]) -> str:
-    """How it stands, in one line."""
+    """Name and state of a RayJob, in one line."""
     status = rayjob.get("status") or {}
     told = [status.get(key) for key in ("jobDeploymentStatus", "jobStatus", "reason")]
     return f"{rayjob['metadata']['name']}: {', '.join(filter(None, told)) or 'New'}"
 
 
 def _given(rayjob: dict[str, Any], option: str) -> list[str]:
-    """What the entrypoint gives an option, as `OPTION VALUE` or `OPTION=VALUE`."""
+    """Values of an option in the entrypoint, given as `OPTION VALUE` or `OPTION=VALUE`."""
     entrypoint = str(rayjob["spec"].get("entrypoint", ""))
     try:
         words = shlex.split(entrypoint)
@@ -190,7 +190,7 @@ def _given(rayjob: dict[str, Any], option: str) -> list[str]:
 
 
 def _kept(metadata: dict[str, Any]) -> dict[str, Any]:
-    """What a copy takes over: no uid, no version, nothing about the other object."""
+    """The metadata that a copy keeps: no uid, no version, nothing about the original object."""
     kept = {key: metadata[key] for key in ("name", "namespace", "labels") if key in metadata}
     annotations = metadata.get("annotations") or {}
     about_both = {key: v for key, v in annotations.items() if not key.startswith(_ABOUT_IT)}
@@ -200,12 +200,13 @@ def _kept(metadata: dict[str, Any]) -> dict[str, Any]:
 def _checked(name: str) -> str:
     if len(name) > LONGEST_NAME:
         raise ConfigError(
-            f"RayJob name {name!r} has {len(name)} characters, and KubeRay takes "
-            f"{LONGEST_NAME}; a CronJob's name may have {LONGEST_CRONJOB}, as Kubernetes adds the "
-            "minute to it"
+            f"RayJob name {name!r}: has {len(name)} characters, but KubeRay allows {LONGEST_NAME}; "
+            f"shorten it (a CronJob's name may have {LONGEST_CRONJOB}, since Kubernetes appends "
+            "the minute)"
         )
     if not NAME.fullmatch(name):
         raise ConfigError(
-            f"RayJob name {name!r}: expected small letters, digits and -, a letter first"
+            f"RayJob name {name!r}: invalid; use lowercase letters, digits and -, starting with a "
+            "letter"
         )
     return name

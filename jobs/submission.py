@@ -1,4 +1,4 @@
-"""What is submitted: the resolved job file, and an id that the same job always has. Pure."""
+"""A submission: the resolved job file, and an id that is always the same for the same job."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ import yaml
 from batchfim.config import JobConfig
 from batchfim.shards import identity
 
-_STOP_MARGIN_S = 30  # after the grace: to commit what ended, audit and write the summary
+_STOP_MARGIN_S = 30  # after the grace period: to commit shards, audit and write the summary
 JOB_FILE = "job.yaml"
 
 
 class Entry(StrEnum):
-    """Modules of `jobs/` that run on a cluster."""
+    """The modules of `jobs/` that run on a cluster."""
 
     INFILL = "infill"
     BENCH = "bench"
@@ -28,14 +28,14 @@ class Entry(StrEnum):
 
 @dataclass(frozen=True)
 class Submission:
-    """A job on its way to a cluster."""
+    """A job to be submitted to a cluster."""
 
     config: JobConfig
     entry: Entry
 
     @property
     def base_id(self) -> str:
-        """The same for the same job: its later turns add a number."""
+        """Id of the job's first turn, the same for the same job; later turns append a number."""
         tree = self.config.model_dump(mode="json")
         return f"batchfim-{self.entry}-{identity(json.dumps(tree, sort_keys=True))[:12]}"
 
@@ -45,18 +45,18 @@ class Submission:
 
     @property
     def job_file(self) -> str:
-        """The job as a file of its own: nothing in it depends on where it is read."""
+        """The job as one self-contained file, independent of where it is read."""
         tree = self.config.model_dump(mode="json", exclude_none=True)
         return yaml.safe_dump(tree, sort_keys=False)
 
     @property
     def environment(self) -> dict[str, str]:
-        """Ray kills a job that was asked to stop after three seconds, unless told otherwise."""
+        """Environment that gives the job time to stop; by default Ray kills it after 3 seconds."""
         wait_s = math.ceil(self.config.schedule.grace_s) + _STOP_MARGIN_S
         return {"RAY_JOB_STOP_WAIT_TIME_S": str(wait_s)}
 
     def shown(self) -> dict[str, Any]:
-        """What `--dry-run` prints, without secrets."""
+        """The submission as `--dry-run` prints it, without secrets."""
         return {
             "submission_id": self.base_id,
             "entrypoint": self.entrypoint,
@@ -66,18 +66,21 @@ class Submission:
 
 
 def turns(base_id: str, known: Iterable[str]) -> list[str]:
-    """Ids this job already had, in order: the base, then base-2, base-3, …"""
+    """Ids that this job already had, in order: the base, then base-2, base-3, ..."""
     numbers = (_turn(base_id, one) for one in known)
     return [_id(base_id, number) for number in sorted(filter(None, numbers))]
 
 
 def next_turn(base_id: str, had: list[str]) -> str:
-    """The id after those it had."""
+    """The id that follows those the job already had."""
     return _id(base_id, _turn(base_id, had[-1]) + 1 if had else 1)
 
 
 def stop_command(job_id: str, address: str, auth_mode: str | None) -> str:
-    """What stops a job, for a person to copy; Ray's own command asks no token unless told to."""
+    """Command that stops a job, for a person to copy.
+
+    It includes the auth mode, since Ray's command sends no token by default.
+    """
     mode = f"RAY_AUTH_MODE={auth_mode} " if auth_mode else ""
     return f"{mode}ray job stop {job_id} --address {address}"
 
@@ -87,7 +90,7 @@ def _id(base_id: str, turn: int) -> str:
 
 
 def _turn(base_id: str, one: str) -> int:
-    """Which turn an id is; 0 where it is another job's."""
+    """The turn that an id stands for; 0 if it is another job's."""
     if one == base_id:
         return 1
     head, _, number = one.rpartition("-")

@@ -1,4 +1,4 @@
-"""Run a job on a cluster and wait for it: `python -m jobs.submit --backend ray --job-file …`."""
+"""Run a job on a cluster and wait for it: `python -m jobs.submit --backend ray --job-file ...`."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ app = entry_point()
 
 
 class Backend(StrEnum):
-    """What runs the job."""
+    """The kind of cluster that runs the job."""
 
     RAY = "ray"
     K8S = "k8s"
@@ -41,45 +41,60 @@ class Backend(StrEnum):
 
 @app.command()
 def submit(
-    backend: Annotated[Backend, typer.Option(help="A Ray cluster that stands, or Kubernetes.")],
+    backend: Annotated[Backend, typer.Option(help="An existing Ray cluster, or Kubernetes.")],
     job_file: JobFiles,
     sets: Sets = [],  # noqa: B006 - typer copies it
-    entry: Annotated[Entry, typer.Option(help="What to run.")] = Entry.INFILL,
+    entry: Annotated[Entry, typer.Option(help="Entry point to run.")] = Entry.INFILL,
     address: Annotated[
         str | None,
-        typer.Option(help="ray: its Jobs API; unset: RAY_API_SERVER_ADDRESS, else this machine's."),
+        typer.Option(
+            help="ray: address of the Jobs API. Default: RAY_API_SERVER_ADDRESS, else this machine."
+        ),
     ] = None,
     rayjob: Annotated[
         str | None,
-        typer.Option(help="k8s: manifest of the RayJob (.yaml), or the name of one to copy."),
+        typer.Option(help="k8s: RayJob to copy: a manifest (.yaml), or a name in the cluster."),
     ] = None,
-    name: Annotated[str | None, typer.Option(help="k8s: its name; unset: as in it.")] = None,
-    namespace: Annotated[str | None, typer.Option(help="k8s: unset: the pod's own.")] = None,
+    name: Annotated[
+        str | None, typer.Option(help="k8s: name of the new RayJob. Default: that of --rayjob.")
+    ] = None,
+    namespace: Annotated[
+        str | None,
+        typer.Option(help="k8s: namespace. Default: the pod's, else the kubeconfig's current one."),
+    ] = None,
     label: Annotated[
-        list[str], typer.Option(metavar="KEY=VALUE", help="k8s: a label of the RayJob.")
+        list[str],
+        typer.Option(metavar="KEY=VALUE", help="k8s: label to add to the RayJob; repeatable."),
     ] = [],  # noqa: B006 - typer copies it
-    owner_name: Annotated[str | None, typer.Option(help="k8s: the Job that asks.")] = None,
-    owner_uid: Annotated[str | None, typer.Option(help="k8s: its uid.")] = None,
-    dry_run: Annotated[bool, typer.Option(help="Print what would be submitted.")] = False,
+    owner_name: Annotated[
+        str | None, typer.Option(help="k8s: name of the Job that owns the RayJob.")
+    ] = None,
+    owner_uid: Annotated[str | None, typer.Option(help="k8s: uid of that Job.")] = None,
+    dry_run: Annotated[
+        bool, typer.Option(help="Print what would be submitted, and submit nothing.")
+    ] = False,
 ) -> None:
-    """Submit a job, or adopt it where it runs already; wait for it; exit with its exit code.
+    """Submit a job, or follow it if it already runs; wait, and exit with its exit code.
 
-    What ends this command does not end the job: the same command follows it again.
+    If this command is interrupted, the job goes on; run the same command to follow it again.
     """
     config = load_config(job_file, sets=sets)
     with exit_signals():
         if backend is Backend.RAY:
             raise typer.Exit(_on_ray(config, entry, address, dry_run=dry_run))
         if rayjob is None or sets:
-            raise ConfigError("--backend k8s: it wants --rayjob, and takes no --set")
+            raise ConfigError(
+                "--backend k8s: needs --rayjob and accepts no --set; put settings into the job "
+                "file or the RayJob's entrypoint"
+            )
         if entry is Entry.PREFETCH:
             raise ConfigError(
-                "--backend k8s: the CronJob's prefetch brings the model; --entry prefetch is for "
-                "--backend ray"
+                "--backend k8s: --entry prefetch is only for --backend ray; on Kubernetes the "
+                "CronJob's prefetch container downloads the model"
             )
         found = _rayjob(rayjob, namespace)
         check_entrypoint(found, job_file, rayjob)
-        config = load_config(job_file, sets=settings(found))  # the job as the RayJob runs it
+        config = load_config(job_file, sets=settings(found))  # the job that the RayJob runs
         owner = Owner(owner_name, owner_uid) if owner_name and owner_uid else None
         run = as_run(
             found, _written(config, entry), name=name, owner=owner, labels=read_labels(label)
@@ -104,7 +119,7 @@ def _on_ray(config: JobConfig, entry: Entry, address: str | None, *, dry_run: bo
 
 
 def _written(config: JobConfig, entry: Entry) -> str:
-    """What a run writes: only one at a time may; a benchmark leaves the job's output alone."""
+    """Path that only one run at a time may write; a benchmark leaves the job's output alone."""
     return config.output.path + ("" if entry is Entry.INFILL else f".{entry}")
 
 

@@ -1,1 +1,1 @@
-"""Record → token ids → middle. Pure: no Ray, no vLLM, no clock."""
+"""From record to token ids to middle; pure functions without Ray, vLLM or a clock."""

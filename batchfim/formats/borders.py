@@ -1,4 +1,4 @@
-"""What stop and trim rules need to know of a hole: how it lies in its lines."""
+"""A hole's position within its lines, as stop and trim rules need it."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ _THREE_FILLED = re.compile(r"(?:\s*\S){3}")
 
 @dataclass(frozen=True, slots=True)
 class Borders:
-    """The texts on both sides of a hole, as far as the rules look at them.
+    """The texts on both sides of a hole, as far as the rules use them.
 
     Attributes:
         line_start: the hole's own line up to the hole.
-        whole_lines: the hole begins at a line's start and what follows it begins a line too, so
-            the newline of its last line belongs to the middle.
-        next_line: the suffix's first line that is not blank, without trailing blanks; empty where
-            there is none that `is_telling`.
-        goes_on: that line goes on where the hole ends; no newline lies between.
+        whole_lines: whether the hole begins at the start of a line and the suffix begins a line
+            too, so that the newline of the hole's last line belongs to the middle.
+        next_line: the suffix's first non-blank line without trailing blanks, or empty if it is not
+            distinctive (`is_telling`).
+        goes_on: whether that line starts right at the end of the hole, without a newline between.
     """
 
     line_start: str
@@ -32,7 +32,7 @@ class Borders:
 
     @classmethod
     def of(cls, hole: Hole) -> Borders:
-        """Look at a hole's two sides."""
+        """The borders of a hole."""
         line_start = hole.prefix[hole.prefix.rfind("\n") + 1 :]
         suffix = hole.suffix
         filled = _FILLED.search(suffix)
@@ -48,10 +48,10 @@ class Borders:
         )
 
     def end_of_line(self, text: str, newline: int) -> int:
-        """Where a middle ends whose last line is ended by the newline at this place of `text`.
+        """End of a middle whose last line ends with the newline at this position of `text`.
 
-        After it where the hole takes whole lines, before it (and its carriage return) otherwise:
-        then the suffix brings the newline along.
+        It is after the newline if the hole takes whole lines, else before it (and its carriage
+        return), since the suffix then contains the newline.
         """
         if self.whole_lines:
             return newline + 1
@@ -59,16 +59,16 @@ class Borders:
 
 
 def is_telling(text: str) -> bool:
-    """Whether finding this text twice is more than chance.
+    """Whether a text is distinctive enough that a repetition of it is no coincidence.
 
-    It has at least three characters that are not blank and one of them is a letter, a digit or an
-    underscore: closing brackets alone follow each other in good code.
+    It needs at least three non-blank characters, one of them a letter, digit or underscore: correct
+    code often repeats closing brackets alone.
     """
     return bool(telling_start(text))
 
 
 def telling_start(text: str) -> str:
-    """The shortest start of `text` that `is_telling`; empty where there is none."""
+    """The shortest start of `text` that `is_telling`; empty if there is none."""
     word = _WORD.search(text)
     third = _THREE_FILLED.match(text)
     return text[: max(word.end(), third.end())] if word and third else ""

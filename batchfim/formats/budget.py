@@ -1,4 +1,4 @@
-"""What is kept of a record that does not fit into the context."""
+"""How a record that does not fit into the context is truncated."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from collections.abc import Sequence
 def split_budget(
     prefix: int, suffix: int, budget: int, prefix_share: float, align: int = 1
 ) -> tuple[int, int]:
-    """Tokens to keep of prefix and suffix so that both fit into `budget`.
+    """Numbers of prefix and suffix tokens to keep so that both fit into `budget`.
 
-    The prefix gets `prefix_share` of the budget, the suffix the rest; what one side does not need
-    goes to the other. What is dropped of the prefix is a multiple of `align`, or all of it: cut on
-    such a grid, holes of one file begin at the same tokens and go on sharing them.
+    The prefix gets `prefix_share` of the budget and the suffix the rest; budget that one side does
+    not need goes to the other. The number of dropped prefix tokens is a multiple of `align`, or all
+    of them, so that the truncated prompts of one file's holes still begin with the same tokens and
+    share them in the prefix cache.
     """
     if prefix + suffix <= budget:
         return prefix, suffix
@@ -23,9 +24,9 @@ def split_budget(
 
 
 def files_dropped(sizes: Sequence[int], room: int) -> int:
-    """How many context files go, from the front (farthest first), so that the rest fits `room`.
+    """Number of context files to drop from the front (farthest first) so that the rest fit `room`.
 
-    Files go whole, and all of them before anything of prefix or suffix is cut.
+    Files are dropped whole, and all of them before prefix or suffix are cut.
     """
     total, dropped = sum(sizes), 0
     while dropped < len(sizes) and total > room:

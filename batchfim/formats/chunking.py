@@ -1,4 +1,4 @@
-"""How texts are handed to a tokenizer: so much at a time that memory stays bounded."""
+"""Split texts for the tokenizer into batches and chunks, so that memory stays bounded."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ _BATCH_CHARACTERS = 1 << 18
 
 
 def batches(prefixes: Sequence[str], suffixes: Sequence[str]) -> Iterator[tuple[int, int]]:
-    """Row ranges of about a quarter million characters of text, one record at least."""
+    """Row ranges with about a quarter million characters of text each, and at least one record."""
     start = characters = 0
     for end, (prefix, suffix) in enumerate(zip(prefixes, suffixes, strict=True), 1):
         characters += len(prefix) + len(suffix)
@@ -20,7 +20,7 @@ def batches(prefixes: Sequence[str], suffixes: Sequence[str]) -> Iterator[tuple[
 
 
 def chunks(text: str, characters: int) -> Iterator[str]:
-    """Pieces of a long text, cut where a line ends and no tokenizer joins what is on both sides."""
+    """Pieces of a long text, cut at line ends across which no tokenizer joins characters."""
     start = 0
     while start < len(text):
         end = start + characters
@@ -31,12 +31,12 @@ def chunks(text: str, characters: int) -> Iterator[str]:
 
 
 def _cut_before(text: str, start: int, end: int) -> int:
-    """The last place at a newline where cutting changes no id; `end` where there is none.
+    """The last position at a newline where a cut changes no id; `end` if there is none.
 
-    Byte-level tokenizers split text by a pattern first, and SentencePiece's have newlines as bytes:
-    none joins a newline with a letter that follows it, nor with a letter or digit before it. Some
-    join it with blanks that follow or precede it, and a run of blanks at the end of a text
-    otherwise than within one; others join it with punctuation before it, or with a slash after it.
+    Byte-level tokenizers first split text by a pattern, and SentencePiece encodes newlines as
+    bytes: none joins a newline with a letter after it, nor with a letter or digit before it. Some
+    join it with blanks after or before it, and treat a run of blanks at the end of a text
+    differently from one within it; others join it with punctuation before it or a slash after it.
     """
     at = text.rfind("\n", start, end)
     while at > start:

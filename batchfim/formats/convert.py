@@ -1,4 +1,4 @@
-"""Tokenizers that come without a tokenizer.json, turned into one."""
+"""Convert tokenizers that come without a tokenizer.json to that format."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _SPACE = "\u2581"
 
 
 def from_sentencepiece(processor: Any) -> str:
-    """A SentencePiece BPE model with byte fallback, as the text of a `tokenizer.json`.
+    """Convert a SentencePiece BPE model with byte fallback to the text of a `tokenizer.json`.
 
     Args:
         processor: a loaded `sentencepiece.SentencePieceProcessor`.
@@ -62,13 +62,13 @@ def from_ranks(
     shift: int = 0,
     own_prefix: Sequence[str] = (),
 ) -> str:
-    """A tiktoken-style byte-level BPE, as the text of a `tokenizer.json`.
+    """Convert a tiktoken-style byte-level BPE to the text of a `tokenizer.json`.
 
     Args:
-        ranks: bytes of a token to its rank.
-        pattern: the regular expression that splits text before merging.
-        special_tokens: text to id.
-        shift: what makes an id of a rank (Mistral's tekken puts its control tokens first).
+        ranks: rank of each token, by its bytes.
+        pattern: regular expression that splits text before merging.
+        special_tokens: id of each special token, by its text.
+        shift: added to a rank to get the id (Mistral's tekken puts its control tokens first).
         own_prefix: special tokens that the tokenizer puts before a text.
     """
     spelled = {token: _spell(token) for token in ranks}

@@ -1,4 +1,4 @@
-"""Middles that are no completion: flagged in the row, never changed."""
+"""Detect degenerate middles, which are flagged in the row but never changed."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _LOOP_LINES = 4
 def find_degenerate(
     token_ids: Sequence[int], raw: str, suffix: str, *, reached_limit: bool
 ) -> Degenerate | None:
-    """What is wrong with a raw middle, or None.
+    """How a raw middle is degenerate; None if it is not.
 
-    pad_loop     stopped by the length limit while repeating one token, 16 times at least
-    repetition   stopped by the length limit while repeating one line, 4 times at least
-    suffix_echo  begins with the whole suffix as lines or ends with it (blanks around both aside),
-                 where that is long enough to tell (`borders.is_telling`)
+    pad_loop     stopped by the length limit while repeating one token, at least 16 times
+    repetition   stopped by the length limit while repeating one line, at least 4 times
+    suffix_echo  begins with the whole suffix as lines, or ends with it (ignoring blanks around
+                 both), if the suffix is distinctive (`borders.is_telling`)
     """
     if reached_limit and _loops_a_token(token_ids):
         return "pad_loop"
@@ -34,7 +34,7 @@ def _loops_a_token(token_ids: Sequence[int]) -> bool:
 
 
 def _loops_a_line(raw: str) -> bool:
-    """The last line may be cut short, blank lines between do not matter."""
+    """Whether a text ends with repetitions of one line, the last maybe cut; ignores blank lines."""
     whole, _, rest = raw.rpartition("\n")
     lines = [line for line in whole.split("\n") if line.strip()][-_LOOP_LINES:]
     return len(lines) == _LOOP_LINES and len(set(lines)) == 1 and lines[0].startswith(rest.rstrip())

@@ -1,8 +1,8 @@
-"""Which family a model belongs to, and why.
+"""Detect the family a model belongs to, and why.
 
-A model's name speaks first, and models that cannot infill are refused by it; then its architecture,
-where no other kind of model has it, together with the sentinels in its tokenizer. Sentinels alone
-prove nothing: every plain Qwen2.5 has them.
+A model's name is checked first, and models that cannot infill are refused by it. Otherwise its
+architecture, if no other kind of model has it, and the sentinels in its tokenizer decide together.
+Sentinels alone prove nothing: every plain Qwen2.5 has them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _SNAPSHOT = re.compile(r"models--([^/]+?)--([^/]+)/snapshots/[^/]+$")
 
 @dataclass(frozen=True, slots=True)
 class Detection:
-    """A model's family, the witnesses for it, and what to know before using it."""
+    """A model's family, the evidence for it, and warnings to show before using it."""
 
     family: Family
     witnesses: tuple[str, ...]
@@ -32,10 +32,10 @@ class Detection:
 def model_names(
     path: str, config: Mapping[str, Any] | None = None, revision: str | None = None
 ) -> tuple[str, ...]:
-    """What a model is called, lower case.
+    """Names of a model in lower case.
 
-    That is the last part of its id or folder, the last part of the id its config was made from, and
-    its revision, as some models have variants there (SantaCoder's `no-fim`).
+    These are the last part of its id or folder, the last part of the id in its config, and its
+    revision, since some models have variants there (SantaCoder's `no-fim`).
     """
     own_name = str((config or {}).get("_name_or_path") or "")
     names = (_last(path), _last(own_name), (revision or "").lower())
@@ -46,18 +46,18 @@ def family_format(name: str) -> Family:
     """The catalog's entry for a family.
 
     Raises:
-        ModelError: no such family; the message lists those there are.
+        ModelError: there is no such family; the message lists the known ones.
     """
     if name not in CATALOG:
-        raise ModelError(f"model.family {name!r}: unknown; families: {', '.join(CATALOG)}")
+        raise ModelError(f"model.family {name!r}: unknown; set one of {', '.join(CATALOG)}")
     return CATALOG[name]
 
 
 def by_name(names: tuple[str, ...]) -> Detection | None:
-    """The family a model's names speak for; None: they say nothing.
+    """The family that a model's names indicate; None if they indicate none.
 
     Raises:
-        ModelError: the model cannot infill, or its names speak for several families.
+        ModelError: the model cannot infill, or its names indicate several families.
     """
     refuse(names)
     fitting = [family for family in CATALOG.values() if family.match(names)]
@@ -74,7 +74,7 @@ def refuse(names: tuple[str, ...]) -> None:
     """Refuse models that are known not to infill.
 
     Raises:
-        ModelError: with the reason, and what can be done instead.
+        ModelError: this is such a model; the message has the reason and what to do instead.
     """
     for family in CATALOG.values():
         for variant in family.refused:
@@ -91,11 +91,11 @@ def refuse(names: tuple[str, ...]) -> None:
 def detect(
     names: tuple[str, ...], model_config: Mapping[str, Any], vocabulary: Container[str]
 ) -> Detection:
-    """The family of a model, from its names, its `config.json` and the tokens its tokenizer has.
+    """Detect a model's family from its names, its `config.json` and its tokenizer's tokens.
 
     Raises:
-        ModelError: it cannot infill, no family fits, several do, or its name says one family and
-            its tokenizer lacks the sentinels.
+        ModelError: it cannot infill, no family fits, several do, or its name indicates a family
+            whose sentinels its tokenizer lacks.
     """
     detection = by_name(names)
     if detection is not None:
@@ -125,7 +125,7 @@ def _missing(family: Family, vocabulary: Container[str]) -> list[str]:
 def _check_sentinels(family: Family, vocabulary: Container[str]) -> None:
     if missing := _missing(family, vocabulary):
         raise ModelError(
-            f"the model's name says family {family.family}, but its tokenizer has no "
+            f"the model's name indicates family {family.family}, but its tokenizer has no "
             f"{', '.join(map(repr, missing))}; set model.family or give infill.format"
         )
 

@@ -1,4 +1,4 @@
-"""Record → token ids. Prompts are built as lists of ids, never as strings."""
+"""Encode records as prompts, which are built as lists of token ids, never as strings."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from batchfim.surroundings import NOWHERE, ContextFile, Surroundings
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """One part of a prompt: a sentinel, the ids of a slot's text, or of the layout's own text."""
+    """One part of a prompt: a sentinel, a slot's text, or literal text of the layout."""
 
     kind: Literal["sentinel", "prefix", "suffix", "text"]
     text: str
@@ -38,10 +38,9 @@ class Piece:
 class Prompt:
     """A record's prompt, and what was cut to make it fit.
 
-    `normalized`: the tokenizer changed the record's text (Unicode normalization, U+2581 made a
-    space, a character it lacks) before the model saw it.
-
-    The ids are packed, four bytes each: a shard in hand holds millions of them.
+    `normalized` tells whether the tokenizer changed the record's text before the model saw it
+    (Unicode normalization, U+2581 turned into a space, an unknown character). Ids are packed, four
+    bytes each, because a shard in flight holds millions of them.
     """
 
     token_ids: array[int]
@@ -54,14 +53,14 @@ class Prompt:
 
 @dataclass(frozen=True, slots=True)
 class TooLong:
-    """A record whose prompt does not fit, with truncation off or no room for its path."""
+    """A record whose prompt does not fit: truncation is off, or it leaves no room for the path."""
 
     prompt_tokens: int
     budget_tokens: int
-    truncates: bool  # and yet it has no room
+    truncates: bool  # truncation is on, but was not enough
 
 
-Filled = list[list[Piece]]  # of each part; a file's come one after the other
+Filled = list[list[Piece]]  # pieces of each part, those of context files in a row
 
 
 class Encoder:
@@ -79,22 +78,22 @@ class Encoder:
         align: int = 1,
         masks: int | None = None,
     ) -> None:
-        """Look every sentinel up once.
+        """Look up every sentinel once.
 
         Args:
             form: the family's format.
             order: name of a layout, or None for the recommended one.
-            tokenizer: the model's.
-            max_prompt_tokens: context less the tokens to generate; None: no limit.
-            truncate: cut long records; otherwise they come back as `TooLong`.
-            prefix_share: share of the budget that goes to the prefix, 0 to 1.
-            align: cut prefixes at multiples of so many tokens.
-            masks: how many masks a record's hole becomes, for families that fill masks.
+            tokenizer: the model's tokenizer.
+            max_prompt_tokens: context length minus the tokens to generate; None for no limit.
+            truncate: truncate long records; otherwise they become `TooLong`.
+            prefix_share: share of the budget for the prefix, 0 to 1.
+            align: cut prefixes at multiples of this many tokens.
+            masks: number of masks that stand for a hole, for families that fill masks.
 
         Raises:
-            ModelError: sentinels or stops the tokenizer lacks, named.
-            ConfigError: an order the family lacks, or no room for a prompt, or for any of a prefix
-                that is cut.
+            ModelError: the tokenizer lacks sentinels or stops; the message lists them.
+            ConfigError: the family lacks the order, or there is no room for a prompt or for any
+                tokens of a truncated prefix.
         """
         self.form = form
         self.order = order or form.order
@@ -125,13 +124,13 @@ class Encoder:
         if budget < 1:
             raise ConfigError(
                 "sampling.max_tokens leaves no room in the context for a prompt with its "
-                f"{self.num_sentinels} sentinels; lower it, or raise engine.max_model_len"
+                f"{self.num_sentinels} sentinels; lower it or raise engine.max_model_len"
             )
         most = int(budget * self._prefix_share)
         if self._truncate and 1 < self._align > most:
             raise ConfigError(
-                f"infill.truncation.align {self._align} would leave nothing of a prefix that is "
-                f"cut; it has {most} tokens of the context"
+                f"infill.truncation.align {self._align} would leave nothing of a truncated prefix, "
+                f"which gets {most} tokens of the context; set it to {most} at most"
             )
 
     def encode(
@@ -140,10 +139,10 @@ class Encoder:
         suffixes: Sequence[str],
         surroundings: Sequence[Surroundings] | None = None,
     ) -> list[Prompt | TooLong]:
-        """Prompts of some records, in order.
+        """Encode some records to prompts, in order.
 
-        The tokenizer is called with about a quarter million characters at a time: what it returns
-        takes some hundred bytes a token until the ids are taken out of it.
+        The tokenizer is called with about a quarter million characters at a time, because its
+        result takes some hundred bytes per token until the ids are extracted.
         """
         prompts: list[Prompt | TooLong] = []
         if SUFFIX_SLOT not in self.layout:
@@ -155,7 +154,7 @@ class Encoder:
         return prompts
 
     def pieces(self, prefix: str, suffix: str, around: Surroundings = NOWHERE) -> list[Piece]:
-        """One record's prompt piece by piece, untruncated: what `batchfim prompt` shows."""
+        """The pieces of one record's prompt, untruncated, as `batchfim prompt` shows them."""
         (before,), (after,) = self._encode_sides([prefix], [suffix])
         filled = self._fill(_slots(prefix, suffix, before, after), around)
         self._put(filled, self._files(around))
@@ -185,7 +184,7 @@ class Encoder:
         return filled
 
     def _files(self, around: Surroundings) -> list[list[Piece]]:
-        """Pieces of each context file, where the layout has a place for them."""
+        """Pieces of each context file; empty if the layout has no place for them."""
         if not self._file_parts:
             return []
         return [self._file_pieces(file, around.fields) for file in around.context]
@@ -203,14 +202,14 @@ class Encoder:
         return Piece("text", text, self._tokenizer.encode([text])[0])
 
     def _put(self, filled: Filled, files: list[list[Piece]]) -> None:
-        """Put context files into their place, and the space before the first text of each run."""
+        """Put context files into their place, and a space before the first text of each run."""
         if "context" in self._places:
             filled[self._places["context"]] = [*chain(*files)]
         for run in self._runs:
             self._open_run([(filled[at], i) for at in run for i in range(len(filled[at]))])
 
     def _open_run(self, run: list[tuple[list[Piece], int]]) -> None:
-        """Encode anew, with the space, the first text after the last sentinel, as of a file."""
+        """Encode again, with a leading space, the first text after the run's last sentinel."""
         first: tuple[list[Piece], int] | None = None
         for pieces, i in run:
             if pieces[i].kind == "sentinel":
@@ -251,11 +250,11 @@ class Encoder:
         return is_text and self._tokenizer.changed(piece.text, piece.token_ids)
 
     def _over(self, filled: Filled) -> int:
-        """Tokens that there are too many."""
+        """Number of tokens beyond the limit."""
         return 0 if self._limit is None else _size(chain(*filled)) - self._limit
 
     def _drop_files(self, filled: Filled, files: list[list[Piece]]) -> int:
-        """Put in the files for which there is room; how many there is none for."""
+        """Put in the context files that fit, and return the number of those dropped."""
         dropped = 0
         self._put(filled, files)
         while self._truncate and dropped < len(files) and (over := self._over(filled)) > 0:
@@ -265,7 +264,7 @@ class Encoder:
         return dropped
 
     def _cut(self, filled: Filled, over: int) -> tuple[int, int]:
-        """Cut the two sides so that all fits; tokens cut of each."""
+        """Cut the two sides so that the prompt fits, and return the tokens cut from each."""
         before, after = self._sides(filled)
         room = len(before) + len(after) - over
         keep = split_budget(len(before), len(after), room, self._prefix_share, self._align)
@@ -287,7 +286,7 @@ class Encoder:
 
 
 def _piece(part: Token | FixedText) -> Piece:
-    """A part that is the same in every prompt."""
+    """Piece of a part that is the same in every prompt."""
     if isinstance(part, Token):
         return Piece("sentinel", part.text, [part.token_id])
     return Piece("text", part.text, list(part.token_ids))

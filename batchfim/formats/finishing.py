@@ -1,4 +1,4 @@
-"""Generated ids → middle: cut at the family's stop tokens, decode, stop rules, trim rules."""
+"""Turn generated ids into a middle: cut at stop tokens, decode, apply stop and trim rules."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from batchfim.records import Hole
 
 @dataclass(frozen=True, slots=True)
 class Middle:
-    """One sample's text and what made it so.
+    """One sample's text and how it was obtained.
 
     Attributes:
         text: the middle after stop and trim rules; always a start of `raw`.
         raw: everything generated, without stop and control tokens.
         stop_rule: what ended it: `eot` (the family's stop token), a stop rule, or `length`.
-        trim_rule: the trim rules that cut it, in their order, joined by commas; None: none did.
-        degenerate: what is wrong with `raw`, or None.
-        kept_tokens: the first generated tokens that are enough for `text`; no stop token.
+        trim_rule: the trim rules that cut it, in order, joined by commas; None if none did.
+        degenerate: how `raw` is degenerate, or None.
+        kept_tokens: number of leading generated tokens that `text` needs, without stop tokens.
     """
 
     text: str
@@ -38,8 +38,8 @@ class Middle:
 def cut_at_stop(token_ids: Sequence[int], stop_token_ids: Collection[int]) -> Sequence[int]:
     """The ids before the first stop token.
 
-    vLLM leaves the stop token in the ids, and only sometimes out of the text
-    (`vllm/sampling_params.py`, `stop_token_ids`), so the cut is made on ids.
+    vLLM keeps the stop token in the ids and sometimes in the text
+    (`vllm/sampling_params.py`, `stop_token_ids`), so ids are cut rather than text.
     """
     for position, token_id in enumerate(token_ids):
         if token_id in stop_token_ids:
@@ -48,7 +48,7 @@ def cut_at_stop(token_ids: Sequence[int], stop_token_ids: Collection[int]) -> Se
 
 
 class Finisher:
-    """Turns generated ids into middles for one model and one choice of rules."""
+    """Turns generated ids into middles, for one model and one choice of rules."""
 
     def __init__(
         self,
@@ -81,13 +81,13 @@ class Finisher:
         Args:
             token_ids: everything generated, stop token included.
             hole: the record's texts.
-            reached_limit: the engine ended it at the length limit.
-            by_rule: its `StopCheck` ended it.
-            language: one of `languages.LANGUAGES` for the `syntax` rule; None: it does nothing.
+            reached_limit: whether the engine ended it at the length limit.
+            by_rule: whether its `StopCheck` ended it.
+            language: one of `languages.LANGUAGES`, for the `syntax` rule; if None, it does nothing.
         """
         kept = cut_at_stop(token_ids, self._stop_token_ids)
         raw = self._tokenizer.decode(kept)
-        # A rule that ended the generation saw a text that might have gone on.
+        # A rule that ended the generation saw an unfinished text.
         found = find_end(raw, Borders.of(hole), self._stop, ended=not by_rule)
         reached_limit = reached_limit and found is None
         text = raw if found is None else raw[: found[0]]
@@ -102,14 +102,14 @@ class Finisher:
         )
 
     def stop_checks(self, hole: Hole) -> Callable[[], StopCheck] | None:
-        """Makes a check for each sample of a hole that ends its generation; None: no rule can."""
+        """Factory of checks that end the generation of a hole's samples; None if no rule can."""
         if not self._stop:
             return None
         borders = Borders.of(hole)
         return lambda: StopCheck(self._stop, borders, self._tokenizer.decode, self._has_newline)
 
     def stop_key(self, hole: Hole) -> Borders | None:
-        """Equal for holes whose stop checks end the same text at the same place."""
+        """Key that is equal for holes whose stop checks end the same text at the same place."""
         return Borders.of(hole) if self._stop else None
 
     def _has_newline(self, token_id: int) -> bool:
@@ -123,10 +123,10 @@ class Finisher:
         return len(self._tokenizer.cut_end(token_ids, len(token_ids))) == len(token_ids)
 
     def _tokens_of(self, token_ids: Sequence[int], text: str, raw: str) -> int:
-        """The fewest first ids whose text starts with `text`."""
+        """The smallest number of leading ids whose text starts with `text`."""
         low, high = 0, len(token_ids)
         if text == raw and token_ids and self._is_text_to_its_end(token_ids):
-            return high  # as for nearly every middle
+            return high  # the usual case
         while low < high:
             half = (low + high) // 2
             if self._tokenizer.decode(token_ids[:half]).startswith(text):

@@ -25,12 +25,11 @@ _FIELD = re.compile(rf"\{{({'|'.join(get_args(FieldName))})\}}")
 
 
 class Text(BaseModel):
-    """Literal text in a layout, written `{text: ...}`. It is encoded as text, never looked up.
+    """Literal text in a layout, written `{text: ...}`, which is encoded as text, never looked up.
 
-    `{path}`, `{repo}`, `{language}` in it stand for the record's own, `{language_name}` for how
-    people write that language (`C++` for `cpp`); `{text}`, in `context_file` alone, for a context
-    file's content. They are filled in one pass, so what is filled in is not
-    looked through again.
+    In it, `{path}`, `{repo}` and `{language}` stand for the record's, `{language_name}` for the
+    language's usual spelling (`C++` for `cpp`), and `{text}`, only in `context_file`, for a context
+    file's content. All are filled in one pass, so filled-in text is not searched again.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -42,7 +41,7 @@ class Text(BaseModel):
         return set(_FIELD.findall(self.text))
 
     def columns(self) -> set[str]:
-        """What of a record these are made of."""
+        """Names of the record's columns that the fields need."""
         return {name.removesuffix("_name") for name in self.fields()}
 
     def fill(self, values: dict[str, str]) -> str:
@@ -54,10 +53,10 @@ Layout = tuple[str | Text, ...]
 
 
 class Format(BaseModel):
-    """One family's infilling format. A job file may give its own, with the same fields.
+    """One family's infilling format; a job file may define its own with the same fields.
 
     A layout is the exact sequence of pieces of a prompt: `{prefix}` and `{suffix}` are the
-    record's texts, `{context}` its other files, each written as `context_file` says, `{masks}` the
+    record's texts, `{context}` its context files, each laid out by `context_file`, `{masks}` the
     masks to fill, `{text: ...}` literal text; any other piece is a sentinel, looked up by its text
     in the model's tokenizer.
     """
@@ -65,39 +64,44 @@ class Format(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     family: str = Field("custom", min_length=1)
-    layouts: dict[str, Layout] = Field(min_length=1, description="Order name to pieces.")
+    layouts: dict[str, Layout] = Field(min_length=1, description="Pieces of each order, by name.")
     order: str = Field(description="The recommended layout.")
     alike: tuple[str, ...] = Field(
         (),
-        description="Orders the models were trained on alike, of which `infill.order: auto` may "
-        "choose; of those that share as much, the first.",
+        description="Orders that the models were trained on equally, from which `infill.order: "
+        "auto` chooses; among orders that share the same amount, it chooses the first.",
     )
     stops: tuple[str, ...] = Field(min_length=1, description="Tokens that end a middle.")
     more_stops: tuple[str, ...] = Field(
         (),
-        description="Tokens that end a middle where the tokenizer has them: sentinels and padding, "
-        "which some models write on with until `sampling.max_tokens`.",
+        description="Tokens that end a middle if the tokenizer has them: sentinels and padding, "
+        "with which some models continue until `sampling.max_tokens`.",
     )
     stop_rules: tuple[StopRule, ...] = Field(
         (),
-        description="Rules that end a middle, whatever `infill.stop` says: the model writes on.",
+        description="Rules that end a middle regardless of `infill.stop`, because the models "
+        "write on.",
     )
     bos: str | None = Field(
         None,
-        description="Token put before the layout; `{tokenizer}`: what the model's tokenizer puts "
-        "before a text; unset: none.",
+        description="Token put before the layout; `{tokenizer}` for whatever the model's tokenizer "
+        "puts before a text. If unset, none.",
     )
     leading_space: tuple[Slot, ...] = Field(
         (),
-        description="Texts that get the space which SentencePiece tokenizers put before a text; "
-        "the others do not. Of texts that run into one it is the first that gets it.",
+        description="Texts that get the leading space that SentencePiece tokenizers put before a "
+        "text. If a text is joined to other texts before it, the first of them gets it.",
     )
     context_file: Layout = Field((), description="Pieces of one file of `{context}`.")
     mask: str | None = Field(None, description="The token that `{masks}` repeats.")
-    context_tokens: int | None = Field(None, gt=0, description="Unset: the model config's.")
-    engine: Literal["vllm", "transformers"] = Field("vllm", description="What can run the models.")
+    context_tokens: int | None = Field(
+        None, gt=0, description="Context length. If unset, that of the model's config."
+    )
+    engine: Literal["vllm", "transformers"] = Field(
+        "vllm", description="The engine that can run the models."
+    )
     task: Literal["causal", "seq2seq", "masked"] = Field(
-        "causal", description="How the model makes a middle."
+        "causal", description="How the model generates a middle."
     )
     model_types: tuple[str, ...] = Field((), description="`model_type` values of config.json.")
     source: str = Field("", description="Where the format is documented.")
@@ -108,7 +112,7 @@ class Format(BaseModel):
             raise ValueError(f"order {self.order!r} has no layout; layouts: {list(self.layouts)}")
         unknown = [order for order in self.alike if order not in self.layouts]
         if unknown or AUTO in self.layouts:
-            wrong = f"alike names {unknown}" if unknown else f"{AUTO!r} is no name for a layout"
+            wrong = f"alike has {unknown}" if unknown else f"a layout cannot be named {AUTO!r}"
             raise ValueError(f"{wrong}; layouts: {list(self.layouts)}")
         for order, layout in self.layouts.items():
             for slot in SLOTS if order != PREFIX_ONLY else [PREFIX_SLOT]:
@@ -123,23 +127,23 @@ class Format(BaseModel):
         if MASKS_SLOT in layout and self.mask is None:
             raise ValueError(f"layout {order!r} holds {MASKS_SLOT}, but mask is not set")
         if any("text" in piece.fields() for piece in layout if isinstance(piece, Text)):
-            raise ValueError(f"layout {order!r}: {{text}} is for context_file alone")
+            raise ValueError(f"layout {order!r}: {{text}} is only allowed in context_file")
         slots = [piece for piece in self.context_file if piece in {*SLOTS, *EXPANDED_SLOTS}]
         if slots:
-            raise ValueError(f"context_file is one file's pieces, {slots[0]} is none of them")
+            raise ValueError(f"context_file must not hold {slots[0]}: it lays out a single file")
 
     def orders(self, order: str | None) -> tuple[str, ...]:
-        """The orders a job may use: the one asked for, the recommended one, or those alike.
+        """Orders that a job may use: the given one, the recommended one, or those of `alike`.
 
         Raises:
-            ConfigError: `auto`, where no two orders are known to be alike.
+            ConfigError: `order` is `auto`, but the format has no two orders in `alike`.
         """
         if order != AUTO:
             return (order or self.order,)
         if len(self.alike) < 2:
             raise ConfigError(
                 f"infill.order {AUTO!r}: family {self.family} has no two orders that its models "
-                f"are known to be trained on alike; name one of {', '.join(self.layouts)}"
+                f"are known to be trained on equally; set one of {', '.join(self.layouts)}"
             )
         return self.alike
 
@@ -151,14 +155,15 @@ class Format(BaseModel):
         """
         if order not in self.layouts:
             known = ", ".join(self.layouts)
-            raise ConfigError(f"infill.order {order!r}: family {self.family} has {known}")
+            raise ConfigError(
+                f"infill.order {order!r}: unknown for family {self.family}; set one of {known}"
+            )
         return (self.bos, *self.layouts[order]) if self.bos else self.layouts[order]
 
     def with_context_as_prefix(self, order: str) -> Format:
-        """The format in which one order has context files as plain text before the prefix.
+        """The format with one order that has context files as plain text before the prefix.
 
-        Each file is its path on a line of its own and its text, the plainest form there is. The
-        order keeps its name.
+        Each file is its path on its own line followed by its text. The order keeps its name.
 
         Raises:
             ConfigError: the family lacks the order.
@@ -173,7 +178,7 @@ class Format(BaseModel):
         return self.model_copy(update={"layouts": changed, "context_file": plain})
 
     def fields(self, order: str) -> set[str]:
-        """What an order needs of a record besides prefix and suffix: path, repo, context, ..."""
+        """Columns of a record that an order needs besides prefix and suffix: path, context, ..."""
         layout = self.layout(order)
         names = _fields(layout)
         if CONTEXT_SLOT in layout:  # a file brings its own path and text
@@ -181,7 +186,7 @@ class Format(BaseModel):
         return names
 
     def sentinels(self, order: str) -> set[str]:
-        """The sentinels that one order is built of, as text."""
+        """The sentinels of one order, as text."""
         return (
             _tokens(self.layout(order))
             | (_tokens(self.context_file) if CONTEXT_SLOT in self.layout(order) else set())
@@ -189,9 +194,9 @@ class Format(BaseModel):
         )
 
     def fingerprint_fields(self, order: str) -> dict[str, Any]:
-        """What of the format decides a record's output in a job of this order, `auto` included.
+        """The parts of the format that determine the output of a job with this order or `auto`.
 
-        A layout that the catalog gains, or another recommended one, makes no other job of it.
+        A job remains the same job if the catalog gains a layout or recommends another one.
         """
         fields = self.model_dump(include=set(FORMAT_FIELDS))
         return fields | {"layouts": {name: fields["layouts"][name] for name in self.orders(order)}}
@@ -202,7 +207,7 @@ class Format(BaseModel):
         return sentinels | {*self.stops, *self.more_stops}
 
 
-# What of a format decides a record's output; what the catalog says beside it does not.
+# The fields of a format that determine a record's output.
 FORMAT_FIELDS = frozenset(Format.model_fields) - {"source", "model_types", "order", "alike"}
 
 

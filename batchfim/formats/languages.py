@@ -1,4 +1,4 @@
-"""Which language a record is in, and its grammar: loaded when the language is first met."""
+"""Identify a record's language and load its grammar, when the language first occurs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 
 from tree_sitter import Language
 
-# Language to the package and function that hold its grammar.
+# The package and function that provide each language's grammar.
 _GRAMMARS = {
     "python": ("tree_sitter_python", "language"),
     "java": ("tree_sitter_java", "language"),
@@ -47,7 +47,8 @@ _USUAL_NAMES = {
     "html": "HTML",
     "css": "CSS",
 }
-# `.h` is C: what C++ adds there shows as errors the record itself has, before and after a cut.
+# `.h` is C: in a C++ header, C++ syntax counts as errors of the record itself, before and after a
+# cut.
 _EXTENSIONS = {
     "python": "py pyi pyw",
     "java": "java",
@@ -66,14 +67,15 @@ _BY_EXTENSION = {
 
 
 def find_language(name: str | None, path: str | None) -> str | None:
-    """One of `LANGUAGES` from a record's language, else from its path's extension, else None.
+    """One of `LANGUAGES`, from a record's language, else from its path's extension, else None.
 
-    The path overrules no name, known or not, but that of TypeScript where it ends in `.tsx`.
+    A given name, known or not, takes precedence over the path, except that TypeScript in a `.tsx`
+    file is TSX.
     """
     if name and name.strip():
         name = name.strip().lower()
         name = _OTHER_NAMES.get(name, name)
-        # Most data sets call TSX by this name too, and its plain grammar knows no JSX.
+        # Most data sets use this name for TSX too, and TypeScript's grammar lacks JSX.
         if name == "typescript" and path and path.lower().endswith(".tsx"):
             return "tsx"
         return name if name in _GRAMMARS else None
@@ -81,12 +83,12 @@ def find_language(name: str | None, path: str | None) -> str | None:
 
 
 def usual_name(language: str) -> str:
-    """How people write it: `Python` for `python`, `C++` for `cpp`; others begin with a capital."""
+    """Usual spelling of a language: `C++` for `cpp`; those not listed are capitalized."""
     name = language.strip().lower()
     name = _OTHER_NAMES.get(name, name)
     if name in _USUAL_NAMES:
         return _USUAL_NAMES[name]
-    own = name if name in _GRAMMARS else language.strip()  # OCaml is well written already
+    own = name if name in _GRAMMARS else language.strip()  # OCaml already has its usual spelling
     return own[:1].upper() + own[1:]
 
 

@@ -1,4 +1,4 @@
-"""A format's layout, looked up in one model's tokenizer."""
+"""Compile a format's layout for one model's tokenizer."""
 
 from __future__ import annotations
 
@@ -35,22 +35,22 @@ class FixedText:
     token_ids: tuple[int, ...]
 
 
-# A str is a slot's name: prefix, suffix, context. A Text still has fields to fill.
+# A str is the name of a slot: prefix, suffix, context. A Text still has fields to fill.
 Part = Token | FixedText | Text | str
 
 
 def look_up(form: Format, order: str, tokenizer: TextTokenizer) -> dict[str, int]:
-    """Ids of an order's sentinels and of the format's stops, by their texts.
+    """Ids of an order's sentinels and of the format's stops, by text.
 
     Raises:
-        ModelError: what the tokenizer lacks, named.
+        ModelError: the tokenizer lacks some; the message lists them.
     """
     wanted = form.sentinels(order) | set(form.stops)
     missing = sorted(text for text in wanted if text not in tokenizer)
     if missing:
         raise ModelError(
             f"family {form.family}: the model's tokenizer has no {', '.join(map(repr, missing))}; "
-            "is model.family right, and was this model trained to infill?"
+            "check model.family, and that this model was trained to infill"
         )
     wanted |= {text for text in form.more_stops if text in tokenizer}
     return {text: tokenizer.token_id(text) for text in wanted}
@@ -59,10 +59,10 @@ def look_up(form: Format, order: str, tokenizer: TextTokenizer) -> dict[str, int
 def compile_layout(
     layout: Layout, form: Format, ids: dict[str, int], tokenizer: TextTokenizer, masks: int | None
 ) -> tuple[Part, ...]:
-    """The parts of a prompt, in order, with everything looked up and encoded that can be.
+    """The parts of a prompt, in order, looked up and encoded as far as possible.
 
     Raises:
-        ConfigError: the layout has masks, and how many was not said.
+        ConfigError: the layout has masks, but their number was not given.
     """
     parts: list[Part] = []
     for piece in layout:
@@ -84,14 +84,14 @@ def compile_layout(
 
 
 def text_runs(parts: Sequence[Part], slots: Sequence[Slot]) -> list[range]:
-    """For each of some slots, the places of the parts whose text runs into one with it.
+    """For each slot, the range of parts whose texts are contiguous with it and before it.
 
-    The slot is the last of them; slots that the prompt does not have are left out. Context files
-    are text, but for sentinels that they have.
+    The slot is the last of the range; slots that the prompt lacks are left out. Context files count
+    as text, although they may have sentinels.
 
     Args:
-        parts: a prompt's.
-        slots: whose text gets SentencePiece's leading space, or the first of its run.
+        parts: the parts of a prompt.
+        slots: slots whose text, or the first text of their run, gets SentencePiece's leading space.
     """
     runs = []
     for slot in slots:
@@ -104,9 +104,9 @@ def text_runs(parts: Sequence[Part], slots: Sequence[Slot]) -> list[range]:
 
 
 def loosened(parts: Sequence[Part], runs: Sequence[range]) -> tuple[Part, ...]:
-    """The parts with literal text in runs to be encoded with each record.
+    """The parts, with literal text in runs changed to be encoded for each record.
 
-    Whether it gets the space depends on the record: on whether it has context files.
+    Whether such a text gets the space depends on whether the record has context files.
     """
     inside = {at for run in runs for at in run}
     return tuple(

@@ -1,4 +1,4 @@
-"""Make records (Parquet with a hole) from sources: code, benchmarks, JSON lines."""
+"""Make records (Parquet rows with a hole) from source code, benchmarks and JSON lines."""
 
 from batchfim.prepare.benchmarks import prepare_benchmark
 from batchfim.prepare.code import DEFAULT_KINDS, prepare_code

@@ -1,4 +1,4 @@
-"""Records from benchmarks in their published shapes."""
+"""Records from benchmarks in their published formats."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _HUMANEVAL_KINDS = {
     "RandomSpanInfilling": "random_span",
     "RandomSpanInfillingLight": "random_span_light",
 }
-# The hole in SAFIM's prompts (`prompt_utils.py`).
+# How SAFIM's prompts mark the hole (`prompt_utils.py`).
 _SAFIM_HOLES = ("# TODO: Your code here", "/* TODO: Your code here */")
 _SAFIM_FILE_HOLE = "{{completion}}"
 
@@ -38,7 +38,7 @@ class Shape:
 
     id_field: str  # for messages
     row: Callable[[Line], Row]
-    more: Mapping[str, pa.DataType]  # columns beside COLUMNS
+    more: Mapping[str, pa.DataType]  # columns in addition to COLUMNS
 
 
 def prepare_benchmark(
@@ -46,11 +46,19 @@ def prepare_benchmark(
 ) -> PrepareReport:
     """Turn a benchmark's JSON lines (gzip or not) or Parquet into records, in the files' order.
 
-    Columns: COLUMNS and those of the shape, a name in SHAPES.
-    Raises InputError, naming file, line and field; ConfigError without files; OutputError.
+    Args:
+        shape: a key of SHAPES; its columns are written in addition to COLUMNS.
+        files: the published files.
+        out: folder for the records.
+        overwrite: replace Parquet files in `out`.
+
+    Raises:
+        InputError: a line cannot become a record; the message has file, line and field.
+        ConfigError: no files were given.
+        OutputError: `out` cannot take the records.
     """
     if not files:
-        raise ConfigError(f"no file named; expected at least one file of {shape}")
+        raise ConfigError(f"no input files given; give at least one {shape} file")
     found, tally = SHAPES[shape], Tally()
     schema = pa.schema([(name, pa.string()) for name in COLUMNS] + list(found.more.items()))
     rows = _rows(files, found, tally)
@@ -70,16 +78,18 @@ def _rows(files: Sequence[Path], shape: Shape, tally: Tally) -> Iterator[Row]:
 
 
 def humaneval_infilling(line: Line) -> Row:
-    """openai/human-eval-infilling: the middle as published: `line` and `multi_line` end in their
-    newline, and some `random_span` are empty.
+    """Make a row from a line of openai/human-eval-infilling.
+
+    Middles stay as published: `line` and `multi_line` end with their newline, and some
+    `random_span` are empty.
     """
     task_id = line.text("task_id")
     benchmark = task_id.partition("/")[0]
     if benchmark not in _HUMANEVAL_KINDS:
         raise line.error(
             "task_id",
-            f"starts with {benchmark!r}; expected one of {', '.join(_HUMANEVAL_KINDS)}: "
-            "name a file of HumanEval-Infilling (for other files there is `prepare jsonl`)",
+            f"starts with {benchmark!r}, expected one of {', '.join(_HUMANEVAL_KINDS)}; "
+            "give a HumanEval-Infilling file (for other files, use `batchfim prepare jsonl`)",
         )
     return _record(
         id=task_id,
@@ -95,17 +105,18 @@ def humaneval_infilling(line: Line) -> Row:
 
 
 def safim(line: Line) -> Row:
-    """gonglinyuan/safim: `prompt` with a placeholder for the hole; kind from the task_id.
+    """Make a row from a line of gonglinyuan/safim.
 
-    Before the code, a prompt has the problem in words; `file_prefix` and `file_suffix` are the code
-    alone, of `eval_prompt`. Its `unit_tests` are programs' inputs and outputs in four languages:
-    they are not taken.
+    `prompt` marks the hole with a placeholder; the kind comes from `task_id`. A prompt describes
+    the problem in words before the code; `file_prefix` and `file_suffix` hold only the code, taken
+    from `eval_prompt`. `unit_tests` are dropped: they are inputs and outputs of programs in four
+    languages.
     """
     prompt = line.text("prompt")
     hole = next((hole for hole in _SAFIM_HOLES if prompt.count(hole) == 1), None)
     if hole is None:
         wanted = " or ".join(map(repr, _SAFIM_HOLES))
-        raise line.error("prompt", f"expected {wanted} in it, once: name a file of SAFIM")
+        raise line.error("prompt", f"must contain {wanted} exactly once; give a SAFIM file")
     prefix, _, suffix = prompt.partition(hole)
     task_id, file = line.text("task_id"), (prefix, suffix)
     if line.fields.get("eval_prompt") is not None and _SAFIM_FILE_HOLE in line.text("eval_prompt"):
@@ -124,11 +135,11 @@ def safim(line: Line) -> Row:
 
 
 def crosscodeeval(line: Line) -> Row:
-    """amazon-science/cceval, and what has its shape: fim-bench's cceval, cclongeval, repoeval.
+    """Make a row from a line of amazon-science/cceval or fim-bench's cceval, cclongeval, repoeval.
 
-    The chunks of other files (`crossfile_context`, where a line has them) become the context, the
-    best last, next to the hole; their order there is by score. `full_right_context` comes before
-    `right_context`, as in fim-bench.
+    The chunks of other files (`crossfile_context`, if a line has it) become the context. They are
+    published best first and written best last, so that the best is next to the hole.
+    `full_right_context` takes precedence over `right_context`, as in fim-bench.
     """
     about = line.inner("metadata")
     right = next((name for name in _RIGHTS if name in line.fields), None)
@@ -147,9 +158,9 @@ def crosscodeeval(line: Line) -> Row:
 
 
 def santacoder(line: Line) -> Row:
-    """bigcode/santacoder-fim-task, which fim-bench's hm_fim is as well: one line of a function.
+    """Make a row from a line of bigcode/santacoder-fim-task, which is also fim-bench's hm_fim.
 
-    `tests` become `test`; only Python's are ever run.
+    The hole is one line of a function. `tests` becomes `test`; only Python tests are ever run.
     """
     language = line.text("language")
     return _record(

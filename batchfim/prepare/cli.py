@@ -1,4 +1,4 @@
-"""`batchfim prepare ...`: arguments in, calls out; errors pass through to the main CLI."""
+"""`batchfim prepare ...`: parse arguments and call the library; the main CLI handles errors."""
 
 from __future__ import annotations
 
@@ -12,49 +12,60 @@ from batchfim.prepare.code import ALL_KINDS, DEFAULT_KINDS, DEFAULT_MAX_BYTES, p
 from batchfim.prepare.jsonl import prepare_jsonl
 
 prepare_app = typer.Typer(
-    help="Make records (Parquet with a hole) from sources.", no_args_is_help=True
+    help="Make records (Parquet rows with a hole) from code, benchmarks or JSON lines.",
+    no_args_is_help=True,
 )
 
 
 def _at_home(text: str) -> Path:
-    """Shells leave `~` alone after `--out=`."""
+    """Expand `~`, which shells leave alone after `--out=`."""
     return Path(text).expanduser()
 
 
 Out = Annotated[
     Path,
     typer.Option(
-        "--out", "-o", parser=_at_home, metavar="PATH", help="Folder for records-00000.parquet, ..."
+        *("--out", "-o"),
+        parser=_at_home,
+        metavar="PATH",
+        help="Folder to write records-00000.parquet, ... to.",
     ),
 ]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the Parquet files in OUT.")]
-Files = Annotated[list[Path], typer.Argument(help="JSON lines, gzip or not.")]
-PublishedFiles = Annotated[list[Path], typer.Argument(help="JSON lines, gzip or not, or Parquet.")]
+Overwrite = Annotated[
+    bool, typer.Option("--overwrite", help="Replace Parquet files in the output folder.")
+]
+Files = Annotated[
+    list[Path], typer.Argument(help="JSON lines files, optionally gzipped, or Parquet files.")
+]
 
 
 @prepare_app.command("code")
 def code(
     source: Annotated[
-        Path, typer.Argument(help="Folder of source files, or Parquet file or folder.")
+        Path, typer.Argument(help="Folder of source files, or a Parquet file or folder.")
     ],
     out: Out,
     kind: Annotated[
         list[str] | None,
         typer.Option(
-            help=f"Repeatable: {', '.join(ALL_KINDS)}. Default: {', '.join(DEFAULT_KINDS)}.",
+            help="Kind of hole to cut, repeatable; one of "
+            f"{', '.join(ALL_KINDS)}. Default: {', '.join(DEFAULT_KINDS)}.",
             show_default=False,
         ),
     ] = None,
-    per_file: Annotated[int, typer.Option(help="Holes of each kind in each file, at most.")] = 1,
-    seed: Annotated[int, typer.Option(help="Another seed, other holes.")] = 0,
+    per_file: Annotated[int, typer.Option(help="Maximum holes of each kind per file.")] = 1,
+    seed: Annotated[int, typer.Option(help="Random seed; another seed cuts other holes.")] = 0,
     language: Annotated[
-        list[str] | None, typer.Option(help="Repeatable: take only these, such as python.")
+        list[str] | None,
+        typer.Option(help="Read only files in this language, such as python; repeatable."),
     ] = None,
     code_column: Annotated[
         str | None,
         typer.Option(help="Parquet column with the code. Default: code.", show_default=False),
     ] = None,
-    max_bytes: Annotated[int, typer.Option(help="Skip larger files.")] = DEFAULT_MAX_BYTES,
+    max_bytes: Annotated[int, typer.Option(help="Skip files larger than this.")] = (
+        DEFAULT_MAX_BYTES
+    ),
     overwrite: Overwrite = False,
 ) -> None:
     """Cut holes into source code: `batchfim prepare code src/ -o records/ --kind block`."""
@@ -73,7 +84,7 @@ def code(
 
 
 @prepare_app.command("humaneval-infilling")
-def humaneval_infilling(files: PublishedFiles, out: Out, overwrite: Overwrite = False) -> None:
+def humaneval_infilling(files: Files, out: Out, overwrite: Overwrite = False) -> None:
     """Convert openai/human-eval-infilling.
 
     `batchfim prepare humaneval-infilling HumanEval-SingleLineInfilling.jsonl.gz -o records/`
@@ -82,14 +93,14 @@ def humaneval_infilling(files: PublishedFiles, out: Out, overwrite: Overwrite = 
 
 
 @prepare_app.command("safim")
-def safim(files: PublishedFiles, out: Out, overwrite: Overwrite = False) -> None:
+def safim(files: Files, out: Out, overwrite: Overwrite = False) -> None:
     """Convert gonglinyuan/safim: `batchfim prepare safim block_completion.jsonl.gz -o records/`."""
     typer.echo(str(prepare_benchmark("safim", files, out, overwrite=overwrite)))
 
 
 @prepare_app.command("crosscodeeval")
-def crosscodeeval(files: PublishedFiles, out: Out, overwrite: Overwrite = False) -> None:
-    """Convert amazon-science/cceval, and fim-bench's cceval, cclongeval and repoeval.
+def crosscodeeval(files: Files, out: Out, overwrite: Overwrite = False) -> None:
+    """Convert amazon-science/cceval or fim-bench's cceval, cclongeval and repoeval.
 
     `batchfim prepare crosscodeeval python/line_completion_rg1_bm25.jsonl -o records/`
     """
@@ -97,8 +108,8 @@ def crosscodeeval(files: PublishedFiles, out: Out, overwrite: Overwrite = False)
 
 
 @prepare_app.command("santacoder-fim")
-def santacoder_fim(files: PublishedFiles, out: Out, overwrite: Overwrite = False) -> None:
-    """Convert bigcode/santacoder-fim-task, and fim-bench's hm_fim, which is the same.
+def santacoder_fim(files: Files, out: Out, overwrite: Overwrite = False) -> None:
+    """Convert bigcode/santacoder-fim-task or fim-bench's hm_fim, which is identical.
 
     `batchfim prepare santacoder-fim train.parquet -o records/`
     """
@@ -111,18 +122,19 @@ def jsonl(
     out: Out,
     prefix: Annotated[str, typer.Option(help="Field with the text before the hole.")],
     suffix: Annotated[
-        str | None, typer.Option(help="Field with the text after the hole; unset: there is none.")
+        str | None,
+        typer.Option(help="Field with the text after the hole; if unset, nothing follows it."),
     ] = None,
     middle: Annotated[str | None, typer.Option(help="Field with the reference middle.")] = None,
     id_field: Annotated[
-        str | None, typer.Option("--id", help="Field with a unique id; else <file>:<line>.")
+        str | None, typer.Option("--id", help="Field with a unique id. Default: <file>:<line>.")
     ] = None,
     keep: Annotated[
-        list[str] | None, typer.Option(help="Repeatable: a field that rides along.")
+        list[str] | None, typer.Option(help="Field to copy into the records; repeatable.")
     ] = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """Map the fields of any JSON lines, or Parquet.
+    """Convert any JSON lines or Parquet, mapping fields by name.
 
     `batchfim prepare jsonl data.jsonl -o records/ --prefix before --suffix after`
     """

@@ -1,4 +1,4 @@
-"""Records from source code: every record is one file with one hole."""
+"""Make records from source code: each record is one file with one hole."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ DEFAULT_MAX_BYTES = 1_000_000
 ALL_KINDS: tuple[AnyKind, ...] = (*Kind, *SyntaxKind)
 COLUMNS = ("id", "prefix", "suffix", "middle_reference", "language", "path", "kind")
 _SCHEMA = pa.schema([(name, pa.string()) for name in COLUMNS])
-# A short file has few places; this many draws find nearly all of them.
+# A short file has few places for holes; this many draws find nearly all of them.
 _DRAWS_PER_HOLE = 8
 
 
@@ -42,14 +42,28 @@ def prepare_code(
 ) -> PrepareReport:
     """Cut holes into the source files under `source`; write the records to `out`.
 
-    `source` is a folder of source files, or a Parquet file or folder with a code column (default
-    `code`; naming one reads a mixed folder as Parquet) and optionally `path` and `language`.
-    Each file gets up to `per_file` different holes of each kind; a file over `max_bytes` UTF-8
-    bytes is skipped. The holes of a file depend on seed, kind, its path and its text alone.
-    Columns: COLUMNS, all text; path and language are null where unknown. An id is
-    `<place>:<start>-<end>:<kind>`, place being the path in the folder or `<Parquet file>#<row>`,
-    start and end character offsets.
-    Raises InputError if nothing can be read or no hole cut; ConfigError for an option; OutputError.
+    The holes of a file depend only on `seed`, the kind, and the file's path and text. The columns
+    are COLUMNS, all text; path and language are null if unknown. An id is
+    `<place>:<start>-<end>:<kind>`: the place is the path in the folder or `<Parquet file>#<row>`;
+    start and end are character offsets.
+
+    Args:
+        source: folder of source files, or a Parquet file or folder with a code column and
+            optionally `path` and `language`.
+        out: folder for the records.
+        kinds: kinds of holes, names in ALL_KINDS.
+        per_file: maximum number of different holes of each kind per file.
+        seed: random seed.
+        languages: read only these; all if empty.
+        code_column: Parquet column with the code, `code` if None. If given, a folder with both
+            source files and Parquet is read as Parquet.
+        max_bytes: skip files of more UTF-8 bytes.
+        overwrite: replace Parquet files in `out`.
+
+    Raises:
+        InputError: nothing could be read, or no hole could be cut.
+        ConfigError: an option has a wrong value.
+        OutputError: `out` cannot take the records.
     """
     chosen = _kinds(kinds)
     _check_positive("--per-file", per_file)
@@ -66,13 +80,13 @@ def _kinds(names: Sequence[str]) -> list[AnyKind]:
     unknown = [name for name in names if name not in known]
     if unknown or not names:
         found = f"unknown kind {unknown[0]!r}" if unknown else "no kind"
-        raise ConfigError(f"--kind: {found}; expected one or more of {', '.join(known)}")
+        raise ConfigError(f"--kind: {found}; give one or more of {', '.join(known)}")
     return [known[name] for name in dict.fromkeys(names)]
 
 
 def _check_positive(option: str, value: int) -> None:
     if value < 1:
-        raise ConfigError(f"{option} {value}: expected a whole number from 1 up")
+        raise ConfigError(f"{option} {value}: too small; give a whole number of at least 1")
 
 
 def _rows(
@@ -95,10 +109,11 @@ def _rows(
 
 
 def _nothing(root: Path, choice: Choice, tally: Tally) -> str:
-    wanted = f"; --language was {', '.join(sorted(choice.languages))}" if choice.languages else ""
+    wanted = f", --language {', '.join(sorted(choice.languages))}" if choice.languages else ""
+    skipped = f"skipped: {counts(tally.skipped)}" if tally.skipped else "it has no rows"
     return (
-        f"{root}: no record could be made; skipped: {counts(tally.skipped) or 'nothing, no rows'}"
-        f"{wanted}; expected at least one file with code: name another source or other options"
+        f"{root}: no record could be made ({skipped}{wanted}); "
+        "expected at least one file with code: give another source or other options"
     )
 
 
@@ -116,7 +131,7 @@ def _cut(source: Source, kind: AnyKind, number: int, seed: int) -> list[Hole]:
 
 
 def _rng(source: Source, kind: AnyKind, seed: int) -> random.Random:
-    # The text too: rows without a path, and the many `setup.py`, shall not share their draws.
+    # Includes the text so that rows without a path, and the many `setup.py`, get different draws.
     key = json.dumps([seed, kind.value, source.path, source.text]).encode()
     return random.Random(int.from_bytes(hashlib.blake2b(key, digest_size=16).digest(), "big"))
 

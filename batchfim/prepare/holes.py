@@ -1,8 +1,8 @@
-"""Cut holes into text. Pure: text and a random generator in, character offsets out.
+"""Cut holes into text: pure functions from text and a random generator to character offsets.
 
-Where the borders lie follows openai/human-eval-infilling: a hole of whole lines takes their
-indentation with it, and `multi_line` takes the last line's newline too. Unlike SingleLine there,
-`line` leaves its newline in the suffix.
+Borders follow openai/human-eval-infilling: a hole of whole lines includes their indentation, and
+`multi_line` also includes the last line's newline. Unlike SingleLine there, `line` leaves its
+newline in the suffix.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from enum import StrEnum
 MAX_LINES = 8
 MAX_SPAN = 256
 
-# Not str.splitlines: form feeds and U+2028 are text in source code, not line ends.
+# Unlike str.splitlines: form feeds and U+2028 are text in source code, not line ends.
 _LINE = re.compile(r"([^\r\n]*)(?:\r\n|\r|\n|\Z)")
-# Without the language this is a heuristic; `#include` and `#[derive]` are code, `# so` is not.
+# A heuristic, since the language is unknown; `#include` and `#[derive]` are code, `# so` is not.
 _COMMENT = re.compile(r"\s*(?:#(?:[\s!#]|$)|//|/\*|\*(?:[\s/]|$))")
 _WORD = re.compile(r"\w")
 
@@ -38,15 +38,16 @@ class Hole:
 
 
 def cut(text: str, kind: Kind, rng: random.Random) -> Hole | None:
-    """One hole, or None where the text has no place for this kind.
+    """Draw one hole; None if the text has no place for this kind.
 
     line         one line with code, indentation included, newline not
     half_line    from a random non-space character of such a line to its end, newline not
-    multi_line   2 to MAX_LINES lines with the last newline; the first has code, the last is filled
+    multi_line   2 to MAX_LINES lines with the last newline; the first has code, the last is not
+                 blank
     random_span  1 to MAX_SPAN characters around a random non-space one; may cross lines
 
-    A line has code if it has a letter, digit or underscore and does not start as a comment does.
-    A hole is never empty, never only space, never holds a byte order mark, never splits a CRLF.
+    A line has code if it has a letter, digit or underscore and does not start like a comment.
+    A hole is never empty or blank, never includes a byte order mark and never splits a CRLF.
     """
     lines = list(_LINE.finditer(text, _after_bom(text)))
     with_code = [number for number, line in enumerate(lines) if _has_code(line[1])]
@@ -85,7 +86,7 @@ def _cut_span(text: str, mark: int, rng: random.Random) -> Hole:
 
 
 def _random_mark(line: re.Match[str], rng: random.Random) -> int:
-    """The offset of one of the line's non-space characters."""
+    """Offset of a random non-space character of the line."""
     return rng.choice([at for at, char in enumerate(line[1], line.start()) if not char.isspace()])
 
 

@@ -1,4 +1,4 @@
-"""Read JSON lines, gzip or not, with errors that name file, line and field."""
+"""Read JSON lines, gzipped or not; errors have file, line and field."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _JSON_NAMES = {type(None): "null", bool: "true or false", dict: "an object", lis
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One JSON object; `number` counts from 1 and includes blank lines, as editors do."""
+    """One JSON object; `number` counts from 1 and includes blank lines, as in editors."""
 
     file: Path
     number: int
@@ -27,50 +27,59 @@ class Line:
     def value(self, field: str) -> Any:
         if field not in self.fields:
             raise InputError(
-                f"{self.file}:{self.number}: no field {field!r}; this line has "
-                f"{', '.join(map(repr, self.fields)) or 'none'}: name one of these"
+                f"{self.file}:{self.number}: no field {field!r} (this line has "
+                f"{', '.join(map(repr, self.fields)) or 'no fields'}); "
+                "choose another field, or repair this line"
             )
         return self.fields[field]
 
     def text(self, field: str) -> str:
         value = self.value(field)
         if not isinstance(value, str):
-            raise self.error(field, f"expected text, found {json_name(value)}: make it a string")
+            raise self.error(field, f"expected text, found {json_name(value)}; make it a string")
         if not value.isascii():
             self._check_utf8(field, value)
         return value
 
     def inner(self, field: str) -> Line:
-        """The object in a field; its errors name its own fields."""
+        """The object in a field; its errors report its own fields."""
         value = self.value(field)
         if not isinstance(value, dict):
-            raise self.error(field, f"expected an object, found {json_name(value)}")
+            raise self.error(
+                field, f"expected an object, found {json_name(value)}; repair or remove this line"
+            )
         return Line(self.file, self.number, value)
 
     def inners(self, field: str) -> list[Line]:
-        """The objects of a list in a field."""
+        """The objects in a field that holds a list of them."""
         value = self.value(field)
         if not isinstance(value, list) or not all(isinstance(one, dict) for one in value):
-            raise self.error(field, f"expected a list of objects, found {json_name(value)}")
+            raise self.error(
+                field,
+                f"expected a list of objects, found {json_name(value)}; repair or remove this line",
+            )
         return [Line(self.file, self.number, one) for one in value]
 
     def error(self, field: str, message: str) -> InputError:
         return InputError(f"{self.file}:{self.number}: field {field!r}: {message}")
 
     def _check_utf8(self, field: str, value: str) -> None:
-        # JSON may escape half a surrogate pair, which no UTF-8 file can hold.
+        # JSON can escape half a surrogate pair, which UTF-8 cannot encode.
         try:
             value.encode()
         except UnicodeEncodeError as error:
             raise self.error(
-                field, f"character {error.start} is half a surrogate pair; expected whole text"
+                field,
+                f"character {error.start} is half a surrogate pair, which is not Unicode text; "
+                "repair or remove this line",
             ) from error
 
 
 def read_lines(file: Path) -> Iterator[Line]:
-    """The file's objects, one line in memory at a time; blank lines are passed over.
+    """Yield the file's objects, one line in memory at a time, skipping blank lines.
 
-    Raises InputError if the file is missing, empty, damaged, or a line is not a JSON object.
+    Raises:
+        InputError: the file is missing, empty or damaged, or a line is not a JSON object.
     """
     number = 0
     found = False
@@ -83,19 +92,19 @@ def read_lines(file: Path) -> Iterator[Line]:
                     yield Line(file, number, _parse(line, file, number))
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise InputError(
-            f"{file}: the gzip data is cut short or damaged after line {number} ({error}); "
-            "expected a whole file: copy or download it again"
+            f"{file}: the gzip data is truncated or damaged after line {number} ({error}); "
+            "copy or download the file again"
         ) from error
     except OSError as error:
         raise InputError(
-            f"{file}: cannot read: {error.strerror or error}; expected a file of JSON lines"
+            f"{file}: cannot read: {error.strerror or error}; give a file of JSON lines"
         ) from error
     if not found:
-        raise InputError(f"{file}: empty; expected one JSON object on each line: check the file")
+        raise InputError(f"{file}: empty, expected one JSON object per line; check the file")
 
 
 def json_name(value: object) -> str:
-    """What JSON calls it, for messages."""
+    """A value in JSON's terms, for messages."""
     if isinstance(value, str):
         return "text"
     return _JSON_NAMES.get(type(value), f"the number {value}")
@@ -107,12 +116,12 @@ def _parse(line: bytes, file: Path, number: int) -> dict[str, Any]:
     # RecursionError: brackets nested by the thousand.
     except (ValueError, RecursionError) as error:
         raise InputError(
-            f"{file}:{number}: not valid JSON: {error}; expected one JSON object on each line: "
-            "repair or remove this line"
+            f"{file}:{number}: not valid JSON: {error}; repair or remove this line, each line must "
+            "be one JSON object"
         ) from error
     if not isinstance(parsed, dict):
         raise InputError(
-            f"{file}:{number}: expected a JSON object, found {json_name(parsed)}: "
+            f"{file}:{number}: expected a JSON object, found {json_name(parsed)}; "
             "write the line as an object with named fields"
         )
     return parsed

@@ -1,4 +1,4 @@
-"""Records from any JSON lines, or Parquet, fields mapped by name."""
+"""Make records from any JSON lines or Parquet, with fields mapped by name."""
 
 from __future__ import annotations
 
@@ -40,14 +40,25 @@ def prepare_jsonl(
 ) -> PrepareReport:
     """Turn JSON lines (gzip or not) or Parquet rows into records in `out`, in the files' order.
 
-    `prefix`, `suffix`, `middle`, `id_field` and `keep` name input fields; without `suffix` nothing
-    is after a hole. Columns: id, prefix,
-    suffix, middle_reference (with `middle`), then `keep` under their own names: text, or 64-bit
-    integers, or 64-bit floats where any value has a fraction, null allowed. To learn these types
-    the files are read twice. Without `id_field` the id is `<file>:<line>`, the file relative to
-    the folder all files share.
-    Raises InputError, naming file, line and field; ConfigError if a file is named twice or a
-    kept field would hide a column; OutputError.
+    The columns are id, prefix, suffix, middle_reference (if `middle` is given), then those of
+    `keep`: text, 64-bit integers, or 64-bit floats if any value has a fraction; null is allowed.
+    With `keep`, files are read twice, first to find these types.
+
+    Args:
+        files: the files, each given once.
+        out: folder for the records.
+        prefix: input field with the text before the hole.
+        suffix: input field with the text after the hole; if None, nothing follows it.
+        middle: input field with the reference middle.
+        id_field: input field with a unique id; if None, the id is `<file>:<line>`, with the file
+            relative to the folder that all files share.
+        keep: input fields copied under their own names.
+        overwrite: replace Parquet files in `out`.
+
+    Raises:
+        InputError: a line cannot become a record; the message has file, line and field.
+        ConfigError: no files, a file given twice, or a kept field would hide a column.
+        OutputError: `out` cannot take the records.
     """
     columns = {"prefix": prefix} | ({"suffix": suffix} if suffix else {})
     if middle is not None:
@@ -66,17 +77,17 @@ def prepare_jsonl(
 
 def _check(files: Sequence[Path], fields: _Fields) -> None:
     if not files:
-        raise ConfigError("no file named; expected at least one file of JSON lines")
+        raise ConfigError("no input files given; give at least one file of JSON lines or Parquet")
     resolved = [file.resolve() for file in files]
     for file, path in zip(files, resolved, strict=True):
         if resolved.count(path) > 1:
-            raise ConfigError(f"{file}: named twice; expected each file once: name it once")
+            raise ConfigError(f"{file}: given twice; give each file once")
     for name in fields.keep:
         if name in ("id", "suffix") or name in fields.columns:
             taken = dict.fromkeys(("id", "suffix", *fields.columns))
             raise ConfigError(
-                f"--keep {name}: the records have a column of this name; rename the field, or "
-                f"leave it out of --keep (taken: {', '.join(taken)})"
+                f"--keep {name}: the records already have a column of this name; rename the field "
+                f"or leave it out of --keep (taken: {', '.join(taken)})"
             )
 
 
@@ -114,14 +125,14 @@ def _kept(line: Line, field: str, data_type: pa.DataType) -> str | int | float |
 
 
 def _keep_types(files: Sequence[Path], keep: Sequence[str]) -> dict[str, pa.DataType]:
-    """The narrowest column type that holds every value of a field: one pass, nothing kept."""
+    """Narrowest column type that holds every value of each kept field, found in one pass."""
     types: dict[str, pa.DataType] = {}
     if keep:
         for line in (line for file in files for line in read_records(file)):
             for field in keep:
                 found = _type_of(line, field)
                 types[field] = _wider(line, field, types.get(field, pa.null()), found)
-    # A field that is null everywhere still needs a type that readers know.
+    # A field that is always null still needs a type that readers know.
     return {name: pa.string() if kind == pa.null() else kind for name, kind in types.items()}
 
 
@@ -133,9 +144,9 @@ def _wider(line: Line, field: str, so_far: pa.DataType, found: pa.DataType) -> p
     if pa.string() in (so_far, found):
         raise line.error(
             field,
-            f"found {json_name(line.value(field))}, other lines before it hold "
-            f"{'text' if so_far == pa.string() else 'numbers'}; a column has one type: "
-            "make them alike, or leave the field out of --keep",
+            f"found {json_name(line.value(field))}, but earlier lines hold "
+            f"{'text' if so_far == pa.string() else 'numbers'} and a column has one type; "
+            "give all lines the same type, or leave the field out of --keep",
         )
     return pa.float64()
 
@@ -145,7 +156,7 @@ def _type_of(line: Line, field: str) -> pa.DataType:
     if value is None:
         return pa.null()
     if isinstance(value, str):
-        line.text(field)  # raises for what UTF-8 cannot hold
+        line.text(field)  # raises if UTF-8 cannot encode it
         return pa.string()
     if isinstance(value, float):
         return pa.float64()
@@ -153,6 +164,6 @@ def _type_of(line: Line, field: str) -> pa.DataType:
         return pa.int64()
     raise line.error(
         field,
-        f"found {json_name(value)}; a kept field is text or a 64-bit number: "
-        "make it one, or leave the field out of --keep",
+        f"expected text or a 64-bit number, found {json_name(value)}; "
+        "change it, or leave the field out of --keep",
     )

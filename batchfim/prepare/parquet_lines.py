@@ -1,4 +1,4 @@
-"""Published rows, as JSON lines or as Parquet: either way a `Line` for each."""
+"""Read JSON lines or Parquet alike: a `Line` per row."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ _ROWS_AT_ONCE = 64
 
 
 def read_records(file: Path) -> Iterator[Line]:
-    """The file's rows; a Parquet row's number counts from 1, as lines do.
+    """Yield the file's rows; Parquet rows are numbered from 1, like lines.
 
-    Raises InputError if the file is missing, empty, damaged, or a line is not a JSON object.
+    Raises:
+        InputError: the file is missing, empty or damaged, or a line is not a JSON object.
     """
     return _read_parquet(file) if _is_parquet(file) else read_lines(file)
 
@@ -40,6 +41,6 @@ def _read_parquet(file: Path) -> Iterator[Line]:
                     yield Line(file, number, fields)
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise InputError(
-            f"{file}: cannot read, after {number} good rows: {error}; expected a whole Parquet "
-            "file: copy or download it again"
+            f"{file}: cannot read the Parquet file after {number} good rows: {error}; "
+            "copy or download it again"
         ) from error

@@ -1,4 +1,4 @@
-"""Source text from the code column of a Parquet file; each row is one file."""
+"""Read source text from the code column of a Parquet file; each row is one file."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from batchfim.prepare.texts import Choice, Skipped, Source, decode, language_of
 from batchfim.records import is_text
 
 DEFAULT_CODE_COLUMN = "code"
-# Also as The Stack and StarCoderData call them (bigcode/the-stack's and bigcode/starcoderdata's
-# cards); the first that is there counts.
+# The second names are those of The Stack and StarCoderData (data set cards of bigcode/the-stack and
+# bigcode/starcoderdata); the first one present is used.
 _PATHS = ("path", "max_stars_repo_path")
 _LANGUAGES = ("language", "lang")
 _ROWS_AT_ONCE = 64
@@ -22,15 +22,17 @@ _BUFFER_BYTES = 1024 * 1024
 
 
 def read_parquet(file: Path, label: str, choice: Choice) -> Iterator[Source | Skipped]:
-    """The file's rows in order; `place` is `label` and the row's number, from 0.
+    """Yield the file's rows in order; `place` is `label` and the row's number, from 0.
 
-    Columns `path` and `language`, or their names in The Stack, are used where present; language may
-    else follow from path.
-    Raises InputError, naming file and column, if the file is damaged or a column is not text.
+    Columns `path` and `language`, or their names in The Stack, are used if present; otherwise the
+    path's extension gives the language.
+
+    Raises:
+        InputError: the file is damaged or a column is not text; the message has file and column.
     """
     row = 0
     try:
-        # Without these two a whole row group is in memory at once.
+        # Without these two arguments, a whole row group is in memory at once.
         with pq.ParquetFile(file, pre_buffer=False, buffer_size=_BUFFER_BYTES) as parquet:
             code_column = choice.code_column or DEFAULT_CODE_COLUMN
             columns = _columns(parquet.schema_arrow, file, code_column)
@@ -40,19 +42,18 @@ def read_parquet(file: Path, label: str, choice: Choice) -> Iterator[Source | Sk
                     row += 1
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         is_empty = file.is_file() and file.stat().st_size == 0
-        problem = "empty" if is_empty else f"cannot read, after {row} good rows"
+        problem = "empty" if is_empty else f"cannot read the Parquet file after {row} good rows"
         raise InputError(
-            f"{file}: {problem}: {error}; expected a whole Parquet file with a code column: "
-            "write or copy it again, or name a folder of source files"
+            f"{file}: {problem}: {error}; write or copy it again, or give a folder of source files"
         ) from error
 
 
 def _columns(schema: pa.Schema, file: Path, code_column: str) -> dict[str, str]:
-    """The columns to read, by what is in them."""
+    """The columns to read, by their role: code, path, language."""
     if code_column not in schema.names:
         raise InputError(
-            f"{file}: no column {code_column!r}; the file has "
-            f"{', '.join(map(repr, schema.names)) or 'none'}: name one with --code-column"
+            f"{file}: no column {code_column!r} (the file has "
+            f"{', '.join(map(repr, schema.names)) or 'no columns'}); choose one with --code-column"
         )
     columns = {"code": code_column}
     for what, names in (("path", _PATHS), ("language", _LANGUAGES)):
@@ -61,8 +62,8 @@ def _columns(schema: pa.Schema, file: Path, code_column: str) -> dict[str, str]:
     for name in columns.values():
         if not is_text(schema.field(name).type):
             raise InputError(
-                f"{file}: column {name!r}: expected text, found {schema.field(name).type}: "
-                "store it as a string column, or name another column"
+                f"{file}: column {name!r}: expected text, found {schema.field(name).type}; "
+                "store it as strings, or choose another column"
             )
     return columns
 
@@ -70,7 +71,7 @@ def _columns(schema: pa.Schema, file: Path, code_column: str) -> dict[str, str]:
 def _texts(
     batch: pa.RecordBatch, columns: Mapping[str, str]
 ) -> Iterator[tuple[bytes | None, str | None, str | None]]:
-    """Rows as (code, path, language); code stays bytes, as Parquet does not promise UTF-8."""
+    """Rows as (code, path, language); code stays bytes, since Parquet does not guarantee UTF-8."""
     nothing = [None] * batch.num_rows
     code, path, language = (
         batch.column(columns[what]).cast(pa.large_binary()).to_pylist()

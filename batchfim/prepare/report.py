@@ -1,4 +1,4 @@
-"""What a `prepare` command did."""
+"""The result of a `prepare` command."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class PrepareReport:
-    """Counts of one `prepare`, and where the records lie.
+    """Counts of one `prepare` command, and the folder of its records.
 
     `num_files` counts files read; a Parquet row with code counts as one file, since it holds one.
-    `skipped` maps a reason to the files (rows) left out for it. `rows_by_kind` is empty where the
-    records have no kind.
+    `skipped` maps a reason to the number of files (rows) skipped for it. `rows_by_kind` is empty
+    if the records have no kind.
     """
 
     path: Path

@@ -1,4 +1,4 @@
-"""Where source text comes from: a folder of source files, or Parquet with a code column."""
+"""Read source text from a folder of source files or from Parquet with a code column."""
 
 from __future__ import annotations
 
@@ -12,18 +12,20 @@ from batchfim.prepare.texts import LANGUAGES, Choice, Skipped, Source, decode, l
 
 
 def read_sources(root: Path, choice: Choice) -> Iterator[Source | Skipped]:
-    """Every source under `root`, in an order fixed by names, one in memory at a time.
+    """Yield every source under `root`, sorted by name, one in memory at a time.
 
-    A folder with source files is read as such, even if Parquet lies among them, unless a code
-    column is named. Links and hidden folders in it are not followed.
-    Raises InputError if there is nothing to read or Parquet cannot be read.
+    A folder with source files is read as such, even if it also has Parquet files, unless a code
+    column is given. Links and hidden folders in it are not followed.
+
+    Raises:
+        InputError: there is nothing to read, or a Parquet file cannot be read.
     """
     if root.is_file():
         return read_parquet(root, root.name, choice)
     if not root.is_dir():
         raise InputError(
-            f"{root}: no such file or folder; expected a folder of source files or Parquet: "
-            "check the path"
+            f"{root}: no such file or folder; check the path, or give a folder of source files or "
+            "Parquet"
         )
     if choice.code_column is None and any(_is_source(found) for found in _walk(root)):
         _check_languages(choice)
@@ -31,8 +33,8 @@ def read_sources(root: Path, choice: Choice) -> Iterator[Source | Skipped]:
     files = [found for found in _walk(root) if isinstance(found, Path) and _is_data(found, root)]
     if not files:
         raise InputError(
-            f"{root}: no source files in this folder; expected files ending in "
-            f"{' '.join(LANGUAGES)}, or Parquet files with a code column: name another folder"
+            f"{root}: no source files in this folder; give a folder with files ending in "
+            f"{' '.join(LANGUAGES)}, or with Parquet files that have a code column"
         )
     return _read_parquet_files(files, root, choice)
 
@@ -57,7 +59,7 @@ def _walk(folder: Path) -> Iterator[Path | Skipped]:
         elif entry.is_file():
             yield Path(entry.path)
         elif not entry.is_dir():
-            # Opening a pipe or a socket would wait for ever.
+            # Opening a pipe or a socket would block forever.
             yield Skipped("not a regular file")
         elif entry.name.startswith("."):
             yield Skipped("hidden folder")
@@ -70,7 +72,7 @@ def _is_source(found: Path | Skipped) -> bool:
 
 
 def _is_data(file: Path, root: Path) -> bool:
-    # Parquet readers pass over names that start with `_`: a job keeps its own files there.
+    # Parquet readers skip names that start with `_`; jobs keep their own files there.
     own = any(part.startswith("_") for part in file.relative_to(root).parts)
     return file.suffix.lower() == ".parquet" and not own
 
@@ -80,7 +82,7 @@ def _check_languages(choice: Choice) -> None:
     unknown = sorted(choice.languages - known)
     if unknown:
         raise ConfigError(
-            f"--language: unknown language {unknown[0]!r}; expected one or more of "
+            f"--language: unknown language {unknown[0]!r}; give one or more of "
             f"{', '.join(sorted(known))}"
         )
 

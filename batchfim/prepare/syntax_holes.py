@@ -1,7 +1,7 @@
-"""Cut holes where the syntax has its borders, as SAFIM and AST-FIM do. Pure.
+"""Cut holes along syntax nodes, as SAFIM and AST-FIM do; pure functions.
 
-What is cut is what stands inside of the node: the statements of a block without its braces, the
-arguments of a call without its brackets; blanks around them stay outside.
+The inside of a node is cut: the statements of a block without its braces, the arguments of a call
+without its brackets; blanks around them stay outside the hole.
 
 Sources: SAFIM (arXiv 2403.04814, section 3), AST-FIM (arXiv 2506.00204, section 3).
 """
@@ -19,7 +19,7 @@ from batchfim.formats.syntax import MAX_FILE_BYTES
 from batchfim.formats.walking import walk
 from batchfim.prepare.holes import Hole
 
-MAX_HOLE_BYTES = 2048  # what is longer, no usual `max_tokens` fills
+MAX_HOLE_BYTES = 2048  # no usual `max_tokens` fills a longer hole
 
 
 class SyntaxKind(StrEnum):
@@ -39,11 +39,12 @@ _FUNCTIONS = {
     *("compact_constructor_declaration", "closure_expression"),
 }
 _BLOCKS = {"block", "statement_block", "compound_statement", "constructor_body"}
-# The field has more: of annotations, attributes and templates, braces of C++, tagged literals.
-# The preprocessor's and the compiler's conditions; `for (;;)` of JavaScript has an empty statement.
+# Conditions of the preprocessor and the compiler, which are no code to fill.
 _NO_CODE = re.compile("preproc_|static_assert")
+# Other node types in the field `arguments` are annotations, attributes, templates, C++ braces and
+# tagged literals.
 _CALL_ARGUMENTS = {"arguments", "argument_list", "generator_expression"}
-# Their brackets, where they have some, stay outside.
+# Nodes whose brackets, if any, stay outside the hole.
 _BRACKETED = _BLOCKS | _CALL_ARGUMENTS | {"parenthesized_expression", "condition_clause"}
 
 
@@ -55,16 +56,16 @@ def cut_syntax(
     number: int,
     rng: random.Random,
 ) -> list[Hole]:
-    """Up to `number` different holes of a kind; none where the text has no place for it.
+    """Draw up to `number` different holes of a kind; none if the text has no place for it.
 
     function_body   the statements of a function's body
-    block           those of any other block: of a loop, a branch, a `try`, a `with`
-    condition       of an `if` or a loop, and what stands before a `?`
+    block           the statements of any other block: a loop, a branch, a `try`, a `with`
+    condition       the condition of an `if` or a loop, or the expression before a `?`
     call_arguments  all arguments of a call
 
-    A hole is never empty, holds no syntax error and is MAX_HOLE_BYTES long at most. The languages
-    are those of the `syntax` trim rule, told by name or path as there, and so is the largest file,
-    MAX_FILE_BYTES.
+    A hole is never empty, holds no syntax error and is at most MAX_HOLE_BYTES long. The languages,
+    how name and path identify them, and the maximum file size MAX_FILE_BYTES are those of the
+    `syntax` trim rule.
     """
     name, code = find_language(language, path), text.encode("utf8", "surrogatepass")
     if name is None or len(code) > MAX_FILE_BYTES:
@@ -75,7 +76,7 @@ def cut_syntax(
 
 
 def _spans(code: bytes, language: str, kind: SyntaxKind) -> list[tuple[int, int]]:
-    """Byte offsets of every place, in order, each once."""
+    """Byte offsets of every place for this kind, in order, without duplicates."""
     found: dict[tuple[int, int], None] = {}
     for entering, node in walk(Parser(grammar(language)).parse(code)):
         inner = _node_of(node, kind) if entering and node.is_named else None
@@ -89,6 +90,7 @@ def _node_of(node: Node, kind: SyntaxKind) -> Node | None:
     """The part of a node that this kind would cut."""
     if kind is SyntaxKind.CONDITION:
         found = node.child_by_field_name("condition")
+        # The condition of JavaScript's `for (;;)` is an empty statement.
         is_code = found is not None and found.type != "empty_statement"
         return found if is_code and not _NO_CODE.match(node.type) else None
     if kind is SyntaxKind.CALL_ARGUMENTS:

@@ -1,4 +1,4 @@
-"""One file's source text, and the reasons why a file yields none."""
+"""One file's source text, or the reason why the file is skipped."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ LANGUAGES = {
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One file's text. `place` is unique in a run; path and language are None where unknown."""
+    """One file's text; `place` is unique in a run; path and language are None if unknown."""
 
     place: str
     text: str
@@ -48,7 +48,9 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Which sources to read. Languages as `plain_language` has them, none means all; bytes are per
+    """Which sources to read.
+
+    `languages` are in the spelling of `plain_language`, and empty for all; `max_bytes` is per
     source.
     """
 
@@ -61,7 +63,7 @@ class Choice:
 
 
 def plain_language(name: str) -> str:
-    """The one name of a language that data sets write differently: `cpp` for `C++`."""
+    """Canonical name of a language that data sets spell differently: `cpp` for `C++`."""
     return find_language(name, None) or name.strip().lower()
 
 
@@ -70,7 +72,7 @@ def language_of(path: str | PurePath) -> str | None:
 
 
 def decode(code: bytes, max_bytes: int) -> str | Skipped:
-    """The text with nothing changed: byte order mark and line ends stay."""
+    """Decode a file's text unchanged, byte order mark and line ends included."""
     if not code:
         return Skipped("empty")
     if len(code) > max_bytes:

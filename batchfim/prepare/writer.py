@@ -1,4 +1,4 @@
-"""Stream records to Parquet files; they become visible all at once, when the last is whole."""
+"""Stream records to Parquet files that become visible all at once, after the last is complete."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Row = Mapping[str, Any]  # texts, numbers, None, and lists of objects of texts
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bytes are those of the text in UTF-8, before compression. A larger row stands alone."""
+    """Size limits of the files; bytes are UTF-8 text before compression; a larger row is alone."""
 
     row_group_rows: int = 10_000
     row_group_bytes: int = 64 * 1024 * 1024
@@ -40,17 +40,20 @@ def write_records(
     overwrite: bool,
     limits: Limits = DEFAULT_LIMITS,
 ) -> int:
-    """Write `rows` as `out/records-00000.parquet`, ...; returns how many there were.
+    """Write `rows` to `out/records-00000.parquet`, ... and return their number.
 
-    At most two row groups are in memory. If `rows` raises, `out` stays as it was.
-    Raises OutputError if `out` cannot take the files; `overwrite` replaces Parquet files only.
+    At most two row groups are in memory. If `rows` raises, `out` is unchanged. `overwrite` replaces
+    only Parquet files.
+
+    Raises:
+        OutputError: `out` cannot take the files.
     """
     check_out(out, sources, overwrite)
     groups = _row_groups(counted(rows, "records"), limits)
-    # Most bad input shows in the first rows: read them before anything is created.
+    # Most bad input shows in the first rows, so read them before creating anything.
     groups = itertools.chain(list(itertools.islice(groups, 1)), groups)
     with _output_errors(out), _aside(out.resolve()) as aside:
-        # A folder inside, because a temporary one is closed to other users.
+        # A subfolder, since the temporary folder itself is closed to other users.
         folder = aside / "new"
         folder.mkdir()
         num_rows = _write_files(folder, schema, groups, limits.file_rows)
@@ -60,27 +63,31 @@ def write_records(
 
 
 def check_out(out: Path, sources: Sequence[Path], overwrite: bool) -> None:
-    """Raises OutputError, saying the way out, if `out` cannot take records made from `sources`."""
+    """Check that `out` can take records made from `sources`.
+
+    Raises:
+        OutputError: it cannot; the message says what to do.
+    """
     for source in sources:
         if source.resolve().is_relative_to(out.resolve()):
-            raise OutputError(f"{out}: the source {source} lies in it; name another folder with -o")
+            raise OutputError(f"{out}: contains the source {source}; choose another folder with -o")
     with _output_errors(out):
         if not out.exists():
             return
         if not out.is_dir():
-            raise OutputError(f"{out}: is a file; expected a folder: name another with -o")
+            raise OutputError(f"{out}: is a file, expected a folder; choose another with -o")
         held = sorted(out.iterdir())
     parquet = [path.name for path in held if path.suffix == ".parquet" and path.is_file()]
     others = [path.name for path in held if path.name not in parquet]
     if others:
         raise OutputError(
-            f"{out}: holds {', '.join(others[:3])}{', ...' * (len(others) > 3)}, which prepare "
-            "will not replace; expected a new or empty folder: name another with -o"
+            f"{out}: contains {', '.join(others[:3])}{', ...' * (len(others) > 3)}, which prepare "
+            "does not replace; choose a new or empty folder with -o"
         )
     if parquet and not overwrite:
         raise OutputError(
-            f"{out}: already holds {len(parquet)} Parquet file(s), first {parquet[0]}; "
-            "pass --overwrite to replace them, or name another folder with -o"
+            f"{out}: already contains {len(parquet)} Parquet file(s), the first {parquet[0]}; "
+            "pass --overwrite to replace them, or choose another folder with -o"
         )
 
 
@@ -90,13 +97,13 @@ def _output_errors(out: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise OutputError(
-            f"{out}: cannot write records here: {error}; free the path or name another with -o"
+            f"{out}: cannot write records here: {error}; free the path or choose another with -o"
         ) from error
 
 
 @contextmanager
 def _aside(out: Path) -> Iterator[Path]:
-    """A folder beside `out`, so on its file system, that vanishes with all that is left in it."""
+    """A temporary folder beside `out`, on the same file system, removed with its content."""
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as name:
         yield Path(name)

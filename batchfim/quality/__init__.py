@@ -1,1 +1,1 @@
-"""How good the middles are: scores of each row, and their means with confidence intervals."""
+"""Quality of middles: scores per row, and their means with confidence intervals."""

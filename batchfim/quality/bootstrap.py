@@ -1,9 +1,9 @@
-"""Means of scores with confidence intervals, over any number of rows in one pass. Pure.
+"""Means of scores with confidence intervals, over any number of rows in one pass; pure functions.
 
-A bootstrap draws rows with replacement and takes the mean again, many times. In one pass each is
-drawn Poisson(1) times in each of them (Hanley and MacGibbon 2006; for large tables Chamandy et al.
-2012), so that only sums are kept. Rows that are not independent, as the samples of a record and the
-holes of a file, are one cluster and drawn together, wherever they come.
+A bootstrap draws rows with replacement and recomputes the mean, many times. In one pass, each row
+is drawn Poisson(1) times in each resample (Hanley and MacGibbon 2006; for large tables Chamandy et
+al. 2012), so only sums are kept. Rows that are not independent, such as the samples of a record or
+the holes of a file, form one cluster and are drawn together, wherever they occur.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(slots=True)
 class _Sums:
-    """Of one group: row 0 as it is, the others resampled; a column for each metric."""
+    """Sums of one group: row 0 as observed, the other rows resampled; one column per metric."""
 
     num_rows: int
     values: Floats
@@ -34,7 +34,7 @@ class _Sums:
 
 
 class Means:
-    """Adds up scores, overall and by group; tells means and intervals at the end."""
+    """Accumulates scores, overall and by group, and computes their means and intervals."""
 
     def __init__(self, metrics: Sequence[str], resamples: int, seed: int) -> None:
         self._metrics = tuple(metrics)
@@ -49,9 +49,9 @@ class Means:
         """Add some rows.
 
         Args:
-            scores: rows by metrics, each from 0 to 1; NaN: not measured.
-            clusters: each row's.
-            groups: each row's group by dimension, None: in none.
+            scores: rows by metrics, each from 0 to 1, or NaN if not measured.
+            clusters: the cluster of each row.
+            groups: the group of each row by dimension, or None if it is in none.
         """
         if not clusters:
             return
@@ -68,15 +68,15 @@ class Means:
                 )
 
     def overall(self) -> dict[str, Any]:
-        """`rows`, and for each metric that was measured `value`, `low`, `high` and `rows`."""
+        """`rows`, and `value`, `low`, `high` and `rows` of each metric that was measured."""
         return self._entry(self._overall)
 
     def groups(self, dimension: str) -> dict[str, dict[str, Any]]:
-        """The same for each group; empty where no row is in one."""
+        """The entries of `overall` for each group of a dimension; empty if no row is in one."""
         return {name: self._entry(sums) for name, sums in self._groups.get(dimension, {}).items()}
 
     def _drawn(self, cluster: str) -> Floats:
-        """How often a cluster is there as it is, and in each resample: the same at every call."""
+        """How often a cluster occurs as observed and in each resample; deterministic."""
         digest = hashlib.blake2b(cluster.encode("utf8", "replace"), digest_size=8).digest()
         key = np.array([self._seed, int.from_bytes(digest)], np.uint64)
         times = np.random.Generator(np.random.Philox(key=key)).poisson(1.0, self._resamples)
@@ -111,11 +111,11 @@ class Means:
 
 
 def _interval(values: Floats, weights: Floats) -> tuple[float, float]:
-    """Of a mean, from its sum and weight as they are and in each resample.
+    """Confidence interval of a mean, from its sum and weight as observed and in each resample.
 
-    Where every score is 0, or every one 1, no resample differs, and the exact bound of a share
-    stands for them (Clopper and Pearson 1934). It is of as many rows as would be independent, which
-    the spread of the weights tells: their variance is the sum of the clusters' squared sizes.
+    If all scores are 0, or all are 1, no resample differs and the exact bound of a proportion is
+    used (Clopper and Pearson 1934). Its number of rows is the effective number of independent rows,
+    derived from the variance of the weights, which is the sum of the clusters' squared sizes.
     """
     if values[0] in (0, weights[0]):
         independent = max(weights[0] ** 2 / max(weights[1:].var(), weights[0]), 1.0)

@@ -1,7 +1,6 @@
-"""Evaluate an output: read its parts, score each row, write what came out beside it.
+"""Evaluate an output: read its parts, score each row, write the results beside it.
 
-One part is in memory at a time, and of the scores only sums, so an output may have any number of
-rows.
+An output may have any number of rows: only one part at a time and the sums of scores are in memory.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ Tell = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Some rows of a part; `first` is the place of the first."""
+    """Some consecutive rows of a part; `first` is the position of the first."""
 
     part: str
     first: int
@@ -46,21 +45,22 @@ class Chunk:
 def evaluate_job(
     output: str, options: Options | None = None, *, tell: Tell = lambda read, total: None
 ) -> dict[str, Any]:
-    """Score the finished rows of a job, also while it runs.
+    """Score the finished rows of a job, which may still be running.
 
     Args:
         output: path or URL of the job.
         options: what to evaluate and how.
-        tell: hears the number of rows scored so far and in all, as they go by.
+        tell: called with the number of rows scored so far and in total.
 
     Returns:
-        what `_batchfim/evaluation.json` holds: `results.Results.evaluation`; `parts`, a digest of
-        the parts it is of; `scores`, the names of the files of each row's, in `evaluation/`.
+        the content of `_batchfim/evaluation.json`: `results.Results.evaluation`; `parts`, a digest
+        of the evaluated parts; `scores`, the names of the files with each row's scores, in
+        `evaluation/`.
 
     Raises:
-        OutputError: there is no job.
-        InputError: a column that was asked for is missing, or no row is `ok`.
-        StorageError: a part cannot be read, or the results not be written.
+        OutputError: there is no job at `output`.
+        InputError: a requested column is missing, or no row is `ok`.
+        StorageError: a part cannot be read, or the results cannot be written.
     """
     options = options or Options()
     rule = find_rule(options.rule)
@@ -72,7 +72,7 @@ def evaluate_job(
     gone = set(parts) - ledger.part_ids()
     if gone:
         raise StorageError(
-            f"{output}: {len(gone)} parts are gone; run the job again, then evaluate"
+            f"{output}: {len(gone)} parts are missing; run the job again, then evaluate"
         )
     if not counts["ok"] or not parts:
         raise InputError(_nothing(output, counts))
@@ -101,21 +101,21 @@ def evaluate_job(
 def _nothing(output: str, counts: dict[str, int]) -> str:
     return (
         f"{output}: no row is ok ({counts['rejected']:,} rejected, {counts['failed']:,} failed), "
-        f"so there is nothing to evaluate; see what went wrong: batchfim status {output}"
+        f"so there is nothing to evaluate; run `batchfim status {output}` to see the errors"
     )
 
 
 def _read(ledger: Ledger, parts: list[str], columns: list[str]) -> Iterator[Chunk]:
-    """All rows in the parts' order, one part in memory."""
+    """Yield all rows in the order of the parts, with one part in memory."""
     for part in parts:
         for first, table in chunks(read_part(ledger.part(part), columns)):
             yield Chunk(part, first, table)
 
 
 def _in_order(work: Callable[[A], B], items: Iterable[A], stop: Event) -> Iterator[B]:
-    """The results in the items' order, from several threads that are only a little ahead.
+    """Yield results in the order of the items, from threads that run only slightly ahead.
 
-    `stop` is set once nobody wants more results, as after Ctrl-C.
+    `stop` is set once no more results are wanted, for example after Ctrl-C.
     """
     threads = cores_here()
     waiting: deque[Future[B]] = deque()

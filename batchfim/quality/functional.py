@@ -1,4 +1,4 @@
-"""Does a middle work: run the record's test on the whole file, and estimate pass@k."""
+"""Functional correctness: run each record's test on the completed file, and estimate pass@k."""
 
 from __future__ import annotations
 
@@ -21,31 +21,32 @@ _CHECK = re.compile(r"^def check\(", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class Tests:
-    """Where the records' tests run, and for which k pass@k is told."""
+    """The sandbox that runs the records' tests, and the values of k for pass@k."""
 
     sandbox: Sandbox
     ks: tuple[int, ...]
 
 
 def find_tests(sources: Sources, limits: Limits | None, num_samples: int) -> Tests | None:
-    """What is needed to run the tests; None: they are not to be run.
+    """Set up the records' tests; None if they are not to be run.
 
     Raises:
-        InputError: they are to be run, and there are none.
+        InputError: they are to be run, but the output has none.
     """
     if limits is None:
         return None
     if sources.test is None or sources.prefix is None or sources.suffix is None:
         raise InputError(
-            "--allow-execution: there is nothing to run; expected the columns test and entry_point "
-            "(as `prepare humaneval-infilling` writes them), prefix and suffix to have ridden along"
+            "--allow-execution: there is nothing to run; it needs the columns test and entry_point "
+            "(as `prepare humaneval-infilling` writes them), prefix and suffix in the output: "
+            "see input.keep"
         )
     ks = tuple(k for k in _KS if k <= num_samples)
     return Tests(Sandbox.strongest(limits), ks)
 
 
 def program_of(row: Row, middle: str) -> str | None:
-    """The text to run, as HumanEval-Infilling puts it together; None: there is none to be run.
+    """Program text to run, assembled as in HumanEval-Infilling; None if there is nothing to run.
 
     Source: openai/human-eval-infilling, `execution.py`.
     """
@@ -56,24 +57,24 @@ def program_of(row: Row, middle: str) -> str | None:
 
 
 def why_not_run(row: Row) -> str | None:
-    """Of a row that has a test."""
+    """Why a row's test cannot be run; None if it can."""
     if row.language not in ("python", None):
         return "are not Python"
-    if not row.entry_point and row.test and _CHECK.search(row.test):  # passes whatever is checked
+    if not row.entry_point and row.test and _CHECK.search(row.test):  # would always pass
         return "define check() and have no entry_point to call it with (input.keep)"
     return None
 
 
 def not_run(scored: Sequence[Scored]) -> Counter[str]:
-    """Rows whose test is not run, by the reason."""
+    """Number of rows whose test is not run, by reason."""
     reasons = (why_not_run(one.row) for one in scored if one.row.test is not None)
     return Counter(reason for reason in reasons if reason)
 
 
 def run_tests(scored: Sequence[Scored], tests: Tests, stop: Event) -> None:
-    """Run the tests of some rows, the samples of a record together, until they are to stop.
+    """Run the tests of some rows, with all samples of a record among them, until `stop` is set.
 
-    Each row is told how its run ended; a record's first row gets the record's pass@k.
+    Each row's `execution` is set; a record's first row gets the record's pass@k.
     """
     for one in scored:
         program = program_of(one.row, one.in_file)
@@ -88,7 +89,7 @@ def run_tests(scored: Sequence[Scored], tests: Tests, stop: Event) -> None:
 
 
 def pass_at(k: int, samples: int, passed: int) -> float:
-    """Chance that one of `k` samples passes, without bias, from `passed` of `samples` that did.
+    """Unbiased estimate of pass@k, the chance that any of `k` samples passes.
 
     Source: Chen et al. 2021 (Codex), 2.1.
     """

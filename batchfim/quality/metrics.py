@@ -1,4 +1,4 @@
-"""What is measured of a middle: names, and the scores of one text. Pure."""
+"""Metrics of a middle: their names, and the scores of one text; pure functions."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from functools import cache
 from rapidfuzz import fuzz
 from sacrebleu.metrics.chrf import CHRF
 
-# In the order of the table; `pass@k` comes after them, for each k.
+# In table order; `pass@k` follows, for each k.
 LABELS = {
     "exact_match": "exact match",
     "first_line": "exact first line",
@@ -19,12 +19,12 @@ LABELS = {
     "reached_limit": "reached max_tokens",
     "degenerate": "degenerate",
 }
-# Characters of the reference, up to and including.
+# Inclusive upper bounds, in characters of the reference.
 _LENGTHS = (0, 32, 128, 512, 2048)
 
 
 def label(name: str) -> str:
-    """What a person calls a metric."""
+    """Human-readable name of a metric."""
     return LABELS.get(name, name)
 
 
@@ -32,11 +32,11 @@ def score_text(middle: str, reference: str) -> dict[str, float]:
     """Scores of a middle against its reference, each from 0 to 1.
 
     exact_match      `is_exact`
-    first_line       the first lines that are not blank are equal, blanks around them aside
+    first_line       the first lines that are not blank are equal, ignoring surrounding blanks
                      (Qwen2.5-Coder's fim-bench, `humaneval_fim.py`)
-    edit_similarity  1 - insertions and deletions / both lengths, blanks around aside: the `ratio`
-                     of CrossCodeEval and fim-bench (`eval_metric.py`)
-    chrf             chrF2 of the one sentence (Popović 2015), by sacrebleu; two blank texts are 1
+    edit_similarity  1 - (insertions + deletions) / (sum of both lengths), ignoring surrounding
+                     blanks: the `ratio` of CrossCodeEval and fim-bench (`eval_metric.py`)
+    chrf             sentence-level chrF2 (Popović 2015), by sacrebleu; 1 for two blank texts
     """
     ours, theirs = middle.strip(), reference.strip()
     return {
@@ -48,12 +48,12 @@ def score_text(middle: str, reference: str) -> dict[str, float]:
 
 
 def is_exact(middle: str, reference: str) -> bool:
-    """Equal, blanks at the end aside: where a line ends is the record's affair."""
+    """Whether both are equal, ignoring trailing blanks, which depend on how records were cut."""
     return middle.rstrip() == reference.rstrip()
 
 
 def score_stop(stop_rule: str | None, degenerate: str | None) -> dict[str, float]:
-    """How a middle ended, as the row's own columns say: one of three, and whether degenerate."""
+    """Scores for how a middle ended, in one of three ways, and for whether it is degenerate."""
     return {
         "ended": float(stop_rule == "eot"),
         "by_rule": float(stop_rule not in ("eot", "length", None)),
@@ -63,7 +63,7 @@ def score_stop(stop_rule: str | None, degenerate: str | None) -> dict[str, float
 
 
 def length_bucket(reference: str) -> str:
-    """The range of a reference's characters, `129-512` for instance."""
+    """Range that a reference's length in characters falls into, such as `129-512`."""
     low = 0
     for high in _LENGTHS:
         if len(reference) <= high:
@@ -73,7 +73,7 @@ def length_bucket(reference: str) -> str:
 
 
 def bucket_order(bucket: str) -> int:
-    """By length."""
+    """Sort key that orders buckets by length."""
     return int(bucket.rstrip("+").partition("-")[0])
 
 

@@ -1,4 +1,4 @@
-"""What is asked of an evaluation."""
+"""Options of an evaluation."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ class Options:
     """What to evaluate and how.
 
     Attributes:
-        middle: the column with the text.
-        reference: the one to compare it with; None: `middle_reference`, where there is one.
-        rule: what of the text is evaluated; a name in `rules.RULES`.
-        execution: run the records' tests, within these limits; None: the model's code is not run.
-        seed: of the intervals' draws.
-        resamples: draws of all records.
+        middle: column with the text to evaluate.
+        reference: column to compare it with; if None, `middle_reference` if the output has it.
+        rule: truncation rule applied to the text, a name in `rules.RULES`.
+        execution: run the records' tests within these limits; if None, no generated code is run.
+        seed: random seed of the intervals.
+        resamples: number of bootstrap resamples.
     """
 
     middle: str = "middle"

@@ -1,4 +1,4 @@
-"""Scores of rows on their way to `evaluation.json`. Pure."""
+"""Accumulate the scores of rows into `evaluation.json`; no I/O."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _DIMENSIONS = ("family", "language", "kind", "length")
 
 
 class Results:
-    """Takes the scores of every row once, and tells what they come to."""
+    """Takes the scores of every row once and summarizes them."""
 
     def __init__(
         self, output: str, sources: Sources, options: Options, tests: Tests | None
@@ -61,17 +61,17 @@ class Results:
         self._references_cut += sum(one.reference_cut for one in scored)
 
     def evaluation(self, counts: Mapping[str, int]) -> dict[str, Any]:
-        """`evaluation.json`.
+        """The content of `evaluation.json`.
 
         Args:
-            counts: all rows of the job by status, as its ledger says.
+            counts: all rows of the job by status, from its ledger.
 
         Returns:
-            `version`, `output`; `middle`, `reference`, the columns; `rule`, of truncation; `seed`,
-            `resamples` and `confidence` of the intervals; `sandbox`, how programs were confined,
-            null where none ran; `rows`, counts; `notes`, texts for a person; `metrics`,
+            `version`, `output`; `middle` and `reference`, the columns; `rule`, the truncation rule;
+            `seed`, `resamples` and `confidence` of the intervals; `sandbox`, how programs were
+            confined, null if none ran; `rows`, counts; `notes`, texts for a person; `metrics`,
             those measured, each with `name`, `label` and `unit`; `overall`, `rows` and for each
-            metric its mean `value`, the interval from `low` to `high` and the `rows` it is of;
+            metric its mean `value`, the interval from `low` to `high` and the `rows` measured;
             `by`, the same for each group of each dimension.
         """
         overall = self._means.overall()
@@ -96,30 +96,33 @@ class Results:
         return dict(sorted(groups.items(), key=lambda group: (-group[1]["rows"], group[0])))
 
     def _found(self) -> Iterator[str]:
-        """What a person must know to read the numbers."""
+        """Notes that a reader of the numbers needs."""
         reference, rule = self._head["reference"], self._head["rule"]
         if reference and self._counts["without_reference"]:
             yield (
-                f"{self._counts['without_reference']:,} rows have no {reference} (null): they are "
+                f"{self._counts['without_reference']:,} rows have no {reference} (null) and are "
                 "not compared with a reference"
             )
         if self._references_cut:
             yield (
-                f"rule {rule} cuts {self._references_cut:,} of the references themselves short: "
-                "no middle can equal them; choose another --rule"
+                f"rule {rule} also truncates {self._references_cut:,} of the references, which no "
+                "middle can equal then; choose another --rule"
             )
         if self._has_tests and not self._tests:
             yield (
-                "the records' tests were not run, so there is no pass@k: to run them is to run "
-                "what the model wrote, on this machine; --allow-execution does, in a sandbox"
+                "the records' tests were not run, so there is no pass@k; --allow-execution runs "
+                "them, and with them the code the model wrote, on this machine in a sandbox"
             )
         for reason, num_rows in self._not_run.items() if self._tests else ():
-            yield f"{num_rows:,} rows have a test that was not run: they {reason}"
+            yield f"{num_rows:,} rows have a test that was not run, because they {reason}"
         if self._out_of_time and self._tests:
             seconds = self._tests.sandbox.limits.timeout_s
-            yield f"{self._out_of_time:,} programs did not end within {seconds:g} s: not passed"
+            yield (
+                f"{self._out_of_time:,} programs did not end within {seconds:g} s and count as "
+                "not passed"
+            )
         if self._tests and self._tests.sandbox.confinement == "limits":
             yield (
-                "no namespaces can be made here (command unshare): programs ran with limits and a "
-                "guard inside Python only, which stops accidents, not attacks"
+                "namespaces cannot be created here (by the command unshare), so programs ran only "
+                "with limits and a guard inside Python, which stops accidents, not attacks"
             )

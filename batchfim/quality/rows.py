@@ -1,4 +1,4 @@
-"""Scores of the rows of a part. Pure."""
+"""Read and score the rows of a part; no I/O."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _TEXTS = (
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """Which column of the output holds what; None: there is none."""
+    """Columns of the output by their role; None if there is none."""
 
     middle: str
     reference: str | None
@@ -40,7 +40,7 @@ class Sources:
 
     @property
     def names(self) -> list[str]:
-        """All that are read, each once."""
+        """All columns to read, without duplicates."""
         own = ["status", "sample", "family", "stop_rule", "degenerate"]
         held = (getattr(self, name) for name in self.__slots__)
         return list(dict.fromkeys([*own, *(name for name in held if name is not None)]))
@@ -51,7 +51,7 @@ class Row:
     """One output row that is `ok`."""
 
     place: int  # in its part
-    record: int  # counted from 0 in its chunk
+    record: int  # number from 0 in its chunk
     sample: int
     id: str | None
     middle: str
@@ -62,7 +62,7 @@ class Row:
     kind: str | None
     test: str | None
     entry_point: str | None
-    cluster: str | None  # its function or file, whose other holes are alike; None: not known
+    cluster: str | None  # its function or file, whose holes are not independent; None if unknown
     family: str
     stop_rule: str | None
     degenerate: str | None
@@ -76,23 +76,23 @@ class Scored:
     """A row and its scores; a metric that was not measured is absent."""
 
     row: Row
-    in_file: str  # what the rule left of the row's middle, as it stands in the file
+    in_file: str  # the row's middle after the rule, as it is put into the file
     scores: dict[str, float]
-    reference_cut: bool = False  # the rule would cut the reference itself
-    execution: str | None = None  # how its test ended, `passed` for instance; None: not run
+    reference_cut: bool = False  # the rule would truncate the reference itself
+    execution: str | None = None  # how its test ended, such as `passed`; None if not run
 
     @property
     def length(self) -> str | None:
-        """The bucket of its reference's length."""
+        """Length bucket of its reference."""
         return None if self.row.reference is None else length_bucket(self.row.reference)
 
     def cluster(self, part: str) -> str:
-        """What rows are drawn with it: those of its function or file, else of its record."""
+        """Key of the rows that are drawn together: its function or file, else its record."""
         return self.row.cluster or f"{part} {self.row.place - self.row.sample}"
 
 
 def chunks(table: pa.Table) -> Iterator[tuple[int, pa.Table]]:
-    """A part's first row and rows, some dozens at a time; the samples of a record together."""
+    """Split a part into chunks of dozens of rows, each with its first row; records stay whole."""
     starts = np.flatnonzero(table["sample"].to_numpy() == 0)
     begin = 0
     while begin < table.num_rows:
@@ -103,7 +103,7 @@ def chunks(table: pa.Table) -> Iterator[tuple[int, pa.Table]]:
 
 
 def read_rows(table: pa.Table, first: int, sources: Sources) -> list[Row]:
-    """The rows with a middle, of a chunk that begins at row `first` of its part."""
+    """The `ok` rows with a middle, from a chunk that begins at row `first` of its part."""
     columns = {name: read_optional(table, getattr(sources, name)) for name in _TEXTS}
     own = {
         name: table[name].to_pylist() for name in ("sample", "family", "stop_rule", "degenerate")
@@ -122,7 +122,7 @@ def read_rows(table: pa.Table, first: int, sources: Sources) -> list[Row]:
 
 
 def plain_values(column: pa.ChunkedArray) -> list[Any]:
-    """Each row's value; binary ones, and what is not UTF-8 in text, as text with replacements."""
+    """Each row's value; bytes, and text that is not UTF-8, become text with replacements."""
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
@@ -134,7 +134,7 @@ def plain_values(column: pa.ChunkedArray) -> list[Any]:
 
 
 def score(row: Row, rule: Rule) -> Scored:
-    """All scores that need nothing but the row."""
+    """Compute all scores that depend only on the row."""
     middle = rule(row.middle, row)
     in_file = _in_file(row, middle)
     scores = score_stop(row.stop_rule, row.degenerate)
@@ -147,8 +147,9 @@ def score(row: Row, rule: Rule) -> Scored:
 
 
 def _in_file(row: Row, middle: str) -> str:
-    """What a rule left, as it stands in the file: where the hole takes whole lines, its last line
-    needs the newline that the rule cut off.
+    """The middle after a rule, as it is put into the file.
+
+    If the hole takes whole lines, the last line gets back the newline that the rule cut off.
     """
     last = middle.rpartition("\n")[2]
     if not last or "\n" not in row.middle[row.middle.rfind(last) + len(last) :]:
@@ -158,14 +159,14 @@ def _in_file(row: Row, middle: str) -> str:
 
 
 def _is_cut(row: Row, rule: Rule) -> bool:
-    """Whether the rule would cut the reference itself, which no middle can equal then."""
+    """Whether the rule would truncate the reference itself, which no middle can equal then."""
     if row.reference is None:
         return False
     return rule(row.reference, row).strip() != row.reference.strip()
 
 
 def groups_of(scored: Sequence[Scored]) -> dict[str, list[str | None]]:
-    """Each row's group by dimension."""
+    """Group of each row, by dimension."""
     return {
         "family": [one.row.family for one in scored],
         "language": [one.row.language for one in scored],
@@ -175,7 +176,7 @@ def groups_of(scored: Sequence[Scored]) -> dict[str, list[str | None]]:
 
 
 def metric_names(passes: tuple[int, ...]) -> list[str]:
-    """Every metric there can be, in the order of the table."""
+    """All possible metrics, in table order."""
     return [*LABELS, *(f"pass@{k}" for k in passes)]
 
 
@@ -192,12 +193,12 @@ def _row(place: int, record: int, id_: object, values: dict[str, Any], own: dict
     )
 
 
-# The samples of a record come one after the other, to each of some threads.
+# The samples of a record share a reference and come one after another, in each of a few threads.
 _num_errors = lru_cache(maxsize=64)(num_errors)
 
 
 def _valid_syntax(row: Row, middle: str) -> float | None:
-    """Whether the file has no syntax error; None where its reference has one, or none can tell."""
+    """1 if the file has no syntax error, else 0; None if its reference has one, or if unknown."""
     language = find_language(row.language, None)
     if language is None or row.prefix is None or row.suffix is None:
         return None

@@ -1,7 +1,8 @@
-"""Truncation rules: what of a middle is evaluated.
+"""Truncation rules: the part of a middle that is evaluated.
 
-Published numbers differ by these as much as by models, so one rule, `as_is`, is the default for
-all; those of the benchmarks are here by name, to compare with what was published. Pure.
+Published numbers depend on these as much as on models, so one rule, `as_is`, is the default for
+all; the rules of benchmarks are available by name, for comparison with published numbers. All are
+pure functions.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ def as_is(text: str, row: Row) -> str:
 
 
 def first_line(text: str, row: Row) -> str:
-    """The first line, or the second where the first is empty or one blank.
+    """The first line, or the second if the first is empty or a single space.
 
     Source: QwenLM/Qwen2.5-Coder, `fim-bench/hm_fim/humaneval_fim.py`.
     """
@@ -30,7 +31,7 @@ def first_line(text: str, row: Row) -> str:
 
 
 def reference_lines(text: str, row: Row) -> str:
-    """As many lines that are not blank as the reference has.
+    """As many non-blank lines as the reference has.
 
     Source: QwenLM/Qwen2.5-Coder, `fim-bench/eval_metric.py` (RepoEval and line completion).
     """
@@ -41,7 +42,7 @@ def reference_lines(text: str, row: Row) -> str:
 
 
 def one_statement(text: str, row: Row) -> str:
-    """Python: the first lines with which the prefix parses; else up to the first `;`, `{` or `}`.
+    """Python: the fewest lines with which the prefix parses; else up to the first `;`, `{` or `}`.
 
     Source: amazon-science/cceval, `eval_utils.py`, `postprocess_code_lines`.
     """
@@ -56,7 +57,7 @@ def one_statement(text: str, row: Row) -> str:
 
 
 def control_expression(text: str, row: Row) -> str:
-    """Python: the first line that is not blank; else up to a `)` that closes none of the middle's.
+    """Python: the first non-blank line; else up to the first `)` that the middle did not open.
 
     Source: gonglinyuan/safim, `prompt_utils.py`, `truncate_control`.
     """
@@ -74,7 +75,7 @@ def api_call(text: str, row: Row) -> str:
 
 
 def whole_block(text: str, row: Row) -> str:
-    """The most lines that add to the file's syntax tree and change nothing else in it.
+    """As many lines as possible that add to the file's syntax tree without changing the rest.
 
     Source: gonglinyuan/safim, `prompt_utils.py`, `truncate_line_until_block`.
     """
@@ -101,15 +102,15 @@ def find_rule(name: str) -> Rule:
     """The rule of this name.
 
     Raises:
-        ConfigError: there is none.
+        ConfigError: there is none of this name.
     """
     if name not in RULES:
-        raise ConfigError(f"--rule: unknown rule {name!r}; expected one of {', '.join(RULES)}")
+        raise ConfigError(f"--rule: unknown rule {name!r}; give one of {', '.join(RULES)}")
     return RULES[name]
 
 
 def _until_depth(text: str, ends_at: int) -> str:
-    """Up to the `)` after which no more than `ends_at` brackets are open."""
+    """Text before the first `)` after which at most `ends_at` parentheses are open."""
     depth = 0
     for place, character in enumerate(text):
         depth += (character == "(") - (character == ")")

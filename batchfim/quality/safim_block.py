@@ -1,4 +1,4 @@
-"""SAFIM's rule for blocks: drop last lines until the middle only adds to the syntax tree.
+"""SAFIM's rule for blocks: drop trailing lines until the middle only adds to the syntax tree.
 
 Source: gonglinyuan/safim, `prompt_utils.py` (`truncate_line_until_block`) and `ast_utils.py`.
 """
@@ -12,12 +12,13 @@ from batchfim.formats.syntax import MAX_FILE_BYTES
 from batchfim.formats.walking import walk
 
 _Step = tuple[bool, str]  # a node's begin or end, and its type
-# What the file holds in the place of a block; its begin and end, and its word's, fall away.
+# Placeholder for a block, and the number of steps that vanish with it: the begin and end of its
+# statement and of its keyword.
 _EMPTY_BLOCK = {"python": ("pass", 4)}
 
 
 def until_block(text: str, prefix: str, suffix: str, language: str) -> str:
-    """The longest start of `text`, in whole lines, that fits as a block; empty where none does."""
+    """The longest start of `text`, in whole lines, that fits as a block; empty if none does."""
     empty, extra = _EMPTY_BLOCK.get(language, ("", 0))
     before = _steps(prefix + empty + suffix, language)
     if before is None or len((prefix + text + suffix).encode("utf8", "replace")) > MAX_FILE_BYTES:
@@ -34,7 +35,7 @@ def until_block(text: str, prefix: str, suffix: str, language: str) -> str:
 
 
 def _steps(file: str, language: str) -> list[_Step] | None:
-    """The tree in the order of a walk; None: it has an error other than a single `;`."""
+    """The steps of a walk of the syntax tree; None if it has an error other than a single `;`."""
     tree = Parser(grammar(language)).parse(file.encode("utf8", "replace"))
     steps = []
     for entering, node in walk(tree):
@@ -45,7 +46,7 @@ def _steps(file: str, language: str) -> list[_Step] | None:
 
 
 def _shared(first: list[_Step], second: list[_Step]) -> int:
-    """How many steps two walks begin with alike."""
+    """Number of steps at which two walks begin alike."""
     for place, (ours, theirs) in enumerate(zip(first, second, strict=False)):
         if ours != theirs:
             return place

@@ -1,4 +1,4 @@
-"""Which columns of an output say what an evaluation needs."""
+"""Find the columns of an output that an evaluation needs."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from batchfim.records import FILE_SIDES, REFERENCE, is_text
 def find_sources(
     schema: pa.Schema, columns: Mapping[str, str | None], middle: str, reference: str | None
 ) -> tuple[Sources, list[str]]:
-    """The columns, and what cannot be measured for want of some.
+    """The columns by role, and notes on what cannot be measured because some are missing.
 
     Args:
-        schema: of a part.
+        schema: the schema of a part.
         columns: the job's `input.columns`.
-        middle: the column with the text to evaluate.
-        reference: the one with the text to compare it with; None: the usual one, if it is there.
+        middle: column with the text to evaluate.
+        reference: column to compare it with; if None, the usual one if it exists.
 
     Raises:
-        InputError: a column that was asked for is not there, or no text.
+        InputError: a requested column does not exist or is not text.
     """
     _check(schema, middle, "--middle")
     if reference is not None:
@@ -52,9 +52,10 @@ def find_sources(
 def _check(schema: pa.Schema, name: str, option: str) -> None:
     texts = [field.name for field in schema if is_text(field.type)]
     if name not in texts:
-        fault = "is no text" if name in schema.names else "is not there"
+        fault = "is not text" if name in schema.names else "does not exist"
         raise InputError(
-            f"{option}: column {name!r} {fault}; the output's text columns are {', '.join(texts)}"
+            f"{option}: column {name!r} {fault}; choose a text column of the output: "
+            f"{', '.join(texts)}"
         )
 
 
@@ -62,11 +63,13 @@ def _missing(sources: Sources) -> list[str]:
     notes = []
     if sources.reference is None:
         notes.append(
-            f"no column {REFERENCE}: nothing is compared with a reference; name yours with "
+            f"no column {REFERENCE}: nothing is compared with a reference; give yours with "
             "--reference"
         )
     if sources.prefix is None or sources.suffix is None:
-        notes.append("prefix and suffix did not ride along (input.keep): no file to parse or run")
+        notes.append(
+            "prefix and suffix are not in the output (input.keep): there is no file to parse or run"
+        )
     elif sources.language is None and sources.path is None:
         notes.append("no column language or path: the syntax of the files is not checked")
     return notes

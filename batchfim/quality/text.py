@@ -1,4 +1,4 @@
-"""An evaluation as a person reads it."""
+"""Format an evaluation for the terminal."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _MOST_GROUPS = 20
 
 
 def evaluation_text(evaluation: dict[str, Any]) -> str:
-    """What was counted, each metric with its interval, then the means by group, then notes."""
+    """Row counts, each metric with its interval, the means by group, then notes."""
     parts = [_counts(evaluation), _overall(evaluation)]
     parts += [
         _by_group(evaluation, dimension, groups)
@@ -30,7 +30,7 @@ def evaluation_text(evaluation: dict[str, Any]) -> str:
 
 @contextmanager
 def progress() -> Iterator[Callable[[int, int], None]]:
-    """A bar on the terminal, where there is one."""
+    """Progress bar, shown only on a terminal."""
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("scoring rows", total=None)
@@ -40,8 +40,8 @@ def progress() -> Iterator[Callable[[int, int], None]]:
 def _counts(evaluation: dict[str, Any]) -> str:
     rows = evaluation["rows"]
     return (
-        f"{rows['ok']:,} rows of {rows['records']:,} records evaluated, {rows['rejected']:,} "
-        f"rejected and {rows['failed']:,} failed left out; rule {evaluation['rule']}"
+        f"{rows['ok']:,} rows of {rows['records']:,} records evaluated, without "
+        f"{rows['rejected']:,} rejected and {rows['failed']:,} failed; rule {evaluation['rule']}"
     )
 
 
@@ -69,7 +69,7 @@ def _by_group(evaluation: dict[str, Any], dimension: str, groups: dict[str, Any]
 
 
 def _differs(name: str, groups: dict[str, Any]) -> bool:
-    """A column of equal numbers tells nothing about the groups."""
+    """Whether a metric differs between groups; a column of equal numbers is not shown."""
     return len({found[name]["value"] if name in found else None for found in groups.values()}) > 1
 
 

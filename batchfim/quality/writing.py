@@ -1,7 +1,7 @@
-"""What an evaluation leaves beside the output: one JSON of all, one Parquet row for each row.
+"""Write an evaluation beside the output: one JSON file, and one Parquet row of scores per row.
 
-The JSON names the files of its scores, replaces an earlier one once these are whole, and only then
-are others removed: an evaluation that is cut off costs nothing of the one before it.
+The JSON lists the files of its scores. It replaces an earlier one once these are complete, and only
+then are other files removed: an interrupted evaluation leaves the previous one intact.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ _FILE_ROWS = 200_000
 
 
 class ScoreFiles:
-    """`_batchfim/evaluation/scores-<of this evaluation>-00000.parquet`, ...
+    """Writes `_batchfim/evaluation/scores-<id of the evaluation>-00000.parquet`, ...
 
-    `how` tells what makes this evaluation another than the one before: where it is the same, so are
-    the files, and nothing is lost by writing them again.
+    `how` identifies the evaluation: if it equals that of the previous one, so do the files, and
+    nothing is lost by overwriting them.
     """
 
     def __init__(self, ledger: Ledger, metrics: Sequence[str], how: str) -> None:
@@ -42,7 +42,7 @@ class ScoreFiles:
         self._names: list[str] = []
 
     def add(self, part: str, scored: Sequence[Scored]) -> None:
-        """Take the rows of a part, in their order."""
+        """Add rows of a part, in order."""
         if not scored:
             return
         rows = [_flat(part, one) for one in scored]
@@ -66,7 +66,7 @@ class ScoreFiles:
         return whole
 
     def _flush(self) -> None:
-        """Write what is held as a file of its own."""
+        """Write the held rows to a new file."""
         if not self._held:
             return
         sink = pa.BufferOutputStream()
@@ -79,7 +79,7 @@ class ScoreFiles:
 
 
 def read_evaluation(ledger: Ledger) -> dict[str, Any] | None:
-    """What `batchfim evaluate` wrote last; None where it did not.
+    """The last evaluation that `batchfim evaluate` wrote; None if there is none.
 
     Raises:
         StorageError: the file is damaged.
@@ -91,13 +91,13 @@ def read_evaluation(ledger: Ledger) -> dict[str, Any] | None:
         found = dict(json.loads(place.read()))
     except (ValueError, TypeError):
         raise StorageError(
-            f"{place.path}: not an evaluation; batchfim evaluate writes it anew"
+            f"{place.path}: not an evaluation; run `batchfim evaluate` to rewrite it"
         ) from None
     return found
 
 
 def is_outdated(evaluation: Mapping[str, Any], done: Done) -> bool:
-    """Whether rows came or changed since."""
+    """Whether rows were added or changed since the evaluation."""
     return bool(evaluation["parts"] != done.digest)
 
 

@@ -1,1 +1,1 @@
-"""`_batchfim/report.html`, the tables beside it, and runs side by side."""
+"""Write `_batchfim/report.html` and the table beside it, and compare jobs side by side."""

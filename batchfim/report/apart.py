@@ -1,4 +1,4 @@
-"""Make a report in a process of its own: what goes wrong there is a line of the log here."""
+"""Make a report in its own process, so that any error there is one log line here."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ _LIMIT_S = 900.0
 
 
 def report_apart(output: str) -> None:
-    """Make the report of the job at an absolute path or URL, or say why there is none.
+    """Make the report of the job at an absolute path or URL, or log why there is none.
 
-    The job is accounted for by then, and no error there, nor its memory, nor a signal that ends it
-    touches that.
+    The job is already accounted for by then: no error in the report, nor its memory, nor a signal
+    that ends it can affect that.
     """
-    # -P: the folder a run is started in may hold a yaml.py or queue.py, and is not imported from.
+    # -P: do not import from the current folder, which may hold a yaml.py or queue.py.
     problem = _problem([sys.executable, "-P", "-m", "batchfim", "report", output])
     if problem:
         _log.warning(
-            "the report was not made (%s); make it by: batchfim report %s", problem, output
+            "the report was not made (%s); make it with: batchfim report %s", problem, output
         )
 
 
 def _problem(command: list[str]) -> str | None:
-    """Why the command failed, None where it did not."""
+    """Why the command failed; None if it succeeded."""
     try:
         with exit_signals(), busy("making the report"):
             done = subprocess.run(  # noqa: S603
@@ -57,6 +57,6 @@ def _problem(command: list[str]) -> str | None:
 
 
 def _with_this_batchfim() -> dict[str, str]:
-    """This process's environment, in which Python finds the batchfim that is imported here."""
+    """This process's environment, extended so that Python finds the batchfim imported here."""
     paths = [str(Path(batchfim.__file__).parents[1]), os.environ.get("PYTHONPATH")]
     return os.environ | {"PYTHONPATH": os.pathsep.join(path for path in paths if path)}

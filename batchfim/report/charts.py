@@ -1,4 +1,4 @@
-"""The report's charts, by Bokeh, as JSON that its script draws in the page."""
+"""The report's charts, as Bokeh JSON that the page's script draws."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from bokeh.plotting import figure
 from batchfim.metrics.histogram import Histogram
 from batchfim.report.timeline import Floats, Timeline
 
-PALETTE = Category10[8]  # of a middle brightness, seen on white and on black
+PALETTE = Category10[8]  # of medium brightness, visible on white and on black
 _MOST_LINES = 8
 _QUANTILES = {"slowest": 0, "25 %": 25, "median": 50, "75 %": 75, "fastest": 100}
 _BARS = 48
@@ -26,7 +26,7 @@ _TOOLS = "xpan,xbox_zoom,reset,save"
 
 @dataclass(frozen=True)
 class Chart:
-    """A chart: what it is called, what a reader must know, and Bokeh's JSON."""
+    """A chart: its title, a note for the reader, and Bokeh's JSON."""
 
     key: str
     title: str
@@ -35,11 +35,11 @@ class Chart:
 
 
 def timeline_charts(line: Timeline) -> list[Chart]:
-    """Throughput, rows in flight and the cache's share over time, by worker."""
-    note = "Each shard's rows are spread evenly over its generation; runs stand one after another."
+    """Charts of throughput, rows in flight and the cached share over time, by worker."""
+    note = "Each shard's rows are spread evenly over its generation; runs follow one another."
     many = len(line.rows_per_s) > _MOST_LINES
     if many:
-        note += f" Of {len(line.rows_per_s)} workers, the quantiles at each time."
+        note += f" Lines are quantiles over {len(line.rows_per_s)} workers at each time."
     return [
         _lines("throughput", "Rows/s by worker", note, line.edges_s, line.rows_per_s),
         _lines("in-flight", "Rows in flight by worker", note, line.edges_s, line.in_flight),
@@ -55,7 +55,7 @@ def timeline_charts(line: Timeline) -> list[Chart]:
 
 
 def histogram_chart(key: str, title: str, histogram: Histogram, unit: str) -> Chart | None:
-    """How many rows had which value: of seconds on a logarithmic axis, of tokens on a plain one."""
+    """Number of rows by value: seconds on a logarithmic axis, tokens on a linear one."""
     if not histogram.count:
         return None
     seconds = unit == "s"
@@ -77,7 +77,7 @@ def histogram_chart(key: str, title: str, histogram: Histogram, unit: str) -> Ch
 
 
 def time_use_chart(used: Mapping[str, float]) -> Chart:
-    """One bar: the workers' seconds of each kind."""
+    """A single bar of the workers' seconds by use."""
     unit, unit_s = _clock(sum(used.values()))
     plot = new_plot("linear", f"worker {unit}", "", height=130)
     plot.yaxis.visible = plot.ygrid.visible = False
@@ -112,7 +112,7 @@ def _lines(
     shares: bool = False,
 ) -> Chart:
     unit, unit_s = _clock(edges[-1])
-    plot = new_plot("linear", f"{unit} of work", "")
+    plot = new_plot("linear", f"{unit} of run time", "")
     middles = (edges[:-1] + edges[1:]) / 2 / unit_s
     for (name, values), color in zip(_few(lines).items(), PALETTE, strict=False):
         heights = [None if math.isnan(value) else float(value) for value in values]
@@ -132,7 +132,7 @@ def _lines(
 
 
 def _few(lines: Mapping[str, Floats]) -> Mapping[str, Floats]:
-    """Each worker's line, or, of many, the quantiles over them at each time."""
+    """Each worker's line, or the quantiles over them at each time if there are many."""
     if len(lines) <= _MOST_LINES:
         return lines
     table = np.array(list(lines.values()))
@@ -146,7 +146,7 @@ def _few(lines: Mapping[str, Floats]) -> Mapping[str, Floats]:
 
 
 def _log_bars(histogram: Histogram) -> tuple[Floats, Floats]:
-    """The histogram's own buckets, several of them to a bar."""
+    """Bars that each join several of the histogram's buckets."""
     lowest, highest = min(histogram.buckets), max(histogram.buckets)
     width = max(math.ceil((highest - lowest + 1) / _BARS), 1)
     counts: Floats = np.zeros((highest - lowest) // width + 1)
@@ -157,7 +157,7 @@ def _log_bars(histogram: Histogram) -> tuple[Floats, Floats]:
 
 
 def _plain_bars(histogram: Histogram) -> tuple[Floats, Floats]:
-    """Bars as wide as each other, a whole number of tokens."""
+    """Bars of equal width, a whole number of tokens."""
     width = max(math.ceil((histogram.max + 1) / _BARS), 1)
     counts: Floats = np.zeros(int(histogram.max) // width + 1)
     for bucket, count in histogram.buckets.items():
@@ -167,16 +167,16 @@ def _plain_bars(histogram: Histogram) -> tuple[Floats, Floats]:
 
 
 def _clock(seconds: float) -> tuple[str, float]:
-    """The unit for a stretch of time, and its seconds."""
+    """Suitable unit for a duration, and that unit in seconds."""
     if seconds < 600:
         return "seconds", 1.0
     return ("minutes", 60.0) if seconds < 36_000 else ("hours", 3600.0)
 
 
 def new_plot(x_axis: str, x_label: str, y_label: str, height: int = 240, **more: Any) -> Any:
-    """Transparent, without a logo; its colours come from the page's style sheet.
+    """A transparent plot without a logo; its colors come from the page's style sheet.
 
-    `more` goes to Bokeh's `figure`.
+    `more` is passed to Bokeh's `figure`.
     """
     plot = figure(
         height=height,
@@ -211,7 +211,7 @@ def plot_item(plot: Any, key: str) -> dict[str, Any]:
 
 
 def chart_json(charts: Sequence[Chart]) -> dict[str, str]:
-    """Each chart's JSON by its key, fit to stand within a page's script element."""
+    """Each chart's JSON by its key, escaped for a script element of the page."""
     return {
         chart.key: json.dumps(chart.item).replace("<", "\\u003c").replace("&", "\\u0026")
         for chart in charts

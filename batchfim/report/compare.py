@@ -1,4 +1,4 @@
-"""Several jobs side by side: the figures of each one's `summary.json`, and its evaluation's."""
+"""Compare jobs side by side: the figures of their `summary.json` and of their evaluations."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ _HOW = ("rule", "middle", "reference")
 
 
 def compare_jobs(outputs: Sequence[str]) -> list[dict[str, Any]]:
-    """The jobs at these paths or URLs, in order.
+    """The figures and scores of the jobs at these paths or URLs, in order.
 
     Returns:
-        of each its `output`, `model`, `family`, `order`, `context_tokens` (null: not known),
-        `complete`, the `figures` (key, label, unit, value) and the `evaluation`'s overall scores
-        by metric, empty where there is none; `evaluated`, the `rule`, the columns `middle` and
-        `reference`, and the number of `rows` they are of, null likewise; `evaluation_outdated`:
-        whether rows came or changed since.
+        for each job `output`, `model`, `family`, `order`, `context_tokens` (null if unknown),
+        `complete`, the `figures` (key, label, unit, value), the `evaluation`'s overall scores by
+        metric, empty if there is none; `evaluated`: the `rule`, the columns `middle` and
+        `reference`, and the number of `rows` evaluated, null if there is none;
+        `evaluation_outdated`: whether rows were added or changed since.
 
     Raises:
-        OutputError: one is no job.
+        OutputError: one of the paths has no job.
         StorageError: a file of a ledger is damaged.
     """
     return [_job(output) for output in outputs]
@@ -70,7 +70,7 @@ def _scores(evaluation: Mapping[str, Any] | None) -> dict[str, Any]:
 
 
 def comparison_text(jobs: Sequence[Mapping[str, Any]]) -> str:
-    """A column for each job, and what makes them hard to compare."""
+    """A table with one column per job, followed by what makes the jobs hard to compare."""
     table = plain_table("", *(printable(job["output"]) for job in jobs))
     for name in ("model", "family", "order", "context_tokens"):
         table.add_row(name.replace("_", " "), *(printable(str(job[name])) for job in jobs))
@@ -87,20 +87,22 @@ def comparison_text(jobs: Sequence[Mapping[str, Any]]) -> str:
     lines = [
         table_text(table, _WIDTH),
         *(
-            f"{printable(job['output'])}: rows came or changed since: evaluate again"
+            f"{printable(job['output'])}: rows were added or changed since the evaluation; "
+            "evaluate again"
             for job in jobs
             if job["evaluation_outdated"]
         ),
     ]
     if len({(one["rows"], *(one[name] for name in _HOW)) for one in evaluated if one}) > 1:
         lines.append(
-            "Not the same was evaluated, so the scores do not compare: give all jobs the same "
-            "records, and `batchfim evaluate` the same --rule, --middle and --reference."
+            "The evaluations differ in their settings or rows, so the scores are not comparable: "
+            "give all jobs the same records, and `batchfim evaluate` the same --rule, --middle and "
+            "--reference."
         )
     if len({job["context_tokens"] for job in jobs}) > 1:
         lines.append(
-            "The contexts differ, so long records were cut differently; for one rule for all, set "
-            "engine.max_model_len to the smallest and run again."
+            "The context lengths differ, so long records were truncated differently: to truncate "
+            "all alike, set engine.max_model_len to the smallest of them and run again."
         )
     return "\n".join(lines)
 

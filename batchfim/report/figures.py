@@ -1,4 +1,4 @@
-"""A summary's figures by name, as the report and `batchfim compare` show them. Pure."""
+"""A summary's figures by name, for the report and `batchfim compare`; pure functions."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _TEXTS: dict[Unit, Callable[[float], str]] = {
 
 @dataclass(frozen=True)
 class Figure:
-    """One figure: its place in `summary.json` as its key, or, where it is worked out, a name."""
+    """One figure; its key is its path in `summary.json`, or a name if it is computed."""
 
     key: str
     label: str
@@ -34,7 +34,7 @@ class Figure:
 
 
 def figures(summary: Mapping[str, Any]) -> list[Figure]:
-    """A job's figures; speeds and the wall clock are of all runs together."""
+    """A job's figures; speeds and the wall clock cover all runs together."""
     worked = [run for run in summary["runs"] if run["records"]]
     total_s = sum(run["total_s"] for run in summary["runs"])
     last = worked[-1] if worked else {}
@@ -48,13 +48,13 @@ def figures(summary: Mapping[str, Any]) -> list[Figure]:
 
 
 def cached_share(summary: Mapping[str, Any]) -> float | None:
-    """Prompt tokens that the engine did not compute."""
+    """Share of prompt tokens that the engine took from its cache; None without prompts."""
     tokens = summary["tokens"]
     return tokens["cached"] / tokens["prompt"] if tokens["prompt"] else None
 
 
 def _speeds(runs: Sequence[Mapping[str, Any]]) -> dict[str, Number]:
-    """Records and tokens of each kind that these runs worked, per second of their `run_s`."""
+    """Records and tokens of each kind that these runs processed, per second of their `run_s`."""
     run_s = sum(run["run_s"] for run in runs)
     if not run_s:
         return {}
@@ -73,7 +73,7 @@ def _accepted_share(summary: Mapping[str, Any]) -> float | None:
 
 
 def worker_hours(runs: list[Mapping[str, Any]]) -> float:
-    """While engines started and were ready; not what a run does before and after them."""
+    """Hours during which engines started or were ready, without a run's work before and after."""
     return float(sum(starting_s(run) + run["worker_s"] for run in runs)) / 3600
 
 

@@ -1,4 +1,4 @@
-"""The report's page: one file, which fetches nothing and runs no script but its own."""
+"""Render the report's page: one file that fetches nothing and runs no script but its own."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _FOLDER = Path(__file__).parent / "page"
 
 
 def render(context: Mapping[str, Any], template: Path = _FOLDER / "report.html.j2") -> str:
-    """The page's HTML, by the report's template or one that shares its style and scripts.
+    """Render a page's HTML with the report's template or one that shares its style and scripts.
 
-    Texts are escaped by Jinja, and by `visible` where they are of records or of people. Should one
-    slip through, the browser still runs only the page's own two scripts, known by their digests,
+    Texts are escaped by Jinja, and those from records or users also by `visible`. Should one slip
+    through, the browser still runs only the page's own two scripts, identified by their digests,
     and loads nothing.
     """
     environment = Environment(
@@ -47,7 +47,7 @@ def _own(name: str) -> str:
 
 
 def _bokeh() -> str:
-    """Bokeh's own script, without its widgets."""
+    """Bokeh's script without widgets."""
     return "\n".join(Resources(mode="inline", components=["bokeh"]).js_raw)
 
 

@@ -1,4 +1,4 @@
-"""Which records a report shows, read from a few parts: some at random, the slowest, the failed."""
+"""Pick the records that a report shows from a few parts: random ones, the slowest, the failed."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ _ERROR_PARTS = 8
 _EXAMPLES = 3  # of each error
 _SHOWN = tuple(name for name in OUTPUT_COLUMNS if name != "logprobs")
 
-Row = Mapping[str, Any]  # an output row, with `part` and `part_row`: where it stands
+Row = Mapping[str, Any]  # an output row, with its position: `part` and `part_row`
 
 
 @dataclass
 class Picked:
-    """Output rows to show; `errors` has examples by reason, as the summary names it."""
+    """Output rows to show; `errors` has examples by reason, with the summary's texts as keys."""
 
     sample: list[Row] = field(default_factory=list)
     slowest: list[Row] = field(default_factory=list)
@@ -44,20 +44,21 @@ def pick(
     reasons: Sequence[str],
     seed: int = 0,
 ) -> Picked:
-    """Read at most 26 parts, however many there are.
+    """Pick rows from at most 26 parts, however many there are.
 
-    The slowest are the slowest of all: they are in the shards whose slowest rows are.
+    The slowest rows are the slowest of all, since the shards with the largest maximum latencies
+    contain them.
 
     Args:
-        ledger: the job's.
-        done: what it says is done.
+        ledger: the job's ledger.
+        done: what the ledger says is done.
         shards: columns `metrics.shard_table.SHARD_SCHEMA`.
-        columns: those of the input that are wanted, where they ride along.
-        reasons: the errors, as the summary names them, of which examples are wanted.
-        seed: of the sample's draw.
+        columns: input columns to include, if the output has them.
+        reasons: errors to find examples of, with the summary's texts.
+        seed: random seed of the sample.
 
     Raises:
-        StorageError: a part is gone or damaged.
+        StorageError: a part is missing or damaged.
     """
     draw = random.Random(seed)
     ids = sorted(done.ids.to_pylist())

@@ -46,10 +46,10 @@ def report_job(output: str) -> str:
     """Write `metrics/shards.parquet` and `report.html` of the job at a path or URL.
 
     Returns:
-        where the report is.
+        the path or URL of the report.
 
     Raises:
-        OutputError: no job is there.
+        OutputError: there is no job at `output`.
         StorageError: a file of the ledger or a part is damaged.
     """
     ledger = Ledger(Location.of(output))
@@ -62,7 +62,7 @@ def report_job(output: str) -> str:
 
 
 def _write_shards(ledger: Ledger) -> pa.Table:
-    """What each shard's last attempt worked; its whole part goes to a file for machines."""
+    """Write the table of shards to a file and return what each shard's last attempt processed."""
     parts, sink = ledger.shard_parts(), pa.BufferOutputStream()
     pq.write_table(parts, sink, compression="zstd")
     folder = ledger.root / "metrics"
@@ -74,7 +74,7 @@ def _write_shards(ledger: Ledger) -> pa.Table:
 def _context(
     ledger: Ledger, output: str, done: Done, shards: pa.Table, running: bool
 ) -> dict[str, Any]:
-    """All that the page's template names."""
+    """All values that the page's template uses."""
     job, summary = ledger.job(), summary_now(ledger, done)
     columns = TextColumns(**{k: job["config"]["input"]["columns"][k] for k in ("prefix", "suffix")})
     picked = pick(ledger, done, shards, columns.wanted, list(summary["errors"]))
@@ -132,7 +132,7 @@ def _chart_sections(
 
 
 def _sections(content: Mapping[str, Any], picked: Picked) -> list[str]:
-    """What the page has, for its links."""
+    """Names of the sections that the page has, for its links."""
     there = {
         "timelines": content["chart_sections"],
         "distributions": content["chart_sections"],

@@ -1,4 +1,4 @@
-"""An output row as the report's page shows it. Pure."""
+"""Prepare an output row for the report's page; pure functions."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ _BEFORE, _AFTER, _MIDDLE = (1200, 16), (600, 8), (4000, 100)  # characters, line
 
 @dataclass(frozen=True)
 class TextColumns:
-    """Which input columns hold a record's texts."""
+    """The input columns that hold a record's texts."""
 
     prefix: str
     suffix: str
 
     @property
     def wanted(self) -> tuple[str, ...]:
-        """Every input column the page may show."""
+        """All input columns that the page may show."""
         return (self.prefix, self.suffix, REFERENCE, *_TITLES, "language", "kind")
 
 
@@ -46,9 +46,8 @@ class TextColumns:
 class Shown:
     """A record for the page.
 
-    `verdict`: `exact`, as an evaluation has it, or `differs` where there is a reference to compare
-    with, else the status.
-    `before` and `after` are the texts around the hole, None where they did not ride along.
+    `verdict` is `exact` (as in an evaluation) or `differs` if there is a reference, else the
+    status. `before` and `after` are the texts around the hole, None if the output lacks them.
     """
 
     title: str
@@ -66,7 +65,7 @@ class Shown:
 
 
 def shown(row: Mapping[str, Any], columns: TextColumns) -> Shown:
-    """A row of `picking.Picked` for the page, its texts cut to what can be read there."""
+    """Prepare a row of `picking.Picked` for the page, its texts cut to a readable length."""
     middle, reference = row["middle"], row.get(REFERENCE)
     compared = isinstance(middle, str) and isinstance(reference, str)
     verdict = _verdict(row, compared)

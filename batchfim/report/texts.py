@@ -1,4 +1,4 @@
-"""Texts of records on their way into a page: what cannot be seen is shown as its escape. Pure."""
+"""Prepare records' texts for a page: invisible characters become escapes; pure functions."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _MOST_COMPARED = 4000  # characters
 
 @dataclass(frozen=True)
 class Change:
-    """A stretch of a comparison: `same`, `insert` (only in the middle) or `delete`."""
+    """A piece of a comparison: `same`, `insert` (only in the middle) or `delete`."""
 
     kind: str
     text: str
 
 
 def visible(text: str) -> Markup:
-    """HTML of a text: escaped, control and format characters (bidirectional ones) made visible."""
+    """A text as escaped HTML, with control and format characters (bidirectional ones) visible."""
     return Markup().join(_shown(character) for character in text)
 
 
@@ -36,13 +36,13 @@ def _shown(character: str) -> Markup:
 
 
 def changes(reference: str, middle: str) -> list[Change]:
-    """What turns the reference into the middle, word by word."""
+    """The changes that turn the reference into the middle, word by word."""
     old, new = (_PIECES.findall(text[:_MOST_COMPARED]) for text in (reference, middle))
     return list(_changes(old, new))
 
 
 def _changes(old: list[str], new: list[str]) -> Iterator[Change]:
-    """Space that both have between two changes is no sign that they agree there."""
+    """Join changes that only shared white space separates, since it does not mean they agree."""
     gone, come = "", ""
     for step in Indel.opcodes(old, new):
         before = "".join(old[step.src_start : step.src_end])
@@ -67,12 +67,12 @@ def _told(gone: str, come: str) -> Iterator[Change]:
 
 
 def tail(text: str, most: int, lines: int) -> str:
-    """The last lines of a text, as far as they are no longer than `most` characters."""
+    """The last `lines` lines of a text, at most `most` characters."""
     cut = "\n".join(text[-most:].split("\n")[-lines:])
     return text if cut == text else "…" + cut
 
 
 def head(text: str, most: int, lines: int) -> str:
-    """The first lines of a text, as far as they are no longer than `most` characters."""
+    """The first `lines` lines of a text, at most `most` characters."""
     cut = "\n".join(text[:most].split("\n")[:lines])
     return text if cut == text else cut + "…"

@@ -1,4 +1,4 @@
-"""Where the workers' time went, as far as shards and runs tell. Pure."""
+"""How the workers' time was used, as far as shards and runs show; pure functions."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from batchfim.metrics.summary import starting_s
 from batchfim.report.timeline import busy_s, spans
 
 USES = {
-    "start": "engines starting, and each worker until it had a first shard to generate",
-    "prefill": "generating, in the share of the rows' own time before their first token",
-    "decode": "generating, in the share after it",
+    "start": "engines start, and each worker waits until it has its first shard to generate",
+    "prefill": "generation, the share of the rows' time up to their first token",
+    "decode": "generation, the share after it",
     "idle": "nothing to generate between two shards: reading, encoding, writing, waiting",
-    "tail": "after a worker's last shard, or without one, until it was let go or the run was done; "
-    "of shards that were worked anew since, all of it",
+    "tail": "after a worker's last shard, or without one, until it was released or the run ended; "
+    "includes all time of shards that were processed again later",
 }
 
 
 def time_use(shards: pa.Table, runs: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-    """Worker-seconds of each of `USES`; of each run, they add up to its starts and its `worker_s`.
+    """Worker-seconds of each of `USES`; for each run they add up to its starts and `worker_s`.
 
-    Rows overlap in an engine, so its time cannot be told apart row by row: the time in which it
-    generated is split as the rows' own seconds are, those spent waiting in the engine left out.
-    Of a run that was killed, only its shards tell.
+    Rows overlap in an engine, so its time cannot be attributed row by row: generation time is split
+    in proportion to the rows' own seconds, without those spent waiting in the engine. If a run was
+    killed, only its shards are known.
 
     Args:
         shards: columns `metrics.shard_table.SHARD_SCHEMA`.
-        runs: as `summary.json` has them.
+        runs: the runs of `summary.json`.
     """
     by_id = {run.get("run", ""): run for run in runs}
     names = {*by_id, *pc.unique(shards["run"]).to_pylist()}
@@ -61,12 +61,12 @@ def _of_run(shards: pa.Table, run: Mapping[str, Any] | None) -> dict[str, float]
 
 
 def _waited_s(run: Mapping[str, Any], first: Mapping[str, float]) -> float:
-    """What workers that were ready waited for their first shard, added up.
+    """Total seconds that ready workers waited for their first shard.
 
     Args:
-        run: as `summary.json` has it.
-        first: when each worker's first shard was generated, in seconds since the run's first began;
-            that is when its first engine was ready.
+        run: a run of `summary.json`.
+        first: start of each worker's first generation, in seconds since the first shard began,
+            which is when the run's first engine was ready.
     """
     up = float(run["engine_start_s"])
     ready = {one["worker"]: float(one["ready_s"]) for one in run["engines"]}

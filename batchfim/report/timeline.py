@@ -1,7 +1,7 @@
-"""What each worker did when, from the table of shards. Pure.
+"""Activity of each worker over time, from the table of shards; pure functions.
 
-A shard's rows are spread evenly over the time in which it was generated: what happened within a
-shard, its report does not say.
+A shard's rows are spread evenly over the time of its generation, since its report does not say what
+happened within it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _SHARDS_PER_BIN = 1.5  # narrower bins would show where shards end, not how fast
 class Spans:
     """When shards were generated: seconds since the first began, without the time between runs.
 
-    `of` has the places of each worker's shards in the columns.
+    `of` has the indices of each worker's shards in the columns.
     """
 
     of: Mapping[str, npt.NDArray[np.int64]]
@@ -37,16 +37,16 @@ class Spans:
 
 @dataclass(frozen=True)
 class Timeline:
-    """Means over equal steps of time, by worker: `edges_s` has one entry more than each line."""
+    """Means over equal time steps, by worker; `edges_s` has one entry more than each line."""
 
     edges_s: Floats
     rows_per_s: dict[str, Floats]
     in_flight: dict[str, Floats]
-    cached_share: dict[str, Floats]  # not a number where nothing was prompted
+    cached_share: dict[str, Floats]  # NaN if there were no prompt tokens
 
 
 def spans(shards: pa.Table) -> Spans:
-    """Lay the runs one after another.
+    """Place the runs one after another.
 
     Args:
         shards: columns `metrics.shard_table.SHARD_SCHEMA`.
@@ -65,7 +65,7 @@ def spans(shards: pa.Table) -> Spans:
 
 
 def timeline(spans: Spans) -> Timeline:
-    """Throughput, rows in flight and the cache's share, by worker."""
+    """Throughput, rows in flight and cached share over time, by worker."""
     names = sorted(spans.of, key=_by_number)
     per_worker = spans.shards.num_rows / max(len(names), 1)
     bins = int(min(max(per_worker * _SHARDS_PER_BIN, 12), _BINS))
@@ -90,13 +90,13 @@ def timeline(spans: Spans) -> Timeline:
 
 
 def share(part: Floats, whole: Floats) -> Floats:
-    """Part of whole, not a number where there is no whole to speak of."""
+    """Quotient of part and whole; NaN if the whole is negligible."""
     known = whole > 1e-9 * max(float(whole.max(initial=0.0)), 1e-9)
     return np.where(known, part / np.where(known, whole, 1.0), np.nan)
 
 
 def _binned(start: Floats, end: Floats, amounts: Floats, edges: Floats) -> Floats:
-    """How much falls between each two edges, each shard's amount spread over its span."""
+    """Amount between each two edges, with each shard's amount spread evenly over its span."""
     rate = amounts / (end - start)
     times = np.concatenate([start, end])
     order = np.argsort(times, kind="stable")
@@ -107,7 +107,7 @@ def _binned(start: Floats, end: Floats, amounts: Floats, edges: Floats) -> Float
 
 
 def busy_s(spans: Spans) -> Mapping[str, tuple[float, float, float]]:
-    """Of each worker: seconds in which it generated, its first start and its last end."""
+    """For each worker, its seconds of generation, its first start and its last end."""
     found = {}
     for name, mine in spans.of.items():
         order = np.argsort(spans.start_s[mine])
@@ -120,7 +120,7 @@ def busy_s(spans: Spans) -> Mapping[str, tuple[float, float, float]]:
 
 
 def _places(names: list[str]) -> dict[str, npt.NDArray[np.int64]]:
-    """Where each name stands."""
+    """Indices of each name."""
     found, numbers = np.unique(np.array(names, np.str_), return_inverse=True)
     order = np.argsort(numbers, kind="stable")
     cuts = np.searchsorted(numbers[order], np.arange(1, len(found)))

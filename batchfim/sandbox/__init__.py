@@ -1,1 +1,1 @@
-"""Run a program that nobody has read: with little time, little memory, and nothing to reach."""
+"""Run an untrusted program with little time, little memory, and access to nothing."""

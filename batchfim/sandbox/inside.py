@@ -1,8 +1,8 @@
 """Confine this process, then run one program in it; `sandbox.py` starts it as a script.
 
-It imports the standard library alone and reads its orders as JSON from standard input. The first
-process stays outside of what the program may touch; where there are namespaces it is the first of
-its own, and all others in it end with it. Flags and numbers are Linux's (`linux/mount.h`,
+It imports only the standard library and reads its orders as JSON from standard input. The first
+process stays out of the program's reach; with namespaces, it is the first of its PID namespace and
+all other processes there end with it. Flags and numbers are those of Linux (`linux/mount.h`,
 `linux/prctl.h`, `linux/capability.h`).
 """
 
@@ -24,15 +24,15 @@ _READONLY, _NOSUID, _NODEV, _REMOUNT, _BIND, _REC = 1, 2, 4, 32, 4096, 16384
 _DETACH = 2
 _DEATH_SIGNAL, _NO_NEW_PRIVS = 1, 38
 _CAPABILITY_VERSION_3 = 0x20080522
-# What Python and its libraries are loaded from.
+# Folders that Python and its libraries are loaded from.
 _SYSTEM = ("/usr", "/lib", "/lib64")
 _ROOT = "/root-of-the-program"
-_SCRATCH = "/tmp"  # noqa: S108 - in a file system of the program's own
+_SCRATCH = "/tmp"  # noqa: S108 - in the program's own file system
 _SAID_CHARACTERS = 200
 
 
 def main() -> None:
-    """Confine, say the token, run, and say how it ended."""
+    """Confine this process, write the token, run the program, and write how it ended."""
     orders = json.loads(sys.stdin.buffer.read())
     os.environ.clear()
     answer = os.dup(1)
@@ -62,7 +62,7 @@ def main() -> None:
 
 
 def watch(child: int, timeout_s: float) -> NoReturn:
-    """Wait for the program, and end it where nobody is left who would: they were killed."""
+    """Wait for the program, and kill it if it outlives its time because the parent was killed."""
 
     def end(*_: object) -> None:
         os.kill(child, signal.SIGKILL)
@@ -75,21 +75,21 @@ def watch(child: int, timeout_s: float) -> NoReturn:
 
 
 def outcome(program: str) -> str:
-    """Run it; `passed`, or what was raised. A program that ends the process says nothing."""
+    """Run the program: `passed`, or the error it raised; nothing if it ends the process."""
     try:
-        # This file's `annotations` are not the program's: each would run as it does nowhere else.
+        # dont_inherit: this file's `annotations` import must not affect the program.
         code = compile(program, "program", "exec", dont_inherit=True)
-        exec(code, {})  # noqa: S102 - not as `__main__`, as HumanEval-Infilling's own do not
-    except BaseException as error:  # the program's own, whatever it is
+        exec(code, {})  # noqa: S102 - not as `__main__`, like HumanEval-Infilling
+    except BaseException as error:  # anything the program raises, SystemExit included
         return f"failed: {type(error).__name__}: {error}"
     return "passed"
 
 
 def enter_box(folder: str, size_bytes: int) -> None:
-    """Make a root of a small file system in memory, and Python's files, read-only.
+    """Change to a root of a small in-memory file system and Python's files, mounted read-only.
 
-    It lies below the namespace's own root, as the kernel lets nobody make further user namespaces
-    out of a changed root (`create_user_ns`): in one, a program could mount more memory.
+    The root is below the namespace's own, because the kernel forbids creating further user
+    namespaces from a changed root (`create_user_ns`); in one, a program could mount more memory.
     """
     forbid_system_v()
     small = f"size={size_bytes},nr_inodes=4096,mode=755"
@@ -117,20 +117,20 @@ def enter_box(folder: str, size_bytes: int) -> None:
 
 
 def forbid_system_v() -> None:
-    """None of the namespace's memory, messages, semaphores, which no process's limits count."""
+    """Forbid System V shared memory, messages and semaphores, which process limits do not count."""
     for setting, none in {"shmmni": "0", "msgmni": "0", "sem": "0 0 0 0"}.items():
-        # Where the namespace is not ours to set, the machine's own limits stay.
+        # If the namespace's settings may not be changed, the machine's limits remain.
         with contextlib.suppress(OSError), open(f"/proc/sys/kernel/{setting}", "w") as file:
             file.write(none)
 
 
 def limit(orders: dict[str, Any]) -> None:
-    """Memory, processor time, files and processes, as the kernel counts them."""
+    """Limit memory, CPU time, files and processes, as counted by the kernel."""
     seconds = int(orders["timeout_s"]) + 1
     limits = {
         resource.RLIMIT_AS: orders["memory_bytes"],
         resource.RLIMIT_CPU: seconds,
-        # Without a file system of its own it may write nothing at all.
+        # Without a file system of its own, a program may not write anything.
         resource.RLIMIT_FSIZE: orders["file_bytes"] if orders["namespaces"] else 0,
         resource.RLIMIT_NPROC: orders["processes"],
         resource.RLIMIT_NOFILE: 32,
@@ -141,7 +141,7 @@ def limit(orders: dict[str, Any]) -> None:
 
 
 def give_up_rights(user: int | None) -> None:
-    """Become `user` (None: stay), drop every capability, for good."""
+    """Become `user` (if not None) and drop every capability, irrevocably."""
     if user is not None:
         os.setgroups([])
         os.setgid(user)
@@ -149,14 +149,15 @@ def give_up_rights(user: int | None) -> None:
     checked(_LIBC.prctl(_NO_NEW_PRIVS, 1, 0, 0, 0), "prctl")
     header = struct.pack("Ii", _CAPABILITY_VERSION_3, 0)
     checked(_LIBC.capset(header, bytes(24)), "capset")
-    # Last, as a change of rights ends it: also in a session of its own, it ends with its watcher.
+    # Last, since changing credentials clears it: the program dies with its watcher, even from its
+    # own session.
     checked(_LIBC.prctl(_DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0), "prctl")
 
 
 def guard(scratch: str) -> Callable[[str, tuple[Any, ...]], None]:
-    """Where there are no namespaces: refuse what reaches out of the interpreter.
+    """An audit hook, used without namespaces, that refuses access to anything but the interpreter.
 
-    It stops programs that do harm by mistake, not those that know CPython's insides.
+    It stops programs that do harm by mistake, not those that exploit CPython's internals.
     """
     own = (scratch, sys.base_prefix, sys.base_exec_prefix)
     readable = tuple(f"{os.path.realpath(path)}/" for path in own)
@@ -179,13 +180,13 @@ def guard(scratch: str) -> Callable[[str, tuple[Any, ...]], None]:
 
 
 def mount(source: str, target: str, kind: str, flags: int, data: str = "") -> None:
-    """mount(2)."""
+    """Call mount(2)."""
     texts = [text.encode() for text in (source, target, kind, data)]
     checked(_LIBC.mount(*texts[:3], ctypes.c_ulong(flags), texts[3]), f"mount {target}")
 
 
 def checked(result: int, what: str) -> None:
-    """Raise what the C library said."""
+    """Raise OSError if a C library call failed."""
     if result != 0:
         number = ctypes.get_errno()
         raise OSError(number, f"{what}: {os.strerror(number)}")

@@ -1,8 +1,8 @@
-"""Run programs one by one, each in processes of its own that end with it.
+"""Run programs one by one, each in its own processes, which end with it.
 
-Where the kernel lets us (Linux, and a container that allows namespaces), a program sees a file
-system in memory, Python's own files, no network, and no process but its own. Elsewhere limits and a
-guard inside Python are all there is. It has no environment, and only the standard library.
+If the kernel permits (Linux, and a container that allows namespaces), a program sees an in-memory
+file system, Python's files, no network, and no processes but its own. Otherwise there are only
+limits and a guard inside Python. It has no environment variables, and only the standard library.
 """
 
 from __future__ import annotations
@@ -31,21 +31,21 @@ PASSED = "passed"
 _INSIDE = Path(__file__).with_name("inside.py")
 _NAMESPACES = ("--mount", "--pid", "--net", "--ipc", "--uts", "--fork", "--kill-child")
 _AS_ROOT_OF_ITS_OWN = ("--user", "--map-root-user")
-# As systemd's DynamicUser: so many users that belong to nobody.
+# The range of systemd's DynamicUser: users that own nothing.
 _FIRST_USER, _NUM_USERS = 61184, 4336
-_TRIAL = "import math, random"  # Python's own files must be readable
+_TRIAL = "import math, random"  # needs Python's files to be readable
 _ANSWER_BYTES = 4096
-_START_S = 120.0  # on a machine that is busy with other things
+_START_S = 120.0  # generous, for a busy machine
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one program may use."""
+    """Resource limits of one program."""
 
     timeout_s: float = 10.0
-    memory_bytes: int = 1 << 30  # each process
+    memory_bytes: int = 1 << 30  # per process
     scratch_bytes: int = 64 << 20
-    file_bytes: int = 8 << 20  # also of files in memory alone, of which a process may have 32
+    file_bytes: int = 8 << 20  # per file, in-memory files included; a process may have 32
     processes: int = 16
 
 
@@ -55,14 +55,14 @@ class Sandbox:
 
     limits: Limits = field(default_factory=Limits)
     confinement: Confinement = "namespaces"
-    changes_user: bool = False  # to one of many that own nothing; for root
+    changes_user: bool = False  # if root: run as one of many users that own nothing
 
     @classmethod
     def strongest(cls, limits: Limits) -> Sandbox:
-        """The best that works here: with namespaces, as another user.
+        """The strongest sandbox that works here, at best with namespaces and as another user.
 
         Raises:
-            JobFailed: none does.
+            JobFailed: none works.
         """
         users = (True, False) if os.geteuid() == 0 else (False,)
         for confinement in get_args(Confinement):
@@ -70,7 +70,7 @@ class Sandbox:
                 found = cls(limits, confinement, changes_user)
                 if found._works():
                     return found
-        raise JobFailed("programs cannot be confined on this system: they need Linux")
+        raise JobFailed("programs cannot be confined on this system; run them on Linux")
 
     def _works(self) -> bool:
         try:
@@ -79,21 +79,24 @@ class Sandbox:
             return False
 
     def run(self, program: str) -> str:
-        """Run Python text to its end; how that was: `passed`, `failed: ...`, `out of time` or
-        `ended without an answer` (killed, or it ended its own process).
+        """Run a Python program and return how it ended.
+
+        Returns:
+            `passed`, `failed: ...`, `out of time` or `ended without an answer` (it was killed, or
+            ended its own process).
 
         Raises:
-            JobFailed: it could not be confined, and was not run.
+            JobFailed: it could not be confined and was not run.
         """
         token = secrets.token_hex().encode()
         with tempfile.TemporaryDirectory(prefix="batchfim-") as folder:
-            os.chmod(folder, 0o755)  # noqa: S103 - it is empty, and may belong to another user
+            os.chmod(folder, 0o755)  # noqa: S103 - empty, and the program may run as another user
             process = subprocess.Popen(  # noqa: S603
                 self._command(),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
-                env={"PYTHONHASHSEED": "0"},  # gone before the program runs
+                env={"PYTHONHASHSEED": "0"},  # cleared before the program runs
                 cwd="/",
                 start_new_session=True,
             )
@@ -101,9 +104,7 @@ class Sandbox:
                 _order(process, self._orders(program, folder, token.decode(), process.pid))
                 started = _read(process, len(token), _START_S)
                 if started != token:
-                    raise JobFailed(
-                        f"a program could not be confined, and was not run: {started!r}"
-                    )
+                    raise JobFailed(f"a program could not be confined and was not run: {started!r}")
                 answer = _read(process, _ANSWER_BYTES, self.limits.timeout_s)
             finally:
                 _kill(process)
@@ -116,12 +117,12 @@ class Sandbox:
             return inside
         unshare = shutil.which("unshare")
         if unshare is None:
-            raise JobFailed("no command unshare (util-linux)")
+            raise JobFailed("command unshare not found; install util-linux")
         user = () if self.changes_user else _AS_ROOT_OF_ITS_OWN
         return [unshare, *_NAMESPACES, *user, "--", *inside]
 
     def _orders(self, program: str, folder: str, token: str, pid: int) -> bytes:
-        """What `inside.py` reads; root becomes one of many users, who share no limits."""
+        """Input for `inside.py`; root becomes one of many users, which share no limits."""
         orders = {
             "program": program,
             "folder": folder,
@@ -138,7 +139,7 @@ class Sandbox:
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
-    """End the first process, and so all others; it is in the group that was made for it."""
+    """Kill the first process, and thereby all others, by the process group started for it."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
@@ -149,13 +150,13 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
 
 def _order(process: subprocess.Popen[bytes], orders: bytes) -> None:
     assert process.stdin is not None
-    with contextlib.suppress(BrokenPipeError):  # it ended at once, and what it says tells why
+    with contextlib.suppress(BrokenPipeError):  # it ended at once; its output says why
         process.stdin.write(orders)
         process.stdin.close()
 
 
 def _read(process: subprocess.Popen[bytes], at_most: int, timeout_s: float) -> bytes | None:
-    """What it says until it ends, or has said so many bytes; None: its time is up."""
+    """Output of the process until it ends or reaches `at_most` bytes; None if time runs out."""
     assert process.stdout is not None
     deadline, said = time.monotonic() + timeout_s, b""
     poller = select.poll()  # unlike select, for a process with any number of open files

@@ -259,7 +259,7 @@ def test_a_plain_model_is_refused_with_the_families(
 
 
 def test_a_name_whose_tokenizer_lacks_the_sentinels_is_refused_by_naming_them() -> None:
-    with pytest.raises(ModelError, match=r"says family codellama.* no '▁<MID>', '▁<SUF>';"):
+    with pytest.raises(ModelError, match=r"indicates family codellama.* no '▁<MID>', '▁<SUF>';"):
         detect(("codellama-7b",), {}, {"<s>", "</s>", "▁<PRE>", "▁<EOT>"})
 
 

@@ -67,7 +67,7 @@ def test_holes_of_one_file_that_drop_alike_begin_alike(
 
 def test_a_grid_that_leaves_nothing_of_a_long_prefix_is_refused(tiny: TextTokenizer) -> None:
     Encoder(FORM, "psm", tiny, max_prompt_tokens=103, align=75)
-    with pytest.raises(ConfigError, match=r"align 76 would leave nothing .* it has 75 tokens"):
+    with pytest.raises(ConfigError, match=r"align 76 would leave nothing .* gets 75 tokens"):
         Encoder(FORM, "psm", tiny, max_prompt_tokens=103, align=76)
     Encoder(FORM, "psm", tiny, max_prompt_tokens=103, align=76, truncate=False)
 

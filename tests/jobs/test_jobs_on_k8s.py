@@ -72,7 +72,7 @@ def test_while_another_works_the_same_output_nothing_is_created(
     cluster = Cluster([COMPLETE])
     by_hand = as_run(RAYJOB, "s3://bucket/out", name="by-hand") | {"status": RUNNING}
     cluster.rayjobs["by-hand"] = by_hand
-    with pytest.raises(JobHeld, match=r"RayJob by-hand: Running, RUNNING: it works the same"):
+    with pytest.raises(JobHeld, match=r"RayJob by-hand: Running, RUNNING: it writes the same"):
         run(cluster, tmp_path, monkeypatch)
     assert list(cluster.rayjobs) == ["by-hand"]
 
@@ -85,7 +85,7 @@ def test_a_name_that_is_another_jobs_is_refused(
 ) -> None:
     cluster = Cluster([RUNNING])
     cluster.rayjobs["night-1"] = as_run(RAYJOB, "s3://bucket/other", name="night-1")
-    with pytest.raises(ConfigError, match="it is another job's"):
+    with pytest.raises(ConfigError, match="is another job's"):
         run(cluster, tmp_path, monkeypatch)
 
 
@@ -100,7 +100,7 @@ def test_a_server_that_is_away_for_a_moment_is_waited_for(
 @pytest.mark.parametrize(
     ("refusal", "kind", "told"),
     [
-        (403, ConfigError, "list rayjobs in night: 403 .*: it may not do that"),
+        (403, ConfigError, "list rayjobs in night: 403 .*: not permitted"),
         (404, ConfigError, "KubeRay is not installed"),
         (503, JobFailed, "has not answered for 1 s: 503"),
     ],
@@ -151,13 +151,13 @@ def test_a_run_that_is_deleted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
                 self.rayjobs.clear()
             return told
 
-    with pytest.raises(JobFailed, match="RayJob night-1 was deleted while it was waited for"):
+    with pytest.raises(JobFailed, match="RayJob night-1 was deleted while this command waited"):
         run(Deleting([NEW]), tmp_path, monkeypatch)
 
 
 @pytest.mark.parametrize(
     ("name", "told"),
-    [("n" * 48, "has 48 characters, and KubeRay takes 47"), ("Night_1", "expected small letters")],
+    [("n" * 48, "has 48 characters, but KubeRay allows 47"), ("Night_1", "use lowercase letters")],
 )
 def test_a_name_that_kuberay_does_not_take(name: str, told: str) -> None:
     with pytest.raises(ConfigError, match=told):
@@ -167,8 +167,8 @@ def test_a_name_that_kuberay_does_not_take(name: str, told: str) -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("kind: Job", "expected one object of kind RayJob, got Job"),
-        ("kind: RayJob", "expected apiVersion ray.io/v1 and a spec"),
+        ("kind: Job", "expected one object of kind RayJob, found Job"),
+        ("kind: RayJob", "expected a RayJob of apiVersion ray.io/v1 with a spec"),
         ("a: [", "invalid YAML"),
     ],
 )
@@ -217,10 +217,10 @@ def test_a_benchmark_has_the_settings_that_the_entrypoint_gives(
     ("options", "told"),
     [
         (("--job-file", "gone.yaml"), "gone.yaml: no such job file"),
-        (("--job-file", "other.yaml"), "its entrypoint runs --job-file job.yaml, and other.yaml"),
+        (("--job-file", "other.yaml"), "its entrypoint has --job-file job.yaml, but other.yaml"),
         (("--job-file", "job.yaml", "--name", "n" * 50), "has 50 characters"),
         (("--job-file", "job.yaml", "--label", "queue"), "--label queue: expected KEY=VALUE"),
-        (("--job-file", "job.yaml", "--entry", "prefetch"), "the CronJob's prefetch brings the"),
+        (("--job-file", "job.yaml", "--entry", "prefetch"), "--entry prefetch is only for"),
     ],
 )
 def test_what_is_wrong_is_told_before_the_server_is_asked(

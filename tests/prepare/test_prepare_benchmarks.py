@@ -154,9 +154,13 @@ def test_safims_python_hole_is_a_comment(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("shape", "change", "message"),
     [
-        ("safim", {"prompt": "x"}, r"a.jsonl:2: field 'prompt': expected '# TODO: Your code here'"),
+        (
+            "safim",
+            {"prompt": "x"},
+            r"a.jsonl:2: field 'prompt': must contain '# TODO: Your code here'",
+        ),
         ("safim", {"ground_truth": 1}, r"a.jsonl:2: field 'ground_truth': expected text"),
-        ("safim", {}, r"a.jsonl:2: field 'task_id': .* was used before"),
+        ("safim", {}, r"a.jsonl:2: field 'task_id': duplicate id .*, first used at"),
         ("crosscodeeval", {"metadata": "x"}, r"a.jsonl:2: field 'metadata': expected an object"),
         ("crosscodeeval", {"metadata": {}}, r"a.jsonl:2: no field 'task_id'"),
         (
@@ -176,7 +180,9 @@ def test_a_bad_line_is_named(
 
 def test_a_damaged_parquet_and_no_file_are_said(tmp_path: Path) -> None:
     (tmp_path / "a.parquet").write_bytes(b"PAR1 and no more")
-    with pytest.raises(InputError, match=r"a.parquet: cannot read, after 0 good rows"):
+    with pytest.raises(
+        InputError, match=r"a.parquet: cannot read the Parquet file after 0 good rows"
+    ):
         prepare_benchmark("safim", [tmp_path / "a.parquet"], tmp_path / "out")
-    with pytest.raises(ConfigError, match="no file named; expected at least one file of safim"):
+    with pytest.raises(ConfigError, match="no input files given; give at least one safim file"):
         prepare_benchmark("safim", [], tmp_path / "out")

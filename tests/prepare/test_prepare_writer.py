@@ -92,7 +92,7 @@ def test_nothing_is_visible_while_rows_arrive(tmp_path: Path) -> None:
 def test_parquet_is_replaced_only_if_asked(tmp_path: Path) -> None:
     out = tmp_path / "out"
     write(out, some_rows(30), Limits(row_group_rows=5, file_rows=10))
-    with pytest.raises(OutputError, match=r"already holds 3 Parquet.*--overwrite"):
+    with pytest.raises(OutputError, match=r"already contains 3 Parquet.*--overwrite"):
         write(out, some_rows(1))
     assert pq.read_table(out).num_rows == 30
     write(out, some_rows(1), overwrite=True)
@@ -128,7 +128,7 @@ def test_other_peoples_files_are_never_replaced(tmp_path: Path) -> None:
     out.mkdir()
     (out / "notes.txt").write_text("mine")
     for overwrite in (False, True):
-        with pytest.raises(OutputError, match=r"holds notes.txt"):
+        with pytest.raises(OutputError, match=r"contains notes.txt"):
             write(out, some_rows(1), overwrite=overwrite)
     assert names(out) == ["notes.txt"]
 
@@ -141,7 +141,7 @@ def test_files_that_came_meanwhile_are_not_replaced(tmp_path: Path) -> None:
         out.mkdir()
         (out / "records-00000.parquet").write_text("another run's")
 
-    with pytest.raises(OutputError, match="already holds 1 Parquet"):
+    with pytest.raises(OutputError, match="already contains 1 Parquet"):
         write(out, rows())
     assert (out / "records-00000.parquet").read_text() == "another run's"
 
@@ -149,13 +149,13 @@ def test_files_that_came_meanwhile_are_not_replaced(tmp_path: Path) -> None:
 def test_a_file_or_a_path_below_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
     for out in (tmp_path / "file", tmp_path / "file" / "out"):
-        with pytest.raises(OutputError, match=r"file.*name another"):
+        with pytest.raises(OutputError, match=r"file.*choose another"):
             write(out, some_rows(1))
 
 
 def test_the_source_is_never_the_output(tmp_path: Path) -> None:
     pq.write_table(pa.table({"code": ["x"]}), tmp_path / "source.parquet")
     for source in (tmp_path, tmp_path / "source.parquet"):
-        with pytest.raises(OutputError, match="lies in it"):
+        with pytest.raises(OutputError, match="contains the source"):
             write_records(tmp_path, SCHEMA, some_rows(1), sources=[source], overwrite=True)
     assert names(tmp_path) == ["source.parquet"]

@@ -77,7 +77,7 @@ def test_what_is_not_run_is_said_and_does_not_count_as_passed(
     found = evaluate_job(run(**with_tests(3, **changed)), RUN)
     assert found["overall"]["pass@1"]["rows"] == found["rows"]["executed"] == 2
     assert any(
-        note.startswith(f"1 rows have a test that was not run: they {reason}")
+        note.startswith(f"1 rows have a test that was not run, because they {reason}")
         for note in found["notes"]
     )
 
@@ -85,13 +85,13 @@ def test_what_is_not_run_is_said_and_does_not_count_as_passed(
 def test_a_test_that_never_ends_is_ended_and_said(run: RunJob) -> None:
     found = evaluate_job(run(**with_tests(3, test=[CHECK, ENDLESS, None])), RUN)
     assert (found["overall"]["pass@1"]["value"], found["overall"]["pass@1"]["rows"]) == (0.5, 2)
-    assert "1 programs did not end within 2 s: not passed" in found["notes"]
+    assert "1 programs did not end within 2 s and count as not passed" in found["notes"]
 
 
 def test_nothing_is_run_unless_it_is_allowed(run: RunJob) -> None:
     output = run(**with_tests(2))
     refused = CliRunner().invoke(app, ["evaluate", output], catch_exceptions=False).output
-    assert "run what the model wrote" in refused
+    assert "the code the model wrote" in refused
     assert "pass@1" not in refused.split("note:")[0]
     command = ["evaluate", output, "--middle", "middle_reference", "--allow-execution"]
     allowed = CliRunner().invoke(app, command, catch_exceptions=False).output
@@ -99,7 +99,7 @@ def test_nothing_is_run_unless_it_is_allowed(run: RunJob) -> None:
 
 
 def test_records_without_tests_cannot_be_run(run: RunJob) -> None:
-    with pytest.raises(InputError, match="nothing to run; expected the columns test and entry_po"):
+    with pytest.raises(InputError, match="nothing to run; it needs the columns test and entry_po"):
         evaluate_job(run(**columns(2)), RUN)
 
 

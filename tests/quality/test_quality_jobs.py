@@ -104,9 +104,9 @@ def test_an_output_without_successful_rows_says_so(run: RunJob) -> None:
 @pytest.mark.parametrize("option", ["middle", "reference"])
 def test_a_column_that_is_missing_is_named_with_those_there_are(run: RunJob, option: str) -> None:
     output = run(**columns(3))
-    with pytest.raises(InputError, match=rf"--{option}: column 'gold' is not there.*middle_ref"):
+    with pytest.raises(InputError, match=rf"--{option}: column 'gold' does not exist.*middle_ref"):
         evaluate_job(output, Options(**{option: "gold"}))
-    with pytest.raises(InputError, match=rf"--{option}: column 'sample' is no text"):
+    with pytest.raises(InputError, match=rf"--{option}: column 'sample' is not text"):
         evaluate_job(output, Options(**{option: "sample"}))
 
 
@@ -144,11 +144,11 @@ def test_a_rule_that_cuts_the_references_themselves_is_said(run: RunJob) -> None
     found = evaluate_job(output, Options(middle="middle_reference", rule="fim-bench"))
     assert found["overall"]["exact_match"]["value"] == 0.7
     assert found["rule"] == "fim-bench"
-    assert "rule fim-bench cuts 3 of the references themselves short" in found["notes"][0]
+    assert "rule fim-bench also truncates 3 of the references" in found["notes"][0]
 
 
 def test_an_evaluation_does_without_no_part(run: RunJob) -> None:
     output = run("schedule.shard_rows=2", **columns(4))
     min(Path(output).glob("part-*.parquet")).unlink()
-    with pytest.raises(StorageError, match="1 parts are gone; run the job again"):
+    with pytest.raises(StorageError, match="1 parts are missing; run the job again"):
         evaluate_job(output)

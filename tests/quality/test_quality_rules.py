@@ -94,7 +94,7 @@ def test_every_rule_takes_any_text_and_keeps_nothing_new(rule: str) -> None:
 
 
 def test_an_unknown_rule_is_named_with_those_there_are() -> None:
-    with pytest.raises(ConfigError, match="unknown rule 'best'; expected one of as_is, human"):
+    with pytest.raises(ConfigError, match="unknown rule 'best'; give one of as_is, human"):
         find_rule("best")
 
 

@@ -19,8 +19,8 @@ def in_context(context_tokens: int | None) -> dict[str, Any]:
 
 @pytest.mark.parametrize("other", [512, None])
 def test_models_that_see_more_than_others_are_pointed_out(other: int | None) -> None:
-    assert "contexts differ" in comparison_text([in_context(2048), in_context(other)])
-    assert "contexts differ" not in comparison_text([in_context(2048), in_context(2048)])
+    assert "context lengths differ" in comparison_text([in_context(2048), in_context(other)])
+    assert "context lengths differ" not in comparison_text([in_context(2048), in_context(2048)])
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,7 @@ def test_scores_of_different_things_are_pointed_out(changed: dict[str, Any]) -> 
     one, same, other = (
         in_context(None) | {"evaluated": evaluated} for evaluated in (how, how, how | changed)
     )
-    warning = "Not the same was evaluated"
+    warning = "The evaluations differ in their settings or rows"
     assert warning not in comparison_text([one, same, in_context(None)])
     told = comparison_text([one, other])
     assert warning in told

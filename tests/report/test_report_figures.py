@@ -186,10 +186,12 @@ def test_an_evaluation_of_fewer_rows_is_pointed_out(job: Job) -> None:
     assert "evaluate again" not in page(job)
     write_records(job, 80)
     job.run()
-    assert "72 rows are ok by now: evaluate again" in page(job)
+    assert "72 rows are ok now: evaluate again" in page(job)
     (told,) = compare_jobs([str(job.output)])
     assert told["evaluation_outdated"]
-    assert f"{job.output}: rows came or changed since: evaluate again" in comparison_text([told])
+    assert f"{job.output}: rows were added or changed since the evaluation" in (
+        comparison_text([told])
+    )
 
 
 def test_an_evaluation_of_rows_that_were_worked_anew_is_pointed_out(job: Job) -> None:
@@ -198,7 +200,7 @@ def test_an_evaluation_of_rows_that_were_worked_anew_is_pointed_out(job: Job) ->
     assert not compare_jobs([str(job.output)])[0]["evaluation_outdated"]
     min(job.output.glob("part-*.parquet")).unlink()
     job.run()
-    assert "54 rows are ok by now: evaluate again" in page(job)
+    assert "54 rows are ok now: evaluate again" in page(job)
     assert compare_jobs([str(job.output)])[0]["evaluation_outdated"]
     evaluate_job(str(job.output))
     report_job(str(job.output))
@@ -218,7 +220,7 @@ def test_a_report_that_cannot_be_made_is_one_line_and_the_run_is_complete(
     assert not (job.ledger / "report.html").exists()
     (line,) = [record.message for record in caplog.records if "report" in record.message]
     assert line.startswith("the report was not made (")
-    assert line.endswith(f"make it by: batchfim report {job.output}")
+    assert line.endswith(f"make it with: batchfim report {job.output}")
 
 
 def signal_once_it_is_made(number: int) -> None:
@@ -295,4 +297,4 @@ def test_without_a_job_there_is_no_report(tmp_path: Path) -> None:
 
 def test_texts_that_did_not_ride_along_are_said_to_be_missing(job: Job) -> None:
     job.run("input.keep=[id]")
-    assert "did not ride along" in page(job)
+    assert "are not in the output" in page(job)

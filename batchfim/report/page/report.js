@@ -44,7 +44,7 @@ if (sample) {
   show();
 }
 
-// Charts take their colours from the style sheet when they are drawn.
+// Charts take their colors from the style sheet when they are drawn.
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
   for (const view of Object.values(Bokeh.index)) view.resize_layout?.();
 });
