@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -10,7 +11,7 @@ from queue import SimpleQueue
 
 from batchfim.metrics.report import ShardReport
 
-_THREADS = 16
+_THREADS = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,7 @@ class Committer:
         self._submitted: SimpleQueue[ShardReport | None] = SimpleQueue()  # None ends a thread
         self._done: SimpleQueue[Committed] = SimpleQueue()
         self._ended: SimpleQueue[Future[None]] = SimpleQueue()
+        self._begin_until_s = math.inf
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="commit")
         for _ in range(_THREADS):
             self._threads.submit(self._work).add_done_callback(self._ended.put)
@@ -43,6 +45,11 @@ class Committer:
     def submit(self, report: ShardReport) -> None:
         """Queue a shard for its commit."""
         self._submitted.put(report)
+
+    @property
+    def num_waiting(self) -> int:
+        """Submitted shards whose commit has not begun."""
+        return self._submitted.qsize()
 
     def committed(self) -> list[Committed]:
         """Shards committed since the last call.
@@ -60,14 +67,21 @@ class Committer:
 
     def _work(self) -> None:
         while (report := self._submitted.get()) is not None:
-            if not self._may_commit():  # the job may belong to another run by now
-                continue
             started_s = time.monotonic()
+            # The job may belong to another run by now.
+            if started_s > self._begin_until_s or not self._may_commit():
+                continue
             self._commit(report)
             self._done.put(Committed(report, time.monotonic() - started_s))
 
-    def close(self) -> list[Committed]:
-        """Wait for all commits; returns those since the last call, and raises as `committed`."""
+    def close(self, within_s: float | None = None) -> list[Committed]:
+        """Wait for all commits; returns those since the last call, and raises as `committed`.
+
+        Args:
+            within_s: begin no commit after so many seconds; what is left is not committed.
+        """
+        if within_s is not None:
+            self._begin_until_s = time.monotonic() + within_s
         for _ in range(_THREADS):
             self._submitted.put(None)
         self._threads.shutdown(wait=True)

@@ -14,8 +14,9 @@ from batchfim.config import Schedule
 from batchfim.driver.committer import Committed, Committer
 from batchfim.driver.leasing import has_room
 from batchfim.driver.queue import ShardQueue
+from batchfim.driver.setbacks import Setbacks
 from batchfim.driver.state import IdleTime, RunState, Watcher
-from batchfim.driver.trouble import StorageTrouble
+from batchfim.driver.trouble import WorkerTrouble
 from batchfim.driver.worker_set import WorkerSet
 from batchfim.errors import BatchfimError, JobFailed, StorageError
 from batchfim.metrics.report import Counts, ShardReport
@@ -39,6 +40,8 @@ _log = logging.getLogger(__name__)
 _WAIT_S = 0.5
 _LOOK_S = 30.0
 _NOTIFY_S = 0.5
+_MOST_UNCOMMITTED = 64  # processed shards, or two for each worker
+_LAST_COMMITS_S = 10.0  # for commits at a stop, however short its grace
 
 
 @dataclass
@@ -66,9 +69,8 @@ class Driver:
     _looked_s: float = 0.0
     _notified_s: float = 0.0
     _idle: IdleTime = field(default_factory=IdleTime)
-    _trouble: StorageTrouble = field(default_factory=StorageTrouble)
-    _setbacks: int = 0
-    _first_cause: BatchfimError | None = None
+    _trouble: WorkerTrouble = field(default_factory=WorkerTrouble)
+    _stopped_s: float | None = None  # since when the run is to end
     _ended_s: float | None = None
     _shards: int = 0
     _records: int = 0
@@ -85,6 +87,7 @@ class Driver:
             JobFailed: every worker is lost and none can be started, or nothing succeeds.
         """
         self._workers = WorkerSet(self.pool, self.schedule, self.clock)
+        self._setbacks = Setbacks(self.schedule.setbacks, self.schedule.workers.max)
         self._started_at, self._started_s = time.time(), self.clock()
         self._num_workers = min(self.schedule.workers.max, self.queue.num_waiting)
         gc.freeze()  # keeps full collections from traversing a million waiting shards
@@ -120,9 +123,14 @@ class Driver:
         )
 
     def _end(self) -> None:
-        """Wait for commits in progress, and account for those that succeed even if others fail."""
+        """Wait for commits in progress, and account for those that succeed even if others fail.
+
+        After a stop, parts that storage is too slow for are left to the next run.
+        """
+        grace_s = self.stop_grace_s()
+        within_s = None if grace_s is None else max(self._grace_left_s(grace_s), _LAST_COMMITS_S)
         try:
-            self._account(self._committer.close())
+            self._account(self._committer.close(within_s))
         finally:
             self._account(self._committer.taken())
             self._pass_time()
@@ -130,16 +138,13 @@ class Driver:
             self._notify()
 
     def _loop(self) -> None:
-        stop_s: float | None = None
         while not self.queue.finished:
             grace_s = self.stop_grace_s()
             if grace_s is None:
                 self._hand_out()
                 self._let_go()
-            else:
-                stop_s = self.clock() if stop_s is None else stop_s
-                if not self.queue.num_leased or self.clock() - stop_s >= grace_s:
-                    return
+            elif not self.queue.num_leased or self._grace_left_s(grace_s) <= 0:
+                return
             events = self.pool.wait(_WAIT_S)
             self._pass_time()  # before events change which workers are busy
             self._workers.ending = self.stop_grace_s() is not None
@@ -150,12 +155,21 @@ class Driver:
             if self.clock() - self._notified_s >= _NOTIFY_S:
                 self._notify()
 
+    def _grace_left_s(self, grace_s: float) -> float:
+        if self._stopped_s is None:
+            self._stopped_s = self.clock()
+        return self._stopped_s + grace_s - self.clock()
+
     def _hand_out(self) -> None:
         """Lease shards to the workers that have room, one at a time in turn."""
+        if self._committer.num_waiting > max(_MOST_UNCOMMITTED, 2 * self._workers.num_up):
+            return  # what a kill would cost is bounded, whatever the storage's pace
+        held_back = self._held_back()
         found_any = True
         while found_any:
             found_any = False
-            for worker in sorted(self._may_lease, key=self.queue.num_held):
+            may_lease = [worker for worker in self._may_lease if worker not in held_back]
+            for worker in sorted(may_lease, key=self.queue.num_held):
                 lease = self.queue.lease(worker) if self._has_room(worker) else None
                 if lease is not None:
                     found_any = True
@@ -167,6 +181,15 @@ class Driver:
                     self._may_lease.pop(worker)
                 elif not self.queue.num_waiting:
                     return  # there is no shard for the others either
+
+    def _held_back(self) -> set[str]:
+        """Workers in doubt, as long as there are others for their shards."""
+        waiting = self._trouble.waiting(self.clock())
+        if waiting and (
+            self._workers.num_starting or self._workers.ready - self._trouble.in_doubt()
+        ):
+            return waiting
+        return set()
 
     def _has_room(self, worker: str) -> bool:
         num_others = self._workers.num_workers - 1
@@ -229,14 +252,19 @@ class Driver:
     def _complete(self, event: ShardEnded, report: ShardReport) -> None:
         if not self.may_commit() or not self.queue.complete(event.worker, event.lease):
             return
-        self._trouble.completed(event.worker, report.shard_id)
         self._committer.submit(report)
+        if event.lease.failure is not None:
+            return  # no engine was asked
         counts = (report.retried or report).counts
-        if event.lease.failure is None and counts.failed < counts.rows:
-            self._setbacks = 0
-        elif event.lease.failure is None:
-            error = next(iter(report.errors), "no row of the shard succeeded")
-            self._note(JobFailed(f"shard {event.lease.shard.id}: {error}"))
+        if counts.failed < counts.rows:
+            self._trouble.completed(event.worker, event.lease.shard.id)
+            self._setbacks.succeed()
+            return
+        cause = next(iter(report.errors), "no row of the shard succeeded")
+        shard, error = event.lease.shard, JobFailed(f"shard {event.lease.shard.id}: {cause}")
+        self._setbacks.fail(event.worker, error, self._workers.num_up)
+        if self._trouble.failed(event.worker, shard.id, self.clock(), is_done=True):
+            self._replace_bad(event.worker, error)
 
     def _account(self, done: list[Committed]) -> None:
         for one in done:
@@ -282,15 +310,18 @@ class Driver:
             self._replace(event.worker, JobFailed(cause))
             return
         _log.warning("shard %s: %s", shard.id, cause, extra=_about(event.worker, event.lease))
+        is_to_blame = self._trouble.failed(event.worker, shard.id, self.clock())
+        first = self._trouble.wants_another_opinion(event.worker)
+        error: BatchfimError = JobFailed(f"shard {shard.id}: {cause}")
         if failure.kind is FailureKind.STORAGE:
-            self.queue.storage_failed(event.worker, event.lease, cause)
-            self._note(StorageError(cause))
-            if self._trouble.failed(event.worker, shard.id):
-                self._replace_cut_off(event.worker, StorageError(cause))
+            error = StorageError(cause)
+            self.queue.storage_failed(event.worker, event.lease, cause, first=first)
         else:
-            self.queue.fail(event.worker, event.lease, cause)
-            if failure.kind is FailureKind.TASK:
-                self._note(JobFailed(f"shard {shard.id}: {cause}"))
+            self.queue.fail(event.worker, event.lease, cause, first=first)
+        if failure.kind is not FailureKind.INPUT:  # a file may be bad, and all others good
+            self._setbacks.fail(event.worker, error, self._workers.num_up)
+        if is_to_blame:
+            self._replace_bad(event.worker, error)
 
     def _replace(self, worker: str, error: BatchfimError, *, node_lost: bool = False) -> None:
         """Remove a lost worker, return the shards it held to the queue, and start another."""
@@ -307,13 +338,14 @@ class Driver:
         self._may_lease.pop(worker, None)
         self._workers.replace(worker, error)
         if was_ready and not node_lost and not self._workers.ending:
-            self._note(error)
+            self._setbacks.fail(worker, error, self._workers.num_up)
 
-    def _replace_cut_off(self, worker: str, error: StorageError) -> None:
-        """Replace a worker that alone cannot reach the storage."""
-        replaced = "%s is replaced: it cannot reach the storage, but other workers can: %s"
-        _log.warning(replaced, worker, error, extra=fields(worker=worker))
+    def _replace_bad(self, worker: str, error: BatchfimError) -> None:
+        """Replace a worker that fails what others complete; its failures cost no shard a try."""
+        replaced = "%s is replaced: it fails what other workers complete: %s"
+        _log.warning(replaced, self._workers.named(worker), error, extra=fields(worker=worker))
         self.queue.return_leases(worker)
+        self.queue.forgive(worker)
         self._may_lease.pop(worker, None)
         self._trouble.forget(worker)
         self._workers.replace(worker, error)
@@ -338,22 +370,6 @@ class Driver:
         busy = self._workers.up & self.queue.busy
         for worker, stood_s in self._workers.stalled(busy, now_s).items():
             self._replace(worker, JobFailed(f"the worker made no progress for {stood_s:.0f} s"))
-
-    def _note(self, error: BatchfimError) -> None:
-        """Count a failure, and stop the job once too many come in a row without a success.
-
-        Raises:
-            StorageError, JobFailed: there were too many, with the first one as the cause.
-        """
-        if self._setbacks == 0:
-            self._first_cause = error
-        self._setbacks += 1
-        if self._setbacks >= self.schedule.setbacks * self.schedule.workers.max:
-            kind = StorageError if isinstance(self._first_cause, StorageError) else JobFailed
-            raise kind(
-                f"stopped after {self._setbacks} failures with nothing completed in between, the "
-                f"first: {self._first_cause}; finished shards stay finished, run again to continue"
-            )
 
 
 def _about(worker: str, lease: Lease) -> dict[str, Any]:

@@ -16,7 +16,6 @@ _SOLO_LOSSES = 2  # a record fails once this many engines died while it was alon
 class _State:
     shard: Shard
     attempts: int = 0
-    task_failures: int = 0
     nodes_lost: int = 0
     engines_lost: int = 0
     engines_lost_alone: int = 0
@@ -56,7 +55,8 @@ class ShardQueue:
         self._held: dict[str, dict[str, _State]] = {}  # by worker and shard; no empty entries
         self._ahead: dict[str, dict[str, int]] = {}  # rows not begun, by worker and shard
         self._leased: dict[str, _State] = {}  # in the order of their first lease
-        self._storage_failures: dict[str, Counter[str]] = {}  # by shard and worker
+        self._task_failures: dict[str, Counter[str]] = {}  # by shard and worker
+        self._storage_failures: dict[str, Counter[str]] = {}  # likewise
         self.abandoned: dict[str, str] = {}
         self._task_attempts = task_attempts
         self._node_losses = node_losses
@@ -105,7 +105,7 @@ class ShardQueue:
             return None
         elif self._suspects:
             state = self._suspects.popleft()
-        elif self._rerun and (late := self._late()) is not None:
+        elif self._rerun and (late := self._late(worker)) is not None:
             state = late
         else:
             return None
@@ -135,23 +135,32 @@ class ShardQueue:
         del self._states[lease.shard.id]
         return True
 
-    def fail(self, worker: str, lease: Lease, cause: str) -> None:
-        """Note that an attempt raised; the shard waits again, perhaps to be written as failed."""
+    def fail(self, worker: str, lease: Lease, cause: str, *, first: bool = False) -> None:
+        """Note that an attempt raised; the shard waits again, perhaps to be written as failed.
+
+        Args:
+            worker: who made the attempt.
+            lease: of the shard.
+            cause: what it raised.
+            first: let the shard wait before all others.
+        """
         state = self._release(worker, lease)
         if state is None:
             return
         if lease.failure is not None:  # its rows could not even be written as failed
             self._abandon(state, cause)
             return
-        state.task_failures += 1
-        if state.task_failures >= self._task_attempts:
-            state.failure = f"{state.task_failures} attempts failed, the last with: {cause}"
-        self._wait(state, first=False)
+        failures = self._task_failures.setdefault(lease.shard.id, Counter())
+        failures[worker] += 1
+        if failures.total() >= self._task_attempts:
+            state.failure = f"{failures.total()} attempts failed, the last with: {cause}"
+        self._wait(state, first=first)
 
-    def storage_failed(self, worker: str, lease: Lease, cause: str) -> None:
-        """Note that storage failed; the shard waits again, preferably for another worker.
+    def storage_failed(self, worker: str, lease: Lease, cause: str, *, first: bool = False) -> None:
+        """Note that storage failed; the shard waits again.
 
         After repeated failures the shard is abandoned: its rows cannot be written as failed either.
+        Arguments as those of `fail`.
         """
         state = self._release(worker, lease)
         if state is None:
@@ -161,7 +170,15 @@ class ShardQueue:
         if failures.total() >= _STORAGE_FAILURES and not state.holders:
             self._abandon(state, cause)
         else:
-            self._wait(state, first=False)
+            self._wait(state, first=first)
+
+    def forgive(self, worker: str) -> None:
+        """Take back what shards failed on a worker: it was the worker's own fault.
+
+        A shard that is to be written as failed stays so.
+        """
+        for failures in (*self._task_failures.values(), *self._storage_failures.values()):
+            failures.pop(worker, None)
 
     def node_lost(self, worker: str, cause: str) -> None:
         """Note that a worker is lost with its machine; its shards wait again, before all others.
@@ -210,22 +227,29 @@ class ShardQueue:
             self._wait(state, first=True)
 
     def _next_waiting(self, worker: str) -> _State | None:
-        """Take the first waiting shard that this worker may have.
-
-        While other workers are busy, shards on which its storage failed repeatedly are left to
-        them.
-        """
+        """The first shard this worker may have: none that it failed before, while others work."""
         others_work = len(self._held) > (worker in self._held)
         for place, state in enumerate(self._waiting):
-            failures = self._storage_failures.get(state.shard.id)
-            if not (failures and others_work and failures[worker] >= _OF_ONE_WORKER):
+            if not (others_work and self._has_failed(worker, state)):
                 del self._waiting[place]
                 return state
         return None
 
-    def _late(self) -> _State | None:
-        """The leased shard that is best processed by a second worker, too."""
-        alone = [s for s in self._leased.values() if len(s.holders) == 1 and not s.engines_lost]
+    def _has_failed(self, worker: str, state: _State) -> bool:
+        """Whether this worker should leave a shard to others: storage deserves a second try."""
+        of_task = self._task_failures.get(state.shard.id, ())
+        of_storage = self._storage_failures.get(state.shard.id)
+        return worker in of_task or bool(of_storage and of_storage[worker] >= _OF_ONE_WORKER)
+
+    def _late(self, worker: str) -> _State | None:
+        """The leased shard that another worker should process, too."""
+        alone = [
+            state
+            for state in self._leased.values()
+            if len(state.holders) == 1
+            and not state.engines_lost
+            and not self._has_failed(worker, state)
+        ]
         queued = [state for state in alone if self._is_queued(state)]
         return next(iter(queued or alone), None)
 

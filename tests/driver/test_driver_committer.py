@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from batchfim.driver.committer import Committer
+from batchfim.driver.queue import ShardQueue
 from batchfim.errors import StorageError
+from batchfim.metrics.report import ShardReport
 from batchfim.shards import Shard
-from tests.driver.pools import open_ledger
+from batchfim.workers.pool import Event
+from tests.driver.pools import ScriptedPool, drive, open_ledger
 from tests.storage.made_jobs import report, stage
 
 SHARDS = [Shard(f"{i:020x}", "file", "content", "/a.parquet", i, 1) for i in range(40)]
@@ -71,3 +76,52 @@ def test_what_waits_when_the_job_is_lost_is_not_committed(tmp_path: Path) -> Non
         committer.submit(report(shard))
     assert len(committer.close()) == 3
     assert len(ledger.done_ids()) == len(ledger.part_ids()) == 3
+
+
+def test_what_storage_is_too_slow_for_at_a_stop_is_left_to_the_next_run(tmp_path: Path) -> None:
+    ledger, released = open_ledger(tmp_path), threading.Event()
+
+    def commit_late(one: ShardReport) -> None:
+        released.wait()
+        ledger.commit(one)
+
+    committer = Committer(commit_late, lambda: True)
+    for shard in SHARDS:
+        stage(ledger, shard)
+        committer.submit(report(shard))
+    while committer.num_waiting > 8:
+        time.sleep(0.001)
+    with ThreadPoolExecutor(1) as thread:
+        closing = thread.submit(committer.close, 0.0)
+        while committer.num_waiting == 8:
+            time.sleep(0.001)
+        released.set()
+        assert len(closing.result()) == len(ledger.done_ids()) == len(SHARDS) - 8
+
+
+def test_no_shard_is_leased_while_too_many_wait_for_their_commit(tmp_path: Path) -> None:
+    pool, released, submitted = (
+        ScriptedPool(open_ledger(tmp_path), starts=[True]),
+        threading.Event(),
+        [],
+    )
+    shards = [Shard(f"{i:020x}", "file", "content", "/a.parquet", i, 1) for i in range(200)]
+    wait = pool.wait
+
+    def release_once_nothing_happens(timeout_s: float) -> list[Event]:
+        if pool.events:
+            return wait(timeout_s)
+        submitted.append(len(pool.submitted))
+        released.set()
+        return []
+
+    def commit_late(one: ShardReport) -> None:
+        released.wait()
+        pool.ledger.commit(one)
+
+    pool.wait = release_once_nothing_happens  # type: ignore[method-assign]
+    driver = drive(pool, workers=1, shards_in_hand=1)
+    driver.queue, driver.commit = ShardQueue(shards, 1, 0), commit_late
+    driver.run()
+    assert 64 < submitted[0] < 128
+    assert len(pool.ledger.done_ids()) == 200

@@ -69,9 +69,9 @@ def test_what_was_committed_is_told_also_where_the_last_commit_fails(
             raise StorageError("the disk is full")
         pool.ledger.commit(report)
 
-    def let_go(self: Committer) -> object:
+    def let_go(self: Committer, within_s: float | None = None) -> object:
         closing.set()
-        return close(self)
+        return close(self, within_s)
 
     driver.commit = commit_late
     monkeypatch.setattr(Committer, "close", let_go)

@@ -268,13 +268,13 @@ def test_a_suspect_in_hand_stays_alone_when_another_waits_again() -> None:
     queue.fail("w", other, "bad")
     assert queue.num_waiting == 1
     assert queue.lease("x") is None
-    assert lease(queue, "w").shard.id == "b"
+    assert lease(queue, "y").shard.id == "b"
 
 
 def test_a_shard_that_another_can_read_is_not_given_up() -> None:
     queue = queue_of("a")
     first = lease(queue, "v")
-    for _ in range(8):
-        queue.storage_failed("w", lease(queue, "w"), "503")
+    for worker in "uuwwxxyy":
+        queue.storage_failed(worker, lease(queue, worker), "503")
     assert (queue.abandoned, queue.finished) == ({}, False)
     assert queue.complete("v", first)

@@ -26,7 +26,8 @@ class Expected:
     shard: Shard
     holders: dict[str, Lease] = field(default_factory=dict)
     attempt: int = 0
-    failures: int = 0
+    failures: Counter[str] = field(default_factory=Counter)  # by worker
+    is_condemned: bool = False  # by failures, some of which may be forgiven since
     nodes: int = 0
     storage: Counter[str] = field(default_factory=Counter)  # failures by worker
     engines: int = 0
@@ -52,12 +53,13 @@ class QueueMachine(RuleBasedStateMachine):
     def lease(self, worker: str) -> None:
         unfinished = [shard for shard in self.expected.values() if not shard.ended]
         waiting = [shard for shard in unfinished if not shard.holders]
-        late = [s for s in unfinished if len(s.holders) == 1 and not s.engines]
+        single = [s for s in unfinished if len(s.holders) == 1 and not s.engines]
+        late = [s for s in single if not self._has_failed(worker, s)]
         held = self._held(worker)
         alone = any(shard.engines for shard in held)
         others_work = any(shard.holders.keys() - {worker} for shard in unfinished)
         plain = [s for s in waiting if not s.engines]
-        readable = [s for s in plain if not others_work or s.storage[worker] < 2]
+        readable = [s for s in plain if not (others_work and self._has_failed(worker, s))]
         suspects = [s for s in waiting if s.engines]
         fitting = [] if alone else readable or ([] if held else suspects or late)
         lease = self.queue.lease(worker)
@@ -65,6 +67,9 @@ class QueueMachine(RuleBasedStateMachine):
         if lease is not None:
             assert self.expected[lease.shard.id] in fitting
             self._take(worker, lease)
+
+    def _has_failed(self, worker: str, shard: Expected) -> bool:
+        return shard.failures[worker] > 0 or shard.storage[worker] > 1
 
     def _take(self, worker: str, lease: Lease) -> None:
         shard = self.expected[lease.shard.id]
@@ -76,7 +81,7 @@ class QueueMachine(RuleBasedStateMachine):
         self.leases.append((worker, lease))
 
     def _is_spent(self, shard: Expected) -> bool:
-        budgets = shard.failures >= self.budgets[0] or shard.nodes > self.budgets[1]
+        budgets = shard.is_condemned or shard.nodes > self.budgets[1]
         return budgets or (shard.shard.num_rows == 1 and shard.alone >= 2)
 
     def _report(self, data: st.DataObject) -> tuple[str, Lease, Expected | None]:
@@ -104,15 +109,22 @@ class QueueMachine(RuleBasedStateMachine):
             self._end(shard, "complete")
 
     @precondition(lambda self: self.leases)
-    @rule(data=st.data())
-    def fail(self, data: st.DataObject) -> None:
+    @rule(data=st.data(), first=st.booleans())
+    def fail(self, data: st.DataObject, first: bool) -> None:
         worker, lease, shard = self._report(data)
-        self.queue.fail(worker, lease, "cause")
+        self.queue.fail(worker, lease, "cause", first=first)
         if shard and lease.failure is not None:
             self._end(shard, "abandoned")
         elif shard:
             del shard.holders[worker]
-            shard.failures += 1
+            shard.failures[worker] += 1
+            shard.is_condemned |= shard.failures.total() >= self.budgets[0]
+
+    @rule(worker=WORKERS)
+    def forgive(self, worker: str) -> None:
+        self.queue.forgive(worker)
+        for shard in self.expected.values():
+            del shard.failures[worker], shard.storage[worker]
 
     @precondition(lambda self: self.leases)
     @rule(data=st.data())
