@@ -22,9 +22,7 @@ class WorkerSpec:
     config: JobConfig
     kept_columns: tuple[str, ...]
     run: str  # names this run's staged parts
-    run_record: (
-        str  # the run's file in the ledger, by which a machine checks its view of the output
-    )
+    run_record: str  # the run's file in the ledger, by which a machine recognizes the output
     language_columns: LanguageColumns = NO_LANGUAGE
     retry: bool = False  # whether only the failed rows of completed shards are processed
 
