@@ -22,8 +22,8 @@ _FLAGS = {
     "model.path": " (--model)",
 }
 _EXPECTED = {
-    "model_type": "a section with keys of its own",
-    "model_attributes_type": "a section with keys of its own",
+    "model_type": "a section with its own keys",
+    "model_attributes_type": "a section with its own keys",
     "tuple_type": "a list",
     "dict_type": "keys and values",
 }

@@ -1,1 +1,1 @@
-"""Token ids → token ids, behind one Protocol."""
+"""Engines: token ids in, token ids out, behind one Protocol."""

@@ -1,4 +1,4 @@
-"""Which of the waiting prompts are computed together. Pure."""
+"""Choose the waiting prompts to compute together. Pure."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from collections.abc import Sequence
 def pick_batch(
     lengths: Sequence[int], *, new_tokens: int, max_tokens: int, max_padding: float
 ) -> list[int]:
-    """The oldest prompt and, nearest in length first, all that fit beside it.
+    """Pick the oldest prompt and all prompts that fit beside it, closest in length first.
 
-    The oldest is always among them, so that no length waits for ever, and goes alone where it
-    exceeds `max_tokens` by itself.
+    The oldest prompt is always included, so that no length waits forever; it is computed alone if
+    it exceeds `max_tokens` by itself.
 
     Args:
-        lengths: tokens of the waiting prompts, oldest first; one at least.
-        new_tokens: tokens that may be generated for each.
-        max_tokens: bound of the whole batch, prompts padded to the longest, generation included.
-        max_padding: bound of the padding's share in the padded prompts, 0 to below 1.
+        lengths: tokens of the waiting prompts, oldest first; at least one.
+        new_tokens: tokens that may be generated for each prompt.
+        max_tokens: limit for the whole batch: prompts padded to the longest, plus generation.
+        max_padding: limit for the share of padding in the padded prompts, from 0 to below 1.
 
     Returns:
-        places in `lengths`, in the order of their choice.
+        Places in `lengths`, in the order in which they were picked.
     """
     nearest = sorted(range(len(lengths)), key=lambda place: abs(lengths[place] - lengths[0]))
     batch = nearest[:1]

@@ -1,4 +1,4 @@
-"""The engine a job asks for."""
+"""Choose and build a job's engine."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def resolve_job(config: JobConfig) -> tuple[JobConfig, Infiller]:
 
 
 def resolve_engine(config: JobConfig, form: Format) -> JobConfig:
-    """The same job with `engine.backend` decided: vLLM wherever it can.
+    """The job with `engine.backend` resolved: vLLM if it supports the model's format.
 
     Raises:
         ConfigError: the backend cannot run such a model, or does not know an argument.
@@ -46,13 +46,16 @@ def resolve_engine(config: JobConfig, form: Format) -> JobConfig:
         backend = form.engine
     if backend == "vllm" and form.task != "causal":
         raise ConfigError(
-            f"engine.backend vllm: family {form.family} is no left-to-right model; leave "
+            f"engine.backend vllm: family {form.family} is not a left-to-right model; leave "
             "engine.backend unset, or set it to transformers"
         )
     if backend == "transformers":
         read_args(config.engine.args)
         if config.model.adapters:
-            raise ConfigError("model.lora, model.loras: the Transformers engine has no adapters")
+            raise ConfigError(
+                "model.lora, model.loras: the Transformers engine does not support adapters; leave "
+                "them unset"
+            )
     if backend == "vllm":
         check_names(config.engine.args)
     engine = config.engine.model_copy(update={"backend": backend})
@@ -60,11 +63,11 @@ def resolve_engine(config: JobConfig, form: Format) -> JobConfig:
 
 
 def build_engine(config: JobConfig, infiller: Infiller) -> Engine:
-    """An engine that is not started yet.
+    """Build the job's engine, without starting it.
 
     Raises:
-        ConfigError: as `resolve_engine` says.
-        ModelError: a masked model's layout has no mask.
+        ConfigError: as `resolve_engine`.
+        ModelError: the layout of a masked model has no mask.
     """
     config = resolve_engine(config, infiller.encoder.form)
     stop_token_ids = infiller.encoder.stop_token_ids
@@ -101,14 +104,14 @@ def _task(encoder: Encoder | ChoosingEncoder) -> Task:
     form, mask_id = encoder.form, _mask_id(encoder)
     if form.task == "masked" and mask_id is None:
         raise ModelError(
-            f"family {form.family}, order {encoder.order}: between prefix and suffix a masked "
-            "model's layout needs its mask, once or several times, and nothing else"
+            f"family {form.family}, order {encoder.order}: a masked model's layout needs its mask, "
+            "once or several times, between prefix and suffix, and nothing else there"
         )
     return Task(form.task, encoder.stop_token_ids, mask_id)
 
 
 def _mask_id(encoder: Encoder | ChoosingEncoder) -> int | None:
-    """The token that alone, perhaps repeated, stands where the middle belongs."""
+    """The token that stands, perhaps repeated, for the middle; None if there is no single one."""
     pieces = encoder.pieces("prefix", "suffix")
     kinds = [piece.kind for piece in pieces]
     if "prefix" not in kinds or "suffix" not in kinds:

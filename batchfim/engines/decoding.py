@@ -1,7 +1,7 @@
-"""One batch from its prompts to its last tokens. Imports torch: import it only once it is needed.
+"""Decode one batch. Imports torch, so import this module only when needed.
 
-The loop is our own, not `model.generate`, as that one draws all rows of a batch from one generator:
-a row's sample would depend on its neighbours.
+The loop replaces `model.generate`, which draws all rows of a batch from one random generator, so
+that a row's sample would depend on its neighbors.
 """
 
 from __future__ import annotations
@@ -17,28 +17,28 @@ from batchfim.config import Sampling
 from batchfim.engines.engine import STOPPED, StopCheck
 from batchfim.errors import EngineDead
 
-Tensor = Any  # torch's own; torch is not followed by the type checker
+Tensor = Any  # torch.Tensor; the type checker does not follow torch
 _LOWEST_TEMPERATURE = 0.01  # vLLM's: `vllm/sampling_params.py`, `_MAX_TEMP`
 
 
 class Batch(Protocol):
-    """Prompts of a batch inside one model. Logits are float, of shape rows times vocabulary."""
+    """A batch of prompts in a model. Logits are floats of shape rows times vocabulary."""
 
-    forced: list[list[int]]  # per row: ids that come before the first one generated
+    forced: list[list[int]]  # per row: ids to append before the first generated one
 
     def first(self) -> Tensor:
-        """Compute the prompts; logits of the token after each."""
+        """Compute the prompts; returns the logits of the token after each."""
 
     def next(self, token_ids: Tensor) -> Tensor:
-        """Append one token to each row; logits of the one after it."""
+        """Append one token to each row; returns the logits of the next one."""
 
     def keep(self, rows: Tensor) -> None:
-        """Go on with these rows only."""
+        """Continue with these rows only."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One sample of one prompt, still to be computed, perhaps more than once."""
+    """One sample of one prompt to compute, more than once if an attempt fails."""
 
     token_ids: list[int]
     seed: int
@@ -48,9 +48,9 @@ class Row:
 
 @dataclass(slots=True)
 class Decoded:
-    """A row's tokens, the stop token included; times are seconds on `time.monotonic`.
+    """A row's tokens, including the stop token; times are seconds on `time.monotonic`.
 
-    `logprobs`, where asked for: of each token, before temperature and limits.
+    `logprobs`, if requested, are those of each token before temperature and limits.
     """
 
     started_s: float
@@ -63,7 +63,7 @@ class Decoded:
 
 @dataclass(slots=True)
 class _Going:
-    """A row that is not finished, with its own source of chance."""
+    """An unfinished row with its own random generator."""
 
     row: Row
     decoded: Decoded
@@ -72,7 +72,7 @@ class _Going:
     check: StopCheck | None
 
     def uniform(self) -> float:
-        """The row's next draw; a forced token uses none up."""
+        """The row's next random draw; forced tokens do not use up draws."""
         if self.forced:
             return 0.0
         return float(torch.rand((), generator=self.generator, dtype=torch.float64))
@@ -80,7 +80,7 @@ class _Going:
     def take(
         self, token_id: int, logprob: float | None, now_s: float, stops: Collection[int]
     ) -> int:
-        """Note the chosen token, unless another one is forced; the one that comes next."""
+        """Append the chosen token, unless another one is forced; returns the token to feed next."""
         if self.forced:
             return self.forced.pop(0)
         decoded = self.decoded
@@ -105,13 +105,13 @@ def decode(
     stops: Collection[int],
     should_stop: Callable[[], bool],
 ) -> list[Decoded]:
-    """Generate until every row has met a stop, its check or its `max_tokens`.
+    """Generate until every row is ended by a stop token, its check or its `max_tokens`.
 
     Finished rows leave the batch.
 
     Raises:
-        EngineDead: it was told to stop.
-        whatever the model raises.
+        EngineDead: the engine was stopped.
+        others: whatever the model raises.
     """
     going = [_start(row, forced) for row, forced in zip(rows, batch.forced, strict=True)]
     decoded = [one.decoded for one in going]
@@ -138,7 +138,7 @@ def decode(
 
 
 def choose(logits: Tensor, sampling: Sampling, uniforms: Sequence[float]) -> list[int]:
-    """The next token of each row: the likeliest, or the one its draw (0 to below 1) falls on."""
+    """Choose each row's next token: the likeliest, or the one for its draw in [0, 1)."""
     if sampling.temperature == 0:
         greedy: list[int] = logits.argmax(-1).tolist()
         return greedy
@@ -153,7 +153,7 @@ def choose(logits: Tensor, sampling: Sampling, uniforms: Sequence[float]) -> lis
 def logprobs_of(
     logits: Tensor, chosen: Sequence[int], sampling: Sampling
 ) -> Sequence[float | None]:
-    """Each row's log-probability of its token, by the model alone; None where not asked for."""
+    """Each row's log-probability of its token under the unmodified model; None if not requested."""
     if sampling.logprobs == "none":
         return [None] * len(chosen)
     places = torch.tensor(chosen, device=logits.device)[:, None]
@@ -162,9 +162,9 @@ def logprobs_of(
 
 
 def restrict(logits: Tensor, top_k: int, top_p: float) -> Tensor:
-    """Logits with all but the top k, and of these all but the top p, at minus infinity.
+    """Set all logits outside the top k, and of those outside the top p, to minus infinity.
 
-    Top k first, ties with the k-th kept, as vLLM has it
+    Top k is applied first, and ties with the k-th are kept, as in vLLM
     (`vllm/v1/sample/ops/topk_topp_sampler.py`, `apply_top_k_top_p_pytorch`).
     """
     if not 0 < top_k < logits.shape[-1] and top_p >= 1:
@@ -180,5 +180,5 @@ def restrict(logits: Tensor, top_k: int, top_p: float) -> Tensor:
 
 
 def _start(row: Row, forced: list[int]) -> _Going:
-    generator = torch.Generator().manual_seed(row.seed)  # on the CPU: the same on every device
+    generator = torch.Generator().manual_seed(row.seed)  # on CPU: equal draws on every device
     return _Going(row, Decoded(time.monotonic()), list(forced), generator, row.new_check())

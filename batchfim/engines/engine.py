@@ -1,4 +1,4 @@
-"""What batchfim asks of an engine."""
+"""The engine interface and its data types."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
-StopCheck = Callable[[int], bool]  # told a sample's ids one by one: whether this one was the last
-STOPPED = "rule"  # finish reason of a sample its check ended
+StopCheck = Callable[[int], bool]  # given a sample's ids one by one; True for the last one
+STOPPED = "rule"  # finish reason of a sample ended by its check
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One prompt. `seed` is the first sample's; sample i draws with `seed + i`.
+    """One prompt. `seed` is that of the first sample; sample i draws with `seed + i`.
 
-    `new_stop_check` makes a check for one sample, which a thread of the engine's may ask; a check
-    that says so ends its sample's generation. `adapter` names the LoRA adapter it is for; None: the
-    model as it is.
+    `new_stop_check` creates a check for one sample, which a thread of the engine may call; the
+    sample's generation ends when it returns True. `adapter` is the name of a LoRA adapter, or None
+    for the model without one.
     """
 
     request_id: str
@@ -26,13 +26,13 @@ class Request:
     adapter: str | None = None
 
     def stop_check(self) -> StopCheck | None:
-        """A fresh check for one sample, where the request has checks."""
+        """A new check for one sample; None if the request has no checks."""
         return self.new_stop_check() if self.new_stop_check else None
 
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Seconds on one monotonic clock, from the moment `generate` was called."""
+    """Seconds on one monotonic clock since the call of `generate`."""
 
     queue_s: float
     ttft_s: float
@@ -43,7 +43,7 @@ class Timing:
     def between(
         cls, submitted_s: float, scheduled_s: float, first_s: float, last_s: float, num_tokens: int
     ) -> Timing:
-        """Of a sample with so many tokens, the first and last of which came when told."""
+        """The timing of a sample with `num_tokens` tokens, given its absolute times."""
         return cls(
             queue_s=max(scheduled_s - submitted_s, 0.0),
             ttft_s=first_s - submitted_s,
@@ -54,12 +54,13 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """One sample: the ids generated (the stop token included) and what they cost.
+    """One sample: the generated ids, including the stop token, and their cost.
 
-    `finish_reason`: `stop` (a stop token), `length`, or `STOPPED`; after the last, the engine may
-    have computed a token or two more, which nobody saw. `logprobs`, where asked for: of each id,
-    natural logarithm, as the model has it before temperature and limits. `num_preemptions`: how
-    often the engine gave its KV cache to another and computed it again, which no count tells.
+    `finish_reason` is `stop` (a stop token), `length` or `STOPPED`; in the last case the engine may
+    have computed a token or two more that are not included. `logprobs`, if requested, are the
+    natural log-probabilities of the ids under the model, before temperature and limits.
+    `num_preemptions` is how often the engine gave the sample's KV cache to another sample and
+    computed it again, which the token counts do not include.
     """
 
     token_ids: list[int]
@@ -73,7 +74,7 @@ class Generation:
 
 @dataclass(frozen=True, slots=True)
 class Drafts:
-    """What speculative decoding drafted, and what of it the model took, in tokens."""
+    """Tokens that speculative decoding drafted, and how many of them the model accepted."""
 
     drafted_tokens: int = 0
     accepted_tokens: int = 0
@@ -81,20 +82,20 @@ class Drafts:
 
 @dataclass(frozen=True, slots=True)
 class EngineInfo:
-    """What came up, for the ledger and the summary; `max_num_seqs` are worked at the same time."""
+    """The started engine, for the ledger and the summary; it runs `max_num_seqs` at a time."""
 
     name: str
     version: str
     device: str
     max_num_seqs: int = 256
-    dtype: str = ""  # of weights and KV cache, unless either is quantised
+    dtype: str = ""  # of weights and KV cache, unless either is quantized
 
 
 def take(token_ids: Iterable[int], check: StopCheck | None) -> tuple[list[int], bool]:
-    """The ids up to the one the check ends a sample with, and whether it did.
+    """The ids up to the one at which the check ends the sample, and whether it ended it.
 
-    An engine that learns of several ids at once takes no more of them than one that learns of each
-    alone, so that a sample does not depend on how the engine was scheduled.
+    An engine that delivers several ids at once thus keeps no more of them than one that delivers
+    them one by one, so that a sample does not depend on the engine's schedule.
     """
     if check is None:
         return list(token_ids), False
@@ -107,26 +108,30 @@ def take(token_ids: Iterable[int], check: StopCheck | None) -> tuple[list[int], 
 
 
 class Engine(Protocol):
-    """An engine for one model and one way of sampling, both fixed when it is built."""
+    """An engine for one model and one sampling configuration, both fixed when it is built."""
 
     @property
     def num_steps(self) -> int:
-        """Of work inside of requests, which may take long without an answer; from any thread."""
+        """Steps made within requests, which may take long to answer; callable from any thread."""
 
     async def start(self) -> EngineInfo:
-        """Load the model. Raises EngineStartError, with what to change."""
+        """Load the model.
+
+        Raises:
+            EngineStartError: the engine cannot start; the message says what to change.
+        """
 
     async def generate(self, request: Request) -> list[Generation]:
         """Complete one prompt, `sampling.n` times.
 
         Raises:
-            EngineDead: the engine is gone; nothing more will come from it.
+            EngineDead: the engine is gone and will answer no more requests.
             RequestRefused: the engine will never accept this prompt.
-            TryAgain: it failed in a way that may pass.
+            TryAgain: the engine failed, but a retry may succeed.
         """
 
     def take_drafts(self) -> Drafts:
-        """Those since this was last asked, of whatever request; none without speculation."""
+        """Drafts of all requests since the last call; zero without speculative decoding."""
 
     async def stop(self) -> None:
-        """Free the engine and end its processes; harmless when it is dead already."""
+        """Free the engine and end its processes; has no effect if the engine is dead already."""

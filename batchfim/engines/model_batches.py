@@ -1,4 +1,4 @@
-"""How a batch runs through each kind of model. Imports torch: import it only once it is needed."""
+"""Batches for each kind of model. Imports torch, so import this module only when needed."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ _COPIES_ITS_INPUT = ("bart", "mbart", "plbart")
 
 
 def open_batch(task: str, model: Any, prompts: Prompts, mask_id: int | None) -> Batch:
-    """The batch that fits the task and the model.
+    """Open a batch of the class for the task and the model.
 
     Args:
-        task: as `Format.task` has it.
-        model: of transformers.
-        prompts: ids, one row each.
-        mask_id: the token that stands for the hole, where the model has one.
+        task: one of the values of `Format.task`.
+        model: a model of transformers.
+        prompts: token ids, one row per prompt.
+        mask_id: the token that stands for the hole, if the model has one.
     """
     if task == "masked":
         assert mask_id is not None
@@ -36,7 +36,7 @@ def open_batch(task: str, model: Any, prompts: Prompts, mask_id: int | None) -> 
 
 
 class CausalBatch:
-    """Left to right, padded on the left; positions count a row's own tokens."""
+    """A left-to-right model, padded on the left; positions count a row's own tokens."""
 
     def __init__(self, model: Any, prompts: Prompts) -> None:
         self.forced: list[list[int]] = [[] for _ in prompts]
@@ -57,7 +57,7 @@ class CausalBatch:
         self._cache.batch_select_indices(rows)
 
     def _forward(self, token_ids: Tensor, positions: Tensor) -> Tensor:
-        # Models without position ids (ALiBi) take positions from the mask.
+        # Models without position ids (ALiBi) derive positions from the mask.
         optional = {"position_ids": positions, "logits_to_keep": 1}
         output = self._model(
             input_ids=token_ids,
@@ -71,11 +71,11 @@ class CausalBatch:
 
 
 class PrefixBatch(CausalBatch):
-    """UniXcoder: one Roberta that sees the whole prompt from everywhere, then goes left to right.
+    """UniXcoder: a Roberta with full attention over the prompt, which then decodes left to right.
 
-    As microsoft/CodeBERT has it (`UniXcoder/unixcoder.py`, `generate` with `decoder_only=False`):
-    the first token comes from the prompt's last position, and the output weights are those of the
-    input embeddings, without Roberta's own head. Beam search, which it uses, is not offered.
+    As in microsoft/CodeBERT (`UniXcoder/unixcoder.py`, `generate` with `decoder_only=False`), the
+    first token comes from the prompt's last position, and the output weights are the input
+    embeddings, without Roberta's own head. Its beam search is not supported.
     """
 
     def _forward(self, token_ids: Tensor, positions: Tensor) -> Tensor:
@@ -95,10 +95,10 @@ class PrefixBatch(CausalBatch):
 class Seq2SeqBatch:
     """An encoder, padded on the right as some count positions from the row's start, and a decoder.
 
-    T5 writes the hole alone. Bart and PLBART write the whole text again, so theirs is begun with
-    the prompt's tokens before the mask, and what comes then is the middle, followed by the suffix
-    until a stop rule ends it. The decoder's first token is the config's, else the prompt's last
-    one: PLBART's language (`shift_tokens_right` in transformers' `modeling_plbart.py`).
+    T5 generates only the middle. Bart and PLBART generate the whole text again, so their decoders
+    start with the prompt's tokens before the mask; the middle follows, and then the suffix until a
+    stop rule ends it. The decoder's first token is the config's, or else the prompt's last one,
+    which is PLBART's language (`shift_tokens_right` in transformers' `modeling_plbart.py`).
     """
 
     def __init__(self, model: Any, prompts: Prompts, copied_until: int | None) -> None:
@@ -137,10 +137,10 @@ class Seq2SeqBatch:
 
 
 class MaskedBatch:
-    """The masks in each prompt, filled left to right, each seeing those before.
+    """A masked model, whose masks are filled left to right, each seeing those before it.
 
-    "Order-based" filling of Jiang et al. 2020 (X-FACTR, arXiv 2010.06189, section 4); filling all
-    at once would choose every token without knowing its neighbours.
+    This is the "order-based" filling of Jiang et al. 2020 (X-FACTR, arXiv 2010.06189, section 4);
+    filling all masks at once would choose every token without knowing its neighbors.
     """
 
     def __init__(self, model: Any, prompts: Prompts, mask_id: int) -> None:
@@ -150,7 +150,7 @@ class MaskedBatch:
         self._hole = torch.tensor([p.index(mask_id) for p in prompts], device=model.device)
 
     def first(self) -> Tensor:
-        # Roberta would take its positions from the ids, and count no token that is its padding.
+        # Roberta would derive positions from the ids, and not count tokens equal to its padding.
         logits = self._model(
             input_ids=self._ids,
             attention_mask=self._mask,
@@ -170,7 +170,7 @@ class MaskedBatch:
 def _padded(
     prompts: Prompts, device: Any, pad_id: int = 0, side: str = "left"
 ) -> tuple[Tensor, Tensor]:
-    """Ids and attention mask, padded to the longest."""
+    """Ids and attention mask of the prompts, padded to the longest."""
     ids = torch.full((len(prompts), max(map(len, prompts))), pad_id)
     mask = torch.zeros_like(ids)
     for row, prompt in enumerate(prompts):
@@ -185,7 +185,7 @@ def _positions(mask: Tensor) -> Tensor:
 
 
 def first_position(config: Any) -> int:
-    """Roberta's family counts from the one after its padding."""
+    """A model's first position id; Roberta's family counts from the id after its padding."""
     return int(config.pad_token_id) + 1 if "roberta" in config.model_type else 0
 
 
@@ -194,7 +194,7 @@ def _longer(mask: Tensor) -> Tensor:
 
 
 def _as_attention(seen: Tensor, model: Any) -> Tensor:
-    """A mask of four dimensions goes to the attention as it is; eager attention adds it."""
+    """A 4-dimensional mask as the attention expects it: transformers passes it on unchanged."""
     if model.config._attn_implementation == "sdpa":
         return seen
     lowest = torch.finfo(model.dtype).min

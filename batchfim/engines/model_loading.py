@@ -1,4 +1,4 @@
-"""A model's weights into memory. Imports transformers: import it only once it is needed."""
+"""Load a model. Imports transformers, so import this module only when needed."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ def load_model(
     device: str,
     trust_remote_code: bool,
 ) -> Any:
-    """The model of a kind (`Format.task`), ready to compute.
+    """Load a model of a kind (`Format.task`), ready for inference.
 
     Raises:
         EngineStartError: the folder lacks some of the model's weights, or the model has fewer
-            positions than are asked for.
-        whatever transformers raises for a bad folder, bad weights or too little memory.
+            positions than `max_model_len`.
+        others: whatever transformers raises for a bad folder, bad weights or too little memory.
     """
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
@@ -44,28 +44,28 @@ def load_model(
         output_loading_info=True,
         **more,
     )
-    if found["missing_keys"]:  # transformers would go on with random numbers in their place
+    if found["missing_keys"]:  # transformers would use random numbers in their place
         missing = ", ".join(sorted(found["missing_keys"])[:3])
         raise EngineStartError(
             f"the weights in {folder} lack {len(found['missing_keys'])} of the model's tensors "
-            f"({missing}, …): is this the model of config.json, and the family right?"
+            f"({missing}, …); check that they belong to config.json, and that the family is right"
         )
     return model.to(device).eval()
 
 
 def layers(model: Any) -> list[Any]:
-    """What a model computes one after the other: transformers keeps them in lists."""
+    """A model's layers, which transformers keeps in `ModuleList`s."""
     lists = [part for part in model.modules() if isinstance(part, torch.nn.ModuleList)]
     return [layer for one in lists for layer in one]
 
 
 def _model_class(kind: str, config: Any) -> tuple[Any, dict[str, Any]]:
-    """The class of a kind, and what it needs besides its config."""
+    """The model class of a kind, and its arguments besides the config."""
     if kind == "seq2seq" and config.model_type == "roberta":  # UniXcoder: see PrefixBatch
         config.is_decoder = True
         return transformers.RobertaModel, {"add_pooling_layer": False}
     if kind == "causal" and hasattr(config, "is_decoder"):
-        config.is_decoder = True  # else Roberta and its like see what comes later
+        config.is_decoder = True  # otherwise Roberta and similar models see later tokens
     classes = {
         "causal": transformers.AutoModelForCausalLM,
         "seq2seq": transformers.AutoModelForSeq2SeqLM,
@@ -75,12 +75,12 @@ def _model_class(kind: str, config: Any) -> tuple[Any, dict[str, Any]]:
 
 
 def _check_positions(config: Any, max_model_len: int | None) -> None:
-    """Before the first long prompt: on CUDA, a position too many is the end of the engine."""
+    """Check `max_model_len` now, as on CUDA a position out of range would kill the engine."""
     positions = getattr(config, "max_position_embeddings", None)
     if max_model_len is None or positions is None:
         return
     usable = positions - first_position(config)
     if max_model_len > usable:
         raise EngineStartError(
-            f"engine.max_model_len {max_model_len}: the model has {usable} positions only"
+            f"engine.max_model_len {max_model_len}: the model has only {usable} positions; lower it"
         )

@@ -1,4 +1,4 @@
-"""An engine that answers after a modelled time, for scheduler and fault tests; never a default."""
+"""An engine that answers after a modeled time, for scheduler and fault tests; never a default."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from batchfim.errors import EngineDead, EngineStartError, RequestRefused, TryAga
 
 
 class SimulatedEngine:
-    """Repeats a stretch of the prompt, chosen by the prompt and the seed, then stops."""
+    """Repeats a section of the prompt, chosen by the prompt and the seed, then stops."""
 
     num_steps = 0
 
@@ -37,22 +37,22 @@ class SimulatedEngine:
         self._hangs = False
 
     async def start(self) -> EngineInfo:
-        """Wait the modelled start."""
+        """Wait for the modeled start time."""
         await asyncio.sleep(self._config.start_s)
         if self._config.fail_start:
             raise EngineStartError("the simulated engine was told not to start")
         return EngineInfo("simulated", "1", "none", self._config.max_num_seqs)
 
     async def generate(self, request: Request) -> list[Generation]:
-        """Answer after the prompt's prefill and the middle's decode time."""
+        """Answer after the modeled prefill time of the prompt and decode time of the middle."""
         return [await self._sample(request, index) for index in range(self._sampling.n)]
 
     def take_drafts(self) -> Drafts:
-        """None: it speculates on nothing."""
+        """No drafts: the engine has no speculative decoding."""
         return Drafts()
 
     async def stop(self) -> None:
-        """Nothing to free."""
+        """Do nothing, as there is nothing to free."""
 
     async def _sample(self, request: Request, index: int) -> Generation:
         submitted_s = time.monotonic()

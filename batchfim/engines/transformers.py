@@ -1,6 +1,7 @@
-"""Transformers as an Engine, for what vLLM does not serve: static batches by length, one thread.
+"""Transformers as an Engine, for models that vLLM does not support.
 
-Slower than vLLM: a batch takes no new prompt before it ends, and nothing is shared between prompts.
+It computes static batches of prompts of similar length in one thread. It is slower than vLLM: a
+batch takes no new prompt before it ends, and nothing is shared between prompts.
 """
 
 from __future__ import annotations
@@ -27,21 +28,21 @@ if TYPE_CHECKING:  # it imports torch
     from batchfim.engines.decoding import Decoded, Row
 
 _log = logging.getLogger(__name__)
-_COLLECT_S = 0.005  # what an idle engine waits for company for its first prompt
+_COLLECT_S = 0.005  # how long an idle engine waits for more prompts after the first one
 
 
 @dataclass(frozen=True)
 class Task:
-    """What kind of model it is, and what its prompts look like."""
+    """The kind of a model and the special tokens of its prompts."""
 
     kind: str  # `Format.task`
     stop_token_ids: tuple[int, ...]
-    mask_id: int | None = None  # stands for the middle, where the layout has such a token
+    mask_id: int | None = None  # stands for the middle, if the layout has such a token
 
 
 @dataclass(frozen=True, slots=True)
 class _Job:
-    """A row, and who waits for it."""
+    """A row and the future that its caller waits for."""
 
     row: Row
     submitted_s: float
@@ -49,7 +50,7 @@ class _Job:
 
 
 class TransformersEngine:
-    """One model in this process, on CUDA where there is one. Used from one event loop."""
+    """One model in this process, on CUDA if available. Used from one event loop."""
 
     def __init__(
         self,
@@ -61,15 +62,15 @@ class TransformersEngine:
         max_model_len: int | None,
         trust_remote_code: bool = False,
     ) -> None:
-        """Nothing is started yet.
+        """Create the engine without starting it.
 
         Args:
             model: folder with config and weights.
-            task: the model's kind and stops.
-            args: of the engine.
-            sampling: how every middle is drawn.
-            max_model_len: context in tokens; None: no limit is known.
-            trust_remote_code: let the model run its own Python code.
+            task: the model's kind and stop tokens.
+            args: engine arguments.
+            sampling: sampling of all middles.
+            max_model_len: context length in tokens; None: no limit is known.
+            trust_remote_code: allow the model's own Python code to run.
         """
         self._folder = model
         self._task = task
@@ -81,9 +82,8 @@ class TransformersEngine:
         self._model: Any = None
         self._vocabulary_size = 0
         self._num_steps = 0
-        self._beside = (
-            0 if task.kind == "masked" else sampling.max_tokens
-        )  # of a prompt, in a batch
+        # Tokens that a batch needs per prompt besides the prompt itself.
+        self._beside = 0 if task.kind == "masked" else sampling.max_tokens
         self._waiting: list[_Job] = []
         self._in_hand: list[_Job] = []
         self._working: asyncio.Task[None] | None = None
@@ -96,7 +96,7 @@ class TransformersEngine:
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._load)
 
     async def generate(self, request: Request) -> list[Generation]:
-        """Complete one prompt; each sample is a row of its own and may be in a batch of its own."""
+        """Complete one prompt; each sample is its own row, and samples may be in other batches."""
         from batchfim.engines.decoding import Row
 
         self._check(request)
@@ -115,20 +115,20 @@ class TransformersEngine:
 
     @property
     def num_steps(self) -> int:
-        """Layers computed: on a slow device, a batch's prompts alone may take many minutes."""
+        """Computed layers, as on a slow device a batch's prompts alone may take many minutes."""
         return self._num_steps
 
     def take_drafts(self) -> Drafts:
-        """None: it speculates on nothing."""
+        """No drafts: the engine has no speculative decoding."""
         return Drafts()
 
     async def stop(self) -> None:
-        """End the batch in hand at its next token and free the model."""
+        """End the current batch at its next token and free the model."""
         self._dead = self._dead or EngineDead("the engine was stopped")
         self._stopping.set()
         if self._working is not None:
             await asyncio.wait([self._working])
-        with contextlib.suppress(RuntimeError):  # at the process's exit, where no thread is left
+        with contextlib.suppress(RuntimeError):  # at interpreter exit, no new thread can start
             await asyncio.to_thread(self._thread.shutdown)
         if self._model is not None:
             self._model = None
@@ -157,7 +157,7 @@ class TransformersEngine:
             )
         except EngineStartError:
             raise
-        except Exception as error:  # whatever stops a start is reported as the start's failure
+        except Exception as error:  # any error here is reported as a failed start
             raise start_error(error) from error
         for layer in layers(self._model):
             layer.register_forward_hook(self._count_step)
@@ -176,17 +176,22 @@ class TransformersEngine:
             raise RequestRefused("the prompt is empty")
         needed = num_tokens + 1 if self._task.kind == "causal" else num_tokens
         if limit is not None and needed > limit:
-            raise RequestRefused(f"the prompt has {num_tokens} tokens, the model's context {limit}")
+            raise RequestRefused(
+                f"the prompt has {num_tokens} tokens, but the model's context has {limit}"
+            )
         if self._task.kind == "masked" and self._task.mask_id not in request.token_ids:
             raise RequestRefused("the prompt has no mask to fill")
         largest = max(request.token_ids)
         if largest >= self._vocabulary_size:
-            raise RequestRefused(f"token id {largest}: the model knows {self._vocabulary_size}")
+            raise RequestRefused(
+                f"token id {largest} is not in the model's vocabulary of {self._vocabulary_size}"
+            )
 
     def _new_tokens(self, prompt: list[int]) -> int:
-        """As many as asked for and as the context has room for; a masked model fills its masks.
+        """Tokens to generate for a prompt: `max_tokens`, limited by the room in the context.
 
-        An encoder's prompt leaves its decoder all the room.
+        A masked model generates one token per mask; an encoder's prompt takes no room from its
+        decoder.
         """
         if self._task.kind == "masked":
             return sum(token_id == self._task.mask_id for token_id in prompt)
@@ -205,7 +210,7 @@ class TransformersEngine:
         return job
 
     async def _work(self) -> None:
-        """Compute batches until nobody waits."""
+        """Compute batches until no job waits."""
         loop = asyncio.get_running_loop()
         await asyncio.sleep(_COLLECT_S)
         while self._waiting:
@@ -218,9 +223,9 @@ class TransformersEngine:
         self._working = None
 
     def _end_work(self, task: asyncio.Task[None]) -> None:
-        """Nobody is left waiting where the work was cancelled, be it before its first step."""
+        """Fail the waiting jobs if the task was cancelled, even before its first step."""
         if not task.cancelled() and task.exception() is None:
-            return  # by now, another task may work
+            return  # another task may be running by now
         left, self._working = [*self._in_hand, *self._waiting], None
         self._in_hand, self._waiting = [], []
         for job in left:
@@ -239,9 +244,9 @@ class TransformersEngine:
         return batch
 
     def _decode(self, rows: Sequence[Row]) -> Sequence[Decoded | EngineError]:
-        """A batch's outcomes; one that fails is tried again in halves, to find whose fault it is.
+        """Compute a batch; if it fails, retry it in halves to find the row that causes it.
 
-        Never raises: runs in the engine's thread, and every row has somebody waiting.
+        Never raises: this runs in the engine's thread, and every row has a waiting caller.
         """
         from batchfim.engines.transformers_errors import is_out_of_memory, translate
 
@@ -249,7 +254,7 @@ class TransformersEngine:
             return [self._dead] * len(rows)
         try:
             return self._run(rows)
-        except Exception as error:  # translated by the one table
+        except Exception as error:  # translated below
             ours, no_memory = translate(error), is_out_of_memory(error)
         if isinstance(ours, EngineDead):
             self._dead = ours
@@ -261,7 +266,7 @@ class TransformersEngine:
         return [ours] * len(rows)
 
     def _run(self, rows: Sequence[Row]) -> list[Decoded]:
-        """One batch, held by this call alone: once it failed, its halves have all the memory."""
+        """Run one batch, referenced only here so that its memory is free if it is retried."""
         from batchfim.engines import decoding, model_batches
 
         prompts, task = [row.token_ids for row in rows], self._task
@@ -269,22 +274,22 @@ class TransformersEngine:
         decoded = decoding.decode(
             batch, rows, self._sampling, task.stop_token_ids, self._stopping.is_set
         )
-        if task.kind == "masked":  # all of its masks are filled: nothing is missing
+        if task.kind == "masked":  # all masks are filled, so the middle is complete
             for one in decoded:
                 one.finish_reason = "stop" if one.finish_reason == "length" else one.finish_reason
         return decoded
 
     def _shrink(self, rows: Sequence[Row]) -> None:
-        """A batch of this size does not fit the device: no other one is made so large."""
+        """Limit later batches, as one of this size does not fit on the device."""
         tokens = (max(len(row.token_ids) for row in rows) + self._beside) * len(rows)
         self._max_batch_tokens = min(self._max_batch_tokens, tokens // 2)
         _free_memory()
-        _log.warning("out of memory: batches have %d tokens at most now", self._max_batch_tokens)
+        _log.warning("out of memory: batches now have at most %d tokens", self._max_batch_tokens)
 
 
 def _settle(job: _Job, outcome: Decoded | EngineError) -> None:
     if job.future.done():
-        return  # cancelled by the one who waited
+        return  # cancelled by the caller
     if isinstance(outcome, EngineError):
         job.future.set_exception(outcome)
     else:

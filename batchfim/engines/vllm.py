@@ -1,4 +1,4 @@
-"""vLLM's LLMEngine as an Engine: ids in, final ids out, timings from the engine's own clock."""
+"""vLLM's LLMEngine as an Engine: token ids in, token ids out, with the engine's own timings."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from batchfim.storage.adapter_files import Adapter
 
 
 class VllmEngine:
-    """One vLLM engine: this process holds its front end, a child process its core."""
+    """One vLLM engine, with its front end in this process and its core in a child process."""
 
     def __init__(
         self,
@@ -38,18 +38,18 @@ class VllmEngine:
         num_engines: int = 1,
         num_nodes: int = 1,
     ) -> None:
-        """Nothing is started yet.
+        """Create the engine without starting it.
 
         Args:
             model: folder with config and weights.
-            config: the engine's section.
-            sampling: how every middle is drawn.
+            config: the config section `engine`.
+            sampling: sampling of all middles.
             stop_token_ids: ids that end a middle.
-            max_model_len: context in tokens; None: the model's.
-            adapters: LoRA adapters, by the names requests have for them.
-            trust_remote_code: let the model run its own Python code.
-            num_engines: those of the job, which on CPU may share the machine's cores.
-            num_nodes: Ray nodes that the model lies on.
+            max_model_len: context length in tokens; None: the model's own.
+            adapters: LoRA adapters by the names used in requests.
+            trust_remote_code: allow the model's own Python code to run.
+            num_engines: engines of the job, which may share this machine's cores on CPU.
+            num_nodes: Ray nodes that the model is spread over.
         """
         self._model = model
         self._config = config
@@ -64,12 +64,12 @@ class VllmEngine:
         self._stepper: Stepper | None = None
         self._numbers = count()
         self._params: Any = None
-        self._step_params: Any = None  # the same, told step by step
+        self._step_params: Any = None  # the same, with outputs after each step
         self._loras: dict[str | None, Any] = {None: None}
 
     @property
     def num_steps(self) -> int:
-        """Of the core: the first answer comes when all prompts that fit its cache are prefilled."""
+        """Steps of the core, whose first answer comes only after it prefilled all that fits."""
         return self._counts.num_steps
 
     async def start(self) -> EngineInfo:
@@ -80,23 +80,23 @@ class VllmEngine:
         return info
 
     async def generate(self, request: Request) -> list[Generation]:
-        """Complete one prompt; each sample is a request of its own, so that each is accounted."""
+        """Complete one prompt; each sample is its own request, to have its own counts and times."""
         if self._sampling.n == 1:
             return [await self._sample(request, 0)]
         tasks = [asyncio.create_task(self._sample(request, i)) for i in range(self._sampling.n)]
         try:
             return await asyncio.gather(*tasks)
-        finally:  # where one failed, all are asked for again: the others end in vLLM before that
+        finally:  # if one failed, all are retried: end the others in vLLM before that
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks)
 
     def take_drafts(self) -> Drafts:
-        """As vLLM told them with its steps so far."""
+        """Drafts that vLLM has reported since the last call."""
         return self._counts.take()
 
     async def stop(self) -> None:
-        """End the core process."""
+        """Stop the engine and its core process."""
         if self._stepper is not None:
             stepper, self._stepper = self._stepper, None
             await stepper.stop()
@@ -115,8 +115,8 @@ class VllmEngine:
         device = str(current_platform.device_type)
         llm = self._open(device)
         _keep_environment(True)
-        # vLLM and torch are a million objects that stay: without this, each full collection, which
-        # the coming and going of requests brings about, looks at all of them.
+        # vLLM and torch hold a million permanent objects, which every full collection, triggered by
+        # the turnover of requests, would otherwise traverse.
         gc.collect()
         gc.freeze()
         self._loras |= _lora_requests(self._adapters)
@@ -146,20 +146,21 @@ class VllmEngine:
         if device == "cpu":
             check_memory(arguments)
         try:
-            # vLLM's defaults depend on the context: with that of `LLM`, 16,384 batched tokens and
-            # 1,024 sequences on an H100, 8,192 and 256 on smaller ones; without one, the smallest
-            # (vLLM 0.32, `vllm/engine/arg_utils.py`, `get_batch_defaults`).
+            # vLLM's defaults depend on the usage context: with that of `LLM`, they are 16,384
+            # batched tokens and 1,024 sequences on an H100, and 8,192 and 256 on smaller GPUs;
+            # without one, the smallest (vLLM 0.32, `vllm/engine/arg_utils.py`,
+            # `get_batch_defaults`).
             llm = LLMEngine.from_engine_args(
                 EngineArgs(**arguments),
                 usage_context=UsageContext.LLM_CLASS,
                 stat_loggers=loggers(self._counts),
                 enable_multiprocessing=True,
             )
-            # vLLM keeps the answer. Asked with the first request, a core that died meanwhile would
-            # leave it waiting for ever.
+            # vLLM caches the answer. Otherwise it would ask with the first request, and wait
+            # forever if the core had died in the meantime.
             llm.get_supported_tasks()
             return llm
-        except Exception as error:  # whatever stops a start is reported as the start's failure
+        except Exception as error:  # any error here is reported as a failed start
             raise start_error(error) from error
 
     def _sampling_params(self, *, step_by_step: bool = False) -> Any:
@@ -173,10 +174,10 @@ class VllmEngine:
             top_k=self._sampling.top_k,
             stop_token_ids=self._stop_token_ids,
             logprobs=None if self._sampling.logprobs == "none" else 0,  # 0: the sampled token's
-            flat_logprobs=True,  # one list, not a dictionary for each token
+            flat_logprobs=True,  # one list, not a dictionary per token
             detokenize=False,
             output_kind=kind,
-            skip_clone=True,  # nobody changes them once they are handed over
+            skip_clone=True,  # they are not modified after they are handed over
         )
 
     async def _sample(self, request: Request, index: int) -> Generation:
@@ -186,7 +187,7 @@ class VllmEngine:
             params = params.clone()
             params.seed = request.seed + index
         sample = Sample(
-            # Also of one name, where a shard is worked again while its first attempt still ends.
+            # The number keeps ids unique if a shard is retried while its first attempt still ends.
             f"{request.request_id}-{index}-{next(self._numbers)}",
             request.token_ids,
             params,
@@ -199,19 +200,19 @@ class VllmEngine:
 
 
 def _stop_s(llm: Any) -> float | None:
-    """Seconds that vLLM is to wait for its core's end before it kills; None: its own five.
+    """Seconds that vLLM waits for its core to end before killing it; None: vLLM's default of 5.
 
-    With the model in its process, it has nothing to give back but memory, and clearing up takes it
-    longer.
+    A core with the model in its own process has nothing to release but memory, and cleaning up
+    takes it longer than that.
     """
     executor = llm.vllm_config.parallel_config.distributed_executor_backend
     return 0.0 if executor == MODEL_IN_CORE else None
 
 
 def _keep_environment(kept: bool) -> None:
-    """Let vLLM read its settings once: its front end looks one up for every token.
+    """Make vLLM read its environment variables only once: its front end reads one for each token.
 
-    Its core does the same once it is up; an engine that starts later reads them anew.
+    Its core does the same once it is up; an engine that starts later reads them again.
     """
     from vllm import envs
 

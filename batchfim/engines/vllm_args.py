@@ -1,4 +1,4 @@
-"""What vLLM is started with: its defaults for infilling in bulk, and the checks before a start."""
+"""Arguments and environment of vLLM: defaults for bulk infilling, and checks before a start."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ from batchfim.errors import ConfigError, EngineStartError
 from batchfim.storage.adapter_files import Adapter
 
 _GIB = 1 << 30
-# The prefix cache shares whole blocks only, and vLLM's CPU default of 128 tokens is longer than
-# many prompts: 32, the smallest that works there, took the hit rate from 56 % to 75 % and the
-# throughput up 1.4 times (HumanEval-Infilling MultiLine, 4M-parameter Llama, two cores).
+# The prefix cache shares only whole blocks, and vLLM's CPU default of 128 tokens is longer than
+# many prompts. Blocks of 32, the smallest size that works on CPU, raised the hit rate from 56 % to
+# 75 % and the throughput 1.4 times (HumanEval-Infilling MultiLine, 4M-parameter Llama, two cores).
 _CPU_DEFAULTS = {"block_size": 32, "max_num_seqs": 128, "kv_cache_memory_bytes": _GIB}
-# Chunked prefill is left to vLLM, which has it on wherever the model can. So are `max_num_seqs` and
-# `max_num_batched_tokens` on GPUs, where the usage context decides (`VllmEngine`).
+# Chunked prefill is left to vLLM, which enables it if the model supports it. So are `max_num_seqs`
+# and `max_num_batched_tokens` on GPUs, where the usage context decides (`VllmEngine`).
 _DEFAULTS = {
     "enable_prefix_caching": True,
-    "generation_config": "vllm",  # the model's own sampling defaults must not leak in
+    "generation_config": "vllm",  # keeps out the model's own sampling defaults
     "skip_tokenizer_init": True,  # ids in, ids out
-    "disable_log_stats": False,  # timings and cached tokens come with the statistics
+    "disable_log_stats": False,  # timings and cached tokens come from the statistics
     "use_tqdm_on_load": False,
 }
 _LORA_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)  # `vllm/config/lora.py`, MaxLoRARanks
-_LORAS_AT_ONCE = 8  # in one batch: each takes memory on the device, whether used or not
+_LORAS_AT_ONCE = 8  # in one batch; each slot takes device memory, whether it is used or not
 
 
 def cache_block_tokens(args: Mapping[str, Any], *, on_gpu: bool) -> int | None:
-    """Tokens of a block of the prefix cache that vLLM will have; None: it has none."""
+    """Tokens per block of vLLM's prefix cache; None if it is disabled."""
     if args.get("enable_prefix_caching") is False:
         return None
     default = 16 if on_gpu else _CPU_DEFAULTS["block_size"]
@@ -54,16 +54,16 @@ def engine_arguments(
     adapters: Collection[Adapter] = (),
     num_nodes: int = 1,
 ) -> dict[str, Any]:
-    """vLLM's engine arguments: ours for bulk, then what the job says, which wins.
+    """vLLM's engine arguments: defaults for bulk infilling, overridden by the job's own.
 
     Args:
         model: folder with config and weights.
-        config: the engine's section.
-        device: vLLM's name of it (`cpu`, `cuda`).
-        max_model_len: context in tokens; None: the model's.
-        trust_remote_code: let the model run its own Python code.
-        adapters: those that requests may name.
-        num_nodes: Ray nodes that the model lies on.
+        config: the config section `engine`.
+        device: vLLM's name of the device type (`cpu`, `cuda`).
+        max_model_len: context length in tokens; None: the model's own.
+        trust_remote_code: allow the model's own Python code to run.
+        adapters: LoRA adapters that requests may use.
+        num_nodes: Ray nodes that the model is spread over.
     """
     arguments: dict[str, Any] = {
         "model": str(model),
@@ -76,23 +76,23 @@ def engine_arguments(
     if device == "cpu":
         arguments |= dtype_argument(model, config.args) | executor_argument(config.num_devices)
     if device == "cpu" and _has_mamba_layers(model):
-        arguments["enable_prefix_caching"] = False  # with it, vLLM 0.32's core dies there
+        arguments["enable_prefix_caching"] = False  # with it, vLLM 0.32's core dies on CPU
     if config.kv_cache_gib is not None:
         arguments["kv_cache_memory_bytes"] = int(config.kv_cache_gib * _GIB)
     if device == "cpu" and shutil.which("g++") is None:
-        arguments["enforce_eager"] = True  # nothing here can compile what vLLM would write
+        arguments["enforce_eager"] = True  # no compiler for the code that vLLM generates
     if num_nodes > 1:
         arguments["distributed_executor_backend"] = "ray"
     arguments |= config.args
     if device == "cpu" and adapters:
-        # There, requests without an adapter get the last slot's when batched with others (vLLM
-        # 0.32; https://github.com/vllm-project/vllm/pull/48421): one slot more stays empty.
+        # On CPU, a request without an adapter gets that of the last slot when batched with others
+        # (vLLM 0.32; https://github.com/vllm-project/vllm/pull/48421): keep one extra slot empty.
         arguments["max_loras"] = arguments["max_cpu_loras"] = len(adapters) + 1
     return arguments
 
 
 def _has_mamba_layers(model: Path) -> bool:
-    """Whether the model is of Mamba layers, some or all (Granite 4, Falcon-H1)."""
+    """Whether some or all of the model's layers are Mamba layers (Granite 4, Falcon-H1)."""
     return any(key.startswith("mamba_") for key in config_of_model(model))
 
 
@@ -109,23 +109,23 @@ def _lora_arguments(adapters: Collection[Adapter]) -> dict[str, Any]:
 
 
 def check_names(names: Iterable[str]) -> None:
-    """Refuse engine arguments that the vLLM of this environment does not have.
+    """Reject engine arguments that the installed vLLM does not have.
 
     Raises:
-        ConfigError: an unknown name, with the nearest known one.
+        ConfigError: a name is unknown; the message has the closest known one.
     """
     known = _known_names()
     for name in names:
         if known and name not in known:
             close = difflib.get_close_matches(name, known, n=1)
             hint = f"; did you mean {close[0]!r}?" if close else ""
-            raise ConfigError(f"engine.args.{name}: this vLLM has no such argument{hint}")
+            raise ConfigError(f"engine.args.{name}: the installed vLLM has no such argument{hint}")
 
 
 def _known_names() -> list[str]:
-    """Read from vLLM's source, in a tenth of a second: importing it takes several.
+    """Argument names read from vLLM's source, in a tenth of a second; its import takes several.
 
-    Empty where there is no vLLM, or one that keeps them elsewhere: then its own start says it.
+    Empty if vLLM is not installed or keeps them elsewhere: then the engine's start reports errors.
     """
     spec = importlib.util.find_spec("vllm")
     if spec is None or spec.origin is None:
@@ -143,26 +143,26 @@ def _known_names() -> list[str]:
 
 
 def check_memory(arguments: Mapping[str, Any]) -> None:
-    """Before a model is loaded on CPU: the core would say it half a minute later, in its log.
+    """Check for free memory on CPU; otherwise the core logs the error half a minute later.
 
     Raises:
-        EngineStartError: the KV cache is larger than the memory that is free.
+        EngineStartError: the KV cache is larger than the free memory.
     """
     wanted, available = arguments["kv_cache_memory_bytes"], psutil.virtual_memory().available
     if wanted > available:
         raise EngineStartError(
-            f"too little memory: the KV cache is to have {wanted / _GIB:.1f} GiB and "
+            f"too little memory: the KV cache needs {wanted / _GIB:.1f} GiB, but only "
             f"{available / _GIB:.1f} GiB are free; lower engine.kv_cache_gib or the number of "
             "workers on a machine"
         )
 
 
 def set_environment() -> None:
-    """Set before vLLM is imported: only errors reach the log, and no engine needs `nvcc`.
+    """Set the environment before vLLM is imported: log only errors, and do not require `nvcc`.
 
-    vLLM has FlashInfer's sampler and DeepGEMM compile kernels at an engine's start, and does not
-    start where they cannot. That sampler takes no part here: every draw is greedy or has a seed
-    (`vllm/v1/worker/gpu/sample/sampler.py`); in DeepGEMM's place CUTLASS is taken.
+    At an engine's start, FlashInfer's sampler and DeepGEMM compile kernels, and vLLM fails to start
+    if they cannot. That sampler is not used here, as every draw is greedy or seeded
+    (`vllm/v1/worker/gpu/sample/sampler.py`); CUTLASS replaces DeepGEMM.
     """
     os.environ.setdefault("VLLM_USE_FLASHINFER_SAMPLER", "0")
     home = Path(os.environ.get("CUDA_HOME") or "/usr/local/cuda")

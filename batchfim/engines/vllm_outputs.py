@@ -1,4 +1,4 @@
-"""vLLM's outputs and errors, in ours."""
+"""Convert vLLM's outputs and errors to batchfim's."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from batchfim.errors import EngineDead, EngineStartError, RequestRefused, TryAga
 
 @dataclass(slots=True)
 class SampleSoFar:
-    """What vLLM has told of one sample.
+    """The output of one sample so far.
 
     Attributes:
-        check: the sample's; with one, vLLM tells of each step, without, of all at the end.
-        submitted_s: when the request was handed over, on the monotonic clock.
+        check: the sample's stop check, if any; with one, vLLM returns outputs after each step,
+            otherwise only at the end.
+        submitted_s: time at which the request was handed over, on the monotonic clock.
     """
 
     check: StopCheck | None
@@ -24,7 +25,7 @@ class SampleSoFar:
     logprobs: list[float] | None = None
 
     def take_in(self, output: Any) -> Generation | Exception | None:
-        """Add a `RequestOutput`: the answer, where vLLM or the check ends the sample with it."""
+        """Add a `RequestOutput`; returns the answer once vLLM or the check ends the sample."""
         sample = output.outputs[0]
         taken, stopped = take(sample.token_ids, self.check)
         self.token_ids += taken
@@ -57,12 +58,12 @@ class SampleSoFar:
 
 
 def _of_sampled(flat: Any) -> list[float]:
-    """Of `FlatLogprobs`, each position's first entry: the sampled token's."""
+    """Log-probabilities of the sampled tokens, the first entry of each `FlatLogprobs` position."""
     return [flat.logprobs[start] for start in flat.start_indices]
 
 
 def translate(error: Exception) -> Exception:
-    """vLLM's errors to ours (`vllm/exceptions.py`, `vllm/v1/engine/exceptions.py`)."""
+    """Translate vLLM's errors (`vllm/exceptions.py`, `vllm/v1/engine/exceptions.py`)."""
     from vllm.exceptions import VLLMClientError
     from vllm.v1.engine.exceptions import EngineDeadError
 
@@ -76,9 +77,9 @@ def translate(error: Exception) -> Exception:
 
 
 def start_error(error: Exception) -> EngineStartError:
-    """Why the engine did not come up, and what to change."""
+    """The reason why the engine failed to start, with advice on what to change."""
     text = f"{type(error).__name__}: {error}".strip()
     return EngineStartError(
-        f"vLLM did not start: {text}; what its core process said is in the log above; if it was "
-        "memory, lower engine.kv_cache_gib or engine.max_model_len"
+        f"vLLM did not start: {text}; see the output of its core process in the log above; if "
+        "memory was short, lower engine.kv_cache_gib or engine.max_model_len"
     )

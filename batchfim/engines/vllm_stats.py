@@ -1,4 +1,4 @@
-"""What vLLM tells of its steps, in the place of its own loggers."""
+"""Statistics of vLLM's steps, collected by loggers that replace vLLM's own."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from batchfim.engines.engine import Drafts
 
 @dataclass(slots=True)
 class StepCounts:
-    """Counts steps in which requests were worked, and what speculative decoding drafts and what of
-    it is accepted: one thread counts, another may take.
+    """Counts steps with running requests, and drafted and accepted tokens of speculative decoding.
+
+    One thread counts; another may take the drafts.
     """
 
     num_steps: int = 0
@@ -21,7 +22,7 @@ class StepCounts:
     taken: Drafts = field(default_factory=Drafts)
 
     def take(self) -> Drafts:
-        """What was counted since the last time."""
+        """Drafts counted since the last call."""
         before, self.taken = self.taken, Drafts(self.drafted_tokens, self.accepted_tokens)
         return Drafts(
             self.taken.drafted_tokens - before.drafted_tokens,
@@ -30,10 +31,10 @@ class StepCounts:
 
 
 def step_logger(counts: StepCounts) -> Any:
-    """A logger that counts into `counts`.
+    """A logger class that counts into `counts`.
 
-    It stands in for vLLM's Prometheus metrics, which vLLM adds to any loggers but one of that
-    class, and which nobody asks a worker for.
+    It also replaces vLLM's Prometheus logger, which vLLM adds unless there is a logger of that
+    class, and whose metrics are not read from workers.
     """
     from vllm.v1.metrics.loggers import PrometheusStatLogger
 
@@ -58,9 +59,9 @@ def step_logger(counts: StepCounts) -> Any:
 
 
 def loggers(counts: StepCounts) -> list[Any]:
-    """Ours, and within Ray the one that tells vLLM's own metrics to Ray's agent.
+    """The step logger, and under Ray also the logger that exports vLLM's metrics to Ray's agent.
 
-    That one does without them where Ray Serve (`ray[serve]`) is not installed, and so do we.
+    The latter is left out if Ray Serve (`ray[serve]`) is not installed, as it would export nothing.
     """
     if "ray" in sys.modules and sys.modules["ray"].is_initialized():
         from vllm.v1.metrics import ray_wrappers
@@ -71,8 +72,10 @@ def loggers(counts: StepCounts) -> list[Any]:
 
 
 def ray_logger(base: Any) -> Any:
-    """vLLM's logger to Ray without the time between tokens: that is a call of Ray's for each token
-    in the thread that steps the engine. Each request's time per output token stays.
+    """vLLM's logger for Ray without inter-token latencies.
+
+    They would cost a call to Ray per token in the thread that steps the engine. The time per output
+    token of each request is kept.
     """
 
     class RayLogger(base):  # type: ignore[misc]  # vLLM is not typed for us

@@ -1,4 +1,4 @@
-"""vLLM's LLMEngine, stepped by a thread of its own."""
+"""vLLM's LLMEngine, stepped by its own thread."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from batchfim.errors import EngineDead
 
 _log = logging.getLogger(__name__)
 _STOPPED = "the engine was stopped"
-_LOOK_S = 1.0  # a core that was killed is seen so late
+_LOOK_S = 1.0  # interval of checks whether the core was killed
 
 
 def _future() -> asyncio.Future[Generation]:
@@ -26,15 +26,15 @@ def _future() -> asyncio.Future[Generation]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sample:
-    """One sample that vLLM is asked for.
+    """One sample requested from vLLM.
 
     Attributes:
-        id: no other sample in the engine has it.
-        token_ids: of its prompt.
+        id: unique among the samples in the engine.
+        token_ids: token ids of the prompt.
         params: vLLM's sampling parameters.
-        so_far: takes in what vLLM tells of it.
-        lora: vLLM's request for an adapter.
-        answer: of the loop that asks; set there.
+        so_far: collects vLLM's outputs for the sample.
+        lora: vLLM's `LoRARequest`, if the sample has an adapter.
+        answer: future of the calling event loop, which also resolves it.
     """
 
     id: str
@@ -54,26 +54,26 @@ _Answers = list[tuple[Sample, Generation | Exception]]
 
 
 class Stepper:
-    """Hands samples to vLLM between two of its steps, and answers to the loop, a step's at once.
+    """Hands samples to vLLM between steps, and returns each step's answers to the loop at once.
 
-    vLLM's front end for many callers, `AsyncLLM`, has a task, a queue and a socket's future for
-    each request and wakes them for each of its tokens where a rule looks at them, with which this
-    process worked a third more (`benchmarks/README.md`). The thread alone calls vLLM; the loop
-    looks whether its core is dead, and puts what wakes the thread among its outputs.
+    `AsyncLLM`, vLLM's front end for concurrent callers, has a task, a queue and a socket future per
+    request, and wakes them for every token if a stop rule checks each one; with it, this process
+    used a third more CPU (`benchmarks/README.md`). Only the thread calls vLLM. The loop watches the
+    core, and wakes the thread through vLLM's queue of outputs if the core dies.
     """
 
     def __init__(self, llm: Any, stop_s: float | None) -> None:
-        """Start the thread, on the loop that will ask.
+        """Start the thread; call this in the event loop that will call `answer`.
 
         Args:
-            llm: vLLM's `LLMEngine`, its core in a process of its own.
-            stop_s: that the core has to end by itself; None: vLLM's own.
+            llm: vLLM's `LLMEngine`, with its core in a separate process.
+            stop_s: seconds in which the core may end by itself; None: vLLM's default.
         """
         self._llm = llm
         self._stop_s = stop_s
         self._asked: SimpleQueue[Sample | _Abort | None] = SimpleQueue()  # None: end
-        self._in_engine: dict[str, Sample] = {}  # the thread's
-        self._unanswered: set[Sample] = set()  # the loop's, as all below
+        self._in_engine: dict[str, Sample] = {}  # used only by the thread
+        self._unanswered: set[Sample] = set()  # this and all below: used only by the loop
         self._failure: str | None = None
         self._ended = asyncio.Event()
         self._loop = asyncio.get_running_loop()
@@ -82,12 +82,12 @@ class Stepper:
         self._thread.start()
 
     async def answer(self, sample: Sample) -> Generation:
-        """Have one sample generated; where this is cancelled, vLLM frees its cache.
+        """Generate one sample; if this is cancelled, vLLM frees the sample's cache.
 
         Raises:
             EngineDead: the engine is gone.
-            RequestRefused: it will never accept this prompt.
-            TryAgain: it failed in a way that may pass.
+            RequestRefused: the engine will never accept this prompt.
+            TryAgain: the engine failed, but a retry may succeed.
         """
         if self._failure is not None:
             raise EngineDead(self._failure)
@@ -102,14 +102,15 @@ class Stepper:
             self._unanswered.discard(sample)
 
     async def stop(self) -> None:
-        """End the thread and the core."""
+        """Stop the thread and the core."""
         self._watch.cancel()
         self._asked.put(None)
         self._wake(EngineDead(_STOPPED))
-        await self._ended.wait()  # also at the process's exit, when no thread can be had to join
+        # Not a join: at interpreter exit, no thread can be started to wait for one.
+        await self._ended.wait()
 
     async def _look_after_core(self) -> None:
-        """vLLM tells a core's death by a signal to nobody who waits for its next step."""
+        """Watch for the core's death, which vLLM does not report to callers waiting for a step."""
         while not self._llm.engine_core.resources.engine_dead:
             await asyncio.sleep(_LOOK_S)
         self._wake(EngineDead("the engine's core process ended"))
@@ -126,13 +127,13 @@ class Stepper:
             self._tell(self._ended.set)
 
     def _work(self) -> str:
-        """Until it is stopped, or vLLM fails with more than one request: why it ended."""
+        """Step vLLM until it is stopped or fails beyond one request; returns the reason."""
         try:
             while self._take_asked():
                 self._step()
         except EngineDead as error:
             return str(error)
-        except Exception as error:  # translated by one table
+        except Exception as error:  # translated below
             ours = translate(error)
             if not isinstance(ours, EngineDead):
                 _log.exception("vLLM failed in a step")
@@ -140,14 +141,14 @@ class Stepper:
         return _STOPPED
 
     def _tell(self, call: Callable[..., None], *arguments: Any) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+        with contextlib.suppress(RuntimeError):  # the loop is closed, so no caller is waiting
             self._loop.call_soon_threadsafe(call, *arguments)
 
     def _take_asked(self) -> bool:
-        """Hand over what was asked since the last step; wait for it where vLLM has nothing.
+        """Hand new requests to vLLM; wait for one if vLLM has none.
 
         Returns:
-            Whether there is work; otherwise this is the end.
+            Whether to continue stepping; False once the engine is to stop.
         """
         while not self._asked.empty() or not self._in_engine:
             match self._asked.get():
@@ -164,13 +165,13 @@ class Stepper:
         prompt = {"type": "token", "prompt_token_ids": sample.token_ids}
         try:
             self._llm.add_request(sample.id, prompt, sample.params, lora_request=sample.lora)
-        except Exception as error:  # translated by one table
+        except Exception as error:  # translated below
             self._tell(_settle, [(sample, translate(error))])
         else:
             self._in_engine[sample.id] = sample
 
     def _step(self) -> None:
-        """Wait for the core's next step, and tell the loop which samples ended with it."""
+        """Wait for the core's next step, and send the samples that it ended to the loop."""
         answers: _Answers = []
         needless: list[str] = []
         for output in self._llm.step():
@@ -201,13 +202,13 @@ class Stepper:
 def _taken_in(sample: Sample, output: Any) -> Generation | Exception | None:
     try:
         return sample.so_far.take_in(output)
-    except Exception as error:  # of its check: no other sample's affair
+    except Exception as error:  # raised by its check, so it concerns only this sample
         return translate(error)
 
 
 def _settle(answers: _Answers) -> None:
     for sample, answer in answers:
-        if sample.answer.done():  # nobody waits for it any more
+        if sample.answer.done():  # no caller is waiting for it
             continue
         if isinstance(answer, Exception):
             sample.answer.set_exception(answer)

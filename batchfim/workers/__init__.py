@@ -1,1 +1,1 @@
-"""Where shards are worked: one Protocol, two homes."""
+"""Workers process shards: one Protocol, with a pool of Ray actors and a pool of threads."""

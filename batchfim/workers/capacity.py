@@ -1,4 +1,4 @@
-"""What a worker asks of Ray's machines, and whether they have it. Pure."""
+"""The Ray resources a worker requests, and whether the cluster's nodes have them. Pure."""
 
 from __future__ import annotations
 
@@ -8,13 +8,17 @@ from dataclasses import dataclass
 from batchfim.config import JobConfig
 
 Amounts = Mapping[str, float]
-_KIND_SHARE = 0.001  # what Ray counts of a machine's kind of accelerator for each actor
+_KIND_SHARE = 0.001  # what Ray requests of a node's `accelerator_type` resource per actor
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a worker asks for, by resource: once, on one machine, or once for each part of a model
-    that lies on several machines.
+    """Resources requested by a worker.
+
+    Attributes:
+        amounts: by resource, for each part of the model.
+        num_parts: parts to place; 1 if the worker runs on one machine.
+        num_machines: most machines that the parts may be placed on.
     """
 
     amounts: Amounts
@@ -23,7 +27,7 @@ class Wanted:
 
     @classmethod
     def of(cls, config: JobConfig, num_gpus: float) -> Wanted:
-        """What each worker of a job asks for, that needs so many GPUs in all."""
+        """The request of each worker of a job, which needs `num_gpus` GPUs in total."""
         resources = config.resources
         num_parts = config.engine.num_devices if resources.nodes_per_worker > 1 else 1
         amounts = {"CPU": resources.kept_cpus, "GPU": num_gpus / num_parts, **resources.custom}
@@ -33,30 +37,31 @@ class Wanted:
 
 
 def find_no_room(wanted: Wanted, machines: Sequence[Amounts]) -> str | None:
-    """Why the machines cannot hold one worker, empty as they may be; None where they can.
+    """The reason why the machines cannot hold one worker, even when idle; None if they can.
 
     Args:
-        wanted: what a worker asks for.
-        machines: what each machine has in all, by resource.
+        wanted: resources requested by a worker.
+        machines: total resources of each machine.
     """
     room = sorted((_num_parts(wanted, has) for has in machines), reverse=True)
     if sum(room[: wanted.num_machines]) >= wanted.num_parts:
         return None
     asked = ", ".join(f"{num:g} {_shown(name)}" for name, num in wanted.amounts.items() if num)
     have = "; ".join(_told(wanted.amounts, has) for has in machines) or "nothing"
-    return f"a worker wants {_where(wanted, asked)}, and Ray's have: {have}"
+    where = _where(wanted, asked)
+    return f"no room for a worker in the Ray cluster: needs {where}; nodes have: {have}"
 
 
 def _num_parts(wanted: Wanted, has: Amounts) -> int:
-    """Parts of a worker that one machine has room for; as many as there are, if it asks nothing."""
+    """Parts of a worker that fit on one machine; all of them if the request is empty."""
     fits = [int(has.get(name, 0) // num) for name, num in wanted.amounts.items() if num]
     return min(fits, default=wanted.num_parts)
 
 
 def _where(wanted: Wanted, asked: str) -> str:
     if wanted.num_machines == 1:
-        return f"{asked} on one machine"
-    return f"{wanted.num_parts} times {asked} on at most {wanted.num_machines} machines"
+        return f"{asked} on one node"
+    return f"{wanted.num_parts} times {asked} on at most {wanted.num_machines} nodes"
 
 
 def _told(amounts: Amounts, has: Amounts) -> str:
@@ -64,5 +69,5 @@ def _told(amounts: Amounts, has: Amounts) -> str:
 
 
 def _shown(name: str) -> str:
-    """Ray's resource for a kind of accelerator is one of a thousandth, of machines that have it."""
+    """A resource's name in messages, without the prefix of Ray's accelerator types."""
     return name.removeprefix("accelerator_type:")

@@ -1,4 +1,4 @@
-"""One request to the engine: made as often as it may take, and finished for each of its records."""
+"""Send one request to the engine, with retries, and finish its answer for each record."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from batchfim.records import Completion, Hole, Status
 
 @dataclass(frozen=True, slots=True)
 class InFlightRecord:
-    """A record on its way through the engine.
+    """A record in flight.
 
     Attributes:
-        prompt: what the engine is asked.
-        hole: its texts, for stop and trim rules.
+        prompt: the record's prompt.
+        hole: the record's texts, for stop and trim rules.
         language: one of `formats.languages.LANGUAGES`, for the `syntax` rule.
-        adapter: the LoRA adapter it is for; None: the model as it is.
+        adapter: name of the LoRA adapter; None for the model without one.
     """
 
     prompt: Prompt
@@ -36,7 +36,7 @@ class InFlightRecord:
 
 
 class Completer:
-    """Turns prompts into finished samples; what goes wrong with one record stays in its rows."""
+    """Turns prompts into finished samples; a failure of one record is confined to its rows."""
 
     def __init__(self, config: JobConfig, infiller: Infiller, engine: Engine) -> None:
         self._sampling = config.sampling
@@ -44,21 +44,21 @@ class Completer:
         self._finisher = infiller.finisher
         self._order = infiller.encoder.order
         self._engine = engine
-        # Only `syntax` works long enough to want a thread.
+        # Only the rule `syntax` takes long enough to need a thread.
         self._parses = "syntax" in config.infill.trim
 
     async def complete(
         self, request_id: str, seed: int, records: Sequence[InFlightRecord]
     ) -> list[list[Completion]]:
-        """The samples of records that one request answers: the first's, and copies of it.
+        """Generate samples for the first record; the others, answered by the same request, copy it.
 
         Args:
-            request_id: no other request in the engine has it.
-            seed: of the first record's draws.
-            records: with one prompt, one adapter, and rules that would stop it at one place.
+            request_id: unique among the requests in the engine.
+            seed: random seed of the first record.
+            records: records with equal prompts, equal adapters and equal stop behavior.
 
         Raises:
-            EngineDead: there is no engine any more.
+            EngineDead: the engine is gone.
         """
         first = records[0]
         new_check = self._finisher.stop_checks(first.hole)
@@ -82,13 +82,13 @@ class Completer:
     def without_middle(
         self, status: Status, reason: str, where: str = "", record: InFlightRecord | None = None
     ) -> list[Completion]:
-        """The rows of a record that has no middle: as many as it would have samples.
+        """Rows of a record without a middle, one for each sample it would have.
 
         Args:
-            status: of the rows.
-            reason: why.
-            where: what the error begins with.
-            record: what was asked, if it had a prompt.
+            status: status of the rows.
+            reason: the reason, which follows `where` in the column `error`.
+            where: beginning of the error, naming the record's place.
+            record: the record, if it had a prompt.
         """
         prompt = {"order": self._order} if record is None else _prompt_columns(record)
         return [
@@ -99,7 +99,7 @@ class Completer:
     def _finish_all(
         self, records: Sequence[InFlightRecord], generations: list[Generation]
     ) -> list[list[Completion]]:
-        """Each by its own texts: prompts cut to one may have been of different records."""
+        """Finish each record by its own texts, as truncation can make different prompts equal."""
         first, *others = [self._finish(record, generations) for record in records]
         return [first, *([_copied(sample) for sample in samples] for samples in others)]
 
@@ -147,7 +147,7 @@ class Completer:
         )
 
     def _logprobs(self, generation: Generation, middle: Middle) -> dict[str, Any]:
-        """The columns on log-probabilities, of the tokens the middle keeps."""
+        """Columns with the log-probabilities of the tokens kept in the middle."""
         if generation.logprobs is None:
             return {}
         kept = generation.logprobs[: middle.kept_tokens]
@@ -159,13 +159,13 @@ class Completer:
 
 
 def record_seed(job_seed: int, content: str, row: int) -> int:
-    """A record's seed, 32 bits: the same for every attempt, whoever makes it and wherever."""
+    """A record's 32-bit seed, the same for every attempt on every worker."""
     text = f"{job_seed} {content} {row}".encode()
     return int.from_bytes(hashlib.blake2b(text, digest_size=4).digest())
 
 
 def _prompt_columns(record: InFlightRecord) -> dict[str, Any]:
-    """What rows say of their prompt, whether the engine completed it or not."""
+    """Columns about the prompt, which also rows without a middle have."""
     prompt = record.prompt
     return {
         "order": prompt.order,
@@ -178,7 +178,7 @@ def _prompt_columns(record: InFlightRecord) -> dict[str, Any]:
 
 
 def _copied(sample: Completion) -> Completion:
-    """The row of a record the engine computed nothing for."""
+    """The row of a record that copies a sample, for which the engine computed nothing."""
     return replace(
         sample,
         copied=True,

@@ -1,4 +1,4 @@
-"""How much one engine is given at once."""
+"""Limit the prompts and tokens in flight in one engine."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import asyncio
 
 
 class InFlight:
-    """Bounds what was handed to the engine and is not finished, by prompts and by tokens.
+    """Limits the prompts that are handed to the engine and not finished, by count and by tokens.
 
-    One prompt always fits, however long it is.
+    A single prompt always fits, however long it is.
     """
 
     def __init__(self, max_records: int, max_tokens: int) -> None:
@@ -23,7 +23,7 @@ class InFlight:
         return self._records
 
     async def enter(self, num_tokens: int) -> None:
-        """Wait for room for one prompt."""
+        """Wait until there is room for a prompt, and take it."""
         while not self._fits(num_tokens):
             self._left.clear()
             await self._left.wait()
@@ -31,7 +31,7 @@ class InFlight:
         self._tokens += num_tokens
 
     def leave(self, num_tokens: int) -> None:
-        """Give a prompt's room back."""
+        """Release a prompt's room."""
         self._records -= 1
         self._tokens -= num_tokens
         self._left.set()

@@ -1,4 +1,4 @@
-"""Workers as threads of this process: for debugging and tests, and for a single engine."""
+"""Workers as threads of this process, for debugging, tests and single engines."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ _STOP_S = 30.0
 
 
 class LocalPool:
-    """One thread with an event loop for each worker."""
+    """A pool with one thread and event loop per worker."""
 
     def __init__(self, spec: WorkerSpec) -> None:
-        # A fork of a process with threads may hang; within Ray, vLLM spawns its core by itself.
+        # Forking a process with threads can hang; under Ray, vLLM uses spawn on its own.
         os.environ.setdefault("VLLM_WORKER_MULTIPROC_METHOD", "spawn")
         self._spec = spec
         self._events: queue.Queue[Event] = queue.Queue()
@@ -87,7 +87,7 @@ class _WorkerThread:
         self._thread.run(coroutine).add_done_callback(self._report_crash)
 
     def _report_crash(self, future: Future[Any]) -> None:
-        """What nothing else caught would otherwise end unseen, and the driver wait for ever."""
+        """Report an uncaught exception, which would otherwise leave the driver waiting forever."""
         if not future.cancelled() and (error := future.exception()) is not None:
             cause = f"worker {self._name} crashed: {type(error).__name__}: {error}"
             self._events.put(WorkerGone(self._name, JobFailed(cause)))

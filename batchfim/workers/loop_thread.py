@@ -1,4 +1,4 @@
-"""An event loop in a thread of its own, for engines that live in this process."""
+"""An event loop in its own thread, for engines that run in this process."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ T = TypeVar("T")
 
 
 class LoopThread:
-    """Runs from its making until `end`."""
+    """An event loop that runs in a thread from construction until `end`."""
 
     def __init__(self, name: str) -> None:
-        self._loop = uvloop.new_event_loop()  # as a Ray actor has
+        self._loop = uvloop.new_event_loop()  # as in Ray actors
         self._thread = threading.Thread(target=self._loop.run_forever, name=name, daemon=True)
         self._thread.start()
 
     def run(self, work: Coroutine[Any, Any, T]) -> Future[T]:
-        """Have the loop run something; from any thread."""
+        """Run a coroutine in the loop; may be called from any thread."""
         return asyncio.run_coroutine_threadsafe(work, self._loop)
 
     def end(self, last: Coroutine[Any, Any, None], timeout_s: float) -> None:
-        """Have the loop run what is to be last, for so long at most, and end it.
+        """Run a last coroutine for at most `timeout_s`, then stop the loop.
 
-        From the loop's own thread, another one does that.
+        If called from the loop's own thread, another thread does this.
         """
         if threading.current_thread() is self._thread:
             threading.Thread(target=self.end, args=(last, timeout_s)).start()
@@ -41,4 +41,4 @@ class LoopThread:
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join(timeout_s)
             if not self._thread.is_alive():
-                self._loop.close()  # its descriptors do not go with the object
+                self._loop.close()  # garbage collection would not close its descriptors

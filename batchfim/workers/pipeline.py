@@ -1,4 +1,4 @@
-"""Rows through encode, order, generate and finish on one engine, wherever they come from."""
+"""The pipeline of one engine: encode, order, generate and finish rows from any source."""
 
 from __future__ import annotations
 
@@ -35,16 +35,16 @@ from batchfim.workers.requests import requests
 
 @dataclass(kw_only=True)
 class RowsInHand:
-    """Rows, the prompts the engine is still to get, and the samples of those that are finished.
+    """Rows in the pipeline, with prompts yet to be sent to the engine and finished samples.
 
     Attributes:
-        id: begins the names of the requests.
-        rows: the input's, with the columns that are read.
-        source: path of their file, for errors; empty where nobody knows it.
-        content: of their file, for seeds; None: a row's seed is made of its texts.
-        numbers: each row's in its file.
-        failure: why all fail unworked, as a lease says; None: they are worked.
-        language: columns that tell a row's, where a rule asks for it.
+        id: prefix of the request ids.
+        rows: input rows, with the columns that are read.
+        source: path of the rows' file, for errors; empty if unknown.
+        content: identity of the file's content, for seeds; None: derive seeds from the rows' texts.
+        numbers: row numbers in the file.
+        failure: if set, all rows fail with this error without calling the engine.
+        language: columns that give a row's language, if a rule needs it.
     """
 
     id: str
@@ -62,11 +62,11 @@ class RowsInHand:
     phases_s: dict[str, float] = field(default_factory=dict)
 
     def where(self, row: int) -> str:
-        """What an error about a row begins with."""
+        """The beginning of an error about a row, which names its file and number."""
         return place_text(self.source, self.numbers[row]) if self.source else ""
 
     def seed_key(self, row: int, hole: Hole) -> tuple[str, int]:
-        """What a row's seed is made of, whichever rows it is in hand with."""
+        """The source of a row's seed, independent of the other rows in the pipeline."""
         if self.content is None:
             return identity(hole.prefix, hole.suffix), 0
         return self.content, self.numbers[row]
@@ -77,7 +77,7 @@ class RowsInHand:
 
 
 class Pipeline:
-    """Completes the rows of several shards at once, so that the engine never waits for a border."""
+    """Processes several shards at once, so that the engine is not idle between shards."""
 
     def __init__(
         self,
@@ -94,15 +94,15 @@ class Pipeline:
         self._infiller = infiller
         self._engine = engine
         self._completer = Completer(config, infiller, engine)
-        # More than the engine works at a time, so that it never waits for the next prompt.
+        # More than the engine processes at a time, so that it never waits for the next prompt.
         max_records = config.schedule.records_in_flight(max_num_seqs)
         self._in_flight = InFlight(max_records, config.schedule.in_flight_tokens)
-        self._encoding = asyncio.Lock()  # the tokenizer has all cores at work for some rows already
-        self._entering = asyncio.Lock()  # first come, first served: they enter in their order
+        self._encoding = asyncio.Lock()  # the tokenizer uses all cores for one set of rows already
+        self._entering = asyncio.Lock()  # fair, so requests reach the engine in shard order
 
     @property
     def num_steps(self) -> int:
-        """Of work on any rows, so that one can see from afar whether it lives."""
+        """Steps made on any rows, by which the driver detects a stalled pipeline."""
         return self._num_steps + self._engine.num_steps
 
     @property
@@ -111,14 +111,14 @@ class Pipeline:
         return self._in_flight.num_records
 
     async def complete(self, in_hand: RowsInHand, begun: Callable[[], None] = lambda: None) -> None:
-        """Find the samples of every row in hand.
+        """Generate the samples of all rows.
 
         Args:
-            in_hand: the samples are added to it.
-            begun: called once the engine has all its prompts.
+            in_hand: the rows, to which the samples are added.
+            begun: called once the engine has all their prompts.
 
         Raises:
-            EngineDead: there is no engine any more.
+            EngineDead: the engine is gone.
         """
         self._num_steps += 1
         started_s = time.monotonic()
@@ -129,7 +129,7 @@ class Pipeline:
         await self._generate(in_hand, begun)
 
     def _encode(self, in_hand: RowsInHand) -> None:
-        """Decide for each row: a prompt, or why there is none."""
+        """Encode each row as a prompt, or complete it without a middle if it cannot have one."""
         columns, loras = self._columns, self._model.loras
         in_hand.sides = in_hand.rows[columns.prefix], in_hand.rows[columns.suffix]
         holes: dict[int, Hole] = {}
@@ -179,13 +179,13 @@ class Pipeline:
                     tasks.append(await self._enter(rows, in_hand))
             begun()
             await asyncio.gather(*tasks)
-        finally:  # where one failed all do, and nobody waits for the others
+        finally:  # if one request failed, the results of the others are not needed
             for task in tasks:
                 task.cancel()
         in_hand.phases_s["generate_s"] = time.monotonic() - started_s
 
     async def _enter(self, rows: list[int], in_hand: RowsInHand) -> asyncio.Task[None]:
-        """Begin a request once there is room for it; its end, however it ends, gives it back."""
+        """Start a request once there is room for it; the room is released when it ends."""
         num_tokens = len(in_hand.prompts[rows[0]].token_ids)
         await self._in_flight.enter(num_tokens)
         task = asyncio.create_task(self._complete(rows, in_hand))
@@ -202,9 +202,7 @@ class Pipeline:
     async def _complete(self, rows: list[int], in_hand: RowsInHand) -> None:
         records = [
             InFlightRecord(
-                in_hand.prompts.pop(
-                    row
-                ),  # as large as its texts, which stay for the last row in hand
+                in_hand.prompts.pop(row),  # frees memory: a prompt is as large as its texts
                 self._hole(in_hand, row),
                 in_hand.languages[row],
                 in_hand.adapters.get(row),
@@ -216,7 +214,7 @@ class Pipeline:
         in_hand.completions.update(zip(rows, completions, strict=True))
 
     def _hole(self, in_hand: RowsInHand, row: int) -> Hole:
-        """Read again from the rows: kept as Python texts, their holes would double them."""
+        """Read a row's hole again: keeping all holes as Python strings would double the memory."""
         return read_hole(*in_hand.sides, row)
 
 
@@ -227,6 +225,6 @@ def _too_long(prompt: TooLong) -> str:
         else "infill.truncation.enabled is off"
     )
     return (
-        f"the prompt has {prompt.prompt_tokens} tokens, the context leaves room for "
+        f"the prompt has {prompt.prompt_tokens} tokens, but the context leaves room for "
         f"{prompt.budget_tokens}, and {why}"
     )

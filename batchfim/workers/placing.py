@@ -1,4 +1,4 @@
-"""Where a worker's actor lives: on one machine, or in a placement group over several."""
+"""Placement of workers: an actor on one machine, or a placement group over several."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ from batchfim.workers.pool import WorkerSpec
 
 
 def reserve(wanted: Wanted, name: str) -> PlacementGroup | None:
-    """Ask for a worker's places, a bundle for each part; None where it is an actor's own affair.
+    """Request a placement group with one bundle per part of a worker; None for a single machine.
 
-    vLLM places one part in each bundle, and takes none that has more than one GPU (vLLM 0.32,
-    `vllm/v1/executor/ray_utils.py`, `initialize_ray_cluster`).
+    vLLM places one part in each bundle, and does not accept bundles with more than one GPU (vLLM
+    0.32, `vllm/v1/executor/ray_utils.py`, `initialize_ray_cluster`).
     """
     if wanted.num_machines == 1:
         return None
@@ -41,25 +41,25 @@ def reserve(wanted: Wanted, name: str) -> PlacementGroup | None:
 
 
 def actor_options(config: JobConfig, num_gpus: float, group: PlacementGroup | None) -> Any:
-    """What the actor itself asks for; in a group, the GPUs are those of vLLM's own actors."""
+    """Options of a worker's actor; in a placement group, vLLM's own actors take the GPUs."""
     resources = config.resources
     options = {"num_cpus": resources.kept_cpus, "resources": resources.custom or None}
     if group is None:
-        spread = None if num_gpus else "SPREAD"  # Ray fills one machine first, by what is kept
+        spread = None if num_gpus else "SPREAD"  # by default, Ray fills one machine first
         more = {"accelerator_type": resources.accelerator_type, "scheduling_strategy": spread}
         return options | {"num_gpus": num_gpus, **more}
     return options | {"num_gpus": 0, "scheduling_strategy": _in_bundle(group, 0)}
 
 
 def share_cores_of_node(config: JobConfig) -> None:
-    """Where the job names no CPUs, have an engine on CPU take its share of this machine's.
+    """Give an engine on CPU its share of this machine's cores, if the job sets no CPUs.
 
-    Ray gives a process as many threads as its actor has CPUs, so one to whoever names none. Called
-    in the actor, before anything that computes is imported; elsewhere nothing is changed.
+    Ray gives a process as many threads as its actor has CPUs, so only one if none are requested.
+    Called in the actor before any numeric library is imported; outside actors it has no effect.
     """
     is_set = os.environ.get("OMP_NUM_THREADS", "1") != "1" or config.resources.num_cpus is not None
     if is_set or config.resources.nodes_per_worker > 1 or not ray.is_initialized():
-        return  # asking Ray for anything more would start one
+        return  # the calls below would start a Ray if none is running
     actor = ray.get_runtime_context()
     if actor.get_actor_id() is None:
         return
@@ -74,35 +74,35 @@ def share_cores_of_node(config: JobConfig) -> None:
 
 
 def release(group: PlacementGroup | None) -> None:
-    """Give a worker's places back, which ends what is left in them."""
+    """Remove a worker's placement group, which ends the processes left in it."""
     if group is not None:
         remove_placement_group(group)
 
 
 def nodes_of(group: PlacementGroup) -> frozenset[str]:
-    """Ids of the nodes that a group which is placed lies on."""
+    """Ids of the nodes of a placement group that has been placed."""
     return frozenset(_nodes_by_bundle(group).values())
 
 
 def check_output_is_seen(spec: WorkerSpec) -> None:
-    """The run's own record must be where this machine looks for it, or parts would be lost here.
+    """Check that the run's own record is visible from this machine, or parts would be lost here.
 
     Raises:
-        OutputError: another disk is under the same path.
+        OutputError: another disk has the same path.
     """
     output = spec.config.output.path
     if not Ledger(Location.of(output)).runs.has(spec.run_record):
         raise OutputError(
-            f"output.path {output} is another place on {socket.gethostname()}, where a worker is: "
-            "give a URL, or a folder on a disk that all machines share"
+            f"output.path {output} is a different folder on {socket.gethostname()}, where a worker "
+            "runs; give a URL, or a folder on a disk that all machines share"
         )
 
 
 async def open_on_each_node(config: JobConfig) -> None:
-    """Have the model's files come to each node of the group that this actor is in.
+    """Make the model's files available on each node of this actor's placement group.
 
     Raises:
-        ModelError: they cannot be had on one of them.
+        ModelError: they cannot be made available on one of the nodes.
     """
     if (group := get_current_placement_group()) is None:
         return
@@ -118,7 +118,7 @@ async def open_on_each_node(config: JobConfig) -> None:
 
 
 def _open(config: JobConfig) -> BatchfimError | None:
-    """What prevents it is returned, as Ray would wrap what is raised."""
+    """Open the model; an error is returned, not raised, as Ray would wrap it."""
     try:
         open_infiller(config, weights=True)
     except BatchfimError as error:

@@ -1,4 +1,4 @@
-"""What the driver asks of the place where its workers live."""
+"""The interface between the driver and a pool of workers."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from batchfim.shards import Lease
 
 @dataclass(frozen=True)
 class WorkerSpec:
-    """All a worker is told when it starts."""
+    """Everything a worker needs to start."""
 
     config: JobConfig
     kept_columns: tuple[str, ...]
     run: str  # names this run's staged parts
-    run_record: str  # the run's file in the ledger, by which a machine knows the output
+    run_record: str  # the run's file in the ledger, by which a machine recognizes the output
     language_columns: LanguageColumns = NO_LANGUAGE
-    retry: bool = False  # shards are done, and only their failed rows are worked
+    retry: bool = False  # whether only the failed rows of completed shards are processed
 
 
 class FailureKind(StrEnum):
-    """What an attempt failed on, which decides who pays for it."""
+    """The kind of failure of an attempt, which decides which budget it is charged to."""
 
-    TASK = "task"  # the work on it raised: one of the shard's own attempts
-    INPUT = "input"  # its rows cannot be read: likewise, and nobody else is concerned
-    STORAGE = "storage"  # no fault of the shard's
+    TASK = "task"  # processing raised: charged to the shard's attempts
+    INPUT = "input"  # its rows cannot be read: charged likewise, but no setback of the job
+    STORAGE = "storage"  # not the shard's fault
     ENGINE = "engine"  # the engine died: its worker must be replaced
 
 
@@ -56,9 +56,9 @@ class WorkerReady:
 
 @dataclass(frozen=True)
 class WorkerGone:
-    """A worker ended: it did not come up (`error` says why), or it was lost later.
+    """A worker failed to start (`error` says why), or was lost later.
 
-    `node_lost`: together with its machine, so that nothing it worked on is to blame.
+    `node_lost`: it was lost together with its machine, so no shard is to blame.
     """
 
     worker: str
@@ -68,14 +68,14 @@ class WorkerGone:
 
 @dataclass(frozen=True)
 class WorkerLeaving:
-    """A worker's machine will be taken away soon; until then it works what it has in hand."""
+    """A worker's machine will leave soon; until then the worker processes the shards it holds."""
 
     worker: str
 
 
 @dataclass(frozen=True)
 class ShardBegun:
-    """All prompts of a lease are with the engine, so that its worker may want the next shard."""
+    """All prompts of a lease are in the engine, so its worker may take the next shard."""
 
     worker: str
     lease: Lease
@@ -83,7 +83,7 @@ class ShardBegun:
 
 @dataclass(frozen=True)
 class ShardEnded:
-    """A lease came back."""
+    """A lease ended, with a report or a failure."""
 
     worker: str
     lease: Lease
@@ -94,25 +94,25 @@ Event = WorkerReady | WorkerGone | WorkerLeaving | ShardBegun | ShardEnded
 
 
 class Pool(Protocol):
-    """Starts workers, hands them leases, tells what became of both."""
+    """Starts workers, hands leases to them and reports events of both."""
 
     def add_worker(self, worker: str) -> None:
         """Start a worker of this name; `WorkerReady` or `WorkerGone` follows."""
 
     def remove_worker(self, worker: str) -> None:
-        """End a worker at once; nothing more is heard of it."""
+        """End a worker at once; no further events of it follow."""
 
     def submit(self, worker: str, lease: Lease) -> None:
         """Hand a lease to a worker that is ready; `ShardEnded` or `WorkerGone` follows.
 
-        Before it, `ShardBegun` may.
+        `ShardBegun` may come before it.
         """
 
     def wait(self, timeout_s: float) -> list[Event]:
-        """What happened; returns at the first event, or empty after the time-out."""
+        """Wait for the first event, or until the time-out; returns all events there are."""
 
     def steps(self) -> Mapping[str, int]:
-        """Steps of work each worker has made, as last heard; without those not there yet."""
+        """Last known step count of each worker; workers without a process are not included."""
 
     def close(self) -> None:
         """End all workers and leave no process behind."""

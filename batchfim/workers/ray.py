@@ -59,7 +59,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class _Started:
-    """What an actor says when its engine is up."""
+    """An actor's report once its engine is up."""
 
     engine: EngineInfo
     start_s: float
@@ -69,18 +69,18 @@ class _Started:
 
 @dataclass
 class _Member:
-    """An actor, and what was last heard of it."""
+    """An actor and its last known state."""
 
     actor: Any
-    group: Any  # its placement group, where it has one
-    nodes: frozenset[str] = frozenset()  # once it is up
+    group: Any  # its placement group, if it has one
+    nodes: frozenset[str] = frozenset()  # set once it is up
     leaves: bool = False
     steps: int | None = None  # None until its process has answered once
     asked_s: float = -math.inf
     beat: Future[int] | None = None
 
     def hear(self) -> None:
-        """Take the answer; that the worker is gone is told by its other calls."""
+        """Take the answer; if the worker is gone, its other calls report that."""
         assert self.beat is not None
         with contextlib.suppress(RayError):
             self.steps = self.beat.result()
@@ -89,7 +89,7 @@ class _Member:
 
 @dataclass(frozen=True)
 class _Answer:
-    """A call to an actor that has ended: its start, the begin of a lease, or the work on it."""
+    """A completed call to an actor: its start, the begin of a lease, or the processing of one."""
 
     worker: str
     lease: Lease | None
@@ -97,7 +97,7 @@ class _Answer:
 
 
 class _Actor:
-    """A worker in its own process; a Ray actor class is made of it in `RayPool`."""
+    """A worker in its own process; `RayPool` makes a Ray actor class from this class."""
 
     def __init__(self) -> None:
         spare_pandas()
@@ -106,7 +106,7 @@ class _Actor:
         self._telling: asyncio.Task[None] | None = None
 
     async def start(self, name: str, spec: WorkerSpec) -> _Started | BatchfimError:
-        """Bring the worker up; what prevents it is returned, as Ray would wrap what is raised."""
+        """Start the worker; an error is returned, not raised, as Ray would wrap it."""
         started_s = time.monotonic()
         try:
             share_cores_of_node(spec.config)
@@ -120,7 +120,7 @@ class _Actor:
         return _Started(engine, time.monotonic() - started_s, node, socket.gethostname())
 
     async def _tell_in_flight(self, output: str) -> None:
-        """As often as Ray's agent wants it, which forgets a gauge that is not set for a while."""
+        """Set the gauge of records in flight regularly: Ray's agent drops gauges that go stale."""
         assert self._worker is not None
         in_flight = open_metric(IN_FLIGHT, output)
         while True:
@@ -128,7 +128,7 @@ class _Actor:
             await asyncio.sleep(_BEAT_S)
 
     async def steps(self) -> int:
-        """How many steps of work were made; no answer means that the process hangs."""
+        """The worker's step count; if there is no answer, the process hangs."""
         return 0 if self._worker is None else self._worker.num_steps
 
     async def work(self, lease: Lease) -> ShardReport | ShardFailure:
@@ -141,7 +141,7 @@ class _Actor:
             begun.set()
 
     async def begun(self, lease: Lease) -> None:
-        """Return once the engine has all prompts of a lease that is worked, or it has ended."""
+        """Wait until the engine has all prompts of a lease, or the lease has ended."""
         if lease in self._begun:
             await self._begun[lease].wait()
 
@@ -151,28 +151,28 @@ class _Actor:
 
 
 class RayPool:
-    """One actor for each worker."""
+    """A pool with one Ray actor per worker."""
 
     def __init__(self, spec: WorkerSpec, num_gpus: float) -> None:
         """Connect to Ray, or start a local one that ends with this process.
 
         Raises:
-            ConfigError: no Ray answers at the address, or it can never hold one worker.
+            ConfigError: no Ray is available, or it can never hold one worker.
         """
         self._spec = spec
         resources = spec.config.resources
         self._connected = connect(resources)
-        is_own = self._connected and address_of(resources) is None  # of this machine, for this run
+        is_own = self._connected and address_of(resources) is None  # local, started for this run
         may_grow = spec.config.schedule.workers.may_grow and not is_own
         self._num_gpus = num_gpus
         self._wanted = Wanted.of(spec.config, num_gpus)
         try:
             _check_room(self._wanted, may_grow=may_grow)
         except ConfigError:
-            self._disconnect()  # or this process's next run would be on that Ray, whatever it asks
+            self._disconnect()  # or the next run in this process would use the same Ray
             raise
         self._actor_class = ray.remote(
-            max_restarts=0,  # a lost worker is replaced by the driver, which has to know
+            max_restarts=0,  # the driver must know of a lost worker, and replaces it
         )(_Actor)
         self._members: dict[str, _Member] = {}
         self._answers: queue.Queue[_Answer] = queue.Queue()
@@ -216,7 +216,7 @@ class RayPool:
 
     def close(self) -> None:
         up = [member for member in self._members.values() if member.nodes]
-        stopping = [member.actor.stop.remote() for member in up]  # others may never get to answer
+        stopping = [member.actor.stop.remote() for member in up]  # others may never answer
         if stopping:
             ray.wait(stopping, num_returns=len(stopping), timeout=_STOP_S)
         for worker in list(self._members):
@@ -228,15 +228,16 @@ class RayPool:
             ray.shutdown()
 
     def _tell(self, worker: str, ref: Any, lease: Lease | None = None) -> None:
-        """Have `wait` told how a call ends, without asking for all of them at every turn."""
+        """Queue a call's result for `wait` when it ends, so that `wait` need not poll all calls."""
         ref.future().add_done_callback(
             lambda future: self._answers.put(_Answer(worker, lease, future))
         )
 
     def _look_at_nodes(self) -> list[Event]:
-        """Workers on nodes that Ray drains, since the last look: spot machines, scaling down.
+        """Events for workers on nodes that Ray newly drains (spot machines, scaling down).
 
-        And those that lost a node of several: their actor may be on another, and not know it.
+        Also for workers that lost one of several nodes: their actor may be on another node, and
+        not notice.
         """
         now_s = time.monotonic()
         if now_s - self._looked_s < _LOOK_S:
@@ -245,7 +246,7 @@ class RayPool:
         try:
             drained = _drained_nodes()
             alive = _alive_nodes() if self._wanted.num_machines > 1 else None
-        except RayError:  # Ray's head does not answer: what is lost by that, calls will tell
+        except RayError:  # Ray's head does not answer; lost workers show in their calls
             return []
         seen: list[Event] = []
         for worker, member in self._members.items():
@@ -258,7 +259,7 @@ class RayPool:
         return seen
 
     def _events(self, answers: list[_Answer]) -> Iterator[Event]:
-        """Of a worker that is lost one alone: two hundred may go at once, each with many calls."""
+        """Events of the answers, but one per lost worker: 200 with many calls may go at once."""
         is_lost, gone = _look_at_each_once(), set[str]()
         for answer in answers:
             if answer.worker in self._members and answer.worker not in gone:
@@ -272,7 +273,7 @@ class RayPool:
         try:
             result = answer.future.result()
         except RayError as error:
-            cause = getattr(error, "cause", None) or error  # of a task's error, what it raised
+            cause = getattr(error, "cause", None) or error  # the exception that the task raised
             lost = JobFailed(f"the worker was lost: {first_line(cause)}")
             return WorkerGone(worker, lost, node_lost=self._lost_node(worker, error, is_lost))
         if isinstance(result, BatchfimError):
@@ -288,30 +289,30 @@ class RayPool:
         return ShardEnded(worker, lease, result)
 
     def _lost_node(self, worker: str, error: RayError, is_lost: Callable[[str], bool]) -> bool:
-        """Whether a worker went with its machine."""
+        """Whether a worker was lost with its machine."""
         known = any(map(is_lost, self._members[worker].nodes))
         return known or bool(getattr(error, "preempted", False))
 
 
 def _check_room(wanted: Wanted, *, may_grow: bool) -> None:
-    """Refuse at once what would wait for ever; where machines may come, only say so.
+    """Reject requests that would wait forever; if machines may be added, only warn.
 
     Raises:
-        ConfigError: no machine can hold a worker, and none will come.
+        ConfigError: no machine can hold a worker, and none will be added.
     """
     problem = find_no_room(wanted, [node["Resources"] for node in ray.nodes() if node["Alive"]])
     if problem and not may_grow:
         raise ConfigError(
-            f"{problem}; ask for less (`resources`, engine.args.tensor_parallel_size), let a model "
-            "lie on several (resources.nodes_per_worker) or, where an autoscaler brings machines, "
-            "give schedule.workers as {min: …, max: …}"
+            f"{problem}; request less (resources, engine.args.tensor_parallel_size), let a model "
+            "span several nodes (resources.nodes_per_worker) or, if an autoscaler adds nodes, set "
+            "schedule.workers to {min: …, max: …}"
         )
     if problem:
-        _log.warning("%s; waiting for one to come", problem)
+        _log.warning("%s; waiting for a new node", problem)
     num_gpus = wanted.amounts["GPU"]
     if 0 < num_gpus < 1:
         _log.warning(
-            "resources.num_gpus is %g: %d copies of the model share a GPU, so set "
+            "resources.num_gpus is %g: %d copies of the model share a GPU; set "
             "engine.args.gpu_memory_utilization below that share",
             num_gpus,
             int(1 / num_gpus),
@@ -319,7 +320,7 @@ def _check_room(wanted: Wanted, *, may_grow: bool) -> None:
 
 
 def _drained_nodes() -> set[str]:
-    """No public call of Ray 2.60 tells them; Ray Train asks this one."""
+    """Ids of the nodes that Ray drains; Ray 2.60 has no public API, and Ray Train uses this."""
     return set(ray._private.state.state.get_draining_nodes())
 
 
@@ -328,7 +329,10 @@ def _alive_nodes() -> set[str]:
 
 
 def _look_at_each_once() -> Callable[[str], bool]:
-    """Tells of a node's id whether it is lost, which Ray itself may learn a bit later."""
+    """A function that returns whether a node is lost, perhaps before Ray knows.
+
+    It probes each node only once.
+    """
     nodes = functools.cache(lambda: {node["NodeID"]: node for node in ray.nodes()})
 
     @functools.cache
@@ -340,8 +344,9 @@ def _look_at_each_once() -> Callable[[str], bool]:
 
 
 def _listens(node: dict[str, Any]) -> bool:
-    """Whether something is at a raylet's port. A refusal or silence says that nothing is, other
-    errors are of this machine.
+    """Whether a raylet listens on its port.
+
+    A refused connection or a time-out means that it does not; other errors are this machine's.
     """
     try:
         socket.create_connection(

@@ -1,4 +1,4 @@
-"""The Ray of a run: somebody's cluster, or one of this machine that ends with the process."""
+"""Connect to a run's Ray: an existing cluster, or a local Ray that ends with the process."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _KNOCK_S = 5.0
 
 @contextlib.contextmanager
 def connected(resources: Resources) -> Iterator[None]:
-    """Be on the job's Ray for a while.
+    """Connect to the job's Ray during a block.
 
     Raises:
-        ConfigError: there is none.
+        ConfigError: no Ray is available.
     """
     is_here = connect(resources)
     try:
@@ -34,17 +34,17 @@ def connected(resources: Resources) -> Iterator[None]:
 
 
 def connect(resources: Resources) -> bool:
-    """Connect to Ray; whether that was done here, and is to be undone here.
+    """Connect to Ray; returns whether this call connected, so that the caller must disconnect.
 
     Raises:
-        ConfigError: no Ray answers.
+        ConfigError: no Ray is available.
     """
     if ray.is_initialized():
         return False
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     address = address_of(resources)
     if address is None:
-        # Else Ray starts a Python process for each core, beside the engines that start.
+        # Otherwise Ray starts a Python process per core, while the engines start.
         os.environ.setdefault("RAY_prestart_worker_first_driver", "0")
     try:
         _knock(address)
@@ -56,15 +56,15 @@ def connect(resources: Resources) -> bool:
                 log_to_driver=True,
             )
     except (OSError, ValueError, RuntimeError) as error:
-        nobody_there = getattr(error, "errno", None) is not None  # the system's error, not Ray's
+        nobody_there = getattr(error, "errno", None) is not None  # an error of the OS, not Ray's
         hint = "" if nobody_there else token_hint()
-        where = address or "this machine"
-        raise ConfigError(f"no Ray at {where}: {first_line(error)}{hint}") from None
+        where = f"at {address}" if address else "on this machine"
+        raise ConfigError(f"no Ray available {where}: {first_line(error)}{hint}") from None
     return True
 
 
 def _knock(address: str | None) -> None:
-    """Fail in seconds where nobody listens: Ray itself tries for minutes."""
+    """Fail within seconds if nothing listens at the address; Ray itself tries for minutes."""
     host, _, port = (address or "").removeprefix("ray://").rpartition(":")
     if host and port.isdigit():
         socket.create_connection((host, int(port)), _KNOCK_S).close()

@@ -1,6 +1,7 @@
-"""A Ray of one's own answers only to those who know its token.
+"""Protect a local Ray with a token.
 
-Ray's ports listen on every network of the machine, and whoever reaches them may run code.
+Ray's ports listen on every network interface of the machine, and anyone who reaches them can run
+code.
 """
 
 from __future__ import annotations
@@ -14,16 +15,16 @@ from batchfim.config import Resources
 
 
 def address_of(resources: Resources) -> str | None:
-    """Of a cluster that is somebody's; None: a Ray of this run's own."""
+    """Address of an existing cluster; None if the run starts its own Ray."""
     address = resources.ray_address or os.environ.get("RAY_ADDRESS")
     return None if address in ("", "local") else address
 
 
 def keep_ray_private(resources: Resources) -> None:
-    """Make a token for a Ray that is to be started here; to be called before Ray is imported.
+    """Set a token for a Ray that will be started here; call this before importing Ray.
 
-    Ray reads it at its import, so a process that imported Ray already keeps its own settings; a
-    cluster that is there already has its own, too.
+    Ray reads the token when it is imported, so a process that has imported it keeps its own
+    settings; so does an existing cluster.
     """
     if address_of(resources) or "ray" in sys.modules or "RAY_AUTH_MODE" in os.environ:
         return
@@ -32,25 +33,25 @@ def keep_ray_private(resources: Resources) -> None:
 
 
 def use_ray_token() -> None:
-    """Use the token that is there for clusters, as Ray's own commands do; before Ray is imported.
+    """Use the user's token for clusters, as Ray's own commands do; call before importing Ray.
 
-    A Ray started by `ray start` asks for one where its user has one.
+    A Ray started by `ray start` requires a token if its user has one.
     """
     if has_token():
         os.environ.setdefault("RAY_AUTH_MODE", "token")
 
 
 def has_token() -> bool:
-    """Whether this user has one, which Ray itself makes where none was."""
+    """Whether this user has a token; Ray itself creates one if there is none."""
     file = Path(os.environ.get("RAY_AUTH_TOKEN_PATH") or Path.home() / ".ray" / "auth_token")
     return "RAY_AUTH_TOKEN" in os.environ or file.is_file()
 
 
 def token_hint() -> str:
-    """What may help where a cluster does not answer.
+    """A hint for a cluster that does not answer, perhaps for lack of a token.
 
-    Nothing is tried: workers are lost on a cluster that asks for none where one is sent.
+    The token is not tried, because workers are lost if one is sent to a cluster that requires none.
     """
     if "RAY_AUTH_MODE" in os.environ or not has_token():
         return ""
-    return "; if it asks for a token, as `ray start` has it do, set RAY_AUTH_MODE=token"
+    return "; if it requires a token, as `ray start` sets it up, set RAY_AUTH_MODE=token"

@@ -1,4 +1,4 @@
-"""Which rows of a shard one request answers, and in which order the engine gets them. Pure."""
+"""Group a shard's rows into requests, and order the requests. Pure."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ def requests(
     key: Callable[[int], Hashable] | None,
     adapters: Mapping[int, str] | None = None,
 ) -> Iterator[list[int]]:
-    """Rows in sharing order, those together that one request answers.
+    """Groups of rows that one request answers, in sharing order.
 
-    Rows for one LoRA adapter come together: the cache shares nothing between adapters, and an
+    Rows with the same LoRA adapter are adjacent: the cache shares nothing between adapters, and an
     engine holds only some of them at once.
 
     Args:
-        prompts: by row.
-        adapters: by row, of those that have one.
-        key: of a row; those with equal prompts and equal keys get equal middles. None: no two
-            do, as where every row draws with a seed of its own.
+        prompts: prompts by row.
+        key: a row's key; rows with equal prompts and equal keys get equal middles. None: no two
+            rows do, for example because each has its own seed.
+        adapters: adapter names by row, for rows that have one.
     """
     groups: dict[str, list[int]] = {}
     for row in prompts:

@@ -1,4 +1,4 @@
-"""A committed part whose failed rows are worked again: which records, and the part anew. Pure."""
+"""Retry a committed part: find its failed records, and merge their new rows into it. Pure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _FIELDS = [field.name for field in dataclasses.fields(Completion) if field.name 
 
 
 def failed_records(part: pa.Table, samples: int) -> list[int]:
-    """Places in their shard of the records with a failed sample.
+    """Places within the shard of records with a failed sample.
 
     Args:
         part: the shard's output rows.
@@ -27,17 +27,17 @@ def failed_records(part: pa.Table, samples: int) -> list[int]:
 
 
 def last_attempt(part: pa.Table) -> int:
-    """The highest number of an attempt so far."""
+    """The highest attempt number in a part."""
     return int(pc.max(part["attempt"]).as_py() or 0)
 
 
 def merged(part: pa.Table, again: pa.Table, records: Sequence[int], samples: int) -> pa.Table:
-    """The part with its failed rows replaced, each in its place; the other rows are as they were.
+    """The part with its failed rows replaced in place; all other rows are unchanged.
 
     Args:
         part: the shard's output rows.
-        again: output rows of those records that were worked again.
-        records: their places in the shard.
+        again: new output rows of the retried records.
+        records: places of the retried records in the shard.
         samples: output rows per record.
 
     Raises:
@@ -45,8 +45,8 @@ def merged(part: pa.Table, again: pa.Table, records: Sequence[int], samples: int
     """
     if part.schema.names != again.schema.names:
         raise StorageError(
-            "its columns are not those of this version of batchfim; run the job anew into another "
-            "output.path"
+            "the columns of the existing part are not those of this version of batchfim; run the "
+            "job into another output.path"
         )
     offsets = np.arange(samples)
     old = (np.asarray(records, np.int64)[:, None] * samples + offsets).ravel()
@@ -58,7 +58,7 @@ def merged(part: pa.Table, again: pa.Table, records: Sequence[int], samples: int
 
 
 def completions(part: pa.Table) -> list[Completion]:
-    """What a part's rows say of their samples, for its report."""
+    """The samples in a part's rows, for its report."""
     rows = part.select(_FIELDS).to_pylist()
     return [
         Completion(

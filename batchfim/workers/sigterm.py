@@ -1,4 +1,4 @@
-"""SIGTERM while Ray is starting."""
+"""Handle SIGTERM while Ray starts."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ _SIGNALS = 4096
 
 @contextmanager
 def own_sigterm() -> Iterator[None]:
-    """Keep this process's SIGTERM handler: `ray.init` puts one there that exits at once.
+    """Keep this process's SIGTERM handler, which `ray.init` replaces by one that exits at once.
 
-    What that one raises is dropped where it is raised in a destructor; the signal is then given
-    to the own handler afterwards. A signal's number reaches the wakeup descriptor in any case.
+    If that handler raises in a destructor, Python drops the exception; the signal is then passed
+    to the original handler afterwards. The signal's number reaches the wakeup descriptor in any
+    case.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -29,7 +30,7 @@ def own_sigterm() -> Iterator[None]:
         wakeup = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
         try:
             yield
-        except SystemExit:  # that one: it exits with the signal's bare number
+        except SystemExit:  # from Ray's handler, which exits with the signal's bare number
             raise SystemExit(128 + signal.SIGTERM) from None
         finally:
             signal.set_wakeup_fd(wakeup)

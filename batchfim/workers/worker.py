@@ -1,4 +1,4 @@
-"""A worker: shards through read, the pipeline around one engine, and write."""
+"""A worker: read shards, run them through the pipeline of one engine, and write their parts."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ from batchfim.workers.retried import failed_records, last_attempt, merged
 class _ShardRows(RowsInHand):
     """The rows of a lease.
 
-    `places` are their places in the shard; of a shard that is retried, only its failed records
-    are here, and `before` is its part so far.
+    `places` are the rows' places in the shard. If the shard is retried, only its failed records
+    are included, and `before` is its existing part.
     """
 
     places: Sequence[int]
@@ -40,7 +40,7 @@ class _ShardRows(RowsInHand):
 
 
 class Worker:
-    """Works shards on one engine; several at once, so that the engine never waits for a border."""
+    """Processes several shards at once on one engine, so that it is not idle between shards."""
 
     def __init__(
         self,
@@ -64,14 +64,14 @@ class Worker:
         names = [*self._kept, *self._language.names]
         self._reader = RowReader(columns_to_read(config.input.columns, names))
         self._ledger = Ledger(Location.of(config.output.path))
-        self._reading = asyncio.Lock()  # first come, first served: shards are read in lease order
+        self._reading = asyncio.Lock()  # fair, so shards are read in lease order
 
     @classmethod
     async def start(cls, name: str, spec: WorkerSpec) -> tuple[Worker, EngineInfo]:
         """Open the model and start the engine.
 
         Raises:
-            ModelError, EngineStartError: the worker cannot come up.
+            ModelError, EngineStartError: the worker cannot start.
         """
         infiller = await asyncio.to_thread(open_infiller, spec.config, weights=True)
         engine = build_engine(spec.config, infiller)
@@ -80,7 +80,7 @@ class Worker:
 
     @property
     def num_steps(self) -> int:
-        """Of work on any shard, so that one can see from afar whether it lives."""
+        """Steps made on any shard, by which the driver detects a stalled worker."""
         return self._pipeline.num_steps
 
     @property
@@ -91,24 +91,24 @@ class Worker:
     async def work(
         self, lease: Lease, begun: Callable[[], None] = lambda: None
     ) -> ShardReport | ShardFailure:
-        """Work a lease. The shard boundary: whatever goes wrong inside is recorded, not raised.
+        """Process a lease; errors are returned, not raised, so they cannot affect other shards.
 
         Args:
-            lease: of a shard.
-            begun: called once the engine has all its prompts.
+            lease: lease of a shard.
+            begun: called once the engine has all prompts of the shard.
         """
         try:
             return await self.run_shard(lease, begun)
         except BatchfimError as error:
             return ShardFailure(str(error), _kind_of(error))
-        except Exception as error:  # one shard's failure must not take its neighbours along
+        except Exception as error:  # a failure must not affect other shards
             return ShardFailure(f"{type(error).__name__}: {error}")
 
     async def run_shard(self, lease: Lease, begun: Callable[[], None]) -> ShardReport:
         """Complete every record of a shard and stage its part.
 
         Raises:
-            EngineDead: nothing was staged.
+            EngineDead: the engine is gone; nothing was staged.
             InputError, StorageError: the rows cannot be read, or the part cannot be written.
         """
         async with self._reading:
@@ -118,7 +118,7 @@ class Worker:
         return await asyncio.to_thread(self._write, lease, work, drafts)
 
     async def stop(self) -> None:
-        """End the engine."""
+        """Stop the engine."""
         await self._engine.stop()
 
     def _read(self, lease: Lease) -> _ShardRows:

@@ -107,7 +107,7 @@ def test_a_range_of_workers_waits_for_the_first_machine(
     process = start(*run_args(records, output, *address, *SIMULATED, *growing))
     assert process.stderr is not None
     said = []
-    while not said or "waiting for one to come" not in said[-1]:
+    while not said or "waiting for a new node" not in said[-1]:
         said.append(process.stderr.readline())
         assert said[-1], "".join(said)
     cluster.add_node(num_cpus=2)

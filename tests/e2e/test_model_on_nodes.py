@@ -74,5 +74,5 @@ def test_more_parts_than_the_machines_have_room_for_are_refused_at_once(
     address = ("--ray-address", cluster.address)
     args = run_args(records, tmp_path / "out", *address, *SIMULATED, *TWO_PARTS, *three)
     done = cli(*args, code=2)
-    assert "a worker wants 3 times 1 CPU on at most 2 machines, and Ray's have: " in done.stderr
+    assert "needs 3 times 1 CPU on at most 2 nodes; nodes have: " in done.stderr
     assert placement_group_table() == {}

@@ -30,7 +30,7 @@ def test_workers_live_on_the_cluster_that_is_given(
 def test_a_cluster_that_is_not_there(records: Path, tmp_path: Path, cli: Cli) -> None:
     args = ("--input", records, "--output", tmp_path / "out", "--model", "demo")
     done = cli("run", *args, "--ray-address", "127.0.0.1:1", *SIMULATED, code=2)
-    assert "no Ray at 127.0.0.1:1: " in done.stderr
+    assert "no Ray available at 127.0.0.1:1: " in done.stderr
 
 
 def test_a_model_that_fits_no_machine_is_refused_at_once(
@@ -45,6 +45,6 @@ def test_a_model_that_fits_no_machine_is_refused_at_once(
         done = cli("run", *args, *address, "--set", "resources.num_gpus=8", code=2)
     finally:
         cluster.shutdown()
-    assert "a worker wants 1 CPU, 8 GPU on one machine" in done.stderr
+    assert "needs 1 CPU, 8 GPU on one node" in done.stderr
     assert done.stderr.count("1 CPU, 4 GPU") == 2
     assert not list((tmp_path / "out").glob("part-*"))

@@ -51,7 +51,7 @@ def test_a_decision_that_was_made_is_the_same_job() -> None:
 
 @pytest.mark.parametrize("task", ["seq2seq", "masked"])
 def test_vllm_is_not_asked_for_what_it_cannot(task: str) -> None:
-    with pytest.raises(ConfigError, match="family custom is no left-to-right model"):
+    with pytest.raises(ConfigError, match="family custom is not a left-to-right model"):
         resolve_engine(config("engine.backend=vllm"), form(task=task))
 
 
@@ -98,7 +98,7 @@ def test_vllms_arguments_are_known_before_it_is_imported() -> None:
 
 
 def test_adapters_need_vllm() -> None:
-    with pytest.raises(ConfigError, match="the Transformers engine has no adapters"):
+    with pytest.raises(ConfigError, match="the Transformers engine does not support adapters"):
         resolve_engine(config("engine.backend=transformers", "model.lora=a"), form())
 
 

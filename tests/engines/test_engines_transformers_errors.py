@@ -217,7 +217,7 @@ def test_a_folder_without_weights_does_not_start(copied: Path) -> None:
 def test_damaged_weights_do_not_start(copied: Path) -> None:
     weights = copied / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:1000])
-    with pytest.raises(EngineStartError, match="is the model whole"):
+    with pytest.raises(EngineStartError, match="check that the model is complete"):
         start(copied)
 
 
@@ -230,13 +230,17 @@ def test_weights_of_another_model_do_not_start(copied: Path) -> None:
 
 
 def test_more_context_than_the_model_has_positions_does_not_start(copied: Path) -> None:
-    with pytest.raises(EngineStartError, match=r"max_model_len 161: the model has 160 positions"):
+    with pytest.raises(
+        EngineStartError, match=r"max_model_len 161: the model has only 160 positions"
+    ):
         start(copied, max_model_len=161)
 
 
 def test_positions_before_robertas_first_are_none(tiny_model: Callable[[str], Path]) -> None:
     start(tiny_model("codebert"), "masked", CONTEXT)
-    with pytest.raises(EngineStartError, match=r"max_model_len 162: the model has 160 positions"):
+    with pytest.raises(
+        EngineStartError, match=r"max_model_len 162: the model has only 160 positions"
+    ):
         start(tiny_model("codebert"), "masked", CONTEXT + 2)
 
 

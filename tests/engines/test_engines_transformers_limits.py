@@ -80,8 +80,8 @@ def test_the_context_ends_a_middle_and_its_neighbour_goes_on(open_engine: OpenEn
     ("token_ids", "reason"),
     [
         ([], "the prompt is empty"),
-        ([5] * CONTEXT, f"the prompt has {CONTEXT} tokens, the model's context {CONTEXT}"),
-        ([5, 260], "token id 260: the model knows 260"),
+        ([5] * CONTEXT, f"the prompt has {CONTEXT} tokens, but the model's context has {CONTEXT}"),
+        ([5, 260], "token id 260 is not in the model's vocabulary of 260"),
     ],
 )
 def test_a_prompt_that_can_never_work_harms_no_other(

@@ -13,8 +13,8 @@ def test_one_machine_has_to_have_all_of_it() -> None:
     assert find_no_room(Wanted({"CPU": 1, "GPU": 4}), [HEAD, SMALL]) is None
     assert find_no_room(Wanted({"CPU": 1, "GPU": 0}), [HEAD]) is None
     assert find_no_room(Wanted({"CPU": 8, "GPU": 8}), [HEAD, SMALL, SMALL]) == (
-        "a worker wants 8 CPU, 8 GPU on one machine, and Ray's have: 4 CPU, 0 GPU; 8 CPU, 4 GPU; "
-        "8 CPU, 4 GPU"
+        "no room for a worker in the Ray cluster: needs 8 CPU, 8 GPU on one node; nodes have: "
+        "4 CPU, 0 GPU; 8 CPU, 4 GPU; 8 CPU, 4 GPU"
     )
 
 
@@ -27,7 +27,9 @@ def test_a_kind_of_gpu_is_asked_for_by_its_name() -> None:
 
 def test_without_machines_there_is_no_room() -> None:
     problem = find_no_room(Wanted({"CPU": 1}), [])
-    assert problem == "a worker wants 1 CPU on one machine, and Ray's have: nothing"
+    assert problem == (
+        "no room for a worker in the Ray cluster: needs 1 CPU on one node; nodes have: nothing"
+    )
 
 
 def test_parts_of_a_model_may_lie_on_several_machines_but_not_on_more_than_asked_for() -> None:
@@ -36,8 +38,8 @@ def test_parts_of_a_model_may_lie_on_several_machines_but_not_on_more_than_asked
     assert find_no_room(Wanted(eight, num_parts=8, num_machines=1), [HEAD, SMALL, SMALL])
     problem = find_no_room(Wanted(eight, num_parts=9, num_machines=2), [SMALL, SMALL, SMALL])
     assert problem == (
-        "a worker wants 9 times 1 CPU, 1 GPU on at most 2 machines, and Ray's have: 8 CPU, 4 GPU; "
-        "8 CPU, 4 GPU; 8 CPU, 4 GPU"
+        "no room for a worker in the Ray cluster: needs 9 times 1 CPU, 1 GPU on at most 2 nodes; "
+        "nodes have: 8 CPU, 4 GPU; 8 CPU, 4 GPU; 8 CPU, 4 GPU"
     )
 
 

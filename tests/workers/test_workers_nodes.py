@@ -46,7 +46,7 @@ def test_a_head_that_does_not_answer_is_asked_again_and_ends_no_run(tmp_path: Pa
 
 def test_a_pool_that_has_no_room_leaves_no_ray_behind(tmp_path: Path) -> None:
     """A later run of the process would be on it, whatever address it gives."""
-    with pytest.raises(ConfigError, match="a worker wants 1 CPU, 99 GPU on one machine"):
+    with pytest.raises(ConfigError, match="needs 1 CPU, 99 GPU on one node"):
         open_pool(tmp_path, num_gpus=99)
     assert not ray.is_initialized()
 
@@ -78,7 +78,9 @@ def test_a_worker_whose_machine_has_another_disk_under_the_output_says_so(
     started = datetime(2026, 1, 1, tzinfo=UTC)
     record = RunRecord(id="other", started_at=started, host="h", shards_to_do=1)
     runs.write(record)
-    with pytest.raises(OutputError, match=r"out is another place on .* give a URL, or a folder"):
+    with pytest.raises(
+        OutputError, match=r"out is a different folder on .* give a URL, or a folder"
+    ):
         check_output_is_seen(spec)
     runs.write(record.model_copy(update={"id": "run"}))
     check_output_is_seen(spec)
