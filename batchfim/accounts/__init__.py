@@ -1,1 +1,1 @@
-"""What a job's ledger tells to who only looks: its status, and an audit in depth. Read-only."""
+"""Read-only views of a job's ledger: its status, and an audit that reads every part."""

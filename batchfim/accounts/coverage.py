@@ -1,4 +1,4 @@
-"""Whether the planned shards are every row of each file once. Pure."""
+"""Check that the planned shards cover every row of each file exactly once. Pure."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from batchfim.shards import Shard
 
 
 def holes_and_overlaps(planned: Iterable[Shard]) -> Iterator[str]:
-    """Row ranges of a file that no shard or more than one has, as far as the plan knows.
+    """Row ranges of a file that are in no shard or in several, one line each.
 
-    The plan does not know how long a file is: rows after the last shard are not missed.
+    The plan does not know how long a file is, so missing rows after the last shard are not found.
     """
     by_file = sorted(planned, key=lambda shard: (shard.file, shard.start))
     for _, shards in groupby(by_file, key=lambda shard: shard.file):
@@ -22,7 +22,7 @@ def holes_and_overlaps(planned: Iterable[Shard]) -> Iterator[str]:
             if shard.start < end:
                 last = min(end, shard.start + shard.num_rows) - 1
                 yield (
-                    f"{shard.path}: rows {shard.start} to {last} are in more than one shard, "
-                    f"the later {shard.id}"
+                    f"{shard.path}: rows {shard.start} to {last} are in more than one shard; "
+                    f"the later one is {shard.id}"
                 )
             end = max(end, shard.start + shard.num_rows)

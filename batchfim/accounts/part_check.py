@@ -1,4 +1,4 @@
-"""Whether one part is what its marker says: bytes, rows, statuses."""
+"""Check one part against its marker: bytes, rows and statuses."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from batchfim.storage.parts import checksum
 
 
 def check_part(part: Location, marker: Mapping[str, Any]) -> list[str]:
-    """What is wrong with a part, in words; its file is read whole.
+    """What is wrong with a part, as messages; reads the whole file.
 
     Args:
         part: the file.
-        marker: its shard's row of `metrics.done.DONE_SCHEMA`.
+        marker: its shard's row, with columns `metrics.done.DONE_SCHEMA`.
     """
     data = part.read()
     if len(data) != marker["size_bytes"]:
-        return [f"has {len(data)} bytes, its marker says {marker['size_bytes']}"]
+        return [f"has {len(data)} bytes, but its marker says {marker['size_bytes']}"]
     if checksum(data) != marker["checksum"]:
-        return ["its bytes are not those that were written (another checksum)"]
+        return ["does not match the checksum in its marker"]
     try:
         return list(_rows_that_differ(data, marker))
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
@@ -36,7 +36,7 @@ def check_part(part: Location, marker: Mapping[str, Any]) -> list[str]:
 def _rows_that_differ(data: bytes, marker: Mapping[str, Any]) -> Iterator[str]:
     file = pq.ParquetFile(reader(data))
     if file.metadata.num_rows != marker["rows"]:
-        yield f"has {file.metadata.num_rows} rows, its marker says {marker['rows']}"
+        yield f"has {file.metadata.num_rows} rows, but its marker says {marker['rows']}"
         return
     if "status" not in file.schema_arrow.names:
         yield "has no column 'status'"
@@ -45,7 +45,7 @@ def _rows_that_differ(data: bytes, marker: Mapping[str, Any]) -> Iterator[str]:
     found = {entry["values"]: entry["counts"] for entry in counted}
     expected = {name.value: marker[name] for name in Status if marker[name]}
     if found != expected:
-        yield f"has rows {_told(found)}, its marker says {_told(expected)}"
+        yield f"has {_told(found)} rows, but its marker says {_told(expected)}"
 
 
 def _told(counts: Mapping[str, int]) -> str:

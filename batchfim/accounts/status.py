@@ -1,4 +1,4 @@
-"""How a job stands, from its ledger alone: no input, no model, nothing written."""
+"""The status of a job, from its ledger alone: reads no input or model, and writes nothing."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ _RECENT_S = 600.0
 
 
 def job_status(output: str) -> dict[str, Any]:
-    """How the job at a path or URL stands, also while another process or machine works it.
+    """The status of the job at a path or URL, which may be running in another process or machine.
 
     Returns:
         `state`: `running`, `stopped`, `complete` or `complete with failed rows`; `holder`;
-        `shards` and `rows`, planned, done and more; `rows_per_s` and `left_s` while rows are left
-        that were never worked (null in a retry, where there are none); `history`, the last runs as
-        `_batchfim/runs/` has them; the other keys of `summary.json`, `complete` as of now.
+        `shards` and `rows`, planned, done and more; `rows_per_s` and `left_s` while some rows were
+        never processed (null in a retry, where there are none); `history`, the last runs from
+        `_batchfim/runs/`; the other keys of `summary.json`, with the current `complete`.
 
     Raises:
         OutputError: there is no job.
@@ -54,16 +54,18 @@ def job_status(output: str) -> dict[str, Any]:
 
 
 def num_samples(ledger: Ledger) -> int:
-    """Output rows per record, as the job's settings say."""
+    """Output rows per record, from the job's settings."""
     sampling = ledger.job()["fields"].get("sampling") or {}
     return int(sampling.get("n", 1))
 
 
 def _rows_per_s(done: Done, recent: Mapping[str, float], now: float) -> float | None:
-    """Over the newest markers; the first only starts the clock. Falls while nothing is committed.
+    """Rows per second over the newest markers, of which the first only starts the clock.
+
+    It falls while nothing is committed.
 
     Args:
-        done: all that is done.
+        done: all done shards.
         recent: when markers were written, by shard id.
         now: seconds since 1970, like `recent`.
     """

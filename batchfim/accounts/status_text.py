@@ -1,4 +1,4 @@
-"""A job's status as a person reads it."""
+"""A job's status as text."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _WIDTH = 100
 
 
 def status_text(status: dict[str, Any]) -> str:
-    """The state, then counts in columns, then what went wrong and what to do."""
+    """The state, the counts as a table, the errors, and the next step."""
     lines = [f"{printable(status['output'])}: {status['state']}{_holder(status['holder'])}"]
     lines += [_counts(status), _pace(status)]
     lines += [_history(status["history"])]
@@ -25,7 +25,7 @@ def _holder(holder: dict[str, Any] | None) -> str:
     if holder is None:
         return ""
     age_s = holder["renewed_s_ago"]
-    fresh = "" if age_s is None else f", seen {age_s:.0f} s ago"
+    fresh = "" if age_s is None else f", last seen {age_s:.0f} s ago"
     return f", by process {holder['pid']} on {printable(holder['host'])}{fresh}"
 
 
@@ -44,7 +44,7 @@ def _history(runs: list[dict[str, Any]]) -> str:
         return ""
     table = plain_table("last runs", "minutes", "shards", "records", "")
     for run in runs[-_RUNS_SHOWN:]:
-        done, end = run["run"], run["end"] or "no end: it runs, or was killed"
+        done, end = run["run"], run["end"] or "running, or killed"
         cause = f": {printable(run['cause'])}" if run["cause"] else ""
         known = bool(done) or run["end"] not in (None, "failed")
         shards, records = (_known(done.get(name, 0), known) for name in ("shards", "records"))
@@ -73,12 +73,12 @@ def _pace(status: dict[str, Any]) -> str:
         return ""
     left_s = status["left_s"]
     left = "" if left_s is None else f", {left_s:,.0f} s left"
-    return f"{status['rows_per_s']:,.1f} rows/s lately{left}"
+    return f"{status['rows_per_s']:,.1f} rows/s recently{left}"
 
 
 def _next_step(status: dict[str, Any]) -> str:
     return {
-        "stopped": "run the same command again to go on",
-        "complete with failed rows": "work the failed rows: batchfim retry "
+        "stopped": "run the same command again to continue",
+        "complete with failed rows": "run the failed rows again: batchfim retry "
         + printable(status["output"]),
     }.get(status["state"], "")

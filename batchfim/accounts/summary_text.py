@@ -1,4 +1,4 @@
-"""The summary as a person reads it at the end of a run."""
+"""The summary as text, printed at the end of a run."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from batchfim.storage.stores import extended
 from batchfim.terminal import plain_table, printable, table_text
 
 SLOW_ENGINE = (
-    "engine: Transformers, slower than vLLM: nothing is shared between prompts, and a batch takes "
-    "no new one before it ends"
+    "engine: Transformers, slower than vLLM: prompts share no computation, and a batch takes no "
+    "new prompts until all of it is finished"
 )
 
 
 def summary_text(
     summary: dict[str, Any], output: str, *, idle: bool = False, report: bool = False
 ) -> str:
-    """A few lines: rows, tokens, speed, latencies, and where everything is."""
+    """A few lines with rows, tokens, speed, latencies, and the paths of the results."""
     rows, tokens = summary["rows"], summary["tokens"]
     lines = [
         f"{summary['records']:,} records in {summary['shards']:,} shards: {rows['ok']:,} ok, "
@@ -32,13 +32,13 @@ def summary_text(
         *filter(None, [against_text(summary["forecast"])]),
         *([SLOW_ENGINE] if summary["engine"]["backend"] == "transformers" else []),
         *(f"{count:,} rows: {printable(error)}" for error, count in summary["errors"].items()),
-        f"results: {printable(output)} (part-*.parquet); numbers: {_own(output, 'summary.json')}"
-        + (f"; page: {_own(output, 'report.html')}" if report else ""),
+        f"results: {printable(output)} (part-*.parquet); summary: {_own(output, 'summary.json')}"
+        + (f"; report: {_own(output, 'report.html')}" if report else ""),
     ]
     if not summary["complete"]:
-        lines.append("stopped before the end: run the same command again to go on")
+        lines.append("stopped before the end: run the same command again to continue")
     elif rows["failed"]:
-        lines.append(f"work the failed rows: batchfim retry {printable(output)}")
+        lines.append(f"run the failed rows again: batchfim retry {printable(output)}")
     return "\n".join(lines)
 
 
@@ -51,8 +51,8 @@ def _engine_told(tokens: dict[str, int], num_preemptions: int) -> Iterator[str]:
         yield f"speculation: {tokens['drafted']:,} drafted, {tokens['accepted']:,} of them accepted"
     if num_preemptions:
         yield (
-            f"{num_preemptions:,} times a sample's KV cache was given to another and computed "
-            "again: engine.kv_cache_gib makes room, a lower engine.args.max_num_seqs wants less"
+            f"{num_preemptions:,} preemptions: raise engine.kv_cache_gib or lower "
+            "engine.args.max_num_seqs"
         )
 
 
@@ -64,8 +64,8 @@ def _speed(run: dict[str, Any]) -> str:
     regroup_s = run["regroup_s"]
     text = (
         f"this run: {run['records']:,} records by {run['workers']} workers in "
-        f"{run['total_s']:.1f} s, {run['engine_start_s']:.1f} s of it engine start"
-    ) + (f" and {regroup_s:.1f} s regrouping" if regroup_s else "")
+        f"{run['total_s']:.1f} s, including {run['engine_start_s']:.1f} s of engine start"
+    ) + (f" and {regroup_s:.1f} s of regrouping" if regroup_s else "")
     if not run["records"]:
         return text
     return (

@@ -1,4 +1,4 @@
-"""A job's summary as of now, also where no run has ended yet: what `summary.json` would say."""
+"""A job's current summary, as `summary.json` would have it, even if no run has ended yet."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from batchfim.storage.ledger import Ledger
 
 
 def summary_now(ledger: Ledger, done: Done) -> dict[str, Any]:
-    """The sums of what is done, and what the last run that ended said of itself.
+    """The totals of the done shards, with the other keys of the last finished run's summary.
 
-    It is not `complete` where shards were planned after that.
+    It is not `complete` if shards were planned after that run.
 
     Args:
-        ledger: the job's.
-        done: what it says is done.
+        ledger: the job's ledger.
+        done: the ledger's done shards.
     """
     left = unfinished(ledger.planned_rows(), done.ids, ledger.absent_files())
     return summary_of(ledger, done, num_unworked=left.num_rows)
 
 
 def summary_of(ledger: Ledger, done: Done, *, num_unworked: int) -> dict[str, Any]:
-    """The same for who knows already how many planned shards are not done."""
+    """Like `summary_now`, for callers that know how many planned shards are not done."""
     job, last = ledger.job(), ledger.summary()
     before = {
         "runs": [],

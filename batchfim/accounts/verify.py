@@ -1,4 +1,4 @@
-"""The audit in depth: every part is read, nothing is written."""
+"""The full audit, which reads every part and writes nothing."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ _WORK_AGAIN = f"delete the part and {_RUN_AGAIN}"
 
 
 def verify_job(output: str) -> dict[str, Any]:
-    """Read a job's ledger and all its parts, and say what is wrong.
+    """Check a job's ledger and all its parts, and report what is wrong.
 
-    What a running job has in hand is not wrong: unfinished shards, staged parts and parts whose
-    marker is not yet there are passed over while somebody holds it.
+    While a run holds the job, its unfinished work is not a problem: unfinished shards, staged parts
+    and parts without a marker are ignored.
 
     Returns:
-        `output`, `running`, `parts` (how many were read), `rows` and `problems`: a line for each,
-        with what to do.
+        `output`, `running`, `parts` (how many were read), `rows` and `problems`: one line per
+        problem, with what to do.
 
     Raises:
         OutputError: there is no job.
@@ -44,7 +44,7 @@ def verify_job(output: str) -> dict[str, Any]:
     samples = num_samples(ledger)
     running = find_holder(ledger.root / "lease") is not None
     done = ledger.done()
-    parts = ledger.parts()  # after the markers: a run makes the part first, and then its marker
+    parts = ledger.parts()  # after the markers: a run writes a part first, then its marker
     there = done.table.filter(pc.is_in(done.ids, value_set=parts["shard_id"].combine_chunks()))
     problems = [
         f"{line}; restore the plan's files, or choose another output.path"
@@ -52,7 +52,7 @@ def verify_job(output: str) -> dict[str, Any]:
     ]
     planned = ledger.planned_rows()
     problems += [
-        f"{complaint.text}; {_RUN_AGAIN if complaint.part_is_gone else _WORK_AGAIN}"
+        f"{complaint.text}; {_RUN_AGAIN if complaint.is_missing else _WORK_AGAIN}"
         for complaint in audit(planned, done.table, there, samples)
     ]
     problems += _read_parts(ledger, there)
@@ -69,20 +69,20 @@ def verify_job(output: str) -> dict[str, Any]:
 
 
 def verify_text(found: Mapping[str, Any]) -> str:
-    """The problems, or that there are none."""
+    """The problems as text, or a line that says there are none."""
     if found["problems"]:
         return "\n".join(map(printable, found["problems"]))
     rows = found["rows"]
     note = "; the job is still running" if found["running"] else ""
     return (
-        f"{printable(found['output'])}: {found['parts']:,} parts and {rows['rows']:,} rows are as "
-        f"their markers say ({rows['ok']:,} ok, {rows['rejected']:,} rejected, {rows['failed']:,} "
+        f"{printable(found['output'])}: {found['parts']:,} parts and {rows['rows']:,} rows match "
+        f"their markers ({rows['ok']:,} ok, {rows['rejected']:,} rejected, {rows['failed']:,} "
         f"failed){note}"
     )
 
 
 def _read_parts(ledger: Ledger, markers: pa.Table) -> list[str]:
-    """Check each part against its marker, several at once."""
+    """Check each part against its marker, several in parallel."""
 
     def check(marker: Mapping[str, Any]) -> list[str]:
         part = ledger.part(marker["shard_id"])
@@ -110,15 +110,15 @@ def _unfinished(ledger: Ledger, planned: pa.Table, done: Done) -> list[str]:
 
 
 def _left_behind(ledger: Ledger, done: Done, parts: pa.Table) -> list[str]:
-    """What a run removes when it starts, but a reader of the output may take for results."""
+    """Leftovers that the next run removes, but that a reader of the output may take for results."""
     ids = parts["shard_id"]
     orphans = ids.filter(pc.invert(pc.is_in(ids, value_set=done.ids.combine_chunks())))
     lines = [
-        f"part-{shard_id}.parquet has no marker, its rows may be doubled; run the job again, which "
-        "settles that"
+        f"part-{shard_id}.parquet has no marker, so its rows may be duplicates; run the job again, "
+        "which resolves this"
         for shard_id in orphans.to_pylist()
     ]
     return lines + [
-        f"{path} was left by a run that was killed; run the job again, or delete it"
+        f"{path} was left by a killed run; run the job again, or delete it"
         for path in ledger.leftovers()
     ]

@@ -1,4 +1,4 @@
-"""A job's status, again and again, until nobody works on it."""
+"""Show a job's status repeatedly until no run works on it."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""`batchfim plan`: what a job will take, from a sample and an earlier run's speed."""
+"""`batchfim plan`: predict what a job will take, from a sample and an earlier run's speed."""

@@ -1,4 +1,4 @@
-"""A forecast against what a run then took. Pure."""
+"""Compare a forecast with what the job took. Pure."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ _TOKENS = ("prompt", "computed", "completion")
 
 
 def against(forecast: Mapping[str, Any], summary: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Predicted and actual, a line for each figure that can be compared.
+    """Predicted and actual values, one entry per figure that can be compared.
 
     Args:
-        forecast: as `forecast.json` has it, of the same job.
-        summary: of the complete job. Where one run did not do it all, or other numbers of workers
-            came up than were planned for, its time is not compared.
+        forecast: the content of `forecast.json`, of the same job.
+        summary: the summary of the complete job. Times are compared only if one run did all of it
+            with as many workers as planned.
 
     Returns:
-        `label`, `unit`, `predicted`, `low`, `high`, `actual`, `off`: actual over predicted, less 1;
-        nothing where the job has other rows than were planned, such as an earlier night's.
+        `label`, `unit`, `predicted`, `low`, `high`, `actual`, and `off` (actual over predicted,
+        minus 1); nothing if the number of rows is not as planned, for example because of rows from
+        an earlier night.
     """
     if forecast["rows"] != summary["rows"]["rows"]:
         return []
@@ -36,7 +37,7 @@ def _lines(forecast: Mapping[str, Any], summary: Mapping[str, Any]) -> Iterator[
 
 
 def _was_as_planned(forecast: Mapping[str, Any], summary: Mapping[str, Any]) -> bool:
-    """Whether one run worked all shards, with as many workers as were planned for."""
+    """Whether one run processed all shards, with as many workers as planned."""
     workers = min(forecast["workers"], forecast["shards"])
     done = [(run["workers"], run["shards"]) for run in summary["runs"]]
     all_came_up = all(len(run["engines"]) >= workers for run in summary["runs"])

@@ -1,4 +1,4 @@
-"""What to look at before a job starts. Pure."""
+"""Warnings about a job before it starts. Pure."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ def cautions(
     shards: Sequence[Shard],
     context: int | None,
 ) -> list[str]:
-    """A line for each thing.
+    """Warnings about a job, one line each.
 
     Args:
         config: the job.
-        sample: encoded rows.
-        files: of the input.
-        shards: as they would be cut.
-        context: tokens the model sees.
+        sample: the encoded sample.
+        files: the input files.
+        shards: the shards as they would be cut.
+        context: the model's context, in tokens.
     """
     return [
         *_of_sample(config, sample, context),
@@ -44,20 +44,20 @@ def _of_sample(config: JobConfig, sample: Sample, context: int | None) -> Iterat
     if truncated > _MUCH_TRUNCATED:
         yield (
             f"short context: {truncated:.0%} of the prompts are cut to fit {context} tokens, of "
-            f"which sampling.max_tokens keeps {config.sampling.max_tokens} for the middle"
+            f"which sampling.max_tokens reserves {config.sampling.max_tokens} for the middle"
         )
     for reason, count in sample.refused.most_common():
         yield f"refused rows: {count / rows:.1%} will be rejected ({reason})"
     if config.planning.regroup != NONE:
         yield (
-            "planning.regroup sorts the input first: its records will share more than the sample's"
+            "planning.regroup sorts the input first, so its records will share more than the sample"
         )
 
 
 def _giant_groups(
     config: JobConfig, files: Sequence[InputFile], shards: Sequence[Shard]
 ) -> Iterator[str]:
-    """Row groups that many workers would each decode from the start."""
+    """Warn of large row groups that several workers would each decode from the start."""
     if config.schedule.workers.max < 2 or not shards:
         return
     rows_in_shard = sum(shard.num_rows for shard in shards) / len(shards)
@@ -67,8 +67,8 @@ def _giant_groups(
         if largest * file.row_bytes > _GIANT_BYTES and largest > _GIANT_SHARDS * rows_in_shard:
             yield (
                 f"giant row group: {file.path} has one of {largest:,} rows, "
-                f"{largest * file.row_bytes / (1 << 20):,.0f} MiB, and each worker decodes it up "
-                "to its shards; write the file with smaller ones"
+                f"{largest * file.row_bytes / (1 << 20):,.0f} MiB, which each worker decodes from "
+                "its start up to its own shards; rewrite the file with smaller row groups"
             )
 
 
@@ -77,5 +77,5 @@ def _of_workers(config: JobConfig, shards: Sequence[Shard]) -> Iterator[str]:
     if len(shards) < workers:
         yield (
             f"idle workers: there are {len(shards)} shards for {workers} workers; "
-            "set schedule.shard_rows, or take fewer"
+            "set schedule.shard_rows, or use fewer workers"
         )

@@ -1,4 +1,4 @@
-"""A number that is not known, and how far it may be off. Pure."""
+"""Estimates with their standard errors. Pure."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 _Z = 1.96  # 95 % of a normal distribution
-# Those of Student's, by degrees of freedom from 1: few blocks tell little of how much they differ.
+# The same of Student's t, by degrees of freedom from 1: few blocks say little about their variance.
 _T = (12.71, 4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26, 2.23, 2.20, 2.18, 2.16, 2.14, 2.13)
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A value, and its standard error relative to it; the interval holds it 95 times of 100."""
+    """A value with its relative standard error; `low` to `high` is a 95 % interval."""
 
     value: float
     error: float = 0.0
@@ -27,7 +27,7 @@ class Estimate:
         return self.value * (1 + _Z * self.error)
 
     def times(self, other: Estimate) -> Estimate:
-        """The product of two that err independently."""
+        """The product of two estimates with independent errors."""
         return Estimate(self.value * other.value, math.hypot(self.error, other.error))
 
     def scaled(self, factor: float) -> Estimate:
@@ -38,20 +38,21 @@ class Estimate:
 
 
 def total(parts: Sequence[Estimate]) -> Estimate:
-    """The sum of some that err together, as they come from one sample."""
+    """The sum of estimates whose errors are correlated, as they come from one sample."""
     value = sum(part.value for part in parts)
     error = sum(part.value * part.error for part in parts)
     return Estimate(value, error / value if value else 0.0)
 
 
 def ratio(amounts: Sequence[float], sizes: Sequence[float], sampled: float) -> Estimate:
-    """Amount per size, from blocks drawn at random: the ratio estimator (Cochran, Sampling
-    Techniques, chapter 6).
+    """Estimate the amount per size from blocks drawn at random.
+
+    This is the ratio estimator (Cochran, Sampling Techniques, chapter 6).
 
     Args:
-        amounts: of each block.
-        sizes: of each block, such as its rows.
-        sampled: share of all that was drawn; nothing is left to chance where it is 1.
+        amounts: the amount of each block.
+        sizes: the size of each block, such as its rows.
+        sampled: share of the total that was drawn; if it is 1, there is no error.
     """
     size = sum(sizes)
     if not size:

@@ -1,4 +1,4 @@
-"""What a job will take: rows, tokens, hours, cost, and what to look at before it starts."""
+"""Predict what a job will take: rows, tokens, hours and cost, with warnings."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from batchfim.shards import identity
 
 
 def identity_of(config: JobConfig, digest: str) -> str:
-    """What a forecast is of: the settings that decide a record's output, and the model."""
+    """A hash of what a forecast is for: the settings that decide the output, and the model."""
     fields = config.fingerprint_fields()
     return identity(json.dumps(fields, sort_keys=True, default=str), digest)
 
@@ -30,20 +30,20 @@ def forecast(
     price: float | None,
     warnings: Sequence[str],
 ) -> dict[str, Any]:
-    """The forecast, as `forecast.json` has it.
+    """The forecast, as stored in `forecast.json`.
 
-    Every estimate is a `value` with the interval `low` to `high`, 95 %, of what the sample and the
-    speed leave open.
+    Every estimate is a `value` with a 95 % interval from `low` to `high`, for the uncertainty of
+    the sample and the speed.
 
     Args:
         config: the job.
-        sample: its encoded rows.
-        identity: as `identity_of` gives it.
-        num_shards: shards of the whole input.
-        devices: GPUs of a worker, perhaps a part of one; on CPU 1.
-        speed: of an earlier run; None: none is known, and there are no hours.
-        price: of a GPU-hour (of a worker-hour, on CPU), in whatever currency.
-        warnings: what else to say.
+        sample: the encoded sample.
+        identity: the result of `identity_of`.
+        num_shards: number of shards of the whole input.
+        devices: GPUs per worker, possibly a fraction; 1 on CPU.
+        speed: the speed of an earlier run; None: not known, so no hours are predicted.
+        price: price of a GPU-hour (on CPU, of a worker-hour), in any currency.
+        warnings: warnings to include.
     """
     tokens, basis = _tokens(config, sample, speed)
     blocks = sample.blocks
@@ -78,7 +78,7 @@ def forecast(
 def _tokens(
     config: JobConfig, sample: Sample, speed: Speed | None
 ) -> tuple[dict[str, Estimate], str]:
-    """Of the whole job, by kind, and what the completions' length is taken from."""
+    """Tokens of the whole job by kind, and the source of the completion length."""
     samples, blocks = config.sampling.n, sample.blocks
     ways = [block.ways[OWN] for block in blocks]
     prompt = _scaled(sample, [way.prompt_tokens for way in ways])
@@ -86,18 +86,18 @@ def _tokens(
     generated = _scaled(sample, [block.ok - block.copied for block in blocks]).scaled(samples)
     references = [block.reference_tokens for block in blocks]
     if speed is not None:
-        completion, basis = generated.times(speed.completion_tokens), "the run the speed is from"
+        completion, basis = generated.times(speed.completion_tokens), "the run that gave the speed"
     elif None not in references:
         lengths = [float(tokens or 0) for tokens in references]
         completion, basis = _scaled(sample, lengths).scaled(samples), "middle_reference"
     else:
         most = config.sampling.max_tokens
-        completion, basis = generated.scaled(most), "sampling.max_tokens, which is the most"
+        completion, basis = generated.scaled(most), "sampling.max_tokens (the maximum)"
     return {"prompt": prompt, "computed": computed, "completion": completion}, basis
 
 
 def _scaled(sample: Sample, amounts: Sequence[float]) -> Estimate:
-    """An amount of the sampled blocks, for all rows."""
+    """Extrapolate an amount from the sampled blocks to all rows."""
     rows = [float(block.rows) for block in sample.blocks]
     return ratio(list(map(float, amounts)), rows, sample.share).scaled(sample.of_rows)
 
@@ -108,7 +108,7 @@ def _share(sample: Sample, counts: Sequence[int]) -> dict[str, float]:
 
 
 def _sharing(sample: Sample) -> list[dict[str, Any]]:
-    """Of each way to encode: distinct over total tokens, and what is cut to fit the context."""
+    """The shares of distinct and computed tokens and the cut tokens, for each way to encode."""
     found = []
     for name in sample.blocks[0].ways if sample.blocks else ():
         ways = [block.ways[name] for block in sample.blocks]

@@ -1,4 +1,4 @@
-"""Plan a job: sample, encode, take the speed from somewhere, and keep what was foretold."""
+"""Plan a job: encode a sample, measure the speed if asked, and make the forecast."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from batchfim.terminal import busy, counted
 from batchfim.tuning.sample import choose_blocks
 from batchfim.tuning.trial import RunJob, enough_rows, sampled, trial_config
 
-_BLOCK_ROWS = 256  # neighbours that share are seen together, as far as that
-_FEWEST_BLOCKS = 6  # below, intervals are as wide as anything
-_CALIBRATION_BLOCK_ROWS = 16  # many places, as neighbours have middles alike
-_ALIGN = 256  # tokens, for the price of `infill.truncation.align`
+_BLOCK_ROWS = 256  # sharing between neighbors is seen within this many rows
+_FEWEST_BLOCKS = 6  # with fewer, intervals are too wide to be useful
+_CALIBRATION_BLOCK_ROWS = 16  # small blocks from many places, as neighbors have similar middles
+_ALIGN = 256  # tokens, to show the effect of `infill.truncation.align`
 
 
 def make_forecast(
@@ -40,16 +40,16 @@ def make_forecast(
     price: float | None,
     speed: Speed | None,
 ) -> dict[str, Any]:
-    """Read and encode a sample, and say what the job will take.
+    """Read and encode a sample, and predict what the job will take.
 
     Args:
-        config: the job, its engine and revisions settled.
+        config: the job, with its engine and revisions resolved.
         inputs: its files.
-        infiller: its own.
-        sample_rows: rows to read, in blocks of neighbours.
-        seed: of the sample's draw.
-        price: of a GPU-hour.
-        speed: where one is known.
+        infiller: its infiller.
+        sample_rows: rows to read, in blocks of adjacent rows.
+        seed: random seed of the sample.
+        price: price of a GPU-hour.
+        speed: the speed, if known.
 
     Raises:
         InputError: there are no rows, or a file is damaged.
@@ -89,16 +89,16 @@ def calibrate(
     seed: int,
     run_job: RunJob,
 ) -> Speed:
-    """The speed of a short job by one worker, on a sample of its own; its output is thrown away.
+    """Measure the speed with a short job by one worker, on its own sample; discards the output.
 
     Raises:
-        InputError: there are no rows, or none of the sample's was completed.
+        InputError: there are no rows, or no row of the sample was completed.
         others: as `run_job`; Interrupted: a signal ended it.
     """
     rows = rows or enough_rows(config) // 4
     with sampled(config, inputs, rows, seed, _CALIBRATION_BLOCK_ROWS) as (folder, sample):
         output = extended(folder, "/out")
-        with busy("a short run, to measure the speed"):
+        with busy("measuring the speed with a short run"):
             result = run_job(trial_config(config, {}, sample, output))
         if result.signal is not None:
             raise Interrupted(f"calibration was ended by signal {result.signal}")
@@ -118,7 +118,7 @@ def _cache_block(config: JobConfig) -> int | None:
 
 
 def _ways(config: JobConfig, infiller: Infiller) -> Encoders:
-    """The job's own way to encode; the orders its family was trained on alike; cuts aligned."""
+    """The encoders to compare: own, other orders the family was trained on alike, aligned cuts."""
     form = infiller.encoder.form
     changes: dict[str, dict[str, Any]] = {}
     if len(form.alike) > 1:
@@ -133,7 +133,7 @@ def _ways(config: JobConfig, infiller: Infiller) -> Encoders:
 
 
 def _encoder(config: JobConfig, infill: dict[str, Any]) -> Encoder | ChoosingEncoder | None:
-    """None: the context has no room for it."""
+    """The encoder with some `infill` settings changed, or None if they do not fit the context."""
     changed = config.model_copy(update={"infill": config.infill.model_copy(update=infill)})
     try:
         return open_infiller(changed, weights=False).encoder

@@ -1,4 +1,4 @@
-"""Read and encode a sample of a job's records, in blocks of neighbours."""
+"""Read and encode a sample of a job's records, in blocks of adjacent rows."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from batchfim.storage.inputs import InputSet
 from batchfim.storage.rows import RowReader, columns_to_read
 from batchfim.workers.requests import requests
 
-OWN = "as set"  # the way of encoding that the job asks for
+OWN = "as set"  # the job's own way of encoding
 Encoders = Mapping[str, Encoder | ChoosingEncoder]
 
 
 @dataclass(frozen=True)
 class Way:
-    """How a block's prompts come out in one way of encoding them.
+    """The token counts of a block's prompts in one way of encoding them.
 
-    `prompt_tokens` are of all samples; `distinct_tokens` those no other prompt of the block begins
-    with; `computed_tokens` what the engine computes of all samples: the same rounded up to the
-    blocks of its cache, and of each further sample its last block.
+    `prompt_tokens` covers all samples; `distinct_tokens` counts prefixes shared within the block
+    once; `computed_tokens` is what the engine computes for all samples: the distinct tokens rounded
+    up to blocks of its cache, and the last block of each further sample.
     """
 
     prompt_tokens: int
@@ -42,7 +42,7 @@ class Way:
 
 @dataclass(frozen=True)
 class Block:
-    """Neighbouring rows, and their prompts in every way asked for, the job's own first."""
+    """Adjacent rows with their prompts in each way of encoding, the job's own first."""
 
     rows: int
     refused: Counter[str]
@@ -60,7 +60,7 @@ class Block:
 
 @dataclass(frozen=True)
 class Sample:
-    """Blocks drawn from all files by a seed."""
+    """Blocks drawn from all files with a random seed."""
 
     blocks: Sequence[Block]
     of_rows: int
@@ -79,7 +79,7 @@ class Sample:
         return sum((block.refused for block in self.blocks), Counter[str]())
 
     def prompt_tokens(self) -> Histogram:
-        """Of each prompt."""
+        """The histogram of prompt lengths in tokens."""
         return Histogram.of(length for block in self.blocks for length in block.lengths)
 
 
@@ -92,15 +92,15 @@ def encode_sample(
     *,
     cache_block: int | None,
 ) -> Iterator[Block]:
-    """The blocks at these places.
+    """Read and encode the blocks at these places.
 
     Args:
         config: the job.
         inputs: its files.
         places: file, first row and number of rows of each block.
-        infiller: the job's.
+        infiller: the job's infiller.
         encoders: ways to encode, the job's own first.
-        cache_block: tokens of a block of the engine's cache; None: it has none.
+        cache_block: tokens per block of the engine's cache; None: it has no cache.
 
     Raises:
         InputError: a file is damaged.
@@ -145,7 +145,7 @@ def _block(
 
 
 def _encoded(encoder: Encoder | ChoosingEncoder, holes: Mapping[int, Hole]) -> dict[int, Prompt]:
-    """By row, where they fit the context."""
+    """The prompts that fit the context, by row."""
     encoded = encoder.encode(
         [hole.prefix for hole in holes.values()],
         [hole.suffix for hole in holes.values()],
@@ -158,7 +158,7 @@ def _encoded(encoder: Encoder | ChoosingEncoder, holes: Mapping[int, Hole]) -> d
 def _asked(
     config: JobConfig, infiller: Infiller, holes: Mapping[int, Hole], prompts: Mapping[int, Prompt]
 ) -> list[list[list[int]]]:
-    """For each adapter, whose cache is its own, the rows that a worker asks for in one request."""
+    """The rows that a worker puts in one request, by adapter, as each adapter has its own cache."""
     by_adapter: dict[str, dict[int, Prompt]] = {}
     for row, prompt in prompts.items():
         by_adapter.setdefault(holes[row].around.lora, {})[row] = prompt
@@ -186,9 +186,9 @@ def _way(
 
 
 def _computed(asked: Sequence[array[int]], samples: int, cache_block: int | None) -> int:
-    """What an engine computes for requests of so many samples; without a cache, all.
+    """Prompt tokens an engine computes for requests with this many samples; without a cache, all.
 
-    A cache gives whole blocks back, but never a prompt's last token.
+    A cache returns whole blocks, but never a prompt's last token.
     """
     if cache_block is None:
         return samples * sum(map(len, asked))
@@ -208,7 +208,7 @@ def _cut(prompt: Prompt) -> int:
 def _reference_tokens(
     config: JobConfig, infiller: Infiller, references: Sequence[str | None]
 ) -> int | None:
-    """Tokens of the middles if each were its reference, with the token that ends it."""
+    """Completion tokens if each middle were its reference, including the end token."""
     texts = [text for text in references if text is not None]
     if len(texts) < len(references):
         return None

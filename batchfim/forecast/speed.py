@@ -1,4 +1,4 @@
-"""How fast a model was in a run, and how long its middles were."""
+"""The speed of a model in an earlier run, and the length of its middles."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from batchfim.report.time_use import time_use
 from batchfim.storage.ledger import Ledger
 from batchfim.storage.location import Location
 
-# What two runs alike differ by, relative standard errors.
+# Relative standard errors by which two equal runs differ.
 _LEAST_ERROR = 0.1
 _BEFORE_ERROR = 0.15
 
 
 @dataclass(frozen=True)
 class Speed:
-    """What a run tells of the next one on the same model and device.
+    """The speed to expect of the next run on the same model and device.
 
     A worker takes `prefill_s` for each prompt token it computes and `decode_s` for each token it
-    generates; what else it does while it is up makes that `slack` times as long. `error` is the
-    relative standard error of all this. `before_s` is what a run takes besides, most of it engine
-    start.
+    generates; everything else it does while it is up makes this `slack` times as long. `error` is
+    the relative standard error of all this. `before_s` is the additional time of a run, most of it
+    engine start.
     """
 
     source: str
@@ -40,10 +40,10 @@ class Speed:
     slack: float
     error: float
     before_s: Estimate
-    completion_tokens: Estimate  # per row that is generated
+    completion_tokens: Estimate  # per generated row
 
     def worker_seconds(self, computed: Estimate, completion: Estimate) -> Estimate:
-        """To compute and generate so many tokens."""
+        """Worker seconds to compute and generate this many tokens."""
         work = computed.value * self.prefill_s + completion.value * self.decode_s
         parts = (
             computed.value * self.prefill_s * computed.error,
@@ -57,30 +57,34 @@ def speed_of(output: str, digest: str, backend: str) -> Speed:
     """The speed of the job at a path or URL.
 
     Args:
-        output: of a job that worked something.
-        digest: of the model it must have been.
-        backend: the engine that must have worked it.
+        output: output of a job that has completed rows.
+        digest: digest of the model it must have used.
+        backend: the engine it must have used.
 
     Raises:
-        OutputError: no job is there.
-        ConfigError: it worked nothing, or with another model or engine.
+        OutputError: there is no job.
+        ConfigError: the job completed nothing, or used another model or engine.
     """
     ledger = Ledger(Location.of(output))
     done = ledger.done()
     summary, shards = summary_now(ledger, done), ledger.shards()
     runs = [run for run in summary["runs"] if run["records"]]
     if summary["model"]["digest"] != digest:
-        raise ConfigError(f"{output} was worked with another model: its speed tells nothing here")
+        raise ConfigError(
+            f"{output} used another model, so its speed does not apply here; give the output of a "
+            "job on the same model"
+        )
     if (other := summary["engine"]["backend"]) != backend:
         raise ConfigError(
-            f"{output} was worked by the {other} engine: its speed tells nothing of {backend}"
+            f"{output} used the {other} engine, so its speed does not apply to {backend}; give the "
+            "output of a job on the same engine"
         )
     used = time_use(shards, runs)
     computed, completion = _tokens(shards)
     prefill_s, decode_s = used["prefill"] / max(computed, 1), used["decode"] / max(completion, 1)
     asked_s = sum(_asked_s(run, prefill_s, decode_s) for run in runs)
     if not completion or not asked_s:
-        raise ConfigError(f"{output} tells no speed: no run of it that ended has completed a row")
+        raise ConfigError(f"{output} has no speed to use: no finished run of it completed a row")
     return Speed(
         source=output,
         device=next((start["device"] for run in runs for start in run["engines"]), ""),
@@ -97,7 +101,7 @@ def speed_of(output: str, digest: str, backend: str) -> Speed:
 
 
 def _tokens(shards: pa.Table) -> tuple[int, int]:
-    """Computed and generated in the shards that are there."""
+    """Computed and generated tokens of the committed shards."""
     prompt, cached, completion = (
         pc.sum(shards[name]).as_py() or 0
         for name in ("prompt_tokens", "cached_tokens", "completion_tokens")
@@ -106,14 +110,14 @@ def _tokens(shards: pa.Table) -> tuple[int, int]:
 
 
 def _asked_s(run: Mapping[str, Any], prefill_s: float, decode_s: float) -> float:
-    """What a run's own tokens ask of its engines; shards that were replaced since are in it."""
+    """Engine seconds for a run's own tokens, including shards that were replaced since."""
     rates = run["tokens_per_s"]
     per_s = (rates["computed"] or 0.0) * prefill_s + (rates["completion"] or 0.0) * decode_s
     return float(per_s * run["run_s"])
 
 
 def _spread(shards: pa.Table, prefill_s: float, decode_s: float) -> float:
-    """Standard error of the speed, as single shards took more or less than their tokens ask."""
+    """Relative standard error of the speed, from each shard's time against that for its tokens."""
     took, prompt, cached, completion = (
         np.asarray(shards[name].to_numpy(), np.float64)
         for name in ("generate_s", "prompt_tokens", "cached_tokens", "completion_tokens")
@@ -123,7 +127,7 @@ def _spread(shards: pa.Table, prefill_s: float, decode_s: float) -> float:
 
 
 def _completion_tokens(shards: pa.Table) -> Estimate:
-    """Of a generated row, with the error that shards tell: neighbours have middles alike."""
+    """Completion tokens per generated row, with the error over shards, as neighbors are similar."""
     tokens, ok, copied = (
         np.asarray(shards[name].to_numpy(), np.float64)
         for name in ("completion_tokens", "ok", "copied")

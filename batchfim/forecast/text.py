@@ -1,4 +1,4 @@
-"""A forecast as a person reads it."""
+"""A forecast as text."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _WIDTH = 110
 
 
 def forecast_text(forecast: Mapping[str, Any]) -> str:
-    """Rows and tokens, what they share, hours and cost, and what to look at first."""
+    """Rows, tokens, sharing, hours and cost, and warnings."""
     sample = forecast["sample"]
     lines = [
         f"{forecast['rows']:,} rows in {forecast['shards']:,} shards, "
@@ -30,18 +30,18 @@ def forecast_text(forecast: Mapping[str, Any]) -> str:
 
 
 def against_text(lines: Sequence[Mapping[str, Any]]) -> str:
-    """Predicted and actual, in one line; empty where nothing was foretold."""
+    """Predicted and actual values in one line; empty if nothing was predicted."""
     if not lines:
         return ""
-    return "predicted and actual: " + "; ".join(
-        f"{line['label']} {_number(line['predicted'], line['unit'])} and "
+    return "predicted vs. actual: " + "; ".join(
+        f"{line['label']} {_number(line['predicted'], line['unit'])} vs. "
         f"{_number(line['actual'], line['unit'])} ({off_text(line)})"
         for line in lines
     )
 
 
 def off_text(line: Mapping[str, Any]) -> str:
-    """How far the actual value was from the predicted one."""
+    """The relative difference of the actual value from the predicted one."""
     return "-" if line["off"] is None else f"{line['off']:+.1%}"
 
 
@@ -49,12 +49,12 @@ def _sizes(prompt: Mapping[str, float | None]) -> str:
     figures = ", ".join(
         f"{name} {value:,.0f}" for name, value in prompt.items() if value is not None
     )
-    return f"prompt tokens a row: {figures or 'no row has a prompt'}"
+    return f"prompt tokens per row: {figures or 'no row has a prompt'}"
 
 
 def _sharing(ways: Sequence[Mapping[str, Any]]) -> str:
-    """Of all prompt tokens: those no other prompt of a block begins with, those to be computed."""
-    table = plain_table("prompts", "distinct", "computed", "cut a row")
+    """The shares of prompt tokens that are distinct within a block, and that are computed."""
+    table = plain_table("prompts", "distinct", "computed", "cut per row")
     for way in ways:
         cut = way["cut_tokens_per_row"]
         table.add_row(
@@ -67,23 +67,23 @@ def _sharing(ways: Sequence[Mapping[str, Any]]) -> str:
 
 def _tokens(forecast: Mapping[str, Any]) -> str:
     parts = ", ".join(f"{_interval(value)} {name}" for name, value in forecast["tokens"].items())
-    return f"tokens: {parts}; completions as long as in {printable(forecast['completion_basis'])}"
+    return f"tokens: {parts}; completion length from {printable(forecast['completion_basis'])}"
 
 
 def _time(forecast: Mapping[str, Any]) -> Iterator[str]:
     if forecast["time"] is None:
         yield (
-            "hours and cost are left out, as no speed is known: --speed-from OUTPUT takes that of "
-            "an earlier run on the same model and device, --calibrate measures it"
+            "no hours or cost, as the speed is not known: --speed-from OUTPUT takes it from an "
+            "earlier run on the same model and device, --calibrate measures it"
         )
         return
     time, speed = forecast["time"], forecast["speed"]
     hours = {key: time["wall_s"][key] / 3600 for key in ("value", "low", "high")}
     cost = "" if time["cost"] is None else f", cost {_interval(time['cost'], '.2f')}"
     yield (
-        f"time: {_interval(hours, '.3f')} hours, {time['before_s']['value']:,.0f} s of it before "
-        f"and after the work; {_interval(time['gpu_hours'], '.3f')} GPU-hours"
-        f"{cost}; workers as fast as in {printable(speed['source'])} ({printable(speed['device'])})"
+        f"time: {_interval(hours, '.3f')} hours, of which {time['before_s']['value']:,.0f} s are "
+        f"before and after processing; {_interval(time['gpu_hours'], '.3f')} GPU-hours"
+        f"{cost}; speed from {printable(speed['source'])} ({printable(speed['device'])})"
     )
 
 

@@ -1,1 +1,1 @@
-"""Per-record timings, shard reports and the job's summary."""
+"""Record timings, shard reports and the job's summary."""

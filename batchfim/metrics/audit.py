@@ -1,6 +1,6 @@
-"""The audit: rows in = ok + rejected + failed in every shard, and its part is there. Pure.
+"""The audit: in every shard, rows in = ok + rejected + failed, and its part exists. Pure.
 
-Whole columns are compared at once: a million shards take about a second.
+Whole columns are compared at once, so a million shards take about a second.
 """
 
 from __future__ import annotations
@@ -11,24 +11,24 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
-_MOST = 100  # complaints of each kind
+_MOST = 100  # messages of each kind
 
 
 class Complaint(NamedTuple):
-    """What does not add up in a shard, and whether that is a part that is not there."""
+    """What does not add up in a shard, and whether that is its part, which is missing."""
 
     text: str
-    part_is_gone: bool = False
+    is_missing: bool = False
 
 
 def audit(planned: pa.Table, done: pa.Table, parts: pa.Table, samples: int) -> list[Complaint]:
     """Compare what is done with what was planned and is there; empty if everything adds up.
 
     Args:
-        planned: the job's shards, columns `id` and `num_rows`; those that are not done are not
-            audited. One that was halved is no longer planned, and must not be done.
-        done: committed shards, columns `metrics.done.DONE_SCHEMA`.
-        parts: visible parts, columns `shard_id` and `size_bytes`.
+        planned: the job's shards, with columns `id` and `num_rows`; only done ones are audited. A
+            shard that was split is no longer planned, and must not be done.
+        done: committed shards, with columns `metrics.done.DONE_SCHEMA`.
+        parts: visible parts, with columns `shard_id` and `size_bytes`.
         samples: output rows per record.
     """
     table = done.append_column(
@@ -41,12 +41,12 @@ def audit(planned: pa.Table, done: pa.Table, parts: pa.Table, samples: int) -> l
 
 
 def unfinished(planned: pa.Table, done: pa.ChunkedArray, absent: Collection[str]) -> pa.Table:
-    """Planned shards that are not done, but for those of files that the input no longer has.
+    """Planned shards that are not done, except those of files that are no longer in the input.
 
     Args:
         planned: as for `audit`, with the column `file`.
-        done: ids of committed shards, each of which is planned.
-        absent: ids of such files.
+        done: ids of committed shards, all of which are planned.
+        absent: ids of files that are no longer in the input.
     """
     if planned.num_rows == len(done):
         return planned.slice(0, 0)
@@ -56,7 +56,7 @@ def unfinished(planned: pa.Table, done: pa.ChunkedArray, absent: Collection[str]
 
 
 def _looked_up(keys: pa.ChunkedArray, ids: Any, values: Any) -> pa.ChunkedArray:
-    """The value of each key's id, null where there is none."""
+    """The value for each key, or null if `ids` does not have it."""
     return pc.take(values, pc.index_in(keys, value_set=ids))
 
 
@@ -67,9 +67,9 @@ def _complaints(table: pa.Table, samples: int) -> Iterator[Complaint]:
     table = table.filter(planned)
     for row in _rows(table, _differ(table["part_bytes"], table["size_bytes"])):
         size = row["part_bytes"]
-        found = "is gone" if size is None else f"has {size} bytes"
-        text = f"part-{row['shard_id']}.parquet {found}, its marker says {row['size_bytes']}"
-        yield Complaint(text, part_is_gone=size is None)
+        found = "is missing" if size is None else f"has {size} bytes"
+        text = f"part-{row['shard_id']}.parquet {found}, but its marker says {row['size_bytes']}"
+        yield Complaint(text, is_missing=size is None)
     for row in _rows(table, _differ(table["rows"], pc.multiply(table["planned"], samples))):
         expected = row["planned"] * samples
         yield Complaint(f"shard {row['shard_id']} has {row['rows']} rows, expected {expected}")

@@ -1,4 +1,4 @@
-"""What is done in numbers: one row for each committed shard, and the sum of their reports. Pure."""
+"""The done shards in numbers: one row per committed shard, and their totals. Pure."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ DONE_SCHEMA = pa.schema(
 
 @dataclass(frozen=True)
 class Done:
-    """The committed shards: `table` has the columns of `DONE_SCHEMA`."""
+    """The committed shards: `table` has the columns `DONE_SCHEMA`."""
 
     table: pa.Table
     totals: Totals
@@ -38,7 +38,7 @@ class Done:
 
     @property
     def digest(self) -> str:
-        """Of which shards are done and their parts' bytes."""
+        """A digest of the ids of the done shards and the bytes of their parts."""
         checksums = self.table["checksum"].to_pylist()
         parts = sorted(zip(self.ids.to_pylist(), checksums, strict=True))
         hashed = hashlib.blake2b(digest_size=16)
@@ -47,13 +47,13 @@ class Done:
         return hashed.hexdigest()
 
     def of(self, shard_ids: Sequence[str]) -> pa.Table:
-        """The rows of some shards."""
+        """The rows of the given shards."""
         wanted = pa.array(shard_ids, pa.string())
         return self.table.filter(pc.is_in(self.ids, wanted))
 
 
 def done_table(reports: Sequence[ShardReport]) -> pa.Table:
-    """A row for each report, in order."""
+    """A table with columns `DONE_SCHEMA` and one row per report, in order."""
     columns = {
         field.name: [
             getattr(report.counts if field.name in _COUNTED else report, field.name)

@@ -1,4 +1,4 @@
-"""Percentiles over all records of a job, without keeping the records."""
+"""Percentiles over all records of a job, without storing the records."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-_RATIO = 1.02  # of a bucket's bounds: a percentile is right to 1 %
+_RATIO = 1.02  # of a bucket's bounds, for percentiles within 1 %
 _LOG_RATIO = math.log(_RATIO)
 _SMALLEST_S = 1e-6
-Bucket = Annotated[int, Field(ge=-1000, le=10_000)]  # a microsecond is in -697
+Bucket = Annotated[int, Field(ge=-1000, le=10_000)]  # a microsecond is in bucket -697
 
 
 class Histogram(BaseModel):
-    """Counts in buckets whose bounds grow by 2 %, and the exact extremes.
+    """Counts in buckets whose bounds grow by 2 %, with the exact total and maximum.
 
-    Histograms add up, so a shard's travels in its report and the job's is their sum. Method:
-    DDSketch (arXiv 1908.10693), with a relative error of 1 %.
+    Histograms add up: each shard's is in its report, and the job's is their sum. Method: DDSketch
+    (arXiv 1908.10693), with a relative error of 1 %.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -30,7 +30,7 @@ class Histogram(BaseModel):
 
     @classmethod
     def of(cls, values: Iterable[float]) -> Histogram:
-        """Count values, in seconds; below a microsecond they are one bucket."""
+        """The histogram of some values; those below 1e-6 (a microsecond) share one bucket."""
         buckets: dict[int, int] = {}
         count, total, largest = 0, 0.0, 0.0
         for value in values:
@@ -43,7 +43,7 @@ class Histogram(BaseModel):
 
     @classmethod
     def sum(cls, parts: Iterable[Histogram]) -> Histogram:
-        """All values of several histograms."""
+        """The histogram of all values of several histograms."""
         buckets: dict[int, int] = {}
         count, total, largest = 0, 0.0, 0.0
         for part in parts:
@@ -55,7 +55,7 @@ class Histogram(BaseModel):
         return cls(buckets=buckets, count=count, total=total, max=largest)
 
     def percentile(self, percent: float) -> float | None:
-        """Nearest-rank percentile, right to 1 %; None where nothing was counted."""
+        """Nearest-rank percentile, within 1 %; None if nothing was counted."""
         rank = max(math.ceil(self.count * percent / 100), 1)
         for bucket in sorted(self.buckets):
             rank -= self.buckets[bucket]
@@ -65,16 +65,16 @@ class Histogram(BaseModel):
 
     @staticmethod
     def bound(bucket: int) -> float:
-        """The largest value that is counted in a bucket."""
+        """The largest value that a bucket counts."""
         return math.exp(_LOG_RATIO * bucket)
 
     @staticmethod
     def middle(bucket: int) -> float:
-        """A value that is within 1 % of each that is counted in a bucket."""
+        """A value within 1 % of all values that a bucket counts."""
         return math.exp(_LOG_RATIO * (bucket - 0.5))
 
     def summary(self) -> dict[str, float | None]:
-        """What `summary.json` shows: the mean, percentiles 50, 90 and 99, the exact maximum."""
+        """The mean, percentiles 50, 90 and 99, and the exact maximum, as in `summary.json`."""
         return {
             "mean": self.total / self.count if self.count else None,
             "p50": self.percentile(50),

@@ -1,4 +1,4 @@
-"""What a worker tells of a finished shard; stored as the shard's marker."""
+"""The report of a finished shard, sent by its worker and stored as the shard's marker."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from batchfim.records import Completion, Status
 PHASES = ("read_s", "encode_s", "generate_s", "write_s")
 TIMINGS = ("queue_s", "ttft_s", "tpot_s", "latency_s")
 SIZES = ("prompt_tokens", "completion_tokens")
-# Of a report and of the summary, each the values of one output column and how often each occurs.
+# Keys of reports and the summary; each counts the values of the output column named here.
 ENDINGS = {
     "orders": "order",
     "finish_reasons": "finish_reason",
@@ -26,18 +26,17 @@ ENDINGS = {
 }
 OTHER_CAUSES = "other causes"
 _MOST_ERRORS = 20
-_NUMBER = re.compile(r"(?<![\w-])\d+\b")  # but for those of names, as in `f7` and `UTF-8`
+_NUMBER = re.compile(r"(?<![\w-])\d+\b")  # except in names, such as `f7` and `UTF-8`
 Count = Annotated[int, Field(ge=0, le=2**53)]
 
 
 class Counts(BaseModel):
-    """Rows and tokens of some output rows; counts add up.
+    """Counts of rows and tokens over some output rows; counts add up.
 
-    `copied` rows' prompt tokens all count as cached; `completion_tokens` and `kept_tokens` are of
-    what was generated, so copies add nothing to them. What a sample had computed before one of its
-    `preemptions` was computed again, and is counted once. `drafted_tokens` and `accepted_tokens`
-    are the engine's since the worker's last report, of whatever rows; a retried shard's are those
-    of the retry.
+    All prompt tokens of `copied` rows count as cached. `completion_tokens` and `kept_tokens` count
+    generated tokens, so copies add nothing to them. Tokens that were computed again after
+    `preemptions` are counted once. `drafted_tokens` and `accepted_tokens` are the engine's since
+    the worker's last report, for any rows; in a retried shard they are those of the retry.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -59,17 +58,17 @@ class Counts(BaseModel):
 
     @property
     def computed_tokens(self) -> int:
-        """Prompt tokens the engine had to compute."""
+        """Prompt tokens that the engine had to compute."""
         return self.prompt_tokens - self.cached_tokens
 
     @property
     def done(self) -> int:
-        """Rows that are finished; a failed one is not."""
+        """Finished rows, which excludes failed ones."""
         return self.ok + self.rejected
 
     @classmethod
     def of(cls, completions: Sequence[Completion]) -> Counts:
-        """Count output rows."""
+        """The counts of some output rows."""
         by_status = Counter(row.status for row in completions)
         generated = [row for row in completions if not row.copied]
         return cls(
@@ -97,16 +96,16 @@ class Counts(BaseModel):
     def sum(cls, parts: Iterable[Counts]) -> Counts:
         """The sum of several counts."""
         totals = [sum(values) for values in zip(*map(_COUNTS, parts), strict=True)]
-        return cls(**dict(zip(cls.model_fields, totals, strict=False)))  # of no parts, all are 0
+        return cls(**dict(zip(cls.model_fields, totals, strict=False)))  # without parts, all are 0
 
 
 _COUNTS = attrgetter(*Counts.model_fields)
 
 
 class Retried(BaseModel):
-    """What a retry worked itself, in a part whose other rows were there already.
+    """What a retry itself processed, in a part whose other rows already existed.
 
-    `attempt` is that of its rows, `timings` their sums in seconds.
+    `attempt` is the attempt of its rows, `timings` their sums in seconds.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -118,11 +117,11 @@ class Retried(BaseModel):
 
 
 class ShardReport(BaseModel):
-    """A shard's accounts: what its part holds and how long it took, phase by phase.
+    """A shard's report: what its part holds and how long each phase took.
 
-    `run` is the run that worked it, `started_at` when it began to read its rows, in seconds since
-    1970 by the worker's clock; the phases follow one another from there, and `encode_s` begins with
-    the wait for the encoder, which has one shard at a time.
+    `run` is the run that processed it, `started_at` when the worker began to read its rows, in
+    seconds since 1970 by the worker's clock. The phases follow one another from there; `encode_s`
+    includes the wait for the encoder, which takes one shard at a time.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -159,7 +158,7 @@ class ShardReport(BaseModel):
 
 
 def timings(completions: Sequence[Completion]) -> dict[str, Histogram]:
-    """A histogram for each of the four timings."""
+    """Histograms of the four timings."""
     return {
         name: Histogram.of(
             value for row in completions if (value := getattr(row, name)) is not None
@@ -169,19 +168,19 @@ def timings(completions: Sequence[Completion]) -> dict[str, Histogram]:
 
 
 def sizes(completions: Sequence[Completion]) -> dict[str, Histogram]:
-    """Histograms of tokens a row: of prompts, and of what was generated for rows with a middle."""
+    """Histograms of prompt and completion tokens per generated row that has a middle."""
     asked = [row for row in completions if row.status is Status.OK and not row.copied]
     return {name: Histogram.of(getattr(row, name) for row in asked) for name in SIZES}
 
 
 def errors(completions: Sequence[Completion]) -> dict[str, int]:
-    """The most frequent causes of errors, without the place, and the rows of each."""
+    """The most frequent causes of errors, without their places, and the number of rows of each."""
     counted = Counter(cause(row.reason or row.error) for row in completions if row.error)
     return most_common(counted, _MOST_ERRORS)
 
 
 def most_common(causes: Mapping[str, int], most: int) -> dict[str, int]:
-    """So many causes of the most rows, then the rows of all others as `OTHER_CAUSES`."""
+    """The `most` most frequent causes, with the rows of all others under `OTHER_CAUSES`."""
     ranked = Counter(causes)
     other = ranked.pop(OTHER_CAUSES, 0)
     kept = dict(ranked.most_common(most))
@@ -190,12 +189,12 @@ def most_common(causes: Mapping[str, int], most: int) -> dict[str, int]:
 
 
 def cause(error: str) -> str:
-    """An error as it is counted: with N for each number, as rows have numbers of their own."""
+    """The cause under which an error is counted: with N for each number, as numbers vary by row."""
     return _NUMBER.sub("N", error)
 
 
 def endings(completions: Sequence[Completion]) -> dict[str, dict[str, int]]:
-    """How many rows with a middle were asked in which order, ended how and so on: `ENDINGS`."""
+    """Counts of rows with a middle by order, finish reason and the other keys of `ENDINGS`."""
     ok = [row for row in completions if row.status is Status.OK]
     return {
         name: dict(Counter(value for row in ok if (value := getattr(row, column))))

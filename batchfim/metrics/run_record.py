@@ -1,4 +1,4 @@
-"""What is kept of each run under `_batchfim/runs/`, also of one that failed or was killed. Pure."""
+"""The record of each run in `_batchfim/runs/`, even if it failed or was killed. Pure."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ End = Literal["complete", "complete with failed rows", "stopped", "failed"]
 
 
 def end_of(summary: Mapping[str, Any]) -> End:
-    """How a job stands, in words, where no run works on it and none failed.
+    """The state of a job that no run works on and that did not fail.
 
     Args:
-        summary: as `summary.json` has it.
+        summary: the content of `summary.json`.
     """
     if not summary["complete"]:
         return "stopped"
@@ -23,10 +23,10 @@ def end_of(summary: Mapping[str, Any]) -> End:
 
 
 class RunRecord(BaseModel):
-    """One run: written when it has the job, when its work begins, and when it ends.
+    """One run, written when it holds the job, when its work begins, and when it ends.
 
-    `end` is None while it runs, and stays so where it was killed. `run` holds what `summary.json`
-    says of it; it is empty where nothing was left to do or the run did not get so far, and where
+    `end` is None while it runs, and stays None if it was killed. `run` is its entry in
+    `summary.json`; it is empty if nothing was left to do, if the run did not get that far, or if
     what it did is not known.
     """
 
@@ -44,5 +44,5 @@ class RunRecord(BaseModel):
 
     @property
     def name(self) -> str:
-        """Of its file: in the order of time, also of short runs in one second."""
+        """The name of its file, which sorts by time, even for several runs within a second."""
         return f"{self.started_at.astimezone(UTC):%Y%m%dT%H%M%S.%fZ}-{self.id}.json"

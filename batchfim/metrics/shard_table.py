@@ -1,4 +1,4 @@
-"""What the shards' reports say, as a table: one row for each committed shard. Pure."""
+"""The shard reports as a table with one row per committed shard. Pure."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ SHARD_SCHEMA = pa.schema(
         pa.field("size_bytes", pa.int64()),
     ]
 )
-_OWN = ("records", *_COUNTS, *TIMINGS)  # what a retry tells of the rows that it worked
+_OWN = ("records", *_COUNTS, *TIMINGS)  # what a retry reports for the rows it processed
 _RETRIED = pa.struct([SHARD_SCHEMA.field(name) for name in _OWN])
 PARTS_SCHEMA = SHARD_SCHEMA.append(pa.field("retried", _RETRIED))
 _COUNTS_TYPE = pa.struct([(name, pa.int64()) for name in _COUNTS])
 _TIMING_TYPE = pa.struct([("total", pa.float64()), ("max", pa.float64())])
 _TOP = ("shard_id", "run", "worker", "attempt", "started_at", *PHASES, "records", "size_bytes")
-# What of a report's JSON is read; the rest of it, histograms' buckets mostly, is passed over.
+# The fields of a report's JSON that are read; the rest, mostly histogram buckets, is skipped.
 _READ = pa.schema(
     [
         *(SHARD_SCHEMA.field(name) for name in _TOP),
@@ -65,19 +65,19 @@ _READ = pa.schema(
 
 
 def shard_table(reports: Sequence[str]) -> pa.Table:
-    """A row for each report, columns `PARTS_SCHEMA`; it adds up to the summary.
+    """A table with columns `PARTS_SCHEMA` and one row per report, which adds up to the summary.
 
-    `started_at` is in seconds since 1970, the phases follow one another from there, `encode_s` with
-    the wait for the encoder. Phases are of the last attempt; counts and the sums of the rows' own
-    seconds of all rows of the part. `retried`: those of the rows that this attempt worked, where
-    the others were there already, else null.
+    `started_at` is in seconds since 1970. The phases follow one another from there; `encode_s`
+    includes the wait for the encoder. Phases are those of the last attempt; counts and the sums of
+    the rows' own seconds cover all rows of the part. `retried` has the same for the rows that this
+    attempt processed if the others already existed, and is null otherwise.
 
     Args:
-        reports: each a `ShardReport` as JSON, the form they are stored in; a million of them take
-            some seconds so, and minutes as objects.
+        reports: `ShardReport`s as JSON, the stored form; a million of them take some seconds this
+            way, and minutes as objects.
 
     Raises:
-        ValueError: one is no such report.
+        ValueError: one of them is not a valid report.
     """
     if not reports:
         return PARTS_SCHEMA.empty_table()
@@ -96,10 +96,10 @@ def shard_table(reports: Sequence[str]) -> pa.Table:
 
 
 def worked(parts: pa.Table) -> pa.Table:
-    """What each attempt worked itself, columns `SHARD_SCHEMA`.
+    """What each attempt itself processed, with columns `SHARD_SCHEMA`.
 
     Args:
-        parts: columns `PARTS_SCHEMA`.
+        parts: a table with columns `PARTS_SCHEMA`.
     """
     retried = parts["retried"]
     if retried.null_count == len(retried):

@@ -1,4 +1,4 @@
-"""What `summary.json` says of each run: its clock and what it committed."""
+"""A run's entry in `summary.json`: its wall-clock times and what it committed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from batchfim.metrics.totals import tokens
 
 
 class EngineStart(BaseModel):
-    """One engine that came up: it took `start_s` and was ready so long after the run began."""
+    """An engine that came up in `start_s`, and was ready `ready_s` after the start of the run."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -27,13 +27,13 @@ class EngineStart(BaseModel):
 
 
 class RunClock(BaseModel):
-    """One run: wall clock in seconds, and what it committed.
+    """One run: its wall-clock times in seconds, and what it committed.
 
-    `run` is its name in shard reports, `started_at` when it began, in seconds since 1970;
-    `engine_start_s` is until the first engine was ready, `run_s` from then to the last commit,
-    `total_s` the whole run, with what comes before and after, of which `regroup_s` were the sort of
-    `planning.regroup`. `workers` were asked for; `worker_s`
-    is how long those that came up were ready, added up, and `idle_s` what of it they had no shard.
+    `run` is its id in shard reports, `started_at` when it began, in seconds since 1970.
+    `engine_start_s` is the time until the first engine was ready, `run_s` from then to the last
+    commit, `total_s` the whole run with what comes before and after, and `regroup_s` the part of it
+    spent sorting for `planning.regroup`. `workers` is the number requested, `worker_s` the summed
+    time for which those that came up were ready, and `idle_s` the part of it without a shard.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -54,7 +54,7 @@ class RunClock(BaseModel):
     engines: tuple[EngineStart, ...] = ()
 
     def summary(self) -> dict[str, Any]:
-        """What `summary.json` says of a run; rates are over `run_s`."""
+        """The run's entry in `summary.json`, with rates over `run_s`."""
 
         def rate(amount: int) -> float | None:
             return amount / self.run_s if self.run_s > 0 else None
@@ -68,9 +68,9 @@ class RunClock(BaseModel):
 
 
 def starting_s(run: Mapping[str, Any]) -> float:
-    """Seconds that the engines of a run took to start, added up.
+    """The summed seconds that the engines of a run took to start.
 
     Args:
-        run: as `summary.json` has it.
+        run: its entry in `summary.json`.
     """
     return float(sum(engine["start_s"] for engine in run["engines"]))

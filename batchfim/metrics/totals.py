@@ -1,4 +1,4 @@
-"""Sums over shards: what `summary.json` and `batchfim status` say is done comes from here alone."""
+"""Totals over shards, the only source of what `summary.json` and `batchfim status` call done."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ _ERRORS_KEPT = 1000
 
 
 class Totals(BaseModel):
-    """The sum of some shards' reports; totals add up, and no histogram loses a record by it.
+    """The sum of some shards' reports; totals add up without losing records in histograms.
 
-    `work_s` adds up what each phase took in each shard; shards overlap, so it is more than a wall
-    clock says.
+    `work_s` sums the time of each phase over all shards. Shards overlap, so it exceeds wall-clock
+    time.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -44,7 +44,7 @@ class Totals(BaseModel):
 
     @classmethod
     def of(cls, report: ShardReport) -> Totals:
-        """One shard's."""
+        """The totals of one shard."""
         return cls(
             shards=1,
             records=report.records,
@@ -58,7 +58,7 @@ class Totals(BaseModel):
 
     @classmethod
     def sum(cls, parts: Iterable[Totals]) -> Totals:
-        """The totals of all shards of several totals."""
+        """The sum of several totals."""
         parts = list(parts)
         errors = _added(part.errors for part in parts)
         return cls(
@@ -73,9 +73,9 @@ class Totals(BaseModel):
         )
 
     def summary(self) -> dict[str, Any]:
-        """What `summary.json` says of all runs together.
+        """The entries of `summary.json` that cover all runs together.
 
-        `done` rows are `ok` or `rejected`; a `failed` row is still to be worked.
+        `done` rows are `ok` or `rejected`; `failed` rows are still to be run again.
         """
         rows = self.counts.model_dump(include=_ROWS)
         return {
@@ -93,7 +93,7 @@ class Totals(BaseModel):
 
 
 def tokens(counts: Counts) -> dict[str, int]:
-    """Tokens by kind, as every summary names them."""
+    """Token counts by kind, under the names used in all summaries."""
     return {
         "prompt": counts.prompt_tokens,
         "cached": counts.cached_tokens,

@@ -76,7 +76,7 @@ class _Cursor:
             source,
             buffer_size=_BUFFER_BYTES,
             pre_buffer=False,
-            page_checksum_verification=True,  # where a page has one
+            page_checksum_verification=True,  # if a page has one
         )
         metadata = self._file.metadata
         sizes = [metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)]

@@ -1,1 +1,1 @@
-"""What a run shows to those who watch it: metrics for Prometheus, events for the log."""
+"""What a run exposes to monitoring: metrics for Prometheus and events for the log."""

@@ -1,4 +1,4 @@
-"""The log as events: one line each, with job and run, and shard and attempt where it has them."""
+"""The log as events, one line each, with job and run, and shard and attempt if they have them."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ _FIELDS = "batchfim_fields"
 
 
 def fields(**values: Any) -> dict[str, Any]:
-    """What an event is about, as `extra` of a call of a logger."""
+    """The `extra` argument of a logging call for an event with these fields."""
     return {_FIELDS: values}
 
 
 class EventFormatter(logging.Formatter):
-    """A line for each record of the log, as text or as JSON."""
+    """Formats each log record as one line of text or JSON."""
 
     def __init__(self, *, as_json: bool, job: str, run: str) -> None:
         super().__init__()
@@ -39,10 +39,10 @@ class EventFormatter(logging.Formatter):
 
 
 def log_events(kind: str, *, job: str, run: str) -> None:
-    """Send this process's log to standard error as events.
+    """Log events of this process to standard error.
 
     Args:
-        kind: `metrics.log`; `warnings` leaves the log as it is.
+        kind: the value of `metrics.log`; `warnings` leaves logging unchanged.
         job: the output path.
         run: id of the run.
     """

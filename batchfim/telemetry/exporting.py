@@ -1,4 +1,4 @@
-"""A run's state as metrics of Ray's agent, which Prometheus scrapes. The edge to Ray."""
+"""Export a run's state as metrics of Ray's agent, which Prometheus scrapes."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from batchfim.telemetry.table import JOB_TAG, RUN_TAG, Metric
 
 
 def open_metric(metric: Metric, output: str, run: str | None = None) -> Any:
-    """The metric in Ray, tagged with the job, and the run where one is given.
+    """Create the metric in Ray, tagged with the job, and with the run if given.
 
-    To be called in a process that is connected.
+    Call in a process that is connected to Ray.
     """
     given = {JOB_TAG: output} | ({RUN_TAG: run} if run else {})
     tags = (*given, *metric.tags)
@@ -28,7 +28,7 @@ def open_metric(metric: Metric, output: str, run: str | None = None) -> Any:
 
 
 class MetricsExporter:
-    """Watches the driver and sets the metrics of `telemetry.table`, but for a worker's own."""
+    """Sets the metrics of `telemetry.table` from the driver's state, except the workers' own."""
 
     def __init__(self, output: str, run: str, planned_rows: int) -> None:
         self._metrics = {
@@ -40,8 +40,8 @@ class MetricsExporter:
         self._planned_rows = planned_rows
 
     def update(self, state: RunState) -> None:
-        # Gauges are set each time, changed or not: Ray's agent forgets one that was not set for two
-        # of its report intervals (OpenTelemetryMetricRecorder); it keeps counters.
+        # Gauges are set each time, even if unchanged: Ray's agent drops one that was not set for
+        # two of its report intervals (OpenTelemetryMetricRecorder), but keeps counters.
         self._set(table.PLANNED_ROWS, {"": self._planned_rows})
         counts = state.counts
         rows = {"ok": counts.ok, "rejected": counts.rejected, "failed": counts.failed}
@@ -57,7 +57,7 @@ class MetricsExporter:
             self._metrics[table.COMMIT].observe(commit_s)
 
     def _count(self, metric: Metric, totals: dict[str, int]) -> None:
-        """Bring a counter to these totals, by its tag's value."""
+        """Increase a counter to these totals, given by tag value."""
         for value, total in totals.items():
             more = total - self._counted.get((metric, value), 0)
             if more:

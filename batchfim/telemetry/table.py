@@ -1,4 +1,4 @@
-"""Every metric that a run exports: dashboard and alerts may name these and no others. Pure."""
+"""All metrics that a run exports; the dashboard and the alerts may use only these. Pure."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from typing import Literal
 
 Kind = Literal["counter", "gauge", "histogram"]
 _SUFFIXES = {"counter": ("_total",), "gauge": ("",), "histogram": ("_bucket", "_count", "_sum")}
-_PREFIX = "ray_"  # Ray's metrics agent puts it before every name
+_PREFIX = "ray_"  # added to every name by Ray's metrics agent
 JOB_TAG = "output"  # the job's output path, on every metric
-RUN_TAG = "run"  # on all but a worker's own: a counter of an earlier run stays where Ray does
+# On all but the workers' own metrics, as the counters of earlier runs stay while Ray is up.
+RUN_TAG = "run"
 
 
 @dataclass(frozen=True)
 class Metric:
-    """One metric; a name ends in its unit where it has one."""
+    """One metric; its name ends in its unit, if it has one."""
 
     name: str
     kind: Kind
@@ -24,7 +25,7 @@ class Metric:
 
     @property
     def exported(self) -> tuple[str, ...]:
-        """Names of its series as Prometheus sees them."""
+        """The names of its series in Prometheus."""
         return tuple(f"{_PREFIX}{self.name}{suffix}" for suffix in _SUFFIXES[self.kind])
 
 
@@ -34,12 +35,12 @@ ROWS = Metric(
 TOKENS = Metric(
     "batchfim_tokens",
     "counter",
-    "Tokens of those rows: prompt = cached + computed; completion, and kept of it; "
-    "drafted by speculation, and accepted of those.",
+    "Tokens of these rows: prompt = cached + computed; completion, and the kept part of it; "
+    "drafted by speculative decoding, and the accepted part of it.",
     ("kind",),
 )
 RECORDS = Metric("batchfim_records", "counter", "Records committed by this run.")
-PLANNED_ROWS = Metric("batchfim_planned_rows", "gauge", "Rows this run has to work in all.")
+PLANNED_ROWS = Metric("batchfim_planned_rows", "gauge", "Total rows this run has to process.")
 SHARDS = Metric(
     "batchfim_shards",
     "gauge",
@@ -47,24 +48,24 @@ SHARDS = Metric(
     ("state",),
 )
 WORKERS = Metric(
-    "batchfim_workers", "gauge", "Workers: wanted, and of these starting or ready.", ("state",)
+    "batchfim_workers", "gauge", "Workers: wanted, and those starting or ready.", ("state",)
 )
 RESTARTS = Metric(
-    "batchfim_engine_restarts", "counter", "Workers that were up, were lost and were replaced."
+    "batchfim_engine_restarts", "counter", "Workers that were up, then lost and replaced."
 )
 IDLE = Metric(
-    "batchfim_idle_share", "gauge", "Share of the ready workers' time with no shard in hand."
+    "batchfim_idle_share", "gauge", "Share of the ready workers' time without a leased shard."
 )
 COMMIT = Metric(
     "batchfim_commit_seconds",
     "histogram",
-    "To make a part visible and write its marker.",
+    "Seconds to commit a part and its marker.",
     boundaries=(0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100),
 )
 IN_FLIGHT = Metric(
     "batchfim_in_flight_records",
     "gauge",
-    "Records handed to a worker's engine and not yet finished.",
+    "Records in flight: handed to a worker's engine and not yet finished.",
     ("worker",),
 )
 METRICS = (

@@ -1,1 +1,1 @@
-"""`batchfim tune`: which settings finish a job's records soonest, by short jobs on a sample."""
+"""`batchfim tune`: find the fastest settings for a job, by short runs on a sample."""

@@ -1,4 +1,4 @@
-"""A job's own settings, measured a few times on a sample."""
+"""Benchmark a job's own settings with a few runs on a sample."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ def bench(
     run_job: RunJob,
     tell: Callable[[Trial], None],
 ) -> list[Trial]:
-    """Run the job on a sample, one engine start each time.
+    """Run the job on a sample `repeats` times, with an engine start each time.
 
     Raises:
         InputError: there are no records.
         BatchfimError: a run failed.
-        Interrupted: by a signal.
+        Interrupted: a signal ended it.
     """
     trials = []
     with sampled(config, inputs, sample_rows, seed) as (folder, sample):
@@ -43,7 +43,7 @@ def bench(
 
 
 def _keep(trials: Sequence[Trial], folder: Location, name: str) -> None:
-    """As lines of JSON, those so far: a cluster of its own takes the log of a benchmark along."""
+    """Store the trials so far as JSON lines, as a benchmark's log goes away with its cluster."""
     lines = [json.dumps(asdict(trial)) for trial in trials]
     folder.make_folder()
     (folder / f"{name}.jsonl").write("".join(f"{line}\n" for line in lines).encode())

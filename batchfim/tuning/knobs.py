@@ -1,4 +1,4 @@
-"""The few knobs that matter for infilling in bulk, by engine and device."""
+"""The few settings that matter for bulk infilling, by engine and device."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ _OTHERS = {
 
 
 def default_knobs(config: JobConfig, *, on_gpu: bool) -> tuple[Knob, ...]:
-    """What is tried where nothing else is asked for; values besides the engine's defaults.
+    """The knobs tried by default, with values besides the engine's own defaults.
 
     Args:
-        config: the job, its backend decided.
-        on_gpu: vLLM runs on a GPU.
+        config: the job, with its backend resolved.
+        on_gpu: whether vLLM runs on a GPU.
     """
     return _OTHERS.get(config.engine.backend, _VLLM_GPU if on_gpu else _VLLM_CPU)
 
 
 def parse_knob(text: str) -> Knob:
-    """`section.key=value,value`, the values read as a list in YAML.
+    """Parse `section.key=value,value`, with the values as in a YAML list.
 
     Raises:
-        ConfigError: it is none.
+        ConfigError: the text does not have this form.
     """
     key, separator, values = text.partition("=")
     if not separator or not key.strip() or not values.strip():

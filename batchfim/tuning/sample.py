@@ -1,4 +1,4 @@
-"""A sample of a job's records that shares text as the whole does."""
+"""Sample a job's records so that they share text as all of them do."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from batchfim.storage.inputs import InputSet
 from batchfim.storage.location import Location
 from batchfim.storage.rows import RowReader, columns_to_read
 
-BLOCK_ROWS = 100  # neighbours share prefixes; single rows would look as if nothing were shared
+BLOCK_ROWS = 100  # neighbors share prefixes; single rows would look as if nothing were shared
 
 
 def write_sample(
@@ -27,18 +27,18 @@ def write_sample(
     target: Location,
     block_rows: int = BLOCK_ROWS,
 ) -> int:
-    """Write blocks of neighbouring rows, drawn from all files, as one Parquet file.
+    """Write blocks of adjacent rows, drawn from all files, to one Parquet file.
 
     Args:
-        section: the job's, for the columns it reads.
+        section: the `input` section of the job, for the columns to read.
         inputs: its files.
-        num_rows: rows to take; all where there are no more.
-        seed: of the draw.
+        num_rows: rows to take; all rows if there are fewer.
+        seed: random seed of the sample.
         target: the file to write.
-        block_rows: neighbours taken together.
+        block_rows: adjacent rows taken together.
 
     Returns:
-        rows written.
+        the number of rows written.
 
     Raises:
         InputError: a file is damaged.
@@ -51,7 +51,8 @@ def write_sample(
     for file, start, size in choose_blocks(inputs.files, num_rows, seed, block_rows):
         rows = reader.read(Shard("sample", "sample", file.content, file.path, start, size))
         writer = writer or pq.ParquetWriter(sink, _nullable(rows.schema))
-        # Columns that do not ride along may differ from file to file; what is no UTF-8 stays so.
+        # The types of columns that are not kept may differ by file; unsafe casts let invalid UTF-8
+        # pass.
         writer.write_table(rows.cast(writer.schema, safe=False))
         written += rows.num_rows
     if writer:
@@ -63,7 +64,7 @@ def write_sample(
 def choose_blocks(
     files: Sequence[InputFile], num_rows: int, seed: int, block_rows: int = BLOCK_ROWS
 ) -> list[tuple[InputFile, int, int]]:
-    """File, first row and number of rows of each block, in input order."""
+    """Draw blocks of adjacent rows: file, first row and number of rows, in input order."""
     firsts = [0, *accumulate(-(-file.num_rows // block_rows) for file in files)]
     chosen, left = [], num_rows
     for number in _shuffled(firsts[-1], random.Random(seed)):
@@ -82,7 +83,7 @@ def _nullable(schema: pa.Schema) -> pa.Schema:
 
 
 def _shuffled(count: int, draw: random.Random) -> Iterator[int]:
-    """The numbers below `count` in a random order; only those drawn take memory."""
+    """The numbers below `count` in random order, using memory only for those drawn."""
     moved: dict[int, int] = {}
     for place in range(count):
         other = draw.randrange(place, count)

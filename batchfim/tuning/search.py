@@ -1,4 +1,4 @@
-"""Which settings to try next, and whether the best of them is better than chance. Pure."""
+"""Choose the settings to try, and decide whether the best beats the job's own. Pure."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-Settings = Mapping[str, Any]  # dotted key to value, over the job's own
+Settings = Mapping[str, Any]  # dotted key to value, overriding the job's own
 
 
 @dataclass(frozen=True, slots=True)
 class Knob:
-    """A setting, by its dotted key, and the values to try besides the job's own."""
+    """A setting by its dotted key, with the values to try besides the job's own."""
 
     key: str
     values: tuple[Any, ...]
@@ -19,37 +19,37 @@ class Knob:
 
 @dataclass(slots=True)
 class Tried:
-    """Settings, and the records/s of each time they ran; None where they failed."""
+    """Settings with the records/s of each of their runs, None for a run that failed."""
 
     settings: Settings
     rates: list[float | None] = field(default_factory=list)
 
     @property
     def slowest(self) -> float:
-        """Of its runs; 0 where one failed."""
+        """The records/s of its slowest run, 0 if one failed."""
         return min((rate or 0.0 for rate in self.rates), default=0.0)
 
     @property
     def fastest(self) -> float:
-        """Of its runs."""
+        """The records/s of its fastest run."""
         return max((rate or 0.0 for rate in self.rates), default=0.0)
 
 
 def search(
     knobs: Sequence[Knob], measure: Callable[[Settings], float | None], repeats: int
 ) -> Tried:
-    """Turn one knob at a time, each from where the one before it was best.
+    """Find the best settings, turning one knob at a time from the best value of the previous one.
 
-    Of single runs the luckiest wins; so the winner and the job's own settings take turns once more,
-    and only a winner whose slowest run beats the fastest of the job's own is one.
+    Among single runs the luckiest wins. So the winner and the job's own settings run again in
+    turns, and the winner counts only if its slowest run beats the fastest of the job's own.
 
     Args:
-        knobs: in the order in which they are turned.
-        measure: runs with these settings; records/s, or None where they do not work.
+        knobs: the knobs, in the order in which they are turned.
+        measure: runs with these settings and returns records/s, or None if they do not work.
         repeats: how often the winner and the job's own settings run again, in turns.
 
     Returns:
-        The best found: the job's own settings unless it was faster each time.
+        The best settings found: the job's own, unless the winner was faster each time.
     """
 
     def run(tried: Tried) -> Tried:

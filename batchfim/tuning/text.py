@@ -1,4 +1,4 @@
-"""What tuning found, as a person reads it, and as a job file."""
+"""The result of tuning, as text and as a job file."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _WIDTH = 110
 
 
 def trial_text(trial: Trial) -> str:
-    """One line, while the trials run."""
+    """One line about a trial, printed while the trials run."""
     rate = trial.error or f"{trial.records_per_s or 0:,.1f} records/s"
     return printable(f"{settings_text(trial.settings)}: {rate}")
 
@@ -38,7 +38,7 @@ def job_file(settings: Settings) -> str:
 
 
 def settings_text(settings: Settings) -> str:
-    """On one line, each by the last part of its key."""
+    """The settings on one line, each under the last part of its key."""
     short = (f"{key.rpartition('.')[2]}={value}" for key, value in settings.items())
     return " ".join(short) or "the job's own"
 
@@ -52,7 +52,7 @@ def _cells(trial: Trial) -> list[str]:
 
 
 def _verdict(tuning: Tuning) -> str:
-    rows = f"{tuning.sample_rows:,} records a trial"
+    rows = f"{tuning.sample_rows:,} records per trial"
     if not tuning.best:
         return f"nothing was faster than the job's own settings beyond noise ({rows})"
     return f"* faster than the job's own settings in every run ({rows}):\n{job_file(tuning.best)}"

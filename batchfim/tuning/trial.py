@@ -1,4 +1,4 @@
-"""One trial: the job on the sample, with some settings changed, in a folder of its own."""
+"""One trial: the job on a sample, with some settings changed, in its own folder."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ RunJob = Callable[[JobConfig], JobResult]
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What one run said; rates are over the time from the engine's being up to the last commit.
+    """The figures of one run, with rates from the engine's start to the last commit.
 
     `unfilled` rows failed or were rejected.
     """
@@ -40,16 +40,16 @@ class Trial:
 
 
 def with_settings(config: JobConfig, settings: Settings) -> JobConfig:
-    """The job with these settings.
+    """The job with these settings applied.
 
     Raises:
-        ConfigError: an unknown key, or a value it cannot have.
+        ConfigError: a key is unknown or a value is invalid.
     """
     return check_config(config.model_dump(mode="json"), "batchfim tune", settings)
 
 
 def trial_config(config: JobConfig, settings: Settings, sample: str, output: str) -> JobConfig:
-    """The job with these settings, by one worker, on a sample, to its end."""
+    """The job with these settings on a sample, with one worker and no time limit."""
     own = {
         "input.paths": [sample],
         "output.path": output,
@@ -64,7 +64,7 @@ def trial_config(config: JobConfig, settings: Settings, sample: str, output: str
 
 
 def enough_rows(config: JobConfig) -> int:
-    """Rows of which an engine is full most of the time: on an H100 it is given 2,048 at once."""
+    """Rows that keep an engine full most of the time; on an H100 it gets 2,048 at once."""
     return 16_384 if num_gpus(config) else 2048
 
 
@@ -72,16 +72,16 @@ def enough_rows(config: JobConfig) -> int:
 def sampled(
     config: JobConfig, inputs: InputSet, rows: int, seed: int, block_rows: int = BLOCK_ROWS
 ) -> Iterator[tuple[str, str]]:
-    """A folder for a while, and a sample of the input in it.
+    """A temporary folder beside the output, and a sample of the input in it.
 
-    It is beside the output: workers on other machines see that.
+    The folder is there because workers on other machines can see the output's storage.
 
     Raises:
         InputError: there are no rows.
     """
     folder = extended(config.output.path, f".trial-{uuid.uuid4().hex[:8]}")
     sample, place = extended(folder, "/sample.parquet"), Location.of(folder)
-    with exit_signals():  # SIGTERM leaves no sample of somebody's records behind either
+    with exit_signals():  # so that SIGTERM leaves no sample of a user's records behind either
         place.make_folder()
         try:
             if not write_sample(config.input, inputs, rows, seed, Location.of(sample), block_rows):
@@ -94,11 +94,11 @@ def sampled(
 def run_trial(
     config: JobConfig, settings: Settings, sample: str, output: str, run_job: RunJob
 ) -> Trial:
-    """Run one.
+    """Run one trial.
 
     Raises:
-        BatchfimError: the job fails.
-        Interrupted: by a signal.
+        BatchfimError: the job failed.
+        Interrupted: a signal ended it.
     """
     result = run_job(trial_config(config, settings, sample, output))
     if result.signal is not None:

@@ -1,4 +1,4 @@
-"""Trials on a sample, and what came out of them."""
+"""Tune a job by trials on a sample."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from batchfim.tuning.trial import RunJob, Trial, run_trial, sampled, with_settin
 
 @dataclass(frozen=True, slots=True)
 class Tuning:
-    """All trials in the order they ran, and the settings that were best: none, if the job's own."""
+    """All trials in the order in which they ran, and the best settings, empty for the job's own."""
 
     trials: tuple[Trial, ...]
     best: Settings
@@ -40,15 +40,15 @@ def tune(
         inputs: its files.
         knobs: what to try.
         sample_rows: rows of the sample.
-        seed: of the sample's draw.
+        seed: random seed of the sample.
         repeats: how often the winner and the job's own settings run again.
         run_job: runs a job.
-        tell: hears of each trial as it ends.
+        tell: called with each trial when it ends.
 
     Raises:
-        ConfigError: a knob is no setting, or the job does not run as it is.
+        ConfigError: a knob is not a setting, or the job does not run with its own settings.
         InputError: there are no records.
-        Interrupted: by a signal.
+        Interrupted: a signal ended it.
     """
     for knob in knobs:
         for value in knob.values:
@@ -64,7 +64,9 @@ def tune(
                 raise
             except BatchfimError as error:
                 if not trials:
-                    raise ConfigError(f"the job does not run as it is: {error}") from None
+                    raise ConfigError(
+                        f"the job does not run with its own settings: {error}"
+                    ) from None
                 trial = Trial(settings, error=str(error))
             trials.append(_judged(trial, trials))
             tell(trials[-1])
@@ -75,7 +77,7 @@ def tune(
 
 
 def _judged(trial: Trial, earlier: Sequence[Trial]) -> Trial:
-    """As one that failed, where more rows did than in the first: failing is fast."""
+    """The trial, marked as failed if more rows failed than in the first, as failing is fast."""
     if not earlier or trial.unfilled <= earlier[0].unfilled:
         return trial
     error = f"{trial.unfilled} rows failed or were rejected"

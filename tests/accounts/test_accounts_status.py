@@ -133,7 +133,7 @@ def test_speed_and_time_left_come_from_the_newest_markers(job: Job) -> None:
         status = job_status(str(job.output))
     assert status["rows_per_s"] == pytest.approx(4 / 100, rel=0.2)  # the oldest is of long ago
     assert status["left_s"] == pytest.approx(400 / status["rows_per_s"])
-    assert "rows/s lately" in status_text(status)
+    assert "rows/s recently" in status_text(status)
 
 
 def test_a_retry_has_no_pace_as_its_rows_are_in_their_parts_already(job: Job) -> None:
@@ -141,7 +141,7 @@ def test_a_retry_has_no_pace_as_its_rows_are_in_their_parts_already(job: Job) ->
     with JobLease(Ledger(Location.of(str(job.output))).root / "lease"):
         status = job_status(str(job.output))
     assert (status["state"], status["rows_per_s"], status["left_s"]) == ("running", None, None)
-    assert "rows/s lately" not in status_text(status)
+    assert "rows/s recently" not in status_text(status)
 
 
 def test_the_numbers_are_the_same_once_markers_are_in_segments(job: Job) -> None:

@@ -67,7 +67,7 @@ def test_a_flipped_byte_is_found(done: Job) -> None:
     part.write_bytes(content)
     (problem,) = problems(done)
     assert problem == (
-        f"{part.name} its bytes are not those that were written (another checksum); "
+        f"{part.name} does not match the checksum in its marker; "
         "delete the part and run the job again"
     )
     part.unlink()
@@ -79,21 +79,21 @@ def test_a_part_cut_short_is_found(done: Job) -> None:
     size = part.stat().st_size
     part.write_bytes(part.read_bytes()[:100])
     (problem,) = problems(done)
-    assert f"{part.name} has 100 bytes, its marker says {size}; delete the part" in problem
+    assert f"{part.name} has 100 bytes, but its marker says {size}; delete the part" in problem
 
 
 def test_a_deleted_part_is_found(done: Job) -> None:
     part = part_of(done)
     part.unlink()
     (problem,) = problems(done)
-    assert f"{part.name} is gone" in problem
+    assert f"{part.name} is missing" in problem
     heal(done)
 
 
 def test_a_part_under_another_name_is_found(done: Job) -> None:
     shutil.copy(part_of(done), done.output / f"part-{OTHER_ID}.parquet")
     (problem,) = problems(done)
-    assert f"part-{OTHER_ID}.parquet has no marker, its rows may be doubled" in problem
+    assert f"part-{OTHER_ID}.parquet has no marker, so its rows may be duplicates" in problem
     heal(done)
 
 
@@ -118,7 +118,7 @@ def test_a_part_with_other_rows_of_the_right_checksum_is_found(job: Job) -> None
     content["counts"] |= {"ok": 3, "failed": 1}
     marker.write_text(json.dumps(content))
     (problem,) = problems(job)
-    assert "has rows 4 ok, its marker says 1 failed, 3 ok" in problem
+    assert "has 4 ok rows, but its marker says 1 failed, 3 ok" in problem
 
 
 def test_leftovers_are_found_unless_somebody_is_at_work(done: Job) -> None:
@@ -196,7 +196,7 @@ def test_rows_that_no_shard_has_are_named() -> None:
 def test_the_command_ends_with_0_or_1_and_a_line_for_each_problem(done: Job) -> None:
     runner = CliRunner()
     sound = runner.invoke(app, ["verify", str(done.output)])
-    assert (sound.exit_code, "3 parts and 12 rows are as" in sound.stdout) == (0, True)
+    assert (sound.exit_code, "3 parts and 12 rows match" in sound.stdout) == (0, True)
     for part in sorted(done.output.glob("part-*.parquet"))[:2]:
         part.unlink()
     broken = runner.invoke(app, ["verify", str(done.output)])

@@ -25,7 +25,7 @@ def test_a_retry_killed_half_way_is_finished_by_the_next(
     output = tmp_path / "out"
     small = ("--set", "schedule.shard_rows=10", "--set", "schedule.in_flight_records=1")
     done = cli(*run_args(records, output, *LOCAL, *FAIL, *small), code=3)
-    assert f"work the failed rows: batchfim retry {output}" in done.stdout
+    assert f"run the failed rows again: batchfim retry {output}" in done.stdout
     assert failed(output) == 20
     before = parts(output)
 

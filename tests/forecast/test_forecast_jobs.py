@@ -70,7 +70,7 @@ def test_tokens_are_foretold_from_a_sample_and_compared_after_the_run(job: Job) 
     assert lines["prompt tokens"]["actual"] == summary["tokens"]["prompt"]
     assert "wall clock" in lines
     text = summary_text(summary, str(job.output))
-    assert f"prompt tokens {lines['prompt tokens']['predicted']:,.0f} and" in text
+    assert f"prompt tokens {lines['prompt tokens']['predicted']:,.0f} vs." in text
 
 
 def test_of_all_rows_and_an_earlier_runs_lengths_tokens_are_exact(job: Job) -> None:
@@ -196,7 +196,7 @@ def test_warnings(job: Job, sets: tuple[str, ...], warning: str) -> None:
 def test_without_a_speed_there_are_no_hours_and_that_is_said(job: Job) -> None:
     told = plan_job(config(job), price=2.0)
     assert told["time"] is None
-    assert "no speed is known" in forecast_text(told)
+    assert "the speed is not known" in forecast_text(told)
     assert told["completion_basis"] == "middle_reference"
 
 
@@ -271,11 +271,13 @@ def test_what_cannot_be_planned_is_refused(job: Job, tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="no batchfim job found"):
         plan_job(config(job), speed_from=str(tmp_path / "nothing"))
     job.run()
-    with pytest.raises(ConfigError, match="by the simulated engine: its speed tells nothing of vl"):
+    with pytest.raises(
+        ConfigError, match="used the simulated engine, so its speed does not apply to vl"
+    ):
         plan_job(config(job, "engine.backend=vllm"), speed_from=str(job.output))
     other = job.ledger / "summary.json"
     other.write_text(other.read_text().replace('"digest": "', '"digest": "0'))
-    with pytest.raises(ConfigError, match="worked with another model"):
+    with pytest.raises(ConfigError, match="used another model"):
         plan_job(config(job), speed_from=str(job.output))
     theirs = tmp_path / "theirs"
     theirs.mkdir()

@@ -57,7 +57,7 @@ def test_a_run_that_was_to_end_in_time_can_be_accepted(job_file: Path) -> None:
     ended(start_module("jobs.infill", *short, folder=job_file.parent), 4)
     more = (*short, "--accept-unfinished")
     out, _ = ended(start_module("jobs.infill", *more, folder=job_file.parent))
-    assert "stopped before the end: run the same command again to go on" in out
+    assert "stopped before the end: run the same command again to continue" in out
 
 
 def test_bench_says_a_line_for_each_run_and_leaves_the_output_alone(job_file: Path) -> None:

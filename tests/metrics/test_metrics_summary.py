@@ -142,7 +142,7 @@ def test_a_part_that_is_gone_or_changed_is_named(report: Reports) -> None:
     reports = [report("a", [OK]), report("b", [OK])]
     sizes = {"b": reports[1].size_bytes + 7}
     gone, changed = audit([shard("a", 1), shard("b", 1)], reports, 1, sizes)
-    assert "part-a.parquet is gone" in gone
+    assert "part-a.parquet is missing" in gone
     assert f"part-b.parquet has {reports[1].size_bytes + 7} bytes" in changed
 
 

@@ -98,8 +98,8 @@ def test_the_end_of_a_run_names_the_page_it_made(job: Job) -> None:
         result = job.run()
         return summary_text(result.summary, str(job.output), report=result.report)
 
-    assert f"; page: {job.ledger / 'report.html'}" in said()
-    assert "page:" not in said()  # nothing was left to do, and none was made
+    assert f"; report: {job.ledger / 'report.html'}" in said()
+    assert "report:" not in said()  # nothing was left to do, and none was made
 
 
 def test_the_table_of_shards_adds_up_to_the_summary(job: Job) -> None:

@@ -61,7 +61,7 @@ def test_a_file_that_comes_back_is_worked_whole(done: Job) -> None:
 def test_failed_rows_are_told_with_what_to_do_and_are_no_success(job: Job) -> None:
     result = job.run("engine.simulated.fail_if_contains=def f7(")
     assert (result.exit_code, job.complete, result.summary["complete"]) == (3, False, True)
-    assert "work the failed rows: batchfim retry out/" in summary_text(result.summary, "out/")
+    assert "run the failed rows again: batchfim retry out/" in summary_text(result.summary, "out/")
     again = job.run("engine.simulated.fail_if_contains=def f7(")
     assert (again.idle, again.exit_code, job.complete) == (True, 3, False)
 

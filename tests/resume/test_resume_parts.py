@@ -42,7 +42,7 @@ def test_a_part_cut_short_fails_the_audit_by_name(job: Job, keep: int) -> None:
     with pytest.raises(JobFailed) as caught:
         job.run()
 
-    assert f"{part.name} has {keep} bytes, its marker says {len(content)}" in str(caught.value)
+    assert f"{part.name} has {keep} bytes, but its marker says {len(content)}" in str(caught.value)
     assert part.read_bytes() == content[:keep]  # nothing is thrown away unasked
     assert job.summary["complete"] is False
     assert not job.complete

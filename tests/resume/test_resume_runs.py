@@ -79,7 +79,7 @@ def test_what_a_killed_run_did_is_not_told(job: Job) -> None:
     job.run()
     status = job_status(str(job.output))
     status["history"][-1] |= {"ended_at": None, "end": None, "run": {}}
-    assert " - of 3  -        no end: " in status_text(status)
+    assert " - of 3  -        running, or killed" in status_text(status)
 
 
 def test_a_run_with_nothing_to_do_leaves_the_others_in_place(job: Job) -> None:

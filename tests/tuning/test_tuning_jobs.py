@@ -51,7 +51,7 @@ def test_the_faster_setting_is_found_and_can_be_laid_over_the_job(
     done = CliRunner().invoke(app, [*args, "-o", str(tuned)])
     assert done.exit_code == 0, done.output
     assert "* max_num_seqs=16" in done.stdout
-    assert "40 records a trial" in done.stdout
+    assert "40 records per trial" in done.stdout
     assert yaml.safe_load(tuned.read_text()) == {"engine": {"simulated": {"max_num_seqs": 16}}}
     both = load_config([job, tuned])
     assert both.engine.simulated.max_num_seqs == 16
@@ -102,7 +102,7 @@ def test_rows_that_fail_under_the_jobs_own_settings_too_are_held_against_none(jo
         (
             ("engine.simulated.fail_start=true",),
             f"{KEY}=4",
-            "as it is: .*not to start",
+            "with its own settings: .*not to start",
         ),
     ],
 )
