@@ -116,8 +116,8 @@ def _parse(line: bytes, file: Path, number: int) -> dict[str, Any]:
     # RecursionError: brackets nested by the thousand.
     except (ValueError, RecursionError) as error:
         raise InputError(
-            f"{file}:{number}: not valid JSON: {error}; repair or remove this line, each line must be "
-            "one JSON object"
+            f"{file}:{number}: not valid JSON: {error}; repair or remove this line, each line must "
+            "be one JSON object"
         ) from error
     if not isinstance(parsed, dict):
         raise InputError(
