@@ -1,1 +1,1 @@
-"""Every number in RESULTS.md, re-runnable, each against its limit."""
+"""Benchmarks that reproduce every number in RESULTS.md and compare each with its limit."""

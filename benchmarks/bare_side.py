@@ -1,4 +1,4 @@
-"""vLLM's own offline call: `LLM.generate` on ids, final outputs only, no detokenising."""
+"""vLLM's own offline call: `LLM.generate` on ids, final outputs only, without detokenization."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _PSM = "<fim_prefix>{prefix}<fim_suffix>{suffix}<fim_middle>"
 
 
 class BareSide:
-    """Records as they are given."""
+    """`LLM.generate` on records in the given order."""
 
     sorts = False
 
@@ -33,7 +33,7 @@ class BareSide:
         )
 
     def work(self, path: Path) -> Round:
-        """Reading the ids is not timed; sorting them is."""
+        """Complete a file; sorting the ids is timed, reading them is not."""
         ids = pq.read_table(path, columns=["token_ids"])["token_ids"].to_pylist()
         self._llm.reset_prefix_cache()
         cpu, started_s = Cpu.now(), time.perf_counter()
@@ -44,21 +44,21 @@ class BareSide:
         return _round(outputs, time.perf_counter() - started_s, cpu.since())
 
     def close(self) -> None:
-        """vLLM ends its core with the object."""
+        """Delete the object, with which vLLM ends its engine core."""
         del self._llm
 
 
 class SortedSide(BareSide):
-    """All records sorted by their ids first: what a careful user of vLLM does."""
+    """`LLM.generate` on all records sorted by their ids, as a careful user of vLLM would do."""
 
     sorts = True
 
 
 class TextSide(BareSide):
-    """From Parquet to Parquet: prompts as texts, which vLLM encodes, and middles it has decoded.
+    """`LLM.generate` from Parquet to Parquet: vLLM encodes the prompts and decodes the middles.
 
-    What a script around `LLM.generate` does. The texts hold no control tokens, so that its prompts
-    are those of the others.
+    This is what a script around `LLM.generate` does. The texts contain no control tokens, so its
+    prompts equal those of the other sides.
     """
 
     def __init__(self, setup: Setup) -> None:
@@ -73,7 +73,7 @@ class TextSide(BareSide):
         )
 
     def work(self, path: Path) -> Round:
-        """Reading and writing are timed too."""
+        """Complete a file; reading and writing are timed too."""
         self._llm.reset_prefix_cache()
         cpu, started_s = Cpu.now(), time.perf_counter()
         rows = pq.read_table(path, columns=["id", "prefix", "suffix"]).to_pylist()

@@ -1,11 +1,11 @@
-"""Models through the same records, one after the other: `python -m benchmarks.compare_families`.
+"""Compare models on the same records, one after another: `python -m benchmarks.compare_families`.
 
     python -m benchmarks.compare_families COMPARE.yaml -o FOLDER
 
 runs each model of COMPARE.yaml in each of its orders as an ordinary job, into FOLDER/MODEL-ORDER/,
 evaluates it, and writes FOLDER/comparison.json, .md and .html: quality with its interval against
-records/s, tokens/s and the cost of 1,000 middles, the Pareto front marked. The same command goes on
-after whatever ended it, and redoes nothing. It exits with 1 where a model failed.
+records/s, tokens/s and the cost of 1,000 middles, with the Pareto front marked. If interrupted, run
+the same command again: it continues and repeats nothing. It exits with 1 if a model failed.
 
     python -m benchmarks.compare_families --tiny -o FOLDER
 
@@ -35,14 +35,14 @@ from benchmarks.measuring import keep, machine
 
 
 def main() -> None:
-    """Run a comparison, or go on with it."""
+    """Run or resume a comparison."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("comparison", nargs="?", type=Path, metavar="COMPARE.yaml")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER")
     parser.add_argument("--tiny", action="store_true", help="a tiny model of each architecture")
-    parser.add_argument("--records", type=int, default=150, help="of --tiny")
+    parser.add_argument("--records", type=int, default=150, help="number of records for --tiny")
     parser.add_argument("--keep", action="store_true", help="keep the result under results/")
     options = parser.parse_args()
     if options.tiny == (options.comparison is not None):
@@ -65,10 +65,10 @@ def _main(options: argparse.Namespace) -> int:
 
 
 def compare(comparison: Comparison, output: Path) -> tuple[int, dict[str, object]]:
-    """Run every row and write the folder; the exit code, and `comparison.json`.
+    """Run every row and write the folder; return the exit code and `comparison.json`.
 
     Raises:
-        UserError: the input is wrong, for every model.
+        UserError: the input is wrong for every model.
     """
     entries = open_entries(comparison, output)
     folder = Folder(

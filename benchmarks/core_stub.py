@@ -1,7 +1,7 @@
-"""An engine core without a model: it answers vLLM's front end in steps, as a real one does.
+"""An engine core without a model that answers vLLM's front end in steps, like a real one.
 
-It is started in the place of the engine's own, so that what the process of the front end works for
-a record can be measured without an engine at work beside it. A step takes as long as one on a GPU.
+It replaces the engine's own core, so that the front-end process's work per record can be measured
+without an engine working beside it. A step takes as long as one on a GPU.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _RANK = (0).to_bytes(2, "little")
 
 
 def install() -> None:
-    """Let every vLLM client of this process start the stub."""
+    """Make every vLLM client of this process start the stub."""
     from vllm.v1.engine import core_client
 
     core_client.launch_core_engines = _launched
@@ -84,7 +84,7 @@ def _answer(client: int, call_id: int, method: str, arguments: Any) -> Any:
 
 
 class _Sequence:
-    """A request that gets its own prompt's ids as its middle, to the limit."""
+    """A request whose middle consists of its own prompt's ids, up to the limit."""
 
     def __init__(self, request: Any, log_stats: bool) -> None:
         self.request_id = request.request_id
@@ -97,7 +97,7 @@ class _Sequence:
         from vllm.v1.engine import EngineCoreOutput, FinishReason
 
         self.left -= 1
-        place = len(self._prompt) // 2 + self.left  # of text, not of a sentinel
+        place = len(self._prompt) // 2 + self.left  # a position in text, not a sentinel
         output = EngineCoreOutput(self.request_id, [self._prompt[place % len(self._prompt)]])
         if self._is_first:
             self._is_first = False

@@ -1,10 +1,11 @@
-"""How many of the tokens decoded a middle needs: `python -m benchmarks.decode`.
+"""Measure how many of the decoded tokens a middle needs: `python -m benchmarks.decode`.
 
-Line holes in the standard library, cut as `prepare code --kind line` cuts them (the newline stays
-in the suffix) and as HumanEval-Infilling SingleLine does (the middle has it), with `stop: [eot]`
-and with `stop: [eot, line]`. Kept are the tokens that the middle's text needs; generated are those
-its row counts, with the token that ended it; decoded are all that the engine's core computed, also
-those after a stop rule had ended the middle and before the core heard of it.
+Line holes in the standard library, cut as by `prepare code --kind line` (the newline stays in the
+suffix) and as in HumanEval-Infilling SingleLine (the newline is in the middle), with `stop: [eot]`
+and with `stop: [eot, line]`. Kept tokens are those that the middle's text needs; generated tokens
+are those that its row counts, including the token that ended it; decoded tokens are all that the
+engine core computed, including those between a stop rule's end of the middle and its arrival at the
+core.
 """
 
 from __future__ import annotations
@@ -25,12 +26,12 @@ from benchmarks.sides import InProcess, Round, Setup
 
 LIMIT = 0.95
 _MAX_TOKENS = 64
-_MOST_CHARACTERS = 1200  # of either side, so that no prompt is cut
+_MOST_CHARACTERS = 1200  # per side, so that no prompt is truncated
 _STOPS = {"eot": ["eot"], "eot, line": ["eot", "line"]}
 
 
 class CountingSide(HouseSide):
-    """Counts what comes out of the core, too."""
+    """Counts the core's output tokens, too."""
 
     def __init__(self, setup: Setup) -> None:
         super().__init__(setup)
@@ -45,7 +46,7 @@ class CountingSide(HouseSide):
         core.get_output = counted
 
     def work(self, path: Path) -> Round:
-        """As `HouseSide.work`."""
+        """Complete a file as `HouseSide.work` does, and count decoded tokens."""
         before = self._num_decoded
         return replace(super().work(path), decoded_tokens=self._num_decoded - before)
 

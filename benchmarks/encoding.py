@@ -1,10 +1,10 @@
-"""The encoder beside the tokenizer's own batch call: `python -m benchmarks.encoding`.
+"""Compare the encoder with the tokenizer's own batch call: `python -m benchmarks.encoding`.
 
 Both get the same holes, cut into the standard library's modules. The tokenizer's call encodes
-prefixes and suffixes and hands out their ids, which is the least anybody could do with it; the
-encoder does that through the tokenizer in which no text becomes a control token, truncates, and
-builds the packed prompts. They take turns, and the best of each is compared. Then one record of 50
-MB, with the process's peak memory above what it was before.
+prefixes and suffixes and returns their ids, which is the minimum; the encoder does that with the
+tokenizer in which no text becomes a control token, truncates, and builds the packed prompts. They
+take turns, and the best times are compared. Then one record of 50 MB is encoded, and the increase
+of the process's peak memory measured.
 """
 
 from __future__ import annotations

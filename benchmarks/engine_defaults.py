@@ -1,9 +1,9 @@
-"""The engine's defaults on CPU, one by one: `python -m benchmarks.engine_defaults`.
+"""Measure the engine's defaults on CPU, one by one: `python -m benchmarks.engine_defaults`.
 
-batchfim's worker on ten holes in each of some standard-library files, in file order: an engine with
-the default of a setting beside one with another value, all else alike, in turns. What counts is the
-median of the rounds' ratios; token counts say where a ratio comes from. GPUs have other defaults
-(vLLM's own for offline use), which this does not show.
+batchfim's worker processes ten holes in each of some standard-library files, in file order. An
+engine with a setting's default and one with another value, otherwise equal, take turns. The result
+is the median of the rounds' ratios; token counts explain a ratio. GPUs have other defaults (vLLM's
+own for offline use), which this does not measure.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ OTHERS: tuple[dict[str, Any], ...] = (
     {"max_num_batched_tokens": 8192},
     {"enable_prefix_caching": False},
     {"enable_chunked_prefill": False},
-    {"VLLM_CPU_OMP_THREADS_BIND": "auto"},  # vLLM's own choice, and then a process for the model
-    {"distributed_executor_backend": "mp"},  # that process, with threads as they are
+    {"VLLM_CPU_OMP_THREADS_BIND": "auto"},  # vLLM's own choice, with a process for the model
+    {"distributed_executor_backend": "mp"},  # that process, with unchanged threads
 )
 
 
@@ -44,7 +44,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--files", type=int, default=40)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--only", nargs="+", metavar="NAME", help="settings; unset: all")
+    parser.add_argument(
+        "--only", nargs="+", metavar="NAME", help="settings to measure; all by default"
+    )
     parser.add_argument("--keep-as", metavar="NAME", default="engine_defaults")
     options = parser.parse_args()
     started = machine()
@@ -66,7 +68,7 @@ def main() -> None:
 
 
 def _compared(default: InProcess, other: dict[str, Any], path: Path, rounds: int) -> dict[str, Any]:
-    """Another value's speed over the default's."""
+    """Ratio of another value's speed to the default's."""
     ours: list[Round] = []
     theirs: list[Round] = []
     with _engine(path, other) as side:
@@ -86,9 +88,9 @@ def _compared(default: InProcess, other: dict[str, Any], path: Path, rounds: int
 
 
 def _engine(path: Path, args: dict[str, Any]) -> InProcess:
-    """With nothing of the other benchmarks' arguments: the defaults are those of a job.
+    """An engine with a job's defaults, without the arguments of the other benchmarks.
 
-    What has the name of an environment variable is set as one while the engine's process starts.
+    Uppercase names are set as environment variables while the engine's process starts.
     """
     variables = {name: value for name, value in args.items() if name.isupper()}
     others = {name: value for name, value in args.items() if not name.isupper()}
@@ -97,7 +99,7 @@ def _engine(path: Path, args: dict[str, Any]) -> InProcess:
 
 
 def _other_dtype() -> dict[str, str]:
-    """Of float32 and the model's own, what this machine's default is not."""
+    """Of float32 and the model's own dtype, the one that is not this machine's default."""
     default = dtype_argument(demo_model_path(), {}).get("dtype", "bfloat16")
     return {"dtype": "bfloat16" if default == "float32" else "float32"}
 

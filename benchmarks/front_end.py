@@ -1,9 +1,9 @@
-"""CPU time a record of the process that holds vLLM's front end: `python -m benchmarks.front_end`.
+"""Measure CPU time per record of vLLM's front-end process: `python -m benchmarks.front_end`.
 
-batchfim's worker, from Parquet to Parquet, beside `LLM.generate` on ids, each with an engine core
-that answers without a model (`core_stub`): nothing else takes their core, and CPU time is a fair
-measure on a busy machine too. Encoding is more than a third of batchfim's figure; `LLM.generate`
-neither encodes nor decodes here, and writes nothing.
+batchfim's worker, from Parquet to Parquet, is compared with `LLM.generate` on ids, each with an
+engine core that answers without a model (`core_stub`), so that nothing else uses their CPU core and
+CPU time is a fair measure even on a busy machine. Encoding is more than a third of batchfim's
+figure; `LLM.generate` neither encodes nor decodes here, and writes nothing.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def main() -> None:
 
 
 def _checked(setup: Setup) -> Setup:
-    """With a rule that looks at every token and ends next to nothing."""
+    """The setup with a stop rule that checks every token and ends hardly any middle."""
     stop = {"infill.stop": ["eot", "suffix_start"]}
     return replace(setup, house=stop)
 

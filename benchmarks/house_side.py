@@ -1,4 +1,4 @@
-"""batchfim's worker: read, encode, order, generate, finish and write shards of a Parquet file."""
+"""batchfim's worker, which reads, encodes, orders, generates, finishes and writes shards."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ KEPT = ("id",)
 
 
 def house_config(setup: Setup, path: Path, output: Path) -> JobConfig:
-    """A job on one worker, with the settings a benchmark adds."""
+    """A job on one worker, with the settings that a benchmark adds."""
     settings = {
         "input.paths": [str(path)],
         "input.keep": list(KEPT),
@@ -55,12 +55,12 @@ def house_config(setup: Setup, path: Path, output: Path) -> JobConfig:
 
 
 class HouseSide:
-    """One worker, given leases as the driver gives them."""
+    """One worker that gets leases as from the driver."""
 
     regroups = False
 
     def __init__(self, setup: Setup) -> None:
-        """Start the engine, in the event loop that will work the shards."""
+        """Start the engine in the event loop that will process the shards."""
         spare_pandas()  # as a worker does
         self._folder = setup.folder / f"house-{type(self).__name__}"
         self._config = house_config(setup, Path("none"), self._folder)
@@ -68,15 +68,15 @@ class HouseSide:
             planning = self._config.planning.model_copy(update={"regroup": "content"})
             self._config = self._config.model_copy(update={"planning": planning})
         Ledger(Location.of(str(self._folder))).prepare()
-        self._loop = uvloop.new_event_loop()  # as a worker has
+        self._loop = uvloop.new_event_loop()  # as in a worker
         self._infiller = open_infiller(self._config, weights=True)
         self._engine: Any = build_engine(self._config, self._infiller)
         self._max_num_seqs = self._loop.run_until_complete(self._engine.start()).max_num_seqs
 
     def work(self, path: Path) -> Round:
-        """From the first lease to the last part written; cutting the shards is timed too.
+        """Complete a file, timed from the first lease to the last part written.
 
-        So is regrouping, apart.
+        Cutting the shards is timed too, and regrouping separately.
         """
         return self._loop.run_until_complete(self._work(path))
 
@@ -85,7 +85,7 @@ class HouseSide:
         self._loop.run_until_complete(self._engine.stop())
 
     async def _work(self, path: Path) -> Round:
-        self._engine._stepper._llm.reset_prefix_cache()  # no user needs it, so it has no other door
+        self._engine._stepper._llm.reset_prefix_cache()  # not public, as no user needs it
         started_s = time.perf_counter()
         worker, files = self._prepare(path)
         regroup_s = time.perf_counter() - started_s
@@ -105,7 +105,7 @@ class HouseSide:
         )
 
     def _prepare(self, path: Path) -> tuple[Worker, Sequence[InputFile]]:
-        """A worker on the file's records, which are regrouped where that is asked for."""
+        """A worker on the file's records, which are regrouped if `regroups` is set."""
         source = self._config.input.model_copy(update={"paths": (str(path),)})
         config = self._config.model_copy(update={"input": source})
         inputs = open_inputs(source)
@@ -124,7 +124,7 @@ class HouseSide:
         told: asyncio.Queue[Lease | ShardReport | ShardFailure] = asyncio.Queue()
         reports: list[ShardReport] = []
         in_hand: dict[str, asyncio.Task[None]] = {}  # by shard
-        ahead: dict[str, int] = {}  # rows by shard, of those not begun
+        ahead: dict[str, int] = {}  # rows of shards not begun yet, by shard
 
         async def work(lease: Lease) -> None:
             told.put_nowait(await worker.work(lease, lambda: told.put_nowait(lease)))
@@ -154,14 +154,14 @@ class HouseSide:
 
 
 class RegroupedSide(HouseSide):
-    """With `planning.regroup: content`."""
+    """batchfim's worker with `planning.regroup: content`."""
 
     regroups = True
 
 
 def _regrouped(config: JobConfig, folder: Path) -> Sequence[InputFile]:
-    """By a process of its own, so that the one that is measured holds no Ray."""
-    # A new place each time: copies that an earlier round made would be found and taken.
+    """Regroup in a separate process, so that the measured one has no Ray."""
+    # A new folder each time, since copies from an earlier round would be reused.
     output = tempfile.mkdtemp(prefix="regrouped-", dir=folder)
     place = config.output.model_copy(update={"path": output})
     with ProcessPoolExecutor(1, get_context("spawn")) as processes:

@@ -1,9 +1,9 @@
-"""What a run does around its work when a million shards are planned: `python -m benchmarks.ledger`.
+"""Measure a run's bookkeeping with a million planned shards: `python -m benchmarks.ledger`.
 
-Writes a ledger of which all shards but a thousand are done, with an (empty) file for each part in
-one folder. Then, in a process of its own, does what a run does before its first lease and after
-its last commit: compact, load the plan and the finished ids, list the parts, plan the work; load
-what is done, list the parts again, audit, sum up.
+Writes a ledger in which all but a thousand shards are done, with an (empty) file for each part in
+one folder. Then, in a separate process, does everything that a run does before its first lease and
+after its last commit: compact, load the plan and the finished ids, list the parts, plan the work;
+load what is done, list the parts again, audit, summarize.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--shards", type=int, default=1_000_000)
     parser.add_argument("--left", type=int, default=1_000)
-    parser.add_argument("--folder", type=Path, default=None, help="where the ledger is written")
+    parser.add_argument("--folder", type=Path, default=None, help="folder for the ledger")
     options = parser.parse_args()
     started = machine()
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
@@ -70,7 +70,7 @@ def _files(num_shards: int) -> list[InputFile]:
 
 
 def _build(folder: str, num_shards: int, left: int) -> None:
-    """A job that is done but for its last shards."""
+    """Write a job of which all but the last shards are done."""
     shards = cut_shards(_files(num_shards), _SHARD_ROWS, "benchmark")
     ledger = Ledger(Location.of(folder))
     ledger.prepare()
@@ -85,7 +85,7 @@ def _build(folder: str, num_shards: int, left: int) -> None:
 
 
 def _report() -> ShardReport:
-    """Each timing in some hundred buckets, as in a real shard."""
+    """A report whose timings have some hundred buckets each, as for a real shard."""
     seconds = Histogram.of(0.01 * 1.002**i for i in range(_SHARD_ROWS))
     return ShardReport(
         shard_id="0" * 20,
@@ -115,7 +115,7 @@ def _segment(report: ShardReport, ids: list[str]) -> bytes:
 
 
 def _run(folder: str, num_shards: int, left: int) -> tuple[dict[str, float], float, int]:
-    """Seconds of each step, processor seconds of all, and peak resident memory in MB."""
+    """Seconds of each step, CPU seconds of all, and peak resident memory in MB."""
     ledger, files = Ledger(Location.of(folder)), _files(num_shards)
     steps: dict[str, float] = {}
     last_s, cpu_s = time.monotonic(), time.process_time()

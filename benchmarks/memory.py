@@ -1,11 +1,11 @@
-"""A worker's memory on one giant row group: `python -m benchmarks.memory`.
+"""Measure a worker's memory on one giant row group: `python -m benchmarks.memory`.
 
-Writes a Parquet file with a single row group, works all its shards with the simulated engine in
-one process (so that the engine's memory is not counted), and samples that process's resident
-memory. Twice: on 5 GB of which 500 bytes a row are text to encode and the rest rides along, and
-on a smaller file that is all text, where the ids in hand weigh most. The shards of the large file
-are then read again by two readers that take turns, as two workers would, and each must decode the
-row group from its start once.
+Writes a Parquet file with a single row group, processes all its shards with the simulated engine in
+one process (so that an engine's memory is not counted), and samples that process's resident memory.
+It does so twice: on 5 GB of which 500 bytes per row are text to encode and the rest is only copied
+to the output, and on a smaller file that is all text, in which the ids in flight take the most
+memory. Then two readers take turns reading the shards of the large file, like two workers, and each
+must decode the row group from its start only once.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--gigabytes", type=float, default=5.0)
     parser.add_argument("--text-gigabytes", type=float, default=0.2)
-    parser.add_argument("--folder", type=Path, default=None, help="where the files are written")
+    parser.add_argument("--folder", type=Path, default=None, help="folder for the files")
     options = parser.parse_args()
     started = machine()
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
@@ -88,7 +88,7 @@ def _write(path: Path, gigabytes: float, text_bytes: int) -> None:
 
 
 def _work(path: Path, output: Path) -> int:
-    """Peak resident memory in MB of a process that works the whole file."""
+    """Peak resident memory in MB of a process that processes the whole file."""
     from batchfim.api import run_job
     from batchfim.config_file import load_config
 
@@ -121,7 +121,7 @@ def _work(path: Path, output: Path) -> int:
 
 
 def _read_in_turns(path: Path) -> list[int]:
-    """How often each of two readers that share the shards opened the row group."""
+    """Number of times that each of two readers sharing the shards opened the row group."""
     inputs = open_inputs(Input(paths=(str(path),)))
     shards = cut_shards(inputs.files, 2048, "benchmark")
     readers = [RowReader(inputs.kept.names) for _ in range(2)]

@@ -1,18 +1,18 @@
-"""batchfim beside the bare engine: `python -m benchmarks.overhead`.
+"""Compare batchfim with the bare engine: `python -m benchmarks.overhead`.
 
-batchfim's worker takes texts from Parquet through reading, encoding, ordering, finishing and
-writing. `LLM.generate` gets the same prompts as lists of ids and hands ids back, which is the bare
-engine; and it gets them as texts, from Parquet to Parquet, as a script would, so that all do the
-same work. Each has one engine with the same arguments, started before the clock, and they take
-turns on files that no round sees twice and whose prompts share no cache block. A CPU engine's own
-speed wanders by a third within a minute, so rounds are short and many, and what counts is the
-median of their ratios, told with a 95 % interval. How a file begins and ends is in every round:
-batchfim reads and encodes its first shard before the engine has anything to do.
+batchfim's worker reads texts from Parquet, encodes, orders, generates, finishes and writes them.
+`LLM.generate` gets the same prompts as lists of ids and returns ids, which is the bare engine; and
+it gets them as texts, from Parquet to Parquet, as in a script, so that all do the same work. Each
+has one engine with the same arguments, started before the clock, and they take turns on files that
+no round sees twice and whose prompts share no cache block. A CPU engine's own speed varies by a
+third within a minute, so rounds are short and many, and the result is the median of their ratios,
+reported with a 95 % interval. Every round includes the start and end of a file: batchfim reads and
+encodes its first shard before the engine has anything to do.
 
-On CPU the engine takes all cores, and whatever a front end works it works in the engine's time.
-With `--reserve-core` the engine has the first core and all front ends have the others, as beside a
-GPU. `--architecture` puts a model of one, three or seven billion random weights in the demo model's
-place, for GPUs.
+On CPU the engine uses all cores, so any work of a front end takes the engine's time. With
+`--reserve-core` the engine has the first core and all front ends have the others, as with a GPU.
+`--architecture` replaces the demo model with one of one, three or seven billion random weights, for
+GPUs.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ Rounds = dict[str, list[Round]]  # by side
 def main() -> None:
     """Run the benchmark and keep its result."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--records", type=int, default=600, help="of a round")
+    parser.add_argument("--records", type=int, default=600, help="records per round")
     parser.add_argument("--rounds", type=int, default=16)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--architecture", choices=ARCHITECTURES, help="random weights; for GPUs")
@@ -56,7 +56,7 @@ def main() -> None:
     args = {}
     if options.reserve_core:
         os.environ["VLLM_CPU_OMP_THREADS_BIND"] = "0"
-        args["distributed_executor_backend"] = "mp"  # threads are bound in a process of their own
+        args["distributed_executor_backend"] = "mp"  # binding threads needs a separate process
     started = machine()
     with tempfile.TemporaryDirectory() as folder:
         setup = demo_setup(Path(folder), options.architecture, args=args)
@@ -103,13 +103,13 @@ def _result(rounds: Rounds, setup: Setup, seed: int) -> dict[str, Any]:
 
 
 def _ratios(rounds: Rounds, peer: str) -> list[float]:
-    """batchfim's speed over a peer's, round by round."""
+    """Ratios of batchfim's speed to a peer's, round by round."""
     pairs = zip(rounds["batchfim"], rounds[peer], strict=True)
     return [ours.records_per_s / theirs.records_per_s for ours, theirs in pairs]
 
 
 def _interval(ratios: list[float], seed: int) -> list[float]:
-    """Where 95 % of the medians of resampled rounds lie."""
+    """Interval with 95 % of the medians of resampled rounds."""
     rng = random.Random(seed)
     draws = (rng.choices(ratios, k=len(ratios)) for _ in range(_RESAMPLES))
     cuts = statistics.quantiles((statistics.median(draw) for draw in draws), n=40)

@@ -1,8 +1,9 @@
 """Ray Data LLM: its vLLM processor on the same ids, with its defaults or tuned.
 
-Chat template and tokenizer stages are off, as prompts come as ids; all else is as `Setup.ray` says.
-Every file is a pipeline with an engine of its own, so time runs from the first request's entry
-into the engine, by the engine's own clock, to the last row: actor and engine starts do not count.
+The chat template and tokenizer stages are off, since prompts are ids; the rest is set by
+`Setup.ray`. Every file is a pipeline with its own engine, so time runs from the first request's
+entry into the engine, by the engine's clock, to the last row: starts of actors and engines do not
+count.
 """
 
 from __future__ import annotations
@@ -17,19 +18,19 @@ from benchmarks.sides import Round, Setup
 
 
 class RaySide:
-    """A Ray of its own on this machine."""
+    """Ray Data LLM on a separate Ray instance on this machine."""
 
     def __init__(self, setup: Setup) -> None:
-        """Start Ray; the engine comes with each file."""
+        """Start Ray; each file starts its own engine."""
         import ray
 
-        # More than there are: each stage's actor reserves one, and none shall wait for another's.
+        # More CPUs than exist: each stage's actor reserves one, and none should wait for another.
         ray.init(address="local", num_cpus=8, include_dashboard=False, logging_level="ERROR")
         self._ray: Any = ray
         self._setup = setup
 
     def work(self, path: Path) -> Round:
-        """Reads the ids, generates, detokenises, and takes every row in this process."""
+        """Read the ids, generate, detokenize, and collect every row in this process."""
         data = self._ray.data.read_parquet(str(path), columns=["id", "token_ids"])
         num_rows = num_prompt = num_output = 0
         first_s, last_s = math.inf, 0.0
@@ -55,7 +56,7 @@ class RaySide:
             engine_kwargs=arguments,
             chat_template_stage=False,
             tokenize_stage=False,
-            # Its default asks for a GPU, on CPU too.
+            # The default requests a GPU even on CPU.
             placement_group_config={"bundles": [{"CPU": 1, **({"GPU": 1} if on_gpu() else {})}]},
             **setup.ray,
         )

@@ -1,4 +1,4 @@
-"""The benchmarks' records: made from the standard library, so that anyone has them."""
+"""The benchmarks' records, made from the standard library, so that anyone can reproduce them."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from batchfim.planning.choosing import ChoosingEncoder
 
 _SMALLEST, _LARGEST = 2_500, 5_500  # bytes of a file
 _NUM_FILES, _HOLES_PER_FILE, _MOST_LINES = 120, 10, 6
-_SUFFIX_CHARACTERS = 300  # no more of what follows a hole: psm shares prefixes only
+_SUFFIX_CHARACTERS = 300  # suffixes are kept short, because psm shares only prefixes
 _MULTI_LINE = "data/humaneval-infilling/HumanEval-MultiLineInfilling.jsonl.gz"
 
 
 @dataclass(frozen=True)
 class Text:
-    """A record: what is before the hole and after it."""
+    """A record: the texts before and after the hole."""
 
     prefix: str
     suffix: str
@@ -39,7 +39,7 @@ def standard_library(seed: int, num_files: int = _NUM_FILES) -> list[Text]:
 
 
 def multi_line() -> list[Text] | str:
-    """HumanEval-Infilling MultiLine, in its own order, or why it is not there."""
+    """HumanEval-Infilling MultiLine in its own order, or why it is not available."""
     default = Path(__file__).parents[2] / "shared"
     path = Path(os.environ.get("BATCHFIM_SHARED", default)) / _MULTI_LINE
     if not path.exists():
@@ -50,7 +50,7 @@ def multi_line() -> list[Text] | str:
 
 
 def unshared(num_records: int, seed: int, characters: int = 900) -> list[Text]:
-    """Holes whose prompts differ from their first tokens on, so that no two share a cache block."""
+    """Holes whose prompts differ from the first tokens on, so that no two share a cache block."""
     rng = random.Random(seed)
     texts = [text for text in sources() if len(text) > characters]
     records = []
@@ -64,14 +64,14 @@ def unshared(num_records: int, seed: int, characters: int = 900) -> list[Text]:
 
 
 def encode(records: list[Text], encoder: Encoder | ChoosingEncoder) -> list[list[int]]:
-    """The prompts a job makes of the records, untruncated ones only."""
+    """The prompts that a job makes of the records, none of which is truncated."""
     prompts = encoder.encode([r.prefix for r in records], [r.suffix for r in records])
     assert all(isinstance(prompt, Prompt) for prompt in prompts)
     return [prompt.token_ids.tolist() for prompt in prompts if isinstance(prompt, Prompt)]
 
 
 def write(path: Path, records: list[Text], prompts: list[list[int]]) -> Path:
-    """One Parquet file with the texts, for a job, and with the ids, for those that take ids."""
+    """Write a Parquet file with the texts, for jobs, and the ids, for sides that take ids."""
     columns = {
         "id": [str(number) for number in range(len(records))],
         "prefix": [record.prefix for record in records],
@@ -83,7 +83,7 @@ def write(path: Path, records: list[Text], prompts: list[list[int]]) -> Path:
 
 
 def sources() -> list[str]:
-    """The standard library's smaller files, in the order of their names."""
+    """Texts of the standard library's smaller files, in order of their names."""
     folder = Path(sysconfig.get_paths()["stdlib"])
     files = sorted(p for p in folder.rglob("*.py") if "site-packages" not in p.parts)
     sized = [p for p in files if _SMALLEST <= p.stat().st_size <= _LARGEST]

@@ -1,7 +1,7 @@
-"""The report of a job of a million shards: `python -m benchmarks.report`.
+"""Measure the report of a job with a million shards: `python -m benchmarks.report`.
 
-Runs a small job on the simulated engine, makes a million shards of its one shard, by a thousand
-workers in two runs, and then its report in a process of its own, as a run does at its end.
+Runs a small job on the simulated engine, copies its only shard to a million shards, by a thousand
+workers in two runs, and then makes the report in a separate process, as a run does at its end.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def main() -> None:
     """Run the benchmark and keep its result."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--shards", type=int, default=1_000_000)
-    parser.add_argument("--folder", type=Path, default=None, help="where the job is written")
+    parser.add_argument("--folder", type=Path, default=None, help="folder for the job")
     options = parser.parse_args()
     started = machine()
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
@@ -82,7 +82,7 @@ def _job(folder: Path) -> Ledger:
 
 
 def _multiply(ledger: Ledger, num_shards: int) -> None:
-    """Parts are links to the one there is; markers are segments, as a run compacts them."""
+    """Multiply the only shard: parts become links to its part, markers become segments."""
     (marker,) = Path(ledger.root.path, "done").iterdir()
     report = ShardReport.model_validate_json(marker.read_bytes())
     part = ledger.part(report.shard_id).path

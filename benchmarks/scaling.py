@@ -1,10 +1,10 @@
-"""The driver with up to 1,000 workers and a million shards: `python -m benchmarks.scaling`.
+"""Measure the driver with up to 1,000 workers and a million shards: `python -m benchmarks.scaling`.
 
-Driver, queue, workers and budgets are the real ones; workers and storage are modelled on a virtual
-clock. A shard is 100 records with heavy-tailed work (log-normal, sigma 1.5), one worker in twenty
-runs at a third of the speed, and workers die at random, half of them with their machine; another
-takes their place after an engine's start. The ideal is one engine start, then all workers at work
-to the end, none ever lost, at the mean speed of those there were.
+Driver, queue, worker set and budgets are the real ones; workers and storage are modeled on a
+virtual clock. A shard is 100 records with heavy-tailed work (log-normal, sigma 1.5), one worker in
+twenty runs at a third of the speed, and workers die at random, half of them with their machine;
+another replaces them after an engine start. The ideal is one engine start, then all workers busy to
+the end, with none ever lost, at the mean speed of the workers there were.
 Not measured: storage (see `benchmarks.ledger`), Ray's own calls, and the engines.
 """
 
@@ -29,7 +29,7 @@ from benchmarks.measuring import at_most, keep, machine
 from benchmarks.virtual_pool import VirtualPool
 
 MAKESPAN_LIMIT, DECISION_LIMIT_US, MEMORY_LIMIT_MB = 1.03, 50.0, 1000
-_MEAN_S = 60.0  # of a shard on a worker of full speed
+_MEAN_S = 60.0  # mean time of a shard on a worker of full speed
 _START_S = 60.0
 _RECORDS, _SIGMA = 100, 1.5
 _SLOW_SHARE, _SLOW_SPEED = 0.05, 1 / 3
@@ -43,7 +43,7 @@ def main() -> None:
     parser.add_argument("--mean-life-s", type=float, default=4 * 3600)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    logging.getLogger("batchfim").setLevel(logging.ERROR)  # losses are what this is about
+    logging.getLogger("batchfim").setLevel(logging.ERROR)  # lost workers are expected here
     started, rows = machine(), []
     for workers in options.workers:
         num_shards = workers * options.shards_per_worker
@@ -108,7 +108,7 @@ def _simulate(num_workers: int, num_shards: int, mean_life_s: float, seed: int) 
 
 
 def _work_s(num_shards: int, seed: int) -> list[float]:
-    """Seconds each shard takes a worker of full speed: the sum of its records'."""
+    """Seconds that a worker of full speed takes for each shard, summed over its records."""
     draws = np.random.default_rng(seed)
     chunks = [min(10_000, num_shards - start) for start in range(0, num_shards, 10_000)]
     sums = [draws.lognormal(0, _SIGMA, (chunk, _RECORDS)).sum(axis=1) for chunk in chunks]

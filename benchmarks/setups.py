@@ -1,7 +1,8 @@
-"""The model that ships here, with engine arguments spelled out, as vLLM's defaults depend on who
-starts the engine: on CPU, 2,048 batched tokens for its server and 4,096 for `LLM`. So are the dtype
-where batchfim would have another than the model's, and the model's place in the core's own process:
-all get ours.
+"""The model that ships here, with explicit engine arguments that all sides share.
+
+vLLM's defaults depend on what starts the engine: on CPU, 2,048 batched tokens for its server and
+4,096 for `LLM`. Explicit, too, are the dtype, if batchfim's differs from the model's, and the
+placement of the model in the core's own process.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ _ON_CPU: dict[str, Any] = {
     "max_num_batched_tokens": 4096,
     "distributed_executor_backend": MODEL_IN_CORE,
 }
-# What vLLM has for `LLM` on an H100. Up to four engines share the GPU.
+# vLLM's defaults for `LLM` on an H100, except that up to four engines share the GPU.
 _ON_GPU: dict[str, Any] = {
     "block_size": BLOCK_SIZE,
     "max_num_seqs": 1024,
@@ -34,8 +35,8 @@ _ON_GPU: dict[str, Any] = {
     "gpu_memory_utilization": 0.2,
 }
 MAX_TOKENS = 32
-# As the `config.json` of bigcode/starcoder2-3b and -7b, and one of a billion weights like them;
-# the vocabulary is the demo model's.
+# From the `config.json` of bigcode/starcoder2-3b and -7b, plus a similar one with a billion
+# weights; the vocabulary is the demo model's.
 ARCHITECTURES: dict[str, dict[str, Any]] = {
     "1b": {"hidden_size": 2048, "intermediate_size": 8192, "num_hidden_layers": 24}
     | {"num_attention_heads": 16, "num_key_value_heads": 2},
@@ -50,8 +51,8 @@ def demo_setup(folder: Path, architecture: str | None = None, **changes: Any) ->
     """The demo model on one engine, or a larger architecture with random weights in its place.
 
     Args:
-        folder: for what the sides write, and for the architecture's files.
-        architecture: one of `ARCHITECTURES`; None: the demo model as it is.
+        folder: folder for the sides' output and the architecture's files.
+        architecture: one of `ARCHITECTURES`; None for the demo model itself.
         changes: fields of `Setup`.
     """
     model = _written(folder, architecture) if architecture else demo_model_path()
@@ -62,22 +63,22 @@ def demo_setup(folder: Path, architecture: str | None = None, **changes: Any) ->
 
 
 def on_gpu() -> bool:
-    """Whether the vLLM that is installed is the one for GPUs."""
+    """Whether the installed vLLM is the one for GPUs."""
     return "vllm" in versions()
 
 
 def said_of(architecture: str | None) -> str:
-    """What a result says of its model."""
+    """Description of the model for a result."""
     return f"starcoder2 of {architecture}, random weights" if architecture else "demo"
 
 
 def not_measured(what: str) -> str:
-    """What a result says is left out."""
+    """Description of what a result does not measure."""
     return what if on_gpu() else f"{what}; a GPU"
 
 
 def named(architecture: str | None) -> str:
-    """What the name of its result ends in."""
+    """Ending of the result's name."""
     return ("_gpu" if on_gpu() else "") + (f"_{architecture}" if architecture else "")
 
 
@@ -89,7 +90,7 @@ def _written(folder: Path, architecture: str) -> Path:
 
 
 def _write(model: Path, sizes: dict[str, Any]) -> None:
-    """As a training would begin: of vLLM's own dummies, all next tokens are as likely."""
+    """Write weights as at the start of training; with vLLM's dummies, all tokens are as likely."""
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
 
@@ -102,6 +103,6 @@ def _write(model: Path, sizes: dict[str, Any]) -> None:
 
 
 def demo_encoder() -> Encoder | ChoosingEncoder:
-    """What a job on the demo model encodes with."""
+    """The encoder of a job on the demo model."""
     setup = Setup(str(demo_model_path()), Path("none"), (), max_tokens=MAX_TOKENS)
     return open_infiller(house_config(setup, Path("none"), Path("none")), weights=False).encoder

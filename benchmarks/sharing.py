@@ -1,14 +1,14 @@
-"""Prompts that share prefixes, with a small cache: `python -m benchmarks.sharing`.
+"""Measure prompts that share prefixes, with a small cache: `python -m benchmarks.sharing`.
 
-Two sets: ten holes in each of 120 standard-library files, and HumanEval-Infilling MultiLine where
-it is at hand. Each in file order and shuffled, with a KV cache of a tenth and of a hundredth of all
-prompt tokens. batchfim as it comes and with `planning.regroup`, beside `LLM.generate` on the ids
-as given and sorted, all in turns; and Ray Data LLM with its defaults and with the best of a small
-grid, which starts an engine for every file and works by itself. All get the same prompts, lengths
-and engine arguments, and every file starts with an empty prefix cache. Tokens computed are compared
-with the fewest that a cache of whole blocks allows (`batchfim.planning.sharing`). Regrouping's own
-time is told apart, as its start is most of it here. `--architecture` puts a model of one, three or
-seven billion random weights in the demo model's place, for GPUs.
+Two sets of records: ten holes in each of 120 standard-library files, and HumanEval-Infilling
+MultiLine if it is available. Each in file order and shuffled, with a KV cache of a tenth and of a
+hundredth of all prompt tokens. batchfim with its defaults and with `planning.regroup`, and
+`LLM.generate` on the ids as given and sorted, take turns; Ray Data LLM, with its defaults and with
+the best of a small grid, starts an engine for every file and runs alone. All get the same prompts,
+lengths and engine arguments, and every file starts with an empty prefix cache. Computed tokens are
+compared with the minimum that a cache of whole blocks allows (`batchfim.planning.sharing`). The
+time of regrouping is reported separately, since most of it is its start here. `--architecture`
+replaces the demo model with one of one, three or seven billion random weights, for GPUs.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ SETS = ("standard_library", "multi_line")
 
 @dataclass(frozen=True)
 class Files:
-    """One set of records in both orders."""
+    """Files of one set of records, in both orders."""
 
     paths: dict[str, Path]
     prompt_tokens: int
@@ -52,7 +52,7 @@ def main() -> None:
         started = machine()
         records = _records(name, options)
         if isinstance(records, str):
-            print(f"{name} is left out: {records}")
+            print(f"{name} is skipped: {records}")
             continue
         cells: dict[str, dict[str, Any]] = {}
         with tempfile.TemporaryDirectory() as place:
@@ -65,7 +65,7 @@ def main() -> None:
             "cells": cells,
             "seed": options.seed,
             "model": said_of(options.architecture),
-            "not_measured": not_measured("tokens Ray Data LLM computes, which it does not tell"),
+            "not_measured": not_measured("tokens Ray Data LLM computes, which it does not report"),
         }
         some = () if len(options.orders) == len(ORDERS) else tuple(options.orders)
         kept = "_".join(("sharing", name, *some))
@@ -74,8 +74,10 @@ def main() -> None:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--files", type=int, default=120, help="of the standard library")
-    parser.add_argument("--multi-line", type=int, default=None, help="only its first records")
+    parser.add_argument("--files", type=int, default=120, help="number of standard-library files")
+    parser.add_argument(
+        "--multi-line", type=int, default=None, help="use only this many MultiLine records"
+    )
     parser.add_argument("--caches", nargs="+", choices=list(CACHES), default=list(CACHES))
     parser.add_argument("--peers", nargs="+", choices=list(PEERS), default=list(PEERS))
     parser.add_argument("--orders", nargs="+", choices=ORDERS, default=list(ORDERS))
@@ -87,7 +89,7 @@ def _options() -> argparse.Namespace:
 
 
 def _records(name: str, options: argparse.Namespace) -> list[Text] | str:
-    """A set's records, or why they are not there."""
+    """A set's records, or why they are not available."""
     if name == "standard_library":
         return standard_library(options.seed, options.files)
     records = multi_line()
@@ -115,7 +117,7 @@ def _write(folder: Path, name: str, records: list[Text], seed: int) -> Files:
 def _cells(
     folder: Path, files: Files, cache: str, options: argparse.Namespace
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Each peer's orders; those that take turns, on engines that stay up."""
+    """Figures of each peer in each order; engines of peers that take turns stay up."""
     blocks = files.prompt_tokens // CACHES[cache] // BLOCK_SIZE
 
     def start(name: str) -> InProcess:
@@ -143,7 +145,7 @@ def _cells(
 
 
 def _figures(rounds: Sequence[Round], bound: int) -> dict[str, Any]:
-    """Of the round in the middle; tokens computed, of the worst."""
+    """Figures of the median round, with computed tokens of the worst."""
     by_speed = sorted(rounds, key=lambda done: done.records_per_s)
     done = by_speed[len(rounds) // 2]
     figures = done.figures() | {"bound": bound}

@@ -1,4 +1,4 @@
-"""The sharing benchmark's figures beside its limits. Pure."""
+"""Compare the sharing benchmark's figures with its limits; pure functions."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _OVER_RAY, _OVER_RAY_TUNED = 2.0, 1.5
 
 
 def judge(name: str, cells: Cells) -> dict[str, dict[str, Any]]:
-    """Every limit on a set of records, also where what it needs was not run.
+    """Every limit on a set of records, including those whose figures were not measured.
 
     Args:
-        name: the set's; speeds have limits on the standard library only.
+        name: name of the set; speeds have limits only on the standard library.
         cells: figures by "cache c, order, peer".
     """
     limits = {}
@@ -45,7 +45,7 @@ def _peers(over_llm: float) -> dict[str, float]:
 
 
 def _ratio(cells: Cells, ours: str, peer: str) -> float | None:
-    """How many times as fast; a tuned peer is the fastest of all its cells, if it was tuned."""
+    """Ratio of our speed to a peer's; a tuned peer is the fastest of its cells, if it was tuned."""
     if peer.endswith("ray_tuned"):
         start = peer.removesuffix("tuned")
         tried = {key: cell for key, cell in cells.items() if key.startswith(start)}

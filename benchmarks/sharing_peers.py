@@ -1,4 +1,4 @@
-"""Who takes part in the sharing benchmark."""
+"""The participants of the sharing benchmark."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from benchmarks.sides import Setup, Side
 
 @dataclass(frozen=True)
 class Peer:
-    """A side, its own settings, and whether it takes turns with others or has the machine alone."""
+    """A side, its own settings, and whether it takes turns with others or runs alone."""
 
     side: Callable[[Setup], Side]
     ray: dict[str, Any] = field(default_factory=dict)
     takes_turns: bool = True
 
 
-# The tuned Ray Data LLM is the best of these: less or more in a batch, more in flight than its
-# defaults (32 and 8), no engine metrics, no detokeniser.
+# The tuned Ray Data LLM is the best of these: smaller or larger batches, more in flight than with
+# its defaults (32 and 8), no engine metrics, no detokenizer.
 _LEAN = {"log_engine_metrics": False, "detokenize_stage": False, "max_pending_requests": 512}
 RAY_GRID = {
     "ray_16x32": {"batch_size": 16, "max_concurrent_batches": 32},

@@ -1,7 +1,7 @@
-"""Who is measured: each side is a process with one engine, and works one file at a time on request.
+"""The measured sides: each is a process with one engine that completes one file at a time.
 
-Processes of their own, so that nobody inherits another's memory, threads or caches; idle engines
-beside the one that works wait in a read and take no core.
+They are separate processes so that none inherits memory, threads or caches of another; engines that
+are idle while another works wait in a read and use no core.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ BLOCK_SIZE = 32
 
 @dataclass(frozen=True)
 class Setup:
-    """What all sides are given alike.
+    """Settings that all sides share.
 
-    `args` are vLLM engine arguments; only what belongs to a front end is each side's own.
+    `args` are vLLM engine arguments; sides differ only in what belongs to a front end.
     """
 
     model: str
-    folder: Path  # for what a side writes
+    folder: Path  # for the sides' output
     stop_token_ids: tuple[int, ...]
     max_tokens: int = 32
     max_model_len: int = 2048
@@ -42,7 +42,7 @@ class Setup:
 
     @property
     def engine_args(self) -> dict[str, Any]:
-        """The arguments as vLLM takes them."""
+        """All arguments for vLLM."""
         return {
             "model": self.model,
             "max_model_len": self.max_model_len,
@@ -55,27 +55,27 @@ class Setup:
 
 @dataclass(frozen=True)
 class Cpu:
-    """CPU seconds of this process, which holds the front end, and of its children: the core."""
+    """CPU seconds of this process, which has the front end, and of its children: the core."""
 
     own_s: float
     children_s: float
 
     @classmethod
     def now(cls) -> Cpu:
-        """Used so far."""
+        """CPU seconds used so far."""
         children = psutil.Process().children(recursive=True)
         used = [child.cpu_times() for child in children]
         return cls(time.process_time(), sum(times.user + times.system for times in used))
 
     def since(self) -> Cpu:
-        """Used from then to now."""
+        """CPU seconds used since."""
         now = Cpu.now()
         return Cpu(now.own_s - self.own_s, now.children_s - self.children_s)
 
 
 @dataclass(frozen=True)
 class Round:
-    """One file worked by one side. None where a side does not tell."""
+    """One file completed by one side; None for figures that a side does not report."""
 
     seconds: float
     records: int
@@ -83,17 +83,17 @@ class Round:
     cached_tokens: int | None
     output_tokens: int
     cpu: Cpu | None = None
-    regroup_s: float | None = None  # before the other seconds
-    kept_tokens: int | None = None  # of the output's
-    decoded_tokens: int | None = None  # by the core, for the output and in vain
+    regroup_s: float | None = None  # in addition to `seconds`
+    kept_tokens: int | None = None  # those of the output that are kept
+    decoded_tokens: int | None = None  # all that the core decoded, used or not
 
     @property
     def records_per_s(self) -> float:
-        """Speed."""
+        """Records per second."""
         return self.records / self.seconds
 
     def figures(self) -> dict[str, Any]:
-        """For the result file: prompt, cached, computed and output tokens apart."""
+        """Figures for the result file; prompt, cached, computed and output tokens are separate."""
         cached = self.cached_tokens
         told = {
             "records": self.records,
@@ -115,7 +115,7 @@ class Round:
 
 
 class Side(Protocol):
-    """Built in its own process, with its engine up."""
+    """A measured side, built in its own process with its engine up."""
 
     def work(self, path: Path) -> Round:
         """Complete every record of a file, starting with an empty prefix cache."""
@@ -125,7 +125,7 @@ class Side(Protocol):
 
 
 def engine_environment() -> dict[str, str]:
-    """The same threads for every engine: Ray gives one to those of its actors, unless told."""
+    """Environment that gives every engine the same threads; by default Ray gives actors one."""
     return {
         "VLLM_CPU_OMP_THREADS_BIND": "nobind",
         "OMP_NUM_THREADS": str(cores_here()),
@@ -134,7 +134,7 @@ def engine_environment() -> dict[str, str]:
 
 
 class InProcess:
-    """A side at work in a process of its own."""
+    """A side that runs in a separate process."""
 
     def __init__(self, make: Callable[[Setup], Side], setup: Setup) -> None:
         for name, value in engine_environment().items():
@@ -149,7 +149,7 @@ class InProcess:
         self._pipe.recv()  # it is up
 
     def work(self, path: Path) -> Round:
-        """As `Side.work`."""
+        """Complete a file by `Side.work` in that process."""
         self._pipe.send(path)
         done: Round = self._pipe.recv()
         return done

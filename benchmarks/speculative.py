@@ -1,9 +1,9 @@
-"""Speculative decoding on infilling: `python -m benchmarks.speculative`.
+"""Measure speculative decoding for infilling: `python -m benchmarks.speculative`.
 
-The same records, greedy, with it off, by n-grams of the prompt, and by suffix trees (which needs
-the package arctic-inference). Each turn starts a process and an engine of its own, warms it up, and
-measures from the first prompt to the last middle; the methods take turns, and the fastest turn of
-each counts.
+The same records are completed, greedily, without it, with n-grams of the prompt, and with suffix
+trees (which need the package arctic-inference). Each turn starts its own process and engine, warms
+it up, and measures from the first prompt to the last middle; the methods take turns, and the
+fastest turn of each counts.
 `accepted` are drafted tokens that the model would have chosen itself.
 """
 

@@ -1,13 +1,13 @@
-"""From the command to the first record: `python -m benchmarks.startup`.
+"""Measure the time from the command to the first record: `python -m benchmarks.startup`.
 
-`batchfim run` on 16 records, one a shard, until its first part is visible: on the local pool, on a
-Ray of its own, and on one that runs already, as a Ray job's does. In turns with it, a Python
-process that does nothing but start `LLM` with the same engine arguments and complete one prompt.
-What batchfim takes longer is what it adds to the engine's own start. vLLM's compiled code is in its
-cache before the first round. Engines differ by seconds from start to start; so what a job took
-outside of its own engine's start is told as well. A job of two workers on Ray tells how long its
-engines take, which start at once: where neither waits for the other, the second worker's takes
-about what the first's does, a little more or less.
+`batchfim run` on 16 records, one per shard, until its first part is visible: on the local pool, on
+its own Ray, and on a Ray that runs already, as for a Ray job. It takes turns with a Python process
+that only starts `LLM` with the same engine arguments and completes one prompt. The difference is
+what batchfim adds to the engine's own start. vLLM's compiled code is in its cache before the first
+round. Engine starts vary by seconds, so the time that a job took outside of its own engine's start
+is reported as well. A job of two workers on Ray reports how long its engines take, which start at
+the same time: if neither waits for the other, the second worker's engine takes about as long as the
+first's, a little more or less.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ from benchmarks.sides import Setup, engine_environment
 LIMIT_S = 3.0
 _POOLS = ("local", "ray", "running_ray")
 _RECORDS = 16
-_RECORDS_FOR_TWO = 1200  # so that the first engine is not done before the second is up
+_RECORDS_FOR_TWO = 1200  # enough that the first engine is still busy when the second is up
 _LOOK_S = 0.02
-_RAY_PORT = 26399  # not among those that Ray gives to its workers
-_REST_S = 20.0  # its agents and first idle workers are up by then
+_RAY_PORT = 26399  # outside the ports that Ray gives to its workers
+_REST_S = 20.0  # Ray's agents and first idle workers are up by then
 _BARE = """
 import json, sys
 from pathlib import Path
@@ -140,8 +140,8 @@ def _first_part_s(job: Path, output: Path, address: dict[str, str]) -> float:
 
 @contextmanager
 def _running_ray() -> Iterator[dict[str, str]]:
-    """A Ray of one node that has come to rest, and what tells a job of it."""
-    open_to_all = {"RAY_AUTH_MODE": "disabled"}  # whatever token this user may have
+    """Start a Ray of one node; once it is idle, yield the environment that points jobs to it."""
+    open_to_all = {"RAY_AUTH_MODE": "disabled"}  # regardless of any token of this user
     ray = [str(Path(sys.executable).with_name("ray")), "start", "--head", "--block"]
     command = [*ray, "--include-dashboard=false", f"--port={_RAY_PORT}"]
     environment = _environment() | open_to_all
@@ -154,7 +154,7 @@ def _running_ray() -> Iterator[dict[str, str]]:
 
 
 def _two_starts_s(setup: Setup, path: Path, number: int) -> list[float]:
-    """How long each of a job's two engines took, the first worker's first."""
+    """Start times of a job's two engines, the first worker's first."""
     output = setup.folder / f"two-{number}"
     schedule = {"pool": "ray", "shard_rows": 32, "workers": {"min": 2, "max": 2}}
     command = [sys.executable, "-m", "batchfim", "run", str(_job(setup, path, output, schedule))]
@@ -163,7 +163,7 @@ def _two_starts_s(setup: Setup, path: Path, number: int) -> list[float]:
 
 
 def _engine_starts_s(output: Path) -> list[float]:
-    """How long a job's engines took to start, as their workers saw it, the first worker's first."""
+    """Start times of a job's engines as measured by their workers, the first worker's first."""
     (run,) = json.loads((output / "_batchfim" / "summary.json").read_text(encoding="utf8"))["runs"]
     engines = sorted(run["engines"], key=lambda engine: str(engine["worker"]))
     return [engine["start_s"] for engine in engines]
@@ -172,7 +172,7 @@ def _engine_starts_s(output: Path) -> list[float]:
 def _job(setup: Setup, path: Path, output: Path, schedule: dict[str, Any]) -> Path:
     config = house_config(setup, path, output).model_dump(mode="json", exclude_unset=True)
     job = setup.folder / "job.yaml"
-    job.write_text(json.dumps(config | {"schedule": schedule}), encoding="utf8")  # YAML too
+    job.write_text(json.dumps(config | {"schedule": schedule}), encoding="utf8")  # JSON is YAML
     return job
 
 

@@ -1,9 +1,9 @@
-"""Idle workers at a job's end: `python -m benchmarks.tail`.
+"""Measure idle workers at a job's end: `python -m benchmarks.tail`.
 
-A real job, driver and local pool, on the simulated engine: prompts of heavy-tailed lengths (Pareto,
-shape 1.5), whose prefill the engine sleeps through. A worker is idle from its last part to the
-job's last part; printed is the share of all workers' time that this is. No limit is set for this
-figure alone: the one for the makespan is in `scaling`.
+A real job, with driver and local pool, runs on the simulated engine: prompts have heavy-tailed
+lengths (Pareto, shape 1.5), and the engine sleeps during prefill. A worker is idle from its last
+part to the job's last part; the result is the share of all workers' time that this takes. This
+figure alone has no limit: the limit for the makespan is in `scaling`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from batchfim.storage.location import Location
 from benchmarks.measuring import keep, machine
 from benchmarks.records import Text, write
 
-_CHARACTERS = 200  # of the shortest prefix
+_CHARACTERS = 200  # length of the shortest prefix
 _LONGEST = 6_000
 
 

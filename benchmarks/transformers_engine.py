@@ -1,11 +1,11 @@
-"""The Transformers engine, batched against one by one: `python -m benchmarks.transformers_engine`.
+"""Measure batching in the Transformers engine: `python -m benchmarks.transformers_engine`.
 
-Completes the same prompts (stretches of batchfim's own source, of different lengths, greedy, a
-fixed number of tokens each) with the model that ships here, in three ways: through the engine with
-its default batches, through the engine with one prompt a batch, and by transformers' own
-`model.generate`, one by one. The first over the second is what batching is worth; the second over
-the third is what our decoding loop costs beside transformers' own (limit 1, and above it where ours
-is faster).
+Completes the same prompts (pieces of batchfim's own source of different lengths, greedily, with a
+fixed number of tokens each) with the model that ships here, in three ways: with the engine and its
+default batches, with the engine and one prompt per batch, and with transformers' own
+`model.generate`, one by one. The ratio of the first to the second is the gain by batching; the
+ratio of the second to the third compares our decoding loop with transformers' own (limit 1; more
+means that ours is faster).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Workers and storage that exist on a virtual clock only, for `benchmarks.scaling`."""
+"""Workers and storage simulated on a virtual clock, for `benchmarks.scaling`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from batchfim.shards import Lease
 from batchfim.workers.pool import Event, ShardEnded, WorkerGone, WorkerReady
 
 _ROWS = 100
-_ENGINE = EngineInfo("virtual", "1", "none", max_num_seqs=_ROWS)  # works a shard at a time
+_ENGINE = EngineInfo("virtual", "1", "none", max_num_seqs=_ROWS)  # one shard at a time
 _REPORT = ShardReport(
     shard_id="0" * 20,
     attempt=1,
@@ -43,7 +43,7 @@ class _Member:
 
 @dataclass
 class VirtualPool:
-    """Workers that take the time they are told to; the time passes while the driver waits."""
+    """Workers that take given times for shards; time passes while the driver waits."""
 
     work_s: Sequence[float]
     rng: random.Random
@@ -54,8 +54,8 @@ class VirtualPool:
     now_s: float = 0.0
     own_cpu_s: float = 0.0
     num_submitted: int = 0
-    _up_s: float = 0.0  # of all workers, and what they could have worked
-    _could_s: float = 0.0
+    _up_s: float = 0.0  # time that all workers were up
+    _could_s: float = 0.0  # that time weighted by their speeds
     _members: dict[str, _Member] = field(default_factory=dict)
     _events: list[tuple[float, int, Event]] = field(default_factory=list)
     _numbers: count[int] = field(default_factory=count)
@@ -70,7 +70,7 @@ class VirtualPool:
         self._at(dies_s, gone)
 
     def speed(self, number: int) -> float:
-        """Of the n-th worker: one in every `1 / slow_share` is slow."""
+        """Speed of the n-th worker; one in every `1 / slow_share` is slow."""
         return self.slow_speed if number % round(1 / self.slow_share) == 1 else 1.0
 
     def remove_worker(self, worker: str) -> None:
@@ -82,7 +82,7 @@ class VirtualPool:
 
     @property
     def mean_speed(self) -> float:
-        """Of the workers there were, each as long as it was up; told once all are closed."""
+        """Mean speed of all workers, weighted by the time they were up; valid after `close`."""
         return self._could_s / self._up_s
 
     def submit(self, worker: str, lease: Lease) -> None:

@@ -1,1 +1,1 @@
-"""The demonstration: the project's own tiny infilling model, run for real end to end."""
+"""The demo: run the project's own tiny infilling model end to end."""

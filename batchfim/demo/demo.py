@@ -1,4 +1,4 @@
-"""`batchfim demo`: the whole way, from the interpreter's own library to completed middles."""
+"""`batchfim demo`: from the interpreter's standard library to completed middles."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from batchfim.prepare.holes import Kind
 
 _NOT_LIBRARY = {"site-packages", "test", "tests", "idlelib", "lib2to3"}
 _CORES_PER_WORKER = 4
-# The demo model was trained on short samples; a longer prompt is cut to what it knows.
+# The demo model was trained on short samples, so longer prompts are truncated to that length.
 _CONTEXT_TOKENS = 512
 
 
@@ -31,8 +31,8 @@ def run_demo(folder: Path, workers: int | None) -> int:
     """Make records, run the job on a local Ray, show three of its middles.
 
     Args:
-        folder: where records and results go; an earlier demo's results are replaced.
-        workers: engines; None: one for each four cores, two at most.
+        folder: folder for records and results; an earlier demo's results are replaced.
+        workers: number of engines; if None, one per four cores, at most two.
 
     Returns:
         the job's exit code.
@@ -40,7 +40,7 @@ def run_demo(folder: Path, workers: int | None) -> int:
     console = Console()
     _take(folder)
     records = folder / "records"
-    console.print("[bold]1. Records[/]: holes in standard-library modules the model never saw")
+    console.print("[bold]1. Records[/]: holes in standard-library modules the model has never seen")
     console.print(
         f"   {make_records(folder / 'sources.parquet', records)}", highlight=False, markup=False
     )
@@ -53,14 +53,14 @@ def run_demo(folder: Path, workers: int | None) -> int:
             "output.path": str(folder / "out"),
             "model.path": "demo",
             "engine.max_model_len": _CONTEXT_TOKENS,
-            "infill.order": "spm_v2",  # the demo model's better one, as its card says
+            "infill.order": "spm_v2",  # the better order of the demo model, according to its card
             "sampling.max_tokens": 64,
             "schedule.workers": workers,
             "schedule.shard_rows": 32,
         },
     )
     result = run_job(config)
-    console.print("\n[bold]3. Three middles[/], as they stand in the files")
+    console.print("\n[bold]3. Three middles[/], in place in their files")
     rows = ds.dataset(folder / "out").to_table().to_pylist()
     for row in choose_examples(rows):
         show_example(row, console)
@@ -71,10 +71,10 @@ def run_demo(folder: Path, workers: int | None) -> int:
 
 
 def _take(folder: Path) -> None:
-    """Make the folder, or empty the one an earlier demo made; nobody else's files are touched."""
+    """Create the folder, or empty it if an earlier demo made it; other files are never touched."""
     mark = folder / ".batchfim-demo"
     if folder.exists() and not mark.exists() and not _is_empty(folder):
-        raise OutputError(f"{folder} holds other files; name another folder with --output")
+        raise OutputError(f"{folder}: contains other files; choose another folder with --output")
     folder.mkdir(parents=True, exist_ok=True)
     mark.touch()
     for made in ("records", "out"):

@@ -1,4 +1,4 @@
-"""Show a completed record the way a person reads code: the hole in place, and what was there."""
+"""Show a completed record in readable form: the middle in place, and the original text."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _KINDS = ("half_line", "line", "random_span")
 
 
 def choose_examples(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """One row of each of three kinds, an exact one where there is one, the longest such."""
+    """One row of each of three kinds: the longest exact one, if there is an exact one."""
     chosen = []
     for kind in _KINDS:
         of_kind = [row for row in rows if row["kind"] == kind and row["status"] == "ok"]
@@ -26,7 +26,7 @@ def choose_examples(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def show_example(row: dict[str, Any], console: Console) -> None:
-    """Print the lines around the hole, the middle in colour, and the original where it differs."""
+    """Print the lines around the hole, the middle in color, and the original if it differs."""
     before = "".join(row["prefix"].splitlines(keepends=True)[-_LINES_BEFORE:])
     after = "".join(row["suffix"].splitlines(keepends=True)[: _LINES_AFTER + 1])
     code = Text.assemble(before, (row["middle"], "bold green reverse"), after.rstrip("\n"))

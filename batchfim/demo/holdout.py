@@ -1,8 +1,8 @@
-"""Which standard-library modules the demonstration model has never been trained on.
+"""Choose the standard-library modules that the demo model was never trained on.
 
-The training scripts leave these modules out and the demonstration takes its records from them
-alone, so that what the model fills in there was never in its training data. The choice hashes the
-module's name only: it is the same for every Python version and needs no list to be kept.
+The training scripts leave these modules out and the demo takes its records only from them, so the
+middles it asks for were never in the training data. The choice depends only on a hash of the
+module's name, so it is the same for every Python version and needs no list.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ def module_name(path: PurePath | str) -> str:
     """Name of the top-level module or package that `path` belongs to.
 
     `path` is relative to the standard library's folder (`sysconfig.get_paths()["stdlib"]`).
-    A test belongs to the module it tests (`test/test_csv.py` to `csv`) and an underscore counts
-    for nothing (`_weakref.py` is `weakref`), so that a held-out module's tests and private half
-    are held out with it.
+    A test belongs to the module it tests (`test/test_csv.py` to `csv`) and underscores are ignored
+    (`_weakref.py` is `weakref`), so that a held-out module's tests and private part are held out
+    with it.
     """
     relative = PurePath(path)
     if relative.is_absolute() or not relative.parts:

@@ -1,7 +1,7 @@
-"""Where a tokenizer lets texts be cut at their lines without changing an id.
+"""Find where a tokenizer allows cutting texts at line ends without changing an id.
 
-Holes of one file share most of their lines; cut there, each line is encoded once. A tokenizer is
-taken at its own word: no token lies across a cut, and texts of every kind have the same ids whole
+Holes of one file share most of their lines; with such cuts, each line is encoded only once. Every
+tokenizer is tested: no token may cross a cut, and texts of every kind must have the same ids whole
 and in parts.
 """
 
@@ -14,7 +14,7 @@ from itertools import chain, pairwise, product
 Cut = Callable[[str], list[str]]
 Encode = Callable[[Sequence[str]], list[list[int]]]
 
-_MIDDLE = 64  # characters: no two files have them in common by chance
+_MIDDLE = 64  # characters, too many for two files to share by chance
 _LINE_END = re.compile(r"\n(?<=\S\n)|\r\n(?<=\S\r\n)")
 _LINE_START = re.compile(r"\n(?=[ \t]*[^\s/])")
 _BEFORE = [*"x7é名_)+;'/#", ");", "don't", "x ", "x\t", "\ue000", ""]
@@ -23,28 +23,28 @@ _AFTER = ["", *"x7é名_)+;'/#", "//x", "\u0301x", "\ue000", " ", "    ", "  x",
 
 
 def before_line_ends(text: str) -> list[str]:
-    """Parts that begin with the end of a line, but for the first.
+    """Parts of a text, of which all but the first begin with a line end.
 
-    Exact for GPT-2's pattern and those like it, which never join what precedes a newline with it.
+    Exact for GPT-2's pattern and similar ones, which never join a newline with the text before it.
     """
     return _parts(text, [match.start() for match in _LINE_END.finditer(text)])
 
 
 def after_line_ends(text: str) -> list[str]:
-    """Parts that end with a newline, but for the last, and begin with a line that is not blank.
+    """Parts of a text, of which all but the last end with a newline, before a non-blank line.
 
-    Exact for cl100k's and o200k's patterns, which join newlines with the blanks and punctuation
-    before them, and o200k's with a slash after them; and for SentencePiece, whose newlines are
-    bytes of their own.
+    Exact for the patterns of cl100k and o200k, which join newlines with blanks and punctuation
+    before them (o200k also with a slash after them), and for SentencePiece, which encodes newlines
+    as separate bytes.
     """
     return _parts(text, [match.end() for match in _LINE_START.finditer(text)])
 
 
 def find_cut(tokens: Iterable[str], encode: Encode) -> Cut | None:
-    """The way to cut that changes no id; None: there is none.
+    """The way to cut that changes no id; None if there is none.
 
     Args:
-        tokens: texts of the vocabulary's tokens with a newline or a carriage return.
+        tokens: texts of the vocabulary's tokens that contain a newline or a carriage return.
         encode: ids of texts, without control tokens.
     """
     spelled = list(tokens)
@@ -59,21 +59,21 @@ def find_cut(tokens: Iterable[str], encode: Encode) -> Cut | None:
 
 
 def neighbours_share(texts: Sequence[str]) -> bool:
-    """Whether half of the neighbours hold the middle of each other, as the holes of a file do.
+    """Whether at least half of adjacent texts share their middle, as the holes of one file do.
 
-    Where they do not, parts are not worth it: they are short, and cost something each.
+    Otherwise encoding in parts is not worth it, since each of the many short parts has a cost.
     """
     shared = sum(_holds_middle(*sorted(pair, key=len)) for pair in pairwise(texts))
     return 2 * shared >= len(texts)
 
 
 def encode_in_parts(texts: Sequence[str], cut: Cut, encode: Encode) -> list[list[int]]:
-    """Ids of texts, each distinct part encoded once.
+    """Ids of texts, with each distinct part encoded only once.
 
     Args:
-        texts: what to encode.
-        cut: makes a text's parts.
-        encode: ids of parts.
+        texts: the texts to encode.
+        cut: splits a text into parts.
+        encode: returns the ids of parts.
     """
     parts = [cut(text) for text in texts]
     distinct = list(dict.fromkeys(chain.from_iterable(parts)))
@@ -82,7 +82,7 @@ def encode_in_parts(texts: Sequence[str], cut: Cut, encode: Encode) -> list[list
 
 
 def _is_cut(token: str, cut: Cut) -> bool:
-    """Also between the carriage return that it ends with and what is before that."""
+    """Whether a token crosses a cut, which may also lie before a carriage return at its end."""
     return len(cut(token)) > 1 or len(cut(token + "\n")[0]) < len(token)
 
 

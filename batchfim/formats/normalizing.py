@@ -1,6 +1,6 @@
-"""Whether a tokenizer changes a text before it makes ids of it; no id brings back what it drops.
+"""Detect whether a tokenizer changes a text before encoding it, which decoding cannot undo.
 
-Where the answer is cheap it is cheap: byte-level tokenizers without a normalizer change nothing.
+The common case is cheap: byte-level tokenizers without a normalizer change nothing.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from tokenizers import Tokenizer
 
 _SPACE = "\u2581"
 _UNICODE = ("NFC", "NFD", "NFKC", "NFKD")
-# Put a space before a text, or write spaces as U+2581, which `_SPACE` below looks for.
+# These put a space before a text, or write spaces as U+2581, which is checked by `_SPACE`.
 _SPACING = frozenset({"Prepend", "Replace"})
 
 
 def find_changes(tree: dict[str, Any], encoder: Tokenizer) -> Callable[[str], bool] | None:
-    """Says of a text whether it is changed; None: no text is.
+    """A function that tells whether a text is changed; None if none ever is.
 
     Args:
-        tree: of the `tokenizer.json` that `encoder` was built of, without a leading space.
-        encoder: asked where no quicker answer is known.
+        tree: the `tokenizer.json` that `encoder` was built from, without a leading space.
+        encoder: the tokenizer, whose normalizer is called if there is no faster check.
     """
     kinds = _kinds(tree.get("normalizer"), "normalizers")
     writes_spaces = "Metaspace" in _kinds(tree.get("pre_tokenizer"), "pretokenizers") or any(

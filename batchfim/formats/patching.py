@@ -1,10 +1,10 @@
-"""Changes to the JSON of a tokenizer, none of which changes an id.
+"""Patch the JSON of a tokenizer without changing any id.
 
-The library's `encode_special_tokens` ("split special tokens") leaves added tokens that are not
-special alone, so `<|fim_middle|>` of Qwen2.5 or DeepSeek's sentinels would still match inside a
-user's text: here every control token is flagged `special`. Flags change no id; deleting the entries
-would shift every later one. A unigram model also finds its control tokens by itself, as pieces of
-its vocabulary: here they get names that no text can spell.
+The library's `encode_special_tokens` ("split special tokens") does not apply to added tokens that
+are not special, so `<|fim_middle|>` of Qwen2.5 or DeepSeek's sentinels would still match inside a
+user's text; therefore every control token is flagged `special`. Flags change no id, while deleting
+the entries would shift all later ones. A unigram model also finds its control tokens by itself, as
+pieces of its vocabulary; therefore they get names that no text can spell.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ import re
 from collections.abc import Collection
 from typing import Any
 
-# Added tokens of this shape steer a model. Others (runs of spaces, single characters) are text.
+# Added tokens of this form control a model. Others (runs of spaces, single characters) are text.
 _CONTROL_SHAPE = re.compile(r"\u2581?<.+>|\[[A-Z_]+\]", re.DOTALL)
-# Of that shape, and yet text: what Gemma's tokenizers keep whole of HTML (google/codegemma-7b,
-# tokenizer.json). `<s>` is left out, which in others begins a text.
+# Text in spite of that form: the HTML tags that are tokens of Gemma's tokenizers
+# (google/codegemma-7b, tokenizer.json), except `<s>`, which is BOS in other tokenizers.
 _MARKUP = re.compile(
     r"</?(?:table|caption|thead|tbody|tfoot|tr|th|td|h[1-6]|blockquote|strong|em|b|i|u|sub|sup|code)>"
 )
-# A format of one's own need not name them all.
+# Recognized even if a user's own format does not list them.
 _SENTINEL = re.compile(r"<(?:fim[-_]\w+|file_sep|filename|repo_?name)>")
 _BARRED = re.compile(r"\u2581?<([|\uff5c]).+\1>", re.DOTALL)
 Tree = dict[str, Any]
 
 
 def is_control(token: Tree, wanted: Collection[str]) -> bool:
-    """Whether an added token steers the model, rather than being text of a user's kind."""
+    """Whether an added token controls the model, rather than being text that a user may write."""
     text = token["content"]
     if token["special"] or text in wanted:
         return True
@@ -36,10 +36,10 @@ def is_control(token: Tree, wanted: Collection[str]) -> bool:
 
 
 def is_hidden(token: Tree, wanted: Collection[str]) -> bool:
-    """Whether an added token is no part of a middle's text.
+    """Whether an added token is left out of a middle's text.
 
-    A tag that is not special, as Qwen's `<tool_call>`, is part of it: no text of a record becomes
-    one, but models that were trained on such texts write it, in code that reads it for instance.
+    A tag that is not special, such as Qwen's `<tool_call>`, is not: no text of a record is encoded
+    to it, but models trained on such texts generate it, for example in code that parses it.
     """
     text = token["content"]
     has_shape = _BARRED.fullmatch(text) or _SENTINEL.fullmatch(text)
@@ -47,13 +47,13 @@ def is_hidden(token: Tree, wanted: Collection[str]) -> bool:
 
 
 def takes_blanks(tree: Tree) -> bool:
-    """Whether a token that text can become takes the blanks beside it with it."""
+    """Whether a token that text can be encoded to also absorbs blanks next to it."""
     added = tree.get("added_tokens") or []
     return any(not of["special"] and (of.get("lstrip") or of.get("rstrip")) for of in added)
 
 
 def for_text(tree: Tree, control_texts: Collection[str]) -> Tree:
-    """The tokenizer in which, with `encode_special_tokens`, no text becomes a control token."""
+    """A tokenizer that, with `encode_special_tokens`, encodes no text to a control token."""
     patched = copy.copy(tree)
     patched["added_tokens"] = [
         token | {"special": is_control(token, control_texts)}
@@ -63,7 +63,7 @@ def for_text(tree: Tree, control_texts: Collection[str]) -> Tree:
     model = tree["model"]
     if model.get("type") == "Unigram":
         vocabulary = [
-            # No text reaches the model with a space in it: spaces are split at, or made U+2581.
+            # No text has a space when it reaches the model: it is split there, or gets U+2581.
             [f" {place} " if text in controls else text, score]
             for place, (text, score) in enumerate(model["vocab"])
         ]
@@ -76,10 +76,10 @@ def for_text(tree: Tree, control_texts: Collection[str]) -> Tree:
 
 
 def without_leading_space(tree: Tree) -> Tree:
-    """The tokenizer that puts no space before a text, as SentencePiece's do (dummy prefix).
+    """A tokenizer without the space that SentencePiece puts before a text (dummy prefix).
 
-    Equal to encoding an anchor before the text and dropping the anchor's ids, as the reference
-    code of CodeLlama (`llama/tokenizer.py`, `encode_infilling`) and of mistral-common does.
+    Equivalent to encoding an anchor before the text and dropping the anchor's ids, as in the
+    reference code of CodeLlama (`llama/tokenizer.py`, `encode_infilling`) and of mistral-common.
     """
     return tree | {
         "normalizer": _without_prepend(tree.get("normalizer")),

@@ -1,4 +1,4 @@
-"""The baseline for any model: left to right on the prefix alone."""
+"""The baseline for any model: left-to-right completion of the prefix alone."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ NO_FAMILY = "none"
 
 
 def prefix_only_format(stops: Sequence[str], architectures: Sequence[str] = ()) -> Format:
-    """A format without sentinels: what the tokenizer puts before a text, then the prefix.
+    """A format without sentinels: the tokenizer's own leading tokens, then the prefix.
 
     Args:
         stops: the model's own end tokens.
-        architectures: of its config.json; they decide the engine.
+        architectures: those of its config.json, which determine the engine.
 
     Raises:
-        ModelError: the model names no end token.
+        ModelError: the model defines no end token.
     """
     if not stops:
         raise ModelError(

@@ -1,9 +1,9 @@
-"""Stop rules: where a middle ends before the model says so.
+"""Stop rules: end a middle before the model does.
 
-A rule is a pure function of the text so far and the hole's borders: the place where the middle
-ends, or None. Rules look only at what more text cannot change, so an answer once given stays:
-it does not matter how often a rule is asked while the middle grows. `ended` says that no more text
-will come. They are what editors and benchmarks do; none is on unless asked for.
+A rule is a pure function from the text so far and the hole's borders to the position where the
+middle ends, or None. Rules depend only on what further text cannot change, so a position once found
+is final, no matter how often a rule is called while the middle grows. `ended` tells that no further
+text will come. The rules are those of editors and benchmarks; none is on by default.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ _TAB = 8
 
 
 def line_end(text: str, borders: Borders, ended: bool) -> int | None:
-    """`line`: the end of the middle's first line that is not blank.
+    """`line`: the end of the middle's first non-blank line.
 
-    Blank lines before it stay, so that `def f():` may be followed by a newline and its body; a
-    middle of blanks alone is not ended. The newline itself is kept only where the hole takes whole
-    lines, as those of HumanEval-Infilling SingleLine do (`Borders.whole_lines`).
+    Blank lines before it are kept, so that `def f():` may be followed by a newline and its body; a
+    middle of only blanks is not ended. The newline itself is kept only if the hole takes whole
+    lines, like those of HumanEval-Infilling SingleLine (`Borders.whole_lines`).
 
     Source: the text before the first newline (llm-ls' `format_generations`, Tabby's
-    `trimMultiLineInSingleLineMode`), the first line that is not empty (Qwen's `humaneval_fim.py`).
+    `trimMultiLineInSingleLineMode`), the first non-empty line (Qwen's `humaneval_fim.py`).
     """
     begins = len(text) - len(text.lstrip())
     newline = text.find("\n", begins)
@@ -35,12 +35,12 @@ def line_end(text: str, borders: Borders, ended: bool) -> int | None:
 def block_end(text: str, borders: Borders, ended: bool) -> int | None:
     """`block`: before the first line indented less than the hole's line.
 
-    The hole's line is the line the hole begins in, with what was generated for it; where both are
-    blank, the first line that is not. Where that line was complete before the hole (the middle
-    begins with a newline) and the next is indented deeper, the deeper one counts: the hole is the
-    block that line opens. Blank lines before the line that ends the block go with it. Indentation
-    is the width of spaces and tabs, a tab reaching to the next multiple of 8; no language is
-    known, so text at the left margin of a multi-line string ends a block too.
+    The hole's line is the line in which the hole begins, including what was generated for it; if
+    that is blank, the first non-blank line. If that line was complete before the hole (the middle
+    begins with a newline) and the next line is indented more, the next line counts: the hole is the
+    block that the line opens. Blank lines before the line that ends the block are dropped with it.
+    Indentation is the width of spaces and tabs, where a tab extends to the next multiple of 8. The
+    language is unknown, so text at the left margin of a multi-line string ends a block too.
     """
     opens = bool(borders.line_start.strip()) and not text.partition("\n")[0].strip()
     limit: int | None = None
@@ -63,11 +63,12 @@ def block_end(text: str, borders: Borders, ended: bool) -> int | None:
 def repeat_start(text: str, borders: Borders, ended: bool) -> int | None:
     """`suffix_start`: before the first line that repeats the suffix's first line with text.
 
-    The two are equal, indentation included, trailing blanks aside; blank lines before the repeated
-    one go with it. Where the suffix goes on in the hole's line, a generated line that ends in the
-    rest of it is cut before that rest. A last line without newline counts only once nothing more
-    comes, and one that the prefix holds whole is none of the middle's. Lines too short to tell
-    (`borders.is_telling`) end nothing. Where the hole takes whole lines, only a whole line counts.
+    The two must be equal, including indentation but not trailing blanks; blank lines before the
+    repeated one are dropped with it. If the suffix continues the hole's line, a generated line that
+    ends with the rest of that line is cut before the rest. A last line without a newline counts
+    only when no further text will come, and a line that is entirely in the prefix never counts.
+    Lines that are not distinctive (`borders.is_telling`) end nothing. If the hole takes whole
+    lines, only whole lines count.
 
     Source: Continue's `streamTransforms`, stopAtLinesExact and stopAtStartOf.
     """
@@ -95,7 +96,7 @@ RULES: dict[StopRule, Callable[[str, Borders, bool], int | None]] = {
 def find_end(
     text: str, borders: Borders, rules: Sequence[StopRule], *, ended: bool
 ) -> tuple[int, StopRule] | None:
-    """The earliest end any rule finds, and that rule; of equals the first in `rules`."""
+    """The earliest end that any rule finds, and that rule; in a tie, the first in `rules`."""
     ends = [
         (end, rule)
         for rule in rules
@@ -105,10 +106,10 @@ def find_end(
 
 
 class StopCheck:
-    """Told one sample's tokens one by one, says when the rules have ended its middle.
+    """Receives one sample's tokens one by one and returns whether the rules end its middle.
 
-    Every rule is decided by a newline, or by the first character after one; so the text is decoded
-    only there, about twice a line.
+    A newline, or the first character after one, decides every rule, so the text is decoded only
+    there, about twice per line.
     """
 
     def __init__(
@@ -129,14 +130,14 @@ class StopCheck:
         self._token_ids.append(token_id)
         if not self._at_line_start and not self._has_newline(token_id):
             return False
-        # A character of several tokens is no character before its last one.
+        # A character that spans several tokens is incomplete until its last one.
         text = self._decode(self._token_ids).rstrip("\ufffd")
         self._at_line_start = not text.rpartition("\n")[2].strip()
         return find_end(text, self._borders, self._rules, ended=False) is not None
 
 
 def _lines(text: str) -> Iterator[tuple[int, int, str]]:
-    """Start, end (its newline's place, or the text's end) and text of each line."""
+    """Start, end (the position of its newline, or the end of text) and text of each line."""
     start = 0
     for line in text.split("\n"):
         yield start, start + len(line), line

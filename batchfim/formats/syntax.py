@@ -1,19 +1,19 @@
-"""The longest start of a middle with which the file has the fewest syntax errors.
+"""Find the longest start of a middle with which the file has the fewest syntax errors.
 
-An error is an ERROR or MISSING node of the file's tree. A cut is good that leaves none; of such,
-the longest is taken. Where there is none, the record has errors of its own (a window of a file,
-another dialect). Those that end before the hole are left out; what the suffix has is taken to be
-the fewest errors any cut leaves beside them, and the longest cut that leaves no more is taken. To
-drop all of the middle is no cut then: a file that is wrong without its middle says nothing against
-it.
+An error is an ERROR or MISSING node of the file's tree. The longest cut that leaves no error is
+taken. If there is none, the record has errors of its own (it is a window of a file, or another
+dialect). Errors that end before the hole are ignored. The number of errors in the suffix is taken
+to be the smallest number that any cut leaves besides those, and the longest cut with that number is
+taken. Dropping the whole middle is not considered then, since errors in a file without its middle
+say nothing about the middle.
 
-Work is bounded, by counts and not by time, so that a record's row does not depend on the machine.
-Files above 128 KiB are left alone. Cuts tried: none of the middle; the ends of its last 64 words (a
-word, a run of blanks, a line end or one other character); further up, the last 64 ends of lines,
-before and after their newline. The file is parsed once from the start and then only where it
-changed, all of it in 8192 steps of the parser (about 100 of its operations each; 100 kB of clean
-Python take 500, each cut 20 to 60 more). When they are used up, the best cut so far counts: a file
-full of errors, maybe of another language, would take a minute, and so it takes a second or two.
+Work is bounded by counts rather than time, so that a record's row does not depend on the machine.
+Files above 128 KiB are left alone. The cuts tried are: no middle at all; the ends of its last 64
+words (a word, a run of blanks, a line end or one other character); further up, the last 64 line
+ends, before and after their newline. The file is parsed once from the start, then only where it
+changed, all within 8192 steps of the parser (about 100 of its operations each; 100 kB of clean
+Python take 500, each cut 20 to 60 more). When they are used up, the best cut so far is taken: a
+file full of errors, maybe in another language, would take a minute, but so takes a second or two.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ _WORD = re.compile(r"\w+|\r?\n|[^\S\r\n]+|\W")
 
 
 class Errors(NamedTuple):
-    """How many errors a file has: those that do not end before the hole, and all."""
+    """Numbers of errors in a file: those that do not end before the hole, and all."""
 
     beyond: int
     total: int
 
 
 def syntax_end(text: str, prefix: str, suffix: str, language: str) -> int:
-    """Characters of `text` to keep; all of it where no cut is better."""
+    """Number of characters of `text` to keep, which is all of it if no cut is better."""
     before, after = _bytes(prefix), _bytes(suffix)
     if not text or len(before) + len(_bytes(text)) + len(after) > MAX_FILE_BYTES:
         return len(text)
@@ -49,15 +49,15 @@ def syntax_end(text: str, prefix: str, suffix: str, language: str) -> int:
     if whole is None or whole.total == 0:
         return len(text)
     end = _best_cut(file, text, whole)
-    # Reused parts of a broken tree may hide or add errors: a cut is made for what a parse from
-    # the start finds.
+    # Reused parts of a broken tree may hide or add errors, so parse again from the start before
+    # cutting.
     proof = _File(before, text[:end], after, language).errors(end)
     better = proof and (proof.total == 0 or proof.beyond < whole.beyond)
     return end if proof and better and proof.total <= whole.total else len(text)
 
 
 def num_errors(text: str, prefix: str, suffix: str, language: str) -> int | None:
-    """Syntax errors of the whole file; None where it is too large or too full of them to tell."""
+    """Number of syntax errors in the whole file; None if it is too large or has too many."""
     before, after = _bytes(prefix), _bytes(suffix)
     if len(before) + len(_bytes(text)) + len(after) > MAX_FILE_BYTES:
         return None
@@ -79,9 +79,9 @@ def _best_cut(file: _File, text: str, whole: Errors) -> int:
 
 
 def cuts(text: str, at_most: int) -> list[int]:
-    """Places where a text (not empty) may end, the longest first, the whole not among them.
+    """Positions where a non-empty text may be cut, the longest first, without its own end.
 
-    Half of them are for words, half for line ends further up; cutting everything comes on top.
+    Half of them are for words, half for line ends further up; position 0 comes in addition.
     """
     ends = [match.end() for match in _WORD.finditer(text)][:-1]
     words = ends[-(at_most // 2) :]
@@ -94,7 +94,7 @@ def cuts(text: str, at_most: int) -> list[int]:
 
 
 class _File:
-    """A file whose middle gets shorter; each tree is made from the one before."""
+    """A file whose middle gets shorter; each parse reuses the previous tree."""
 
     def __init__(self, before: bytes, text: str, after: bytes, language: str) -> None:
         self._parser = Parser(grammar(language))
@@ -105,7 +105,7 @@ class _File:
         self._steps = 0
 
     def errors(self, end: int) -> Errors | None:
-        """Errors with the first `end` characters of the middle; None: the steps are used up."""
+        """Errors with the first `end` characters of the middle; None if the steps are used up."""
         middle = _bytes(self._text[:end])
         new_end = len(self._before) + len(middle), _point(middle, self._start)
         if self._tree is not None:
@@ -131,12 +131,12 @@ class _File:
             if self._tree is None:
                 return self._parser.parse(read, progress_callback=is_enough)
             return self._parser.parse(read, self._tree, progress_callback=is_enough)
-        except ValueError:  # all the binding says of a parse that was ended
+        except ValueError:  # the only sign that the callback ended the parse
             return None
 
 
 def _error_spans(cursor: TreeCursor) -> list[tuple[int, int]]:
-    """Start and end of the ERROR and MISSING nodes; subtrees without any are not entered."""
+    """Start and end of each ERROR and MISSING node; subtrees without any are skipped."""
     spans = []
     while True:
         node = cursor.node
@@ -151,7 +151,7 @@ def _error_spans(cursor: TreeCursor) -> list[tuple[int, int]]:
 
 
 def _point(text: bytes, start: Point) -> Point:
-    """Row and column (in bytes) after `text`."""
+    """Row and column (in bytes) of the end of `text`."""
     rows = text.count(b"\n")
     column = len(text) - text.rfind(b"\n") - 1
     return Point(start.row + rows, column if rows else start.column + len(text))

@@ -1,7 +1,7 @@
-"""The bytes a token stands for, so that ids are joined as bytes and only then read as text.
+"""Decode tokens to bytes, so that ids are joined as bytes and only then decoded to text.
 
-The library decodes a run of byte tokens to U+FFFD, every one of them, if any is out of place, and
-its SentencePiece decoders drop the first space. Neither may happen to a middle.
+The library decodes every token of a run of byte tokens to U+FFFD if any is out of place, and its
+SentencePiece decoders drop the first space. Neither may happen to a middle.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ BYTE_LINE_ENDS = "\u010a\u010d"  # how byte-level vocabularies spell "\n" and "\
 
 
 def byte_alphabet() -> dict[str, int]:
-    """GPT-2's characters for bytes: printable ones stand for themselves, others come after 255."""
+    """GPT-2's characters for bytes: printable ones map to themselves, others start at U+0100."""
     printable = [*range(ord("!"), 127), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
     others = [byte for byte in range(256) if byte not in set(printable)]
     alphabet = {chr(byte): byte for byte in printable}
@@ -28,10 +28,10 @@ def byte_alphabet() -> dict[str, int]:
 
 
 class TokenBytes:
-    """Bytes of tokens for one tokenizer; each is spelled once."""
+    """The bytes of each token of one tokenizer, cached."""
 
     def __init__(self, tree: dict[str, Any], tokenizer: Tokenizer) -> None:
-        """Find out how tokens are spelled, from the decoder of a `tokenizer.json`."""
+        """Read how tokens are spelled from the decoder of a `tokenizer.json`."""
         self._tokenizer = tokenizer
         self._added = {token["id"]: token["content"] for token in tree.get("added_tokens") or []}
         kinds = _kinds(tree.get("decoder"))
@@ -45,11 +45,11 @@ class TokenBytes:
         return b"".join(map(self._of, token_ids))
 
     def text(self, token_ids: Iterable[int]) -> str:
-        """Text of the tokens; a character that the last ones only begin is left out."""
+        """Text of the tokens, without an incomplete character at the end."""
         return codecs.getincrementaldecoder("utf8")("replace").decode(self.join(token_ids))
 
     def _spelled(self, token_id: int) -> bytes:
-        if token_id in self._added:  # Gemma's runs of spaces are some
+        if token_id in self._added:  # such as Gemma's runs of spaces
             return self._unspaced(str(self._added[token_id])).encode()
         token = self._tokenizer.id_to_token(token_id)
         if token is None:
@@ -71,7 +71,7 @@ def starts_inside_character(data: bytes) -> bool:
 
 
 def ends_inside_character(data: bytes) -> bool:
-    """Whether the last bytes begin a character that is not complete."""
+    """Whether the last bytes are an incomplete character."""
     decoder = codecs.getincrementaldecoder("utf8")("replace")
     decoder.decode(data[-4:])
     return bool(decoder.getstate()[0])
@@ -81,7 +81,7 @@ def _spell(token: str, alphabet: dict[str, int]) -> bytes:
     try:
         return bytes([alphabet[character] for character in token])
     except KeyError:
-        return token.encode()  # a token that stands for itself, as some old vocabularies have
+        return token.encode()  # some old vocabularies have tokens outside the alphabet
 
 
 def _kinds(node: dict[str, Any] | None) -> set[str]:

@@ -1,4 +1,4 @@
-"""The model's tokenizer, in a form in which no text can become a control token.
+"""The model's tokenizer, changed so that no text can become a control token.
 
 The original looks up control tokens; patched copies (`patching`) encode text; ids are decoded as
 bytes (`token_bytes`).
@@ -26,14 +26,14 @@ from batchfim.formats.token_bytes import (
     starts_inside_character,
 )
 
-# A longer text is encoded in chunks: whole, 50 MB of text would take gigabytes.
+# Longer texts are encoded in chunks, since 50 MB of text at once would take gigabytes.
 _CHUNK_CHARACTERS = 1 << 18
 _CHUNKS_AT_ONCE = 4
 Ids = Sequence[int]
 
 
 class TextTokenizer:
-    """Text to ids and back for one model. Immutable and safe to share between threads."""
+    """Encodes and decodes text for one model; immutable and safe to share between threads."""
 
     def __init__(
         self,
@@ -46,8 +46,9 @@ class TextTokenizer:
 
         Args:
             tokenizer_json: the file's text.
-            control_texts: sentinels and stops of the format, control tokens whatever their flags.
-            own_prefix: tokens this tokenizer puts before a text where the file does not say so.
+            control_texts: sentinels and stops of the format, which are control tokens regardless
+                of their flags.
+            own_prefix: tokens that this tokenizer puts before a text, if the file does not say so.
 
         Raises:
             ModelError: the text is not a tokenizer, or a control token cannot be kept out of text.
@@ -71,13 +72,13 @@ class TextTokenizer:
         self._bytes = TokenBytes(tree, self._original)
         self._own_prefix = tuple(own_prefix)
         self._check_text_is_text(wanted)
-        # BPE alone: a unigram model's choice at one place depends on all that is before it.
+        # Only BPE: a unigram model's choice at one position depends on all text before it.
         is_local = tree["model"].get("type") == "BPE" and not patching.takes_blanks(text_tree)
         self._cut = self._find_cut() if is_local else None
 
     @property
     def vocab_size(self) -> int:
-        """Entries, added tokens included."""
+        """Number of entries, added tokens included."""
         return int(self._original.get_vocab_size(with_added_tokens=True))
 
     def __contains__(self, text: object) -> bool:
@@ -96,26 +97,26 @@ class TextTokenizer:
         return int(token_id)
 
     def own_prefix(self) -> tuple[str, ...]:
-        """Tokens this tokenizer puts before a text by itself, such as BOS."""
+        """Tokens that this tokenizer itself puts before a text, such as BOS."""
         encoding = self._original.encode("a", add_special_tokens=True)
         leading = [*encoding.special_tokens_mask, 0].index(0)
         return tuple(encoding.tokens[:leading]) or self._own_prefix
 
     def encode(self, texts: Sequence[str], *, leading_space: bool = False) -> list[Ids]:
-        """Ids of each text, no control token among them, nothing added before or after.
+        """Ids of each text, without control tokens and with nothing added before or after.
 
-        A text of more than a quarter million characters is encoded in chunks of lines and comes
-        back packed, four bytes an id: 50 MB of code take 80 MB more and half a minute on two
-        cores (`benchmarks/encoding.py`). No id differs, unless a quarter million characters have
-        no line end to cut at (`chunking`); then two tokens may be others at such a cut.
+        A text of more than a quarter million characters is encoded in chunks of lines and returned
+        packed, with four bytes per id: 50 MB of code take 80 MB more and half a minute on two cores
+        (`benchmarks/encoding.py`). No id differs, unless a quarter million characters have no line
+        end to cut at (`chunking`); then two tokens may differ at such a cut.
 
         Args:
-            texts: what to encode.
-            leading_space: with the space SentencePiece tokenizers put before a text, even one
-                that begins with a space; it is of no effect where the tokenizer puts none.
+            texts: the texts to encode.
+            leading_space: add the space that SentencePiece tokenizers put before a text, even to a
+                text that begins with a space; without effect if the tokenizer adds none.
 
         Raises:
-            InputError: a text holds half of a surrogate pair.
+            InputError: a text contains half of a surrogate pair.
         """
         if leading_space and self.adds_space:
             texts = [" " + text if text else "" for text in texts]
@@ -125,20 +126,19 @@ class TextTokenizer:
             raise _surrogate_error(texts) from None
 
     def changed(self, text: str, token_ids: Ids) -> bool:
-        """Whether a text's ids say another text: it was normalized, or a character is unknown.
+        """Whether a text's ids stand for another text, normalized or with unknown characters.
 
-        The space that SentencePiece tokenizers put before a text is no change.
+        The space that SentencePiece tokenizers put before a text does not count as a change.
         """
         unknown = self._unknown is not None and self._unknown in token_ids
         return unknown or (self._changes is not None and self._changes(text))
 
     def decode(self, token_ids: Iterable[int]) -> str:
-        """Text of the ids, without special tokens, sentinels and stops, and without a last
-        character that is not complete."""
+        """Text of the ids, without special tokens, sentinels, stops or an incomplete character."""
         return self._bytes.text(i for i in token_ids if i not in self._hidden_ids)
 
     def cut_start(self, token_ids: Ids, keep: int) -> Ids:
-        """The last `keep` ids, less what would begin inside a character (at most 3 ids)."""
+        """The last `keep` ids, minus those that begin inside a character (at most 3)."""
         first = len(token_ids) - keep
         for start in range(first, min(first + 4, len(token_ids) + 1)):
             if not starts_inside_character(self._bytes.join(token_ids[start : start + 4])):
@@ -146,7 +146,7 @@ class TextTokenizer:
         return token_ids[first:]
 
     def cut_end(self, token_ids: Ids, keep: int) -> Ids:
-        """The first `keep` ids, less what would end inside a character (at most 3 ids)."""
+        """The first `keep` ids, minus those that end inside a character (at most 3)."""
         for end in range(keep, max(keep - 4, -1), -1):
             if not ends_inside_character(self._bytes.join(token_ids[max(end - 4, 0) : end])):
                 return token_ids[:end]
@@ -174,7 +174,7 @@ class TextTokenizer:
 
     def _find_cut(self) -> Cut | None:
         if self._changes is not None and self._changes("x\ny"):
-            return None  # newlines are spaces to this model: its tokens do not tell where lines end
+            return None  # newlines become spaces, so tokens do not show where lines end
         ids, line_ends = self._plain.get_vocab(with_added_tokens=True), {*"\n\r", *BYTE_LINE_ENDS}
         tokens = (
             self._bytes.text([token_id])
@@ -184,19 +184,19 @@ class TextTokenizer:
         return find_cut(tokens, self._encode_batch)
 
     def _check_text_is_text(self, wanted: Collection[str]) -> None:
-        """No control token may come out of its own text, whatever kind of tokenizer this is."""
+        """Check that no control token's text is encoded to that token by any kind of tokenizer."""
         texts = sorted(wanted)
         watched = {self._original.token_to_id(text) for text in texts}
         for text, ids in zip(texts, self._encode_batch(texts), strict=True):
             if watched.intersection(ids):
                 raise ModelError(
-                    f"the tokenizer makes the control token {text!r} out of a user's text, and "
-                    "batchfim knows no way to prevent it for a tokenizer of this kind"
+                    f"the tokenizer encodes the text {text!r} to the control token, which batchfim "
+                    "cannot prevent for a tokenizer of this kind; use another model"
                 )
 
 
 class Vocabulary:
-    """The tokens of a `tokenizer.json`: enough to tell a family, without building an encoder."""
+    """The tokens of a `tokenizer.json`, sufficient to detect a family without an encoder."""
 
     def __init__(self, tokenizer_json: str) -> None:
         """Read the text of a `tokenizer.json`.
@@ -210,7 +210,7 @@ class Vocabulary:
         return isinstance(text, str) and self._tokenizer.token_to_id(text) is not None
 
     def text(self, token_id: int) -> str | None:
-        """A token's spelling; None: no such id."""
+        """A token's spelling; None if there is no such id."""
         text = self._tokenizer.id_to_token(token_id)
         return None if text is None else str(text)
 
@@ -231,7 +231,7 @@ def _text_encoder(tree: dict[str, Any]) -> Tokenizer:
 
 
 def _unknown_id(tree: dict[str, Any], tokenizer: Tokenizer) -> int | None:
-    """What stands for any character that the vocabulary lacks, where there is such a token."""
+    """Id of the unknown token, if the tokenizer has one."""
     model = tree["model"]
     if model.get("type") == "Unigram":
         return None if model.get("unk_id") is None else int(model["unk_id"])
@@ -246,7 +246,7 @@ def _surrogate_error(texts: Sequence[str]) -> InputError:
             text.encode()
         except UnicodeEncodeError as error:
             return InputError(
-                f"the text holds half of a surrogate pair, {text[error.start]!a}, at character "
-                f"{error.start}; it is not Unicode text and no tokenizer can take it"
+                f"the text contains half of a surrogate pair, {text[error.start]!a}, at character "
+                f"{error.start}, so it is not Unicode text and no tokenizer can encode it"
             )
     return InputError("a text is not a string")

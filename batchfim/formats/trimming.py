@@ -1,7 +1,7 @@
-"""Trim rules: how much of a finished middle to keep.
+"""Trim rules: decide how much of a finished middle to keep.
 
-Each is a pure function of the middle, its hole and how it ended, and cuts at its end only. None is
-on unless asked for, and the raw middle stays in the row.
+Each is a pure function of the middle, its hole and how it ended, and cuts only at the end. None is
+on by default, and the raw middle stays in the row.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ TrimRule = Literal["suffix_overlap", "line", "syntax"]
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """What is known of a middle beside its text.
+    """How a middle ended, and its language.
 
     Attributes:
-        unfinished: it stopped for its length alone, maybe inside a line.
+        unfinished: whether only its length limit stopped it, maybe inside a line.
         language: one of `languages.LANGUAGES`, or None.
     """
 
@@ -33,11 +33,11 @@ class Ended:
 def overlap_start(text: str, hole: Hole, ended: Ended) -> int:
     """`suffix_overlap`: drop the longest end of the middle that the suffix starts with.
 
-    Equal means equal: blanks count like any other character, none are skipped. An overlap counts
-    from three characters that are not blank, one of them a letter, digit or underscore: a closing
-    bracket before a closing bracket is mostly right.
+    The comparison is exact, blanks included. An overlap needs at least three non-blank characters,
+    one of them a letter, digit or underscore, since a closing bracket before a closing bracket is
+    usually correct.
 
-    Source: Twinny's removeDuplicateText (which has no least length).
+    Source: Twinny's removeDuplicateText (which has no minimum length).
     """
     head = telling_start(hole.suffix[: len(text)])
     start = text.find(head) if head else -1
@@ -49,11 +49,11 @@ def overlap_start(text: str, hole: Hole, ended: Ended) -> int:
 
 
 def whole_lines(text: str, hole: Hole, ended: Ended) -> int:
-    """`line`: keep whole lines: drop the last line of a middle that stopped for its length.
+    """`line`: keep whole lines, dropping the last line of a middle stopped by its length limit.
 
-    The newline before it is kept only where the hole takes whole lines (`Borders`); a middle of one
-    unfinished line is dropped altogether. A middle that ended by itself or by a stop rule has no
-    unfinished line.
+    The newline before it is kept only if the hole takes whole lines (`Borders`); a middle of a
+    single unfinished line is dropped entirely. A middle that ended by itself or by a stop rule has
+    no unfinished line.
     """
     if not ended.unfinished:
         return len(text)
@@ -62,9 +62,10 @@ def whole_lines(text: str, hole: Hole, ended: Ended) -> int:
 
 
 def parseable(text: str, hole: Hole, ended: Ended) -> int:
-    """`syntax`: drop as little as possible so that the file has no syntax error of the middle's.
+    """`syntax`: drop as little as possible so that the middle causes no syntax error in the file.
 
-    What counts, and how the work is bounded: `syntax.py`. Without a known language nothing is cut.
+    `syntax.py` describes what counts and how work is bounded. If the language is unknown, nothing
+    is cut.
     """
     if ended.language is None:
         return len(text)
@@ -81,7 +82,7 @@ RULES: dict[TrimRule, Callable[[str, Hole, Ended], int]] = {
 def trim(
     text: str, hole: Hole, ended: Ended, rules: Sequence[TrimRule]
 ) -> tuple[str, list[TrimRule]]:
-    """The middle after all rules, one after the other, and the rules that cut it."""
+    """The middle after applying all rules in order, and the rules that cut it."""
     cut_by: list[TrimRule] = []
     for rule in rules:
         keep = RULES[rule](text, hole, ended)

@@ -1,4 +1,4 @@
-"""Walk a syntax tree without recursion: files nest deeper than Python's stack."""
+"""Walk a syntax tree without recursion, since files nest deeper than Python's stack allows."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tree_sitter import Node, Tree
 
 
 def walk(tree: Tree) -> Iterator[tuple[bool, Node]]:
-    """Every node twice: with True as it begins, and with False after its children."""
+    """Yield every node twice: with True before its children, and with False after them."""
     cursor = tree.walk()
     entering = True
     while True:

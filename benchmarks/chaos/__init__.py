@@ -1,1 +1,1 @@
-"""Kills placed at random over a running job, and the accounts afterwards."""
+"""Random kills during a running job, and a check of its output afterwards."""

@@ -1,14 +1,15 @@
-"""Kills at random over a whole job: `make chaos`, or `python -m benchmarks.chaos`.
+"""Random kills throughout a whole job: `make chaos`, or `python -m benchmarks.chaos`.
 
-Real processes, killed with SIGKILL or stopped with SIGSTOP: the driver, the actors, vLLM's engine
-cores; with the target `storage` the job lies on an S3 server, and bursts of its requests are
-refused, dropped or cut. The job is started again until it is complete. Then every input row is
-held against the output, and `batchfim verify` must agree. The seed decides what is hit and after
-how many finished parts.
+Real processes are killed with SIGKILL or stopped with SIGSTOP: the driver, the actors, vLLM's
+engine cores. With the target `storage`, the job is on an S3 server, and bursts of its requests are
+refused, dropped or cut. The job is restarted until it is complete. Then every input row is compared
+with the output, and `batchfim verify` must agree. The seed determines what is hit and after how
+many finished parts.
 
-Work redone is counted in whole shards: for each hit, what its driver had last said to be leased, or
-the hands of one worker where only that was hit. So it is never too low, but for the part of a
-second since the driver spoke. Finished shards must never be worked again: their checksums tell.
+Repeated work is counted in whole shards: for each hit, the shards that the driver last reported as
+leased, or one worker's share of them if only that worker was hit. So the count is never too low,
+except for the fraction of a second since the driver's report. Finished shards must never be
+processed again, which their checksums would show.
 """
 
 from __future__ import annotations
@@ -35,15 +36,15 @@ from benchmarks.chaos.redone import Redone
 from benchmarks.measuring import keep, machine
 
 SHARD_ROWS, IN_HAND, WORKERS = 10, 2, 2
-_PARTS_AFTER = 10  # the last kill
+_PARTS_AFTER = 10  # parts after the last kill
 _COMMON = (
     f"schedule.shard_rows={SHARD_ROWS}",
     f"schedule.shards_in_hand={IN_HAND}",
     "metrics.progress=lines",
-    "metrics.progress_interval_s=0.01",  # at every turn of the driver
+    "metrics.progress_interval_s=0.01",  # at every iteration of the driver's loop
 )
 _SETS = {
-    # About half a second a shard, so that most kills fall into its middle.
+    # About half a second per shard, so that most kills happen in the middle of one.
     "simulated": (
         "engine.backend=simulated",
         "engine.simulated.decode_tokens_per_s=40",
@@ -66,7 +67,7 @@ _TARGETS = {
 
 
 def main() -> None:
-    """Fight, account, keep the result; exit code 1 where anything was lost or doubled."""
+    """Run the job with kills, check it, keep the result; exit with 1 if anything is wrong."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -74,8 +75,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--engine", choices=_SETS, default="simulated")
     parser.add_argument("--targets", nargs="+", choices=WEIGHTS, default=None)
-    parser.add_argument("--folder", type=Path, default=None, help="where the job is kept")
-    parser.add_argument("--no-result", action="store_true", help="print it only")
+    parser.add_argument("--folder", type=Path, default=None, help="folder for the job")
+    parser.add_argument("--no-result", action="store_true", help="only print the result")
     options = parser.parse_args()
     targets = options.targets or _TARGETS[options.engine]
     started = machine()
@@ -92,7 +93,7 @@ def main() -> None:
 def fight(
     folder: Path, engine: str, number: int, seed: int, targets: Sequence[str]
 ) -> dict[str, Any]:
-    """One job, `number` kills; its accounts."""
+    """Run one job with `number` kills and return its result."""
     kills = draw_kills(seed, number, targets)
     num_rows = (kills[-1].at_parts + _PARTS_AFTER) * SHARD_ROWS
     with _ground(folder, num_rows, seed, targets) as ground:

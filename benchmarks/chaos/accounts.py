@@ -1,4 +1,4 @@
-"""Every input row held against the output. Pure, but for reading the parts."""
+"""Compare every input row with the output; pure functions, except for reading the parts."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from batchfim.storage.location import Location
 
 @dataclass(frozen=True)
 class Accounts:
-    """Rows that are not as they should be; all are 0 in a sound output.
+    """Numbers of wrong rows, all 0 in a sound output.
 
     Attributes:
         lost: input rows without an output row.
-        doubled: output rows beyond one for each input row.
-        changed: output rows that are not their input row with a middle of the job.
-        misplaced: rows that do not follow the input's order within their part.
+        doubled: output rows beyond one per input row.
+        changed: output rows that differ from their input row or lack a middle.
+        misplaced: rows out of the input's order within their part.
     """
 
     rows: int
@@ -35,7 +35,7 @@ class Accounts:
 
 
 def read_parts(output: Location) -> dict[str, pa.Table]:
-    """Each visible part's rows, as any Parquet reader sees them."""
+    """Rows of each visible part, as any Parquet reader sees them."""
     parts = [info for info in output.list() if info.base_name.endswith(".parquet")]
     tables = {}
     for info in parts:
@@ -45,7 +45,7 @@ def read_parts(output: Location) -> dict[str, pa.Table]:
 
 
 def account(records: pa.Table, parts: Mapping[str, pa.Table]) -> Accounts:
-    """Compare the parts with the records, of which `id` is the row's number."""
+    """Compare the parts with the records, whose `id` is the row's number."""
     rows = pa.concat_tables(parts.values())
     there = pc.unique(rows["id"])
     wanted = pc.is_in(records["id"], value_set=there)
@@ -67,6 +67,6 @@ def account(records: pa.Table, parts: Mapping[str, pa.Table]) -> Accounts:
 
 
 def _misplaced(ids: pa.ChunkedArray) -> int:
-    """Rows that are not next to the one before them in the input."""
+    """Number of rows that do not directly follow their predecessor's input row."""
     steps = pc.pairwise_diff(ids.combine_chunks()).drop_null()
     return int(pc.sum(pc.not_equal(steps, 1)).as_py() or 0)

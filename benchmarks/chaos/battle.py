@@ -1,4 +1,4 @@
-"""The loop: start the job, hit it, start it again, until it is complete."""
+"""The loop that starts the job, hits it and restarts it until it is complete."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ _MOST_ENDS_WITHOUT_PROGRESS = 10
 
 @dataclass
 class Battle:
-    """A job under fire.
+    """A job under attack.
 
     Attributes:
-        sets: the job's settings, beside its places.
-        kills: what is still to come.
-        redone: what they cost.
-        ends: how often the job ended how: `killed`, or its exit code.
-        errors: what it said when it ended by itself and was not complete.
-        tracebacks: ends that were no error of ours.
-        finished_redone: shards worked again although an earlier run had finished them.
+        sets: the job's settings, except its paths.
+        kills: kills still to come.
+        redone: the work that kills cost.
+        ends: number of ends by kind: `killed`, or the exit code.
+        errors: last lines of runs that ended by themselves without completing the job.
+        tracebacks: ends by an unexpected exception.
+        finished_redone: shards processed again although an earlier run had finished them.
     """
 
     ground: Ground
@@ -52,7 +52,11 @@ class Battle:
     _finished: dict[str, str] = field(default_factory=dict)
 
     def fight(self) -> None:
-        """Until the job is complete, or does not get on any more."""
+        """Run until the job is complete.
+
+        Raises:
+            RuntimeError: it makes no progress any more.
+        """
         command, idle_ends = self._run_command(), 0
         while True:
             before = self.ground.num_parts(), len(self.kills)
@@ -71,10 +75,10 @@ class Battle:
                 now = self.ground.num_parts(), len(self.kills)
                 idle_ends = idle_ends + 1 if now == before else 0
             if idle_ends > _MOST_ENDS_WITHOUT_PROGRESS:
-                raise RuntimeError(f"the job does not get on: {self.errors[-1]}")
+                raise RuntimeError(f"the job makes no progress: {self.errors[-1]}")
 
     def _tell(self, code: int) -> None:
-        """A line for who waits."""
+        """Print a line of progress."""
         counts = f"{self.hit.total()} kills made, {len(self.kills)} to come"
         print(f"{counts}; {self.ground.num_parts()} parts; exit {code}", file=sys.stderr)
 
@@ -83,7 +87,7 @@ class Battle:
         return ["run", *places, "--model", "demo", *(w for s in self.sets for w in ("--set", s))]
 
     def _start(self, arguments: Iterable[str]) -> tuple[int, str]:
-        """One process of the job; its exit code and what it said on standard error."""
+        """Run one process of the job and return its exit code and standard error."""
         with tempfile.NamedTemporaryFile("w+") as said:
             process = subprocess.Popen(
                 [sys.executable, "-m", "batchfim", *arguments],
@@ -115,7 +119,7 @@ class Battle:
             time.sleep(_LOOK_S)
 
     def _strike(self, process: subprocess.Popen[str], kill: Kill, said: Path) -> None:
-        """Let a kill fall; where its victim is not there yet, it waits."""
+        """Carry out a kill, or wait if its victim does not exist yet."""
         if kill.target == "storage":
             assert self.ground.fail_storage is not None
             self.ground.fail_storage(kill)
@@ -132,9 +136,9 @@ class Battle:
             process.wait()
 
     def _look_at_finished(self) -> None:
-        """A finished shard's checksum never changes: timings are in it, so work anew shows.
+        """Count finished shards whose checksum changed; it covers timings, so repeated work shows.
 
-        Shards with failed rows are left out: `retry` is there to work these again.
+        Shards with failed rows are ignored, since `retry` is meant to process them again.
         """
         done = self.ground.ledger.done().table
         well = done.filter(pc.equal(done["failed"], 0))
@@ -146,4 +150,4 @@ class Battle:
 
 def _last_line(said: str) -> str:
     lines = said.strip().splitlines()
-    return lines[-1] if lines else "nothing was said"
+    return lines[-1] if lines else "no output"

@@ -1,4 +1,4 @@
-"""Where the job lies: a folder of this machine, or an S3 server whose network can fail."""
+"""Storage of the job: a folder on this machine, or an S3 server whose network can fail."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _FAULT_SHARE = 0.5
 
 @dataclass(frozen=True)
 class Ground:
-    """The job's input and output, as the job reaches them (URLs) and as we do."""
+    """The job's input and output, as the job accesses them (paths or URLs) and as we do."""
 
     input: str
     output: str
     records: pa.Table
-    seen: Location  # the output, past all faults
+    seen: Location  # the output, bypassing all faults
     environment: dict[str, str] = field(default_factory=dict)
     fail_storage: Callable[[Kill], None] | None = None
     heal_storage: Callable[[], None] = lambda: None
@@ -49,7 +49,7 @@ def local_ground(folder: Path, num_rows: int) -> Iterator[Ground]:
 
 @contextmanager
 def s3_ground(folder: Path, num_rows: int, seed: int) -> Iterator[Ground]:
-    """Records and output on an S3 server behind a proxy that drops and spoils requests."""
+    """Records and output on an S3 server behind a proxy that drops and corrupts requests."""
     from tests.s3.proxy import Fault
     from tests.s3.server import s3_server
 
@@ -75,7 +75,7 @@ def s3_ground(folder: Path, num_rows: int, seed: int) -> Iterator[Ground]:
 
 
 def _write_records(folder: Path, num_rows: int) -> pa.Table:
-    """Rows in two files, numbered by `id` in the order they have there."""
+    """Write rows to two files, numbered by `id` in order."""
     folder.mkdir(parents=True)
     ids = range(num_rows)
     table = pa.table(

@@ -1,4 +1,4 @@
-"""What is killed, and when: decided by the seed before anything runs. Pure."""
+"""Draw what is killed and when from the seed, before anything runs; pure functions."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ _MEAN_DELAY_S = 0.5
 
 @dataclass(frozen=True)
 class Kill:
-    """One blow.
+    """One kill.
 
     Attributes:
         target: a key of `WEIGHTS`.
-        at_parts: it falls when so many parts are visible.
-        delay_s: and so much later, to fall anywhere between two parts.
-        pick: 0 to 1, which of several victims.
+        at_parts: number of visible parts at which it happens.
+        delay_s: additional delay, so that it may happen anywhere between two parts.
+        pick: 0 to 1, selects one of several victims.
     """
 
     target: str
@@ -29,9 +29,9 @@ class Kill:
 
 
 def draw_kills(seed: int, number: int, targets: Sequence[str]) -> list[Kill]:
-    """Kills in order of progress; some fall on a run that has only just begun.
+    """Draw kills in order of progress; some hit a run that has only just begun.
 
-    Each target is hit at least once where there are kills enough.
+    Each target is hit at least once if there are enough kills.
     """
     rng = random.Random(seed)
     names = list(targets)[:number]

@@ -1,4 +1,4 @@
-"""How much work the kills cost, by what the driver itself said was leased when each fell. Pure."""
+"""Count the work that kills cost, from the leases that the driver last reported before each."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ _IN_HAND = re.compile(r"\d+ workers, (\d+) shards in hand")
 class Redone:
     """Leases that hits may have cost, counted as whole shards.
 
-    A killed driver costs all that is leased; a worker no more than its hands hold, and nothing
-    while no worker is up.
+    A killed driver costs all leases; a worker costs at most the leases that it may hold at once,
+    and nothing while no worker is up.
 
     Attributes:
-        in_hand: shards leased to a worker at once.
-        workers: of a run.
+        in_hand: number of shards leased to a worker at once.
+        workers: number of workers of a run.
     """
 
     in_hand: int
@@ -41,7 +41,7 @@ class Redone:
 
         Args:
             target: what was hit.
-            said: what the run's driver had said by then; its last progress line counts.
+            said: output of the run's driver so far, whose last progress line counts.
         """
         most = self._most[target]
         leased = _IN_HAND.findall(said)
@@ -49,7 +49,7 @@ class Redone:
         self.bound += most
 
     def summary(self, num_shards: int) -> dict[str, float]:
-        """`fraction`: leases lost ÷ the job's shards; its bound takes every hand for full."""
+        """Summarize; `fraction` is lost leases ÷ shards, and its bound assumes full leases."""
         return {
             "leases_lost": self.leases,
             "fraction": round(self.leases / num_shards, 3),

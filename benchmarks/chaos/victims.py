@@ -1,4 +1,4 @@
-"""The processes of a run, and how each is hit."""
+"""The processes of a run, and the signals that hit them."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ _SIGNALS = {
     "driver": signal.SIGKILL,
     "actor": signal.SIGKILL,
     "engine": signal.SIGKILL,
-    "hang": signal.SIGSTOP,  # until `schedule.stall_timeout_s` finds it
+    "hang": signal.SIGSTOP,  # until `schedule.stall_timeout_s` detects it
 }
 _END_S, _LOOK_S = 90.0, 0.5
 
 
 class Victims:
-    """A run's processes; remembers all that were ever seen, to tell which were left behind."""
+    """A run's processes, including all that were ever seen, to find those left behind."""
 
     def __init__(self) -> None:
         self._seen: set[psutil.Process] = set()
 
     def has(self, driver: subprocess.Popen[str], target: str) -> bool:
-        """Whether there is such a process at the moment."""
+        """Whether such a process currently exists."""
         return bool(self._find(driver, target))
 
     def hit(self, driver: subprocess.Popen[str], kill: Kill) -> bool:
-        """Send the signal; False where there is no such process at the moment."""
+        """Send the signal; False if no such process currently exists."""
         found = self._find(driver, kill.target)
         if not found:
             return False
@@ -40,13 +40,13 @@ class Victims:
         return True
 
     def wake(self) -> None:
-        """Those that hung go on, after their driver has died: they may still be writing."""
+        """Resume stopped processes after their driver has died, as they may still be writing."""
         for process in self._seen:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.resume()
 
     def left_behind(self) -> list[str]:
-        """Names of those that outlive their driver for long; they are ended."""
+        """Kill processes that outlive their driver for long, and return their names."""
         end_s = time.monotonic() + _END_S
         while (alive := [one for one in self._seen if _lives(one)]) and time.monotonic() < end_s:
             time.sleep(_LOOK_S)

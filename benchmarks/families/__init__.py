@@ -1,1 +1,1 @@
-"""Several models through the same records: what `benchmarks.compare_families` is made of."""
+"""The parts of `benchmarks.compare_families`, which compares models on the same records."""

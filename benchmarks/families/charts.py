@@ -1,4 +1,4 @@
-"""A comparison's plots, by Bokeh."""
+"""A comparison's plots, made with Bokeh."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ _ROW_PIXELS = 24
 
 
 def charts(rows: Sequence[Row], metric: str) -> list[Chart]:
-    """Those for which something was measured: quality against speed and cost, then speeds."""
+    """The charts with measurements: quality against speed and cost, then speeds."""
     judged = [row for row in rows if row.quality.get(metric)]
     fast = [row for row in judged if row.speed]
     cheap = [row for row in judged if row.cost is not None]
     run = [row for row in rows if row.speed]
     drawn = []
     if fast:
-        note = "To the right and up is better."
+        note = "Up and to the right is better."
         drawn.append(_against("speed", "records/s", note, fast, metric, _records_per_s))
     if cheap:
-        note = "To the left and up is better."
+        note = "Up and to the left is better."
         drawn.append(_against("cost", "cost of 1,000 middles", note, cheap, metric, _cost))
     if run:
         drawn += [_record_bars(run), _token_bars(run)]
@@ -45,7 +45,7 @@ def _cost(row: Row) -> float:
 def _against(
     key: str, unit: str, note: str, rows: Sequence[Row], metric: str, value: Callable[[Row], float]
 ) -> Chart:
-    """Quality with its interval over a figure; a marker for each order, the front joined."""
+    """Quality with its interval against a figure, with a marker per order and the Pareto front."""
     plot = new_plot("log", unit, label(metric), height=360)
     plot.yaxis.formatter = NumeralTickFormatter(format="0%")
     plot.xaxis.formatter = NumeralTickFormatter(format="0,0.[000]")
@@ -61,7 +61,7 @@ def _against(
     for place, order in enumerate(orders):
         _points(plot, [row for row in rows if row.order == order], metric, value, place)
     legend_above(plot)
-    note = f"{note} Bars: 95 % intervals; dashed: the Pareto front, no row is better in both."
+    note = f"{note} Bars: 95 % intervals; dashed: Pareto front, whose rows none beats in both."
     return Chart(key, f"{label(metric)} against {unit}", note, plot_item(plot, key))
 
 
@@ -110,11 +110,11 @@ def _record_bars(rows: Sequence[Row]) -> Chart:
         y=names, right=[_records_per_s(row) for row in rows], height=0.7, color=PALETTE[0]
     )
     plot.add_tools(HoverTool(renderers=[bars], tooltips=[("", "@y"), ("", "@right{0,0.0}")]))
-    return Chart("records", "Records/s", "Engine starts apart.", plot_item(plot, "records"))
+    return Chart("records", "Records/s", "Without engine starts.", plot_item(plot, "records"))
 
 
 def _token_bars(rows: Sequence[Row]) -> Chart:
-    """Computed and output tokens are different work: two bars, no sum."""
+    """Computed and output tokens per second: two bars and no sum, as they are different work."""
     plot = _bar_plot("tokens/s", rows)
     kinds = (("computed", "computed (prompt, not cached)"), ("completion", "output"))
     for place, (kind, text) in enumerate(kinds):
@@ -127,7 +127,7 @@ def _token_bars(rows: Sequence[Row]) -> Chart:
         )
         plot.add_tools(HoverTool(renderers=[bars], tooltips=[("", text), ("", "@right{0,0}")]))
     legend_above(plot)
-    note = "Prompt tokens that came from the cache are in neither."
+    note = "Neither includes prompt tokens from the cache."
     return Chart("tokens", "Tokens/s", note, plot_item(plot, "tokens"))
 
 

@@ -1,4 +1,4 @@
-"""The rows of a comparison before they run: each model in each order, and the job that it is."""
+"""The rows of a comparison before they run: each model in each order, with its job."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ class Entry:
     """A model in an order.
 
     Attributes:
-        order: as asked for, or the family's own; None where the model could not be read.
-        config: its job; None: it cannot run, and `error` says why.
-        room: prompt tokens its own context has room for; None: no limit.
-        beside: tokens of the context that generation takes.
+        order: the given order or the family's own; None if the model could not be read.
+        config: its job; None if it cannot run, and `error` says why.
+        room: number of prompt tokens that fit its context; None for no limit.
+        beside: number of tokens of the context that generation needs.
     """
 
     model: ComparedModel
@@ -40,17 +40,17 @@ class Entry:
 
     @property
     def name(self) -> str:
-        """Of the row and of its folder."""
+        """Name of the row and of its folder."""
         return f"{self.model.name}-{self.order}" if self.order else self.model.name
 
 
 def one_line(error: BatchfimError) -> str:
-    """What went wrong, without the lines that may follow the first."""
+    """First line of an error."""
     return printable(str(error).strip().splitlines()[0])
 
 
 def open_entries(comparison: Comparison, folder: Path) -> list[Entry]:
-    """Every row, with the same room for prompts; what cannot run says so."""
+    """Every row, with the same room for prompts; rows that cannot run have an error."""
     entries = [
         entry for model in comparison.models for entry in _of_model(comparison, model, folder)
     ]
@@ -59,7 +59,7 @@ def open_entries(comparison: Comparison, folder: Path) -> list[Entry]:
 
 
 def rooms(entries: list[Entry]) -> dict[str, int | None]:
-    """Of each row that can run."""
+    """Room for prompts of each row that can run."""
     return {entry.name: entry.room for entry in entries if entry.config is not None}
 
 
@@ -94,7 +94,7 @@ def _entry(
 ) -> Entry:
     entry = Entry(model, order)
     changes: dict[str, Any] = {"infill": {"order": order}}
-    if model.load_format == "dummy":  # a folder as it is: else a worker would fetch the weights
+    if model.load_format == "dummy":  # a folder, since a worker would download an id's weights
         changes["model"] = {"path": str(files.path), "family": form.family}
     try:
         config = _config(comparison, model, folder / entry.name, changes)
@@ -107,15 +107,19 @@ def _entry(
 
 
 def _room(config: JobConfig, files: ModelFiles, form: Format, beside: int) -> int | None:
-    """Raises ConfigError: there is none."""
+    """Number of prompt tokens that fit a model's context; None for no limit.
+
+    Raises:
+        ConfigError: there is no room.
+    """
     limits = (context_tokens(files, form), config.engine.max_model_len)
     context = min((limit for limit in limits if limit), default=None)
     if context is None:
         return None
     if context <= beside:
         raise ConfigError(
-            f"its context of {context:,} tokens has no room for a prompt beside "
-            f"sampling.max_tokens {config.sampling.max_tokens:,}"
+            f"its context of {context:,} tokens has no room for a prompt in addition to "
+            f"sampling.max_tokens {config.sampling.max_tokens:,}; lower the latter"
         )
     return context - beside
 
@@ -123,7 +127,7 @@ def _room(config: JobConfig, files: ModelFiles, form: Format, beside: int) -> in
 def _config(
     comparison: Comparison, model: ComparedModel, output: Path, changes: Mapping[str, Any]
 ) -> JobConfig:
-    """The shared settings, the model's own over them, and `changes` over both."""
+    """The shared settings, overridden by the model's own and then by `changes`."""
     engine = dict(model.engine)
     if model.load_format == "dummy":
         engine["args"] = {**(engine.get("args") or {}), "load_format": "dummy"}  # type: ignore[dict-item]

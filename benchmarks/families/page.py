@@ -1,4 +1,4 @@
-"""A comparison as one self-contained page, in the report's style and by its script."""
+"""Render a comparison as one self-contained page with the report's style and script."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def page(told: Mapping[str, Any], rows: Sequence[Row]) -> str:
     """The page's HTML.
 
     Args:
-        told: `comparison.json`.
+        told: the content of `comparison.json`.
         rows: its rows.
     """
     metric = told["metric"]

@@ -1,4 +1,4 @@
-"""Which rows no other row beats. Pure."""
+"""Find the rows that no other row beats; pure functions."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ def pareto(points: Sequence[Point | None]) -> list[bool]:
     """Whether each point is on the front: no other is at least as good in both and better in one.
 
     Args:
-        points: two figures each, of which more is better; None: not measured, never on the front.
+        points: two figures each, larger is better; None if not measured, which is never on it.
     """
     measured = [point for point in points if point is not None]
     return [

@@ -1,4 +1,4 @@
-"""A finished job as a row of the comparison. Pure."""
+"""A finished job as a row of the comparison; pure functions."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _TOKENS = ("prompt", "cached", "computed", "completion", "kept")
 
 @dataclass(frozen=True)
 class Speed:
-    """Over the time from the engine's being up to the last commit, all runs together.
+    """Speed from a ready engine to the last commit, over all runs together.
 
-    `rows` are those of runs that ended: a killed one leaves no clock. `start_s`, the mean of
-    the engines' starts, is apart.
+    `rows` counts those of runs that ended, since a killed run leaves no times. `start_s`, the mean
+    of the engine starts, is not included.
     """
 
     runs: int
@@ -34,15 +34,15 @@ class Row:
     """A model in an order.
 
     Attributes:
-        weights: `dummy`: they are random numbers of vLLM's, and middles mean nothing.
-        engines: workers times devices of each.
-        rows: counts by status, and of those copied and truncated.
-        tokens: counts by kind; cached and computed make up the prompt.
-        cost: of 1,000 `ok` middles, at `price` an hour and engine; starts are apart.
+        weights: `dummy` if they are vLLM's random numbers, so that middles mean nothing.
+        engines: number of workers times devices per worker.
+        rows: counts by status, and of copied and truncated rows.
+        tokens: counts by kind; cached and computed tokens add up to the prompt's.
+        cost: cost of 1,000 `ok` middles, at `price` per hour and engine, without starts.
         quality: scores by metric, each with `value`, `low`, `high` and `rows`.
         no_quality: why there is none.
-        fronts: of `speed` and `cost`, those where no other row is better in both.
-        load: processes that wanted a core, a minute's average, before the row ran.
+        fronts: the Pareto fronts, `speed` or `cost`, that the row is on.
+        load: the machine's load average of one minute before the row ran.
     """
 
     name: str
@@ -69,17 +69,17 @@ class Row:
     load: float | None = None
 
     def plain(self) -> dict[str, Any]:
-        """As JSON has it."""
+        """The row for JSON."""
         return asdict(self)
 
 
 def measured(row: Row, summary: Mapping[str, Any], devices: int) -> Row:
-    """The row with what `summary.json` says of its job.
+    """The row with the figures of its job's `summary.json`.
 
     Args:
-        row: of the same job.
-        summary: of a job that ended.
-        devices: of each worker.
+        row: the job's row.
+        summary: the summary of a job that ended.
+        devices: number of devices per worker.
     """
     speed = speed_of(summary["runs"])
     worked = [run for run in summary["runs"] if run["records"]]
@@ -103,7 +103,7 @@ def measured(row: Row, summary: Mapping[str, Any], devices: int) -> Row:
 
 
 def speed_of(runs: Sequence[Mapping[str, Any]]) -> Speed | None:
-    """Of a job's runs, as `summary.json` has them; None: none that ended worked anything."""
+    """Speed over a job's runs in `summary.json`; None if no run that ended completed records."""
     worked = [run for run in runs if run["records"] and run["run_s"] > 0]
     if not worked:
         return None
@@ -124,7 +124,7 @@ def speed_of(runs: Sequence[Mapping[str, Any]]) -> Speed | None:
 def cost_of(
     speed: Speed | None, rows: Mapping[str, int], engines: int, price: float | None
 ) -> float | None:
-    """Of 1,000 `ok` middles; None: without a price, a speed or a middle."""
+    """Cost of 1,000 `ok` middles; None without a price, a speed or a middle."""
     if speed is None or price is None or not rows["ok"]:
         return None
     middles = speed.rows * rows["ok"] / rows["rows"]
@@ -132,11 +132,11 @@ def cost_of(
 
 
 def with_fronts(rows: Sequence[Row], metric: str) -> list[Row]:
-    """The rows, those on a Pareto front marked.
+    """Mark the rows that are on a Pareto front.
 
     Args:
-        rows: all of them.
-        metric: the quality that counts.
+        rows: all rows.
+        metric: the metric of quality.
     """
     fast = pareto([_point(row, metric, _records_per_s(row)) for row in rows])
     cheap = pareto([_point(row, metric, None if row.cost is None else -row.cost) for row in rows])

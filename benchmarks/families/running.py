@@ -1,4 +1,4 @@
-"""Run the rows of a comparison one after the other; what is finished stays finished."""
+"""Run the rows of a comparison one after another; finished rows are not repeated."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from benchmarks.families.rows import Row, measured
 from benchmarks.families.settings import Comparison
 
 _COMPARED = ("exact_match", "first_line", "edit_similarity", "chrf")
-_DUMMY = "its weights are dummies: what it writes means nothing"
+_DUMMY = "its weights are dummies, so its middles mean nothing"
 
 
 class Interrupted(Exception):
-    """A signal ended a row; `code` is what the process is to exit with."""
+    """A signal ended a row; `code` is the exit code for the process."""
 
     def __init__(self, code: int) -> None:
         super().__init__(f"exit {code}")
@@ -41,16 +41,16 @@ def run_entries(
     before: Mapping[str, Mapping[str, Any]],
     tell: Callable[[list[Row]], None],
 ) -> list[Row]:
-    """Work every row, or go on with it; one that fails does not stop the others.
+    """Run or resume every row; a failed row does not stop the others.
 
     Args:
         comparison: the settings.
-        entries: its rows.
-        before: what an earlier call said of each, by name.
-        tell: hears of all rows, those that wait too, whenever one has ended.
+        entries: the rows to run.
+        before: rows of an earlier call, by name.
+        tell: called with all rows, waiting ones included, whenever one has ended.
 
     Raises:
-        Interrupted: by a signal; the row says so.
+        Interrupted: by a signal; the row has that state.
     """
     rows = [_waiting(comparison, entry) for entry in entries]
     tell(rows)
@@ -99,13 +99,13 @@ def _run(comparison: Comparison, entry: Entry, row: Row, before: Mapping[str, An
 
 
 def _hosts(config: JobConfig) -> list[str]:
-    """Machines whose runs completed something."""
+    """Machines of runs that completed records."""
     runs = Ledger(Location.of(config.output.path)).runs.last()
     return sorted({run.host for run in runs if run.run.get("records")})
 
 
 def _judged(row: Row, config: JobConfig, result: JobResult, options: Options) -> Row:
-    """The row with its quality, or with why it has none."""
+    """The row with its quality, or with the reason why it has none."""
     if row.weights == "dummy":
         return replace(row, no_quality=_DUMMY)
     found = _evaluation(config, result, options)
@@ -115,10 +115,10 @@ def _judged(row: Row, config: JobConfig, result: JobResult, options: Options) ->
 
 
 def _evaluation(config: JobConfig, result: JobResult, options: Options) -> dict[str, Any]:
-    """What `batchfim evaluate` wrote, where it was asked the same of the same rows; or anew.
+    """The existing evaluation if it has the same settings and rows, else a new one.
 
     Raises:
-        BatchfimError: as `evaluate_job` says.
+        BatchfimError: see `evaluate_job`.
     """
     found = read_evaluation(Ledger(Location.of(config.output.path)))
     if result.idle and found is not None:
@@ -130,7 +130,7 @@ def _evaluation(config: JobConfig, result: JobResult, options: Options) -> dict[
 
 
 def earlier_rows(place: Path) -> dict[str, dict[str, Any]]:
-    """The rows that an earlier call left in `comparison.json`, by name."""
+    """Rows of an earlier call from `comparison.json`, by name."""
     if not place.exists():
         return {}
     return {row["name"]: row for row in json.loads(place.read_text(encoding="utf8"))["rows"]}

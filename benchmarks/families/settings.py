@@ -1,4 +1,4 @@
-"""COMPARE.yaml: the models, and the sections of a job file that all of them share."""
+"""COMPARE.yaml: the models, and the sections of a job file that they all share."""
 
 from __future__ import annotations
 
@@ -14,56 +14,56 @@ from batchfim.plain_yaml import parse_yaml
 from batchfim.quality.options import Options
 
 _OWN = ("models", "price_per_gpu_hour", "quality")
-_EACH = ("model", "output")  # sections of a job that every row has of its own
+_EACH = ("model", "output")  # sections of a job that differ for every row
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*$")]
 Price = Annotated[float, Field(ge=0)]
 Metric = Literal["exact_match", "first_line", "edit_similarity", "chrf"]
 
 
 class ComparedModel(Section):
-    """One model; its rows are one for each order."""
+    """One model, with one row for each order."""
 
-    name: Name = Field(description="What it is called, in the table and as a folder.")
+    name: Name = Field(description="Name in the table and of the folder.")
     path: Place = Field(description="Folder, URL, model id, or `demo`.")
-    family: str | None = Field(None, description="Unset: detected.")
+    family: str | None = Field(None, description="Infilling family; detected if unset.")
     revision: str | None = None
     trust_remote_code: bool = False
     orders: tuple[str, ...] = Field(
-        (), description="Unset: psm and spm_v2 where the family has both, or else its own choice."
+        (), description="If unset, psm and spm_v2 if the family has both, else its recommended one."
     )
     masks: int | None = Field(None, gt=0, description="`infill.masks` of this model.")
     engine: dict[str, JsonValue] = Field(
-        default_factory=dict, description="Keys of the section engine, over the shared ones."
+        default_factory=dict, description="Keys of the section engine, overriding the shared ones."
     )
     load_format: Literal["auto", "dummy"] = Field(
-        "auto", description="`dummy`: no weights are read, for the speed alone."
+        "auto", description="`dummy` reads no weights, to measure only speed."
     )
-    price_per_gpu_hour: Price | None = Field(None, description="Unset: the shared one.")
+    price_per_gpu_hour: Price | None = Field(None, description="If unset, the shared price.")
 
     @field_validator("engine")
     @classmethod
     def _context_is_shared(cls, engine: dict[str, JsonValue]) -> dict[str, JsonValue]:
         if "max_model_len" in engine:
-            raise ValueError("max_model_len is the same for all: set it in engine at the top")
+            raise ValueError("max_model_len is shared by all models; set it in engine at the top")
         return engine
 
 
 class Quality(Section):
-    """How middles are judged, the same for all."""
+    """How middles are evaluated, the same for all models."""
 
-    metric: Metric = Field("edit_similarity", description="The one in table and plots.")
+    metric: Metric = Field("edit_similarity", description="Metric in table and plots.")
     reference: str | None = None
     rule: str = "as_is"
     seed: int = 0
 
     @property
     def options(self) -> Options:
-        """What `batchfim evaluate` is asked for."""
+        """The options for `batchfim evaluate`."""
         return Options(reference=self.reference, rule=self.rule, seed=self.seed)
 
 
 class Comparison(Section):
-    """A comparison; `job` are the shared sections, as a job file has them."""
+    """A comparison; `job` has the shared sections of a job file."""
 
     models: tuple[ComparedModel, ...] = Field(min_length=1)
     quality: Quality = Quality()
@@ -75,11 +75,11 @@ class Comparison(Section):
     def _names_differ(cls, models: tuple[ComparedModel, ...]) -> tuple[ComparedModel, ...]:
         names = [model.name for model in models]
         if len(set(names)) < len(names):
-            raise ValueError("two models have one name")
+            raise ValueError("two models have the same name; give each its own")
         return models
 
     def price_of(self, model: ComparedModel) -> float | None:
-        """Of a GPU-hour, or of a worker-hour on CPU."""
+        """Price of a GPU-hour, or of a worker-hour on CPU."""
         own = model.price_per_gpu_hour
         return self.price_per_gpu_hour if own is None else own
 
@@ -88,7 +88,7 @@ def load_comparison(path: Path) -> Comparison:
     """Read and check a comparison.
 
     Raises:
-        ConfigError: naming the file and the key.
+        ConfigError: it is wrong; the message has file and key.
     """
     try:
         tree = parse_yaml(path.read_text(encoding="utf8"))
@@ -106,7 +106,7 @@ def load_comparison(path: Path) -> Comparison:
 def _checked(tree: dict[str, Any], where: str) -> Comparison:
     for section in _EACH:
         if section in tree:
-            raise ConfigError(f"{where}: {section}: each model has its own, under `models:`")
+            raise ConfigError(f"{where}: {section}: not shared; set it per model under `models:`")
     own = {key: value for key, value in tree.items() if key in _OWN}
     shared = {key: value for key, value in tree.items() if key not in _OWN}
     settings = check_config(shared, where, {"model.path": "demo", "output.path": "each"})

@@ -1,4 +1,4 @@
-"""A comparison as a table: on a terminal, in markdown and in the page. Pure."""
+"""A comparison as a table for terminal, Markdown and page; pure functions."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ _SPEEDS = ("records/s", "computed tokens/s", "output tokens/s")
 
 
 def head(metric: str) -> list[str]:
-    """Columns, a row's name first."""
+    """Names of the columns, with the row's name first."""
     quality = f"{label(metric)} %"
     shares = ("cached %", "truncated %")
     return ["", "family", "engine", quality, *_SPEEDS, *shares, "per 1,000", "start s", "front"]
 
 
 def cells(row: Row, metric: str) -> list[str]:
-    """A row's, `-` where nothing was measured."""
+    """Cells of a row, `-` if not measured."""
     speed = row.speed
     per_s: Mapping[str, float] = speed.tokens_per_s if speed else {}
     return [
@@ -40,7 +40,7 @@ def cells(row: Row, metric: str) -> list[str]:
 
 
 def quality_text(row: Row, metric: str) -> str:
-    """In percent, with its interval."""
+    """Quality in percent, with its interval."""
     score = row.quality.get(metric)
     if score is None:
         return "-"
@@ -49,7 +49,7 @@ def quality_text(row: Row, metric: str) -> str:
 
 
 def faults(rows: Sequence[Row]) -> list[str]:
-    """What went wrong, and why quality is missing, a line each; rows alike share one."""
+    """One line for each error and each reason for missing quality; rows with the same share one."""
     told: dict[str, list[str]] = {}
     for row in rows:
         if row.state in ("failed", "interrupted", "waiting"):
@@ -64,7 +64,7 @@ def faults(rows: Sequence[Row]) -> list[str]:
 
 
 def terminal_table(rows: Sequence[Row], metric: str) -> str:
-    """Aligned columns."""
+    """The table in aligned columns."""
     table = plain_table(*head(metric))
     for row in rows:
         table.add_row(*cells(row, metric))
@@ -72,14 +72,14 @@ def terminal_table(rows: Sequence[Row], metric: str) -> str:
 
 
 def markdown_table(rows: Sequence[Row], metric: str) -> str:
-    """The same in markdown."""
+    """The table in Markdown."""
     names = head(metric)
     lines = [names, ["---"] * len(names), *(cells(row, metric) for row in rows)]
     return "\n".join(f"| {' | '.join(_escaped(line))} |" for line in lines)
 
 
 def side_by_side(rows: Sequence[Row], orders: Sequence[str] = ("psm", "spm_v2")) -> list[list[Row]]:
-    """The rows of each model that ran in all these orders, in that order."""
+    """The rows of each model that ran in all these orders, in this order."""
     found: dict[str, dict[str | None, Row]] = {}
     for row in rows:
         found.setdefault(row.model, {})[row.order] = row

@@ -1,8 +1,8 @@
-"""`--tiny`: a model of each architecture, tiny and random, and the demo model, on its records.
+"""`--tiny`: a tiny random model of each architecture, and the demo model, on the demo's records.
 
-Weights are drawn with torch's seed 0 and the records cut by the demo's own rule, so that anyone
-makes the same. A random model's middles mean nothing: its row says that the architecture runs, and
-what all but the model takes.
+Weights are drawn with torch's seed 0 and records are cut like the demo's, so that anyone gets the
+same. A random model's middles mean nothing: its row shows that the architecture runs, and the time
+that everything except the model takes.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from batchfim.errors import ConfigError
 from batchfim.formats.catalog import CATALOG
 from tests.tiny_families import TINY_FAMILIES, TinyFamily
 
-CONTEXT = 512  # what the demo model knows
+CONTEXT = 512  # the demo model's trained length
 _MAX_TOKENS = 48
-# One for each architecture, by a family of it; from `xglm` on they are not for vLLM.
+# A family for each architecture; from `xglm` on, vLLM does not run them.
 _FAMILIES = {
     "gpt_bigcode": "starcoder",
     "starcoder2": "starcoder2",
@@ -38,7 +38,7 @@ _FAMILIES = {
     "roberta": "unixcoder",
     "roberta_masked": "codebert",
 }
-_GPTJ = TinyFamily("codegen2", "gptj")  # vLLM has this one of the family's
+_GPTJ = TinyFamily("codegen2", "gptj")  # the family's only architecture that vLLM runs
 _VLLM = {
     "kv_cache_gib": 0.25,
     "args": {"dtype": "float32", "enforce_eager": True, "max_num_seqs": 64},
@@ -47,11 +47,11 @@ _TRANSFORMERS = {"args": {"dtype": "float32"}}
 
 
 def write_tiny(folder: Path, num_records: int) -> Path:
-    """Make what is missing of models, records and COMPARE.yaml; where the last is.
+    """Make missing models, records and COMPARE.yaml, and return the path of the last.
 
     Args:
-        folder: the comparison's.
-        num_records: records, fewer where the demo has no more.
+        folder: the comparison's folder.
+        num_records: number of records, fewer if the demo has no more.
 
     Raises:
         ConfigError: they were made before with another number of records.
@@ -59,7 +59,7 @@ def write_tiny(folder: Path, num_records: int) -> Path:
     place, text = folder / "compare.yaml", _yaml(folder, num_records)
     if place.exists():
         if place.read_text(encoding="utf8") != text:
-            raise ConfigError(f"{place}: another comparison; name another folder with -o")
+            raise ConfigError(f"{place}: is another comparison; choose another folder with -o")
         return place
     folder.mkdir(parents=True, exist_ok=True)
     _write_records(folder / "records.parquet", num_records)
@@ -77,7 +77,7 @@ def _models() -> dict[str, TinyFamily]:
 
 
 def _yaml(folder: Path, num_records: int) -> str:
-    """The comparison, with the number of its records where a person sees it."""
+    """Text of COMPARE.yaml, with the number of records as a comment."""
     tree = {
         "input": {"paths": [str(folder / "records.parquet")]},
         "engine": {"max_model_len": CONTEXT},
@@ -89,7 +89,7 @@ def _yaml(folder: Path, num_records: int) -> str:
             *(_model(name, tiny, folder) for name, tiny in _models().items()),
         ],
     }
-    tree = json.loads(json.dumps(tree))  # else YAML names what is there twice, by aliases
+    tree = json.loads(json.dumps(tree))  # copies, so that YAML writes no aliases
     return f"# {num_records} records\n" + yaml.safe_dump(tree, sort_keys=False)
 
 
@@ -105,7 +105,7 @@ def _model(name: str, tiny: TinyFamily, folder: Path) -> dict[str, Any]:
 
 
 def _write_records(place: Path, num_records: int) -> None:
-    """Every so many-th of the demo's, so that all its kinds and files are there."""
+    """Write every n-th record of the demo's, so that all kinds and files occur."""
     with tempfile.TemporaryDirectory() as made:
         make_records(Path(made) / "sources.parquet", Path(made) / "records")
         table = ds.dataset(Path(made) / "records").to_table()

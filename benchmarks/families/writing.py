@@ -1,4 +1,4 @@
-"""What a comparison leaves in its folder; each file is whole whenever it is there."""
+"""Write the files of a comparison's folder, each replaced atomically."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _VERSION = 1
 
 @dataclass(frozen=True)
 class Folder:
-    """`comparison.json`, `.md` and `.html`, beside the rows' own folders."""
+    """Writes `comparison.json`, `.md` and `.html` beside the folders of the rows."""
 
     path: Path
     comparison: Comparison
@@ -34,7 +34,7 @@ class Folder:
         return self.path / "comparison.json"
 
     def write(self, rows: Sequence[Row]) -> None:
-        """All three, for rows of which some may still wait."""
+        """Write all three files; some rows may still be waiting."""
         self.path.mkdir(parents=True, exist_ok=True)
         contents = self.contents(rows)
         _replace(self.path / "comparison.html", page(contents, rows))
@@ -42,12 +42,12 @@ class Folder:
         _replace(self.json, json.dumps(contents, indent=1, ensure_ascii=False) + "\n")
 
     def contents(self, rows: Sequence[Row]) -> dict[str, Any]:
-        """`comparison.json`.
+        """The content of `comparison.json`.
 
         Returns:
-            `version`; `metric`, the quality in table and plots; `records`, of the input; `job`, the
-            shared settings, and `quality`; `notes` and `not_measured`, texts; `machine`,
-            `versions`; `rows`, as `rows.Row` describes them.
+            `version`; `metric`, the quality in table and plots; `records`, the number of input
+            records; `job`, the shared settings, and `quality`; `notes` and `not_measured`, texts;
+            `machine`, `versions`; `rows`, described by `rows.Row`.
         """
         return {
             "version": _VERSION,
@@ -63,18 +63,18 @@ class Folder:
         }
 
     def notes(self, rows: Sequence[Row]) -> list[str]:
-        """How to read the table."""
+        """Notes on how to read the table."""
         return [*FAIR, self.room_note, *notes_of(rows)]
 
     def text(self, rows: Sequence[Row]) -> str:
-        """For a terminal."""
+        """The comparison as text for a terminal."""
         lines = [f"note: {note}" for note in self.notes(rows)]
         lines += [f"not measured: {left}" for left in not_measured(rows, self.num_records)]
         table = terminal_table(rows, self.comparison.quality.metric)
         return "\n".join([table, "", *faults(rows), *lines, str(self.path / "comparison.html")])
 
     def markdown(self, rows: Sequence[Row]) -> str:
-        """For a README or a ticket."""
+        """The comparison in Markdown, for a README or a ticket."""
         lines = [*faults(rows), *self.notes(rows)]
         lines += [f"not measured: {left}" for left in not_measured(rows, self.num_records)]
         table = markdown_table(rows, self.comparison.quality.metric)

@@ -1,1 +1,1 @@
-"""What can be said of the manifests without a cluster: `python -m k8s.checks`."""
+"""Checks of the manifests that need no cluster: `python -m k8s.checks`."""

@@ -1,4 +1,4 @@
-"""`python -m k8s.checks`: render every overlay and component, print what is wrong, exit 1."""
+"""`python -m k8s.checks`: render every overlay and component, print problems, then exit 1."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from k8s.checks.sources import check_patches
 
 
 def main() -> None:
-    """Exit code 1 where anything is wrong, or where CI lacks what renders."""
+    """Exit with 1 if anything is wrong, or if CI lacks a renderer."""
     if renderer() is None:
-        print("manifests: not checked, neither kubectl nor kustomize is on the PATH")
+        print("manifests: not checked; install kubectl or kustomize on the PATH")
         sys.exit(1 if os.environ.get("CI") else 0)
     num_sets = 0
     wrong = [

@@ -1,4 +1,4 @@
-"""Who may call the API server: the submitter by its role, and nobody else."""
+"""Check access to the API server: the submitter may call it by its role, and nothing else may."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _CALLS = {("ray.io", "rayjobs", verb) for verb in ("create", "get", "list")}
 
 
 def check_rbac(objects: Objects) -> Iterator[str]:
-    """The submitter's role grants what it calls, and nothing else grants anything."""
+    """The submitter's role grants exactly its calls, and no other role grants anything."""
     roles = of_kind(objects, "Role", "ClusterRole")
     for role in roles:
         granted = {
@@ -27,7 +27,7 @@ def check_rbac(objects: Objects) -> Iterator[str]:
 
 
 def check_accounts(objects: Objects) -> Iterator[str]:
-    """The submitter has the role and a token for it; Ray's pods, which run models, have no role."""
+    """The submitter has the role and a token; Ray's pods, which run models, have no role."""
     bound = {
         subject["name"]
         for binding in of_kind(objects, "RoleBinding", "ClusterRoleBinding")
@@ -42,10 +42,10 @@ def check_accounts(objects: Objects) -> Iterator[str]:
         elif account not in bound:
             yield f"{pod.where}: no RoleBinding gives its ServiceAccount {account} the role"
         elif not _has_token(pod, accounts.get(account, {})):
-            yield f"{pod.where}: automountServiceAccountToken is false, and it calls the API server"
+            yield f"{pod.where}: automountServiceAccountToken is false, but it calls the API server"
 
 
 def _has_token(pod: Pod, account: Object) -> bool:
-    """The pod's own word counts before its account's."""
+    """Whether a token is mounted; the pod's setting overrides its account's."""
     key = "automountServiceAccountToken"
     return bool(pod.spec.get(key, account.get(key, True)))

@@ -1,4 +1,4 @@
-"""Kubernetes' own kinds, and the pods within a RayJob, against the schemas of its API server."""
+"""Check Kubernetes' own kinds, and the pods in a RayJob, against the API server's schemas."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _PARTS = ("apiVersion", "kind", "metadata")
 
 
 def check_builtin(objects: Objects) -> Iterator[str]:
-    """What the API server would refuse: unknown keys, wrong types, missing values."""
+    """Find what the API server would refuse: unknown keys, wrong types, missing values."""
     custom = custom_kinds()
     for thing in objects:
         missing = [part for part in _PARTS if part not in thing]
@@ -26,7 +26,7 @@ def check_builtin(objects: Objects) -> Iterator[str]:
 
 
 def check_ray_pods(objects: Objects) -> Iterator[str]:
-    """The same for the pods within a RayJob, of which its CRD says less."""
+    """Find the same in the pods of a RayJob, which its CRD describes in less detail."""
     for rayjob in of_kind(objects, "RayJob"):
         for pod in ray_pods(rayjob):
             template = {"apiVersion": "v1", "kind": "PodTemplate", "metadata": {"name": "pod"}}

@@ -1,4 +1,4 @@
-"""All checks of a rendered set, by name."""
+"""All checks of a rendered set of objects, by name."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from k8s.checks.submitter import check_retries, check_submitters
 
 Check = Callable[[Objects], Iterator[str]]
 
-# Others read the objects as these say they are: where one complains, what comes after is not asked.
+# The other checks rely on this structure, so they do not run if one of these complains.
 STRUCTURE: Mapping[str, Check] = {
     "builtin": check_builtin,
     "custom": check_custom,
@@ -54,7 +54,7 @@ MEANING: Mapping[str, Check] = {
 
 
 def problems(objects: Objects) -> list[tuple[str, str]]:
-    """What is wrong with a set: the name of the check and what it says."""
+    """The problems of a set, as pairs of the check's name and its message."""
     for name, check in STRUCTURE.items():
         if found := list(check(objects)):
             return [(name, text) for text in found]

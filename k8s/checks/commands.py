@@ -1,4 +1,4 @@
-"""What the pods run: commands that exist and take these flags, on job files that load."""
+"""Check what the pods run: commands exist and accept their flags, and job files load."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Command = tuple[str, tuple[str, ...], Pod]
 
 
 def commands(objects: Objects) -> Iterator[Command]:
-    """Where a command stands, its words, and the pod it runs in."""
+    """Location of each command, its words, and the pod that runs it."""
     for rayjob in of_kind(objects, "RayJob"):
         words = tuple(shlex.split(rayjob["spec"]["entrypoint"]))
         yield f"{named(rayjob)} entrypoint", words, next(ray_pods(rayjob))
@@ -34,14 +34,14 @@ def commands(objects: Objects) -> Iterator[Command]:
 
 
 def check_entrypoints(objects: Objects) -> Iterator[str]:
-    """Each command, with `--help`: its module is there and knows every flag it is given."""
+    """Run each command with `--help`: its module exists and knows every given flag."""
     for where, words, _ in commands(objects):
         if (problem := _problem(words)) is not None:
             yield f"{where}: {problem}"
 
 
 def check_job_files(objects: Objects) -> Iterator[str]:
-    """Every job file loads, and each command's is mounted where the command looks for it."""
+    """Every job file loads, and each command's is mounted where the command expects it."""
     files = job_files(objects)
     for name, text in files.items():
         try:
@@ -60,7 +60,7 @@ def check_job_files(objects: Objects) -> Iterator[str]:
 
 
 def config_of(rayjob: Object, objects: Objects) -> JobConfig | None:
-    """The job of a RayJob's entrypoint; None where `check_job_files` finds fault with it."""
+    """The job of a RayJob's entrypoint; None if `check_job_files` reports a problem with it."""
     files = job_files(objects)
     path = _JOB_FILE.search(rayjob["spec"]["entrypoint"])
     name = _mounted(path[1], next(ray_pods(rayjob))) if path else None
@@ -71,7 +71,7 @@ def config_of(rayjob: Object, objects: Objects) -> JobConfig | None:
 
 
 def _mounted(path: str, pod: Pod) -> str:
-    """What a path in a pod is: `<ConfigMap>/<key>`, or nothing."""
+    """Source of a path in a pod: `<ConfigMap>/<key>`, or empty."""
     folder, _, key = path.rpartition("/")
     volumes = {volume["name"]: volume.get("configMap", {}) for volume in pod.volumes}
     for container in pod.containers:
@@ -82,13 +82,13 @@ def _mounted(path: str, pod: Pod) -> str:
 
 
 def _out_of_place(config: JobConfig) -> Iterator[str]:
-    """What may be right elsewhere, and is not in a ConfigMap for a cluster of its own."""
+    """Settings that may be right elsewhere but not in a ConfigMap for a RayJob's own cluster."""
     if config.resources.ray_address:
-        yield "resources.ray_address leads away from the RayJob's own cluster; leave it unset"
+        yield "resources.ray_address points away from the RayJob's own cluster; leave it unset"
     if config.schedule.pool != "ray":
-        yield f"schedule.pool {config.schedule.pool} works on the head, beside idle workers"
+        yield f"schedule.pool {config.schedule.pool} runs on the head while workers idle; set ray"
     if config.public_dump() != config.model_dump(mode="json"):
-        yield "engine.args holds a secret, for all to read; use batchfim-credentials"
+        yield "engine.args contains a secret that everybody can read; use batchfim-credentials"
 
 
 @cache
@@ -96,7 +96,7 @@ def _problem(words: tuple[str, ...]) -> str | None:
     if words[:1] == ("batchfim",):
         words = ("python", "-m", *words)
     if words[:2] != ("python", "-m") or not _MODULE.fullmatch("".join(words[2:3])):
-        return f"{shlex.join(words)} is no command of batchfim or jobs"
+        return f"{shlex.join(words)} is not a command of batchfim or jobs"
     done = subprocess.run(
         [sys.executable, *words[1:], "--help"],
         cwd=K8S.parent,

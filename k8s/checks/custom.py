@@ -1,4 +1,4 @@
-"""Objects of custom kinds against CRDs: their structure, and their rules across fields (CEL)."""
+"""Check objects of custom kinds against CRDs: structure, and rules across fields (CEL)."""
 
 from __future__ import annotations
 
@@ -23,14 +23,16 @@ Schema = dict[str, Any]
 
 
 def folders() -> list[Path]:
-    """Our own CRDs, subsets that also say what KubeRay's operator refuses and what fails in
-    silence; and the real ones, where `KUBERAY_CRD_DIR` names a folder of them."""
+    """Folders of CRDs: our own, and the real ones if `KUBERAY_CRD_DIR` is their folder.
+
+    Ours are subsets that also describe what KubeRay's operator refuses and what fails silently.
+    """
     real = os.environ.get("KUBERAY_CRD_DIR")
     return [OURS, Path(real)] if real else [OURS]
 
 
 def custom_kinds() -> frozenset[str]:
-    """Kinds that our CRDs describe."""
+    """The kinds that our CRDs describe."""
     return frozenset(kind for _, kind in crds(OURS))
 
 
@@ -48,22 +50,22 @@ def crds(folder: Path) -> dict[tuple[str, str], Schema]:
 
 
 def check_custom(objects: Objects) -> Iterator[str]:
-    """What the CRDs refuse."""
+    """Find what the CRDs refuse."""
     ours = custom_kinds()
     for folder in folders():
         if RAYJOB not in crds(folder):
-            yield f"{folder}: no CRD of RayJob (ray.io/v1) is there"
+            yield f"{folder}: has no CRD of RayJob (ray.io/v1)"
     for thing in objects:
         key = (str(thing.get("apiVersion")), str(thing.get("kind")))
         if key[1] in ours and key not in crds(OURS):
-            yield f"{named(thing)}: apiVersion {key[0]} is not known"
+            yield f"{named(thing)}: apiVersion {key[0]} is unknown"
         for folder in folders():
             if key in crds(folder):
                 yield from refusals(thing, crds(folder)[key])
 
 
 def refusals(thing: Object, schema: Schema) -> Iterator[str]:
-    """What one CRD has against one object."""
+    """Find what one CRD refuses in one object."""
     wrong = list(_validator(schema).iter_errors(thing))
     for error in wrong:
         yield f"{named(thing)}: {'.'.join(map(str, error.path))}: {error.message}"
@@ -79,9 +81,9 @@ def _validator(schema: Schema) -> jsonschema.Draft202012Validator:
 
 
 def closed(schema: Schema) -> Schema:
-    """A CRD's schema as JSON Schema in which an unknown key is an error.
+    """A CRD's schema as a JSON Schema in which an unknown key is an error.
 
-    The API server fills in defaults first, so that what has one is not required.
+    The API server fills in defaults first, so properties with a default are not required.
     """
     properties = schema.get("properties")
     out = {key: value for key, value in schema.items() if not key.startswith("x-kubernetes-")}
@@ -100,7 +102,7 @@ def closed(schema: Schema) -> Schema:
 
 def _broken_rules(value: Any, schema: Schema, path: str) -> Iterator[tuple[str, str]]:
     for rule in schema.get(_RULES, []):
-        # Rules with `oldSelf` are about updates.
+        # Rules with `oldSelf` apply only to updates.
         if "oldSelf" not in rule["rule"] and not _holds(rule["rule"], value):
             yield path.removeprefix("."), rule.get("message", rule["rule"])
     if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""What must agree: times, versions, what a job needs and what is there."""
+"""Check what must agree: times, versions, and a job's needs with the available resources."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _ELASTIC = "kueue.x-k8s.io/elastic-job"
 
 
 def check_versions(objects: Objects) -> Iterator[str]:
-    """The cluster's Ray is the one in the images."""
+    """The cluster's Ray version is that of the images."""
     for thing in of_kind(objects, "RayJob"):
         told = thing["spec"]["rayClusterSpec"]["rayVersion"]
         for name in ("cpu.txt", "gpu.txt"):
@@ -30,18 +30,18 @@ def check_versions(objects: Objects) -> Iterator[str]:
 
 
 def check_times(objects: Objects) -> Iterator[str]:
-    """What waits for something waits longer than it may take."""
+    """Whatever waits for something waits longer than that may take."""
     for rayjob in of_kind(objects, "RayJob"):
         config = config_of(rayjob, objects)
         for pod in ray_pods(rayjob):
             grace_s = pod.spec.get("terminationGracePeriodSeconds", 30)
             if pod.role == "worker" and grace_s <= _drain_s(pod):
-                yield f"{pod.where}: killed after {grace_s} s, while Ray drains ({_DRAIN})"
+                yield f"{pod.where}: killed after {grace_s} s, while Ray drains it ({_DRAIN})"
             if pod.role == "head" and config and grace_s <= config.schedule.grace_s:
                 yield f"{pod.where}: killed after {grace_s} s, within the job's schedule.grace_s"
         start_s, all_s = (rayjob["spec"][key] for key in _DEADLINES)
         if all_s <= start_s:
-            yield f"{named(rayjob)}: may take {all_s} s in all, and {start_s} s to begin"
+            yield f"{named(rayjob)}: may take {all_s} s in total, but {start_s} s only to start"
         if config and (stop_s := config.schedule.stop_after_s) is not None:
             left_s = all_s - start_s - config.schedule.grace_s
             if stop_s > left_s:
@@ -49,7 +49,7 @@ def check_times(objects: Objects) -> Iterator[str]:
                     f"{named(rayjob)}: schedule.stop_after_s {stop_s:g} is too late: {left_s:g} s "
                     "of activeDeadlineSeconds are left after the start"
                 )
-        # KubeRay's clock starts anew with each of its tries (`initRayJobStatusIfNeed`).
+        # KubeRay's clock starts again with each retry (`initRayJobStatusIfNeed`).
         needs_s = start_s + all_s * (rayjob["spec"]["backoffLimit"] + 1)
         for cronjob in of_kind(objects, "CronJob"):
             waits_s = cronjob["spec"]["jobTemplate"]["spec"].get(_DEADLINES[-1])
@@ -58,7 +58,7 @@ def check_times(objects: Objects) -> Iterator[str]:
 
 
 def check_capacity(objects: Objects) -> Iterator[str]:
-    """The job's engines find room in the worker groups, and leave no place without one."""
+    """The job's engines fit into the worker groups and fill them."""
     for rayjob in of_kind(objects, "RayJob"):
         cluster = rayjob["spec"]["rayClusterSpec"]
         if (config := config_of(rayjob, objects)) is None:
@@ -66,23 +66,23 @@ def check_capacity(objects: Objects) -> Iterator[str]:
         workers, groups = config.schedule.workers, cluster["workerGroupSpecs"]
         room = sum(_engines(group, config) for group in groups)
         if room != workers.max:
-            yield f"{named(rayjob)}: room for {room} engines, schedule.workers is {workers.max}"
+            yield f"{named(rayjob)}: room for {room} engines, but schedule.workers is {workers.max}"
         num_pods = sum(group["maxReplicas"] for group in groups)
         grows = cluster.get("enableInTreeAutoscaling")
         if num_pods > _MOST_AT_ONCE and not grows:
             yield (
                 f"{named(rayjob)}: {num_pods} pods without autoscaling: KubeRay submits nothing "
-                "before all of them run at the same time; use components/autoscaling"
+                "until all of them run at the same time; use components/autoscaling"
             )
         if grows and not workers.may_grow:
             yield (
-                f"{named(rayjob)}: autoscaling needs schedule.workers with min below max; a fixed "
-                "number is refused while there is no machine"
+                f"{named(rayjob)}: autoscaling needs schedule.workers with min below max, since a "
+                "fixed number is refused while there is no machine"
             )
 
 
 def check_kueue(objects: Objects) -> Iterator[str]:
-    """What Kueue would stumble over; the annotation says nothing to who does without Kueue."""
+    """Find what Kueue would not accept; without Kueue, the annotation has no effect."""
     for rayjob in of_kind(objects, "RayJob"):
         if _QUEUE in rayjob["metadata"].get("labels", {}):
             yield f"{named(rayjob)}: label {_QUEUE} starts the template; use jobs.submit --label"
@@ -92,7 +92,7 @@ def check_kueue(objects: Objects) -> Iterator[str]:
 
 
 def _engines(group: Object, config: JobConfig) -> int:
-    """Engines that a group has room for: so many in each pod, or each in so many pods."""
+    """Number of engines that fit into a group, which has several per pod or several pods each."""
     requests = group["template"]["spec"]["containers"][0]["resources"]["requests"]
     num_pods, gpus = int(group["maxReplicas"]), int(requests.get(_GPU, 0))
     if (num_together := config.resources.nodes_per_worker) > 1:

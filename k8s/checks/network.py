@@ -1,4 +1,4 @@
-"""Who reaches Ray's ports: each other, KubeRay, Prometheus for its metrics, and nobody else."""
+"""Check access to Ray's ports: by its own pods, KubeRay, and Prometheus for metrics, only."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from k8s.checks.objects import Object, Objects, Pod, named, of_kind, pods
 Labels = Mapping[str, str]
 _OPERATOR = {"app.kubernetes.io/name": "kuberay-operator"}
 _JOBS_API = 8265
-# Names and numbers that KubeRay gives the ports of metrics; all but the first are the head's.
+# Names and numbers that KubeRay gives metrics ports; all but the first are the head's.
 _METRICS = {"metrics": 8080, "as-metrics": 44217, "dash-metrics": 44227}
 
 
 def check_network(objects: Objects) -> Iterator[str]:
-    """Every pod is behind a policy, none opens it to everybody, and Ray works behind them."""
+    """Every pod has a policy, no policy lets everybody in, and Ray's own traffic passes."""
     policies = of_kind(objects, "NetworkPolicy")
     for pod in pods(objects):
         own = [policy for policy in policies if _selects(policy, pod)]
@@ -29,7 +29,7 @@ def check_network(objects: Objects) -> Iterator[str]:
 
 
 def check_scraping(objects: Objects) -> Iterator[str]:
-    """What Prometheus is told to scrape is there, and a policy lets it in."""
+    """The pods and ports that Prometheus scrapes exist, and a policy opens them."""
     policies = of_kind(objects, "NetworkPolicy")
     opened = {number for policy in policies for number in _numbers(policy)}
     for monitor in of_kind(objects, "PodMonitor"):
@@ -38,18 +38,18 @@ def check_scraping(objects: Objects) -> Iterator[str]:
             yield f"{named(monitor)}: selects no pod of the set"
         for port in (endpoint["port"] for endpoint in monitor["spec"]["podMetricsEndpoints"]):
             if port not in _METRICS:
-                yield f"{named(monitor)}: port {port} is none of {', '.join(_METRICS)}"
+                yield f"{named(monitor)}: port {port} is not one of {', '.join(_METRICS)}"
             elif _METRICS[port] not in opened:
                 yield f"{named(monitor)}: no NetworkPolicy opens port {port}, {_METRICS[port]}"
 
 
 def _shut_out(policies: list[Object], own: Labels) -> Iterator[str]:
-    """Who has to reach a Ray pod and does not."""
+    """Find required access to a Ray pod that its policies do not grant."""
     rules = [rule for policy in policies for rule in policy["spec"].get("ingress", [])]
     if not any(_lets_in(rule, own) and "ports" not in rule for rule in rules):
         yield "its NetworkPolicy keeps out the cluster's other pods"
     if not any(_lets_in(rule, _OPERATOR) and _JOBS_API in _ports(rule) for rule in rules):
-        yield f"its NetworkPolicy keeps KubeRay's operator from port {_JOBS_API}: no job starts"
+        yield f"its NetworkPolicy keeps KubeRay's operator from port {_JOBS_API}, so no job starts"
 
 
 def _lets_in(rule: Object, labels: Labels) -> bool:

@@ -1,4 +1,4 @@
-"""The CronJob: when it starts, how often at once, and how long names and work may become."""
+"""Check the CronJob: schedule, concurrency, lengths of names, and limits of its Jobs."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ _LONGEST = {"RayJob": LONGEST_NAME, "CronJob": LONGEST_CRONJOB}
 
 
 def check_names(objects: Objects) -> Iterator[str]:
-    """Names that KubeRay refuses: a RayJob's becomes part of others that have 63 letters."""
+    """Find names that KubeRay refuses: a RayJob's becomes part of names of up to 63 characters."""
     for thing in of_kind(objects, *_LONGEST):
         name, longest = thing["metadata"]["name"], _LONGEST[thing["kind"]]
         if len(name) > longest:
-            yield f"{named(thing)}: the name has {len(name)} letters, at most {longest} may be"
+            yield f"{named(thing)}: the name has {len(name)} characters, at most {longest} allowed"
         if not NAME.fullmatch(name):
             yield f"{named(thing)}: the name is not DNS-1035: {NAME.pattern}"
 
 
 def check_cron(objects: Objects) -> Iterator[str]:
-    """What no schema tells of a CronJob."""
+    """Find problems of a CronJob that no schema covers."""
     for thing in of_kind(objects, "CronJob"):
         for problem in [*_start(thing["spec"]), *_work(thing["spec"]["jobTemplate"]["spec"])]:
             yield f"{named(thing)}: {problem}"
@@ -40,7 +40,7 @@ def _start(spec: Object) -> Iterator[str]:
         yield f"timeZone {zone!r} is not a time zone"
     policy = spec.get("concurrencyPolicy", "Allow")
     if policy not in ("Forbid", "Replace"):
-        yield f"concurrencyPolicy {policy} is not Forbid or Replace: nights would overlap"
+        yield f"concurrencyPolicy {policy} is not Forbid or Replace, so nights would overlap"
     for key in ("startingDeadlineSeconds", "successfulJobsHistoryLimit", "failedJobsHistoryLimit"):
         if key not in spec:
             yield f"{key} is not set"

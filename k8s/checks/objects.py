@@ -1,4 +1,4 @@
-"""The objects of one rendered set, and the pods that come of them."""
+"""The objects of one rendered set, and the pods that they create."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Objects = Sequence[Object]
 
 @dataclass(frozen=True)
 class Pod:
-    """A pod that an object of the set will make."""
+    """A pod that an object of the set creates."""
 
     where: str
     role: Literal["head", "worker", "job"]
@@ -20,29 +20,29 @@ class Pod:
 
     @property
     def spec(self) -> Object:
-        """Its spec."""
+        """The pod's spec."""
         spec: Object = self.template["spec"]
         return spec
 
     @property
     def containers(self) -> list[Object]:
-        """Its containers, those that run first among them."""
+        """The pod's containers, init containers included."""
         return [*self.spec.get("initContainers", []), *self.spec["containers"]]
 
     @property
     def volumes(self) -> list[Object]:
-        """Its volumes."""
+        """The pod's volumes."""
         volumes: list[Object] = self.spec.get("volumes", [])
         return volumes
 
 
 def named(thing: Object) -> str:
-    """How messages call an object."""
+    """Kind and name of an object, for messages."""
     return f"{thing.get('kind')}/{thing.get('metadata', {}).get('name')}"
 
 
 def of_kind(objects: Iterable[Object], *kinds: str) -> list[Object]:
-    """Those of the kinds."""
+    """The objects of these kinds."""
     return [thing for thing in objects if thing.get("kind") in kinds]
 
 
@@ -63,7 +63,7 @@ def ray_pods(rayjob: Object) -> Iterator[Pod]:
 
 
 def environment(container: Object) -> dict[str, str]:
-    """A container's variables that are given as they are."""
+    """A container's environment variables with literal values."""
     return {one["name"]: one["value"] for one in container.get("env", []) if "value" in one}
 
 

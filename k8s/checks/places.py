@@ -1,4 +1,4 @@
-"""Paths in the pods: what the job reads and writes, and what is fetched, lie on shared volumes."""
+"""Check paths in the pods: the job's input and output and fetched models are on shared volumes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _BY_MANY = {"ReadWriteMany", "ReadOnlyMany"}
 
 
 def check_places(objects: Objects) -> Iterator[str]:
-    """A local input or output lies on one claim that all of Ray's pods mount in one place."""
+    """A local input or output is on one claim that all of Ray's pods mount at the same path."""
     for rayjob in of_kind(objects, "RayJob"):
         if (config := config_of(rayjob, objects)) is None:
             continue
@@ -23,12 +23,12 @@ def check_places(objects: Objects) -> Iterator[str]:
             if None in claims or len(claims) > 1:
                 yield (
                     f"{named(rayjob)}: {setting} {path} is not on one claim that all of Ray's pods "
-                    "mount there; mount one, or give a URL"
+                    "mount there; mount one, or use a URL"
                 )
 
 
 def check_models(objects: Objects) -> Iterator[str]:
-    """What `prefetch` brings is where Ray's pods look for it."""
+    """The models that `prefetch` downloads are where Ray's pods look for them."""
     for pod in pods(objects):
         for container in pod.containers:
             if "jobs.prefetch" not in container.get("command", []):
@@ -46,13 +46,13 @@ def _other_caches(fetching: Pod, filled: Mapping[str, str], pod: Pod) -> Iterato
         path = filled.get(name, "")
         claim = claim_of(path, fetching)
         if looked_at.get(name) != path:
-            yield f"{pod.where}: {name} is {looked_at.get(name)}, and prefetch fills {path}"
+            yield f"{pod.where}: {name} is {looked_at.get(name)}, but prefetch fills {path}"
         elif claim is None or claim_of(path, pod) != claim:
-            yield f"{pod.where}: {name} {path} is on no claim that prefetch fills"
+            yield f"{pod.where}: {name} {path} is not on a claim that prefetch fills"
 
 
 def check_claims(objects: Objects) -> Iterator[str]:
-    """A claim of several workers is one that several machines may mount."""
+    """A claim that several workers mount allows mounting by several machines."""
     modes = {
         claim["metadata"]["name"]: set(claim["spec"]["accessModes"])
         for claim in of_kind(objects, "PersistentVolumeClaim")
@@ -65,7 +65,7 @@ def check_claims(objects: Objects) -> Iterator[str]:
             for claim in filter(None, map(_claim, pod.volumes)):
                 if claim in modes and not modes[claim] & _BY_MANY:
                     told = ", ".join(modes[claim])
-                    yield f"{pod.where}: claim {claim} is {told}, and workers are on many machines"
+                    yield f"{pod.where}: claim {claim} is {told}, but workers are on many machines"
 
 
 def claim_of(path: str, pod: Pod) -> str | None:

@@ -1,4 +1,4 @@
-"""Pods: nothing more allowed than needed, what they ask for is said, what they mount is there."""
+"""Check pod specs: minimal privileges, explicit resources, pinned images, existing volumes."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ _PINNED = re.compile(r"[^@]+(:(?!latest)[\w][\w.-]*|@sha256:[0-9a-f]{64})")
 
 
 def check_security(objects: Objects) -> Iterator[str]:
-    """What Kubernetes' `restricted` standard demands, and no token for whom needs none."""
+    """Pods meet Kubernetes' `restricted` standard, and only pods that need a token have one."""
     for pod in pods(objects):
         context = pod.spec.get("securityContext", {})
         if context.get("runAsNonRoot") is not True or not context.get("runAsUser"):
-            yield f"{pod.where}: does not say runAsNonRoot and runAsUser"
+            yield f"{pod.where}: does not set runAsNonRoot and runAsUser"
         if context.get("seccompProfile", {}).get("type") != "RuntimeDefault":
             yield f"{pod.where}: seccompProfile is not RuntimeDefault"
         yield from (f"{pod.where}: {key} is true" for key in _ON_HOST if pod.spec.get(key))
@@ -52,18 +52,18 @@ def _loose(container: Object) -> str | None:
     if context.get("runAsUser", 1) == 0 or context.get("runAsNonRoot") is False:
         return "runs as root"
     shown = [name for name in environment(container) if _SECRET.search(name)]
-    return f"{shown[0]} is there for all to read; use a secret" if shown else None
+    return f"{shown[0]} can be read by everybody; use a secret" if shown else None
 
 
 def check_resources(objects: Objects) -> Iterator[str]:
-    """Requests on every container (Kueue counts them); memory, disk and GPUs with equal limits."""
+    """Containers have requests (Kueue counts them), with equal limits for memory, disk and GPUs."""
     for pod in pods(objects):
         for container in pod.containers:
             resources = container.get("resources", {})
             for problem in _unequal(resources):
                 yield f"{pod.where}: {container['name']}: {problem}"
             if pod.role != "worker" and _GPU in resources.get("requests", {}):
-                yield f"{pod.where}: {container['name']}: holds a GPU, and works none"
+                yield f"{pod.where}: {container['name']}: requests a GPU but does not use it"
 
 
 def _unequal(resources: Object) -> Iterator[str]:
@@ -78,21 +78,21 @@ def _unequal(resources: Object) -> Iterator[str]:
 
 
 def check_images(objects: Objects) -> Iterator[str]:
-    """One image for all that talk to each other, by a tag or digest that stays."""
+    """All pods that talk to each other have one image, pinned by a tag or digest."""
     images = {}
     for pod in pods(objects):
         for container in pod.containers:
             image = str(container.get("image"))
             images[image] = f"{pod.where}: {container['name']}"
             if not _PINNED.fullmatch(image):
-                yield f"{images[image]}: image {image} has no tag that stays"
+                yield f"{images[image]}: image {image} has no fixed tag"
     if len(images) > 1:
         told = "; ".join(f"{where} has {image}" for image, where in sorted(images.items()))
-        yield f"head, workers and submitter differ in their image: {told}"
+        yield f"images of head, workers and submitter differ: {told}"
 
 
 def check_volumes(objects: Objects) -> Iterator[str]:
-    """Every mount has its volume, and every volume a mount."""
+    """Every mount has a volume, and every volume a mount."""
     for pod in pods(objects):
         yield from (f"{pod.where}: {problem}" for problem in _loose_ends(pod))
 
@@ -102,19 +102,21 @@ def _loose_ends(pod: Pod) -> Iterator[str]:
     mounts = {
         mount["name"] for container in pod.containers for mount in container.get("volumeMounts", [])
     }
-    yield from (f"mounts {name}, which is no volume" for name in sorted(mounts - volumes))
-    yield from (f"volume {name} is mounted nowhere" for name in sorted(volumes - mounts))
+    yield from (f"mounts {name}, which is not a volume" for name in sorted(mounts - volumes))
+    yield from (f"volume {name} is not mounted" for name in sorted(volumes - mounts))
     for container in pod.containers:
         folders = {mount["mountPath"]: mount["name"] for mount in container.get("volumeMounts", [])}
         read_only = container.get("securityContext", {}).get("readOnlyRootFilesystem")
         if read_only and "/tmp" not in folders:  # noqa: S108
-            yield f"{container['name']}: readOnlyRootFilesystem, and no volume at /tmp"
+            yield f"{container['name']}: readOnlyRootFilesystem, but no volume at /tmp"
         if _SHM in folders and not _is_shared_memory(pod, folders[_SHM]):
-            yield f"{container['name']}: {_SHM} is no emptyDir in Memory of {_LEAST_SHM} at least"
+            yield (
+                f"{container['name']}: {_SHM} is not an emptyDir in Memory of at least {_LEAST_SHM}"
+            )
 
 
 def _is_shared_memory(pod: Pod, name: str) -> bool:
-    """KubeRay makes it where nobody else does."""
+    """Whether a volume is shared memory; if none is given at /dev/shm, KubeRay adds one."""
     volume = next((one for one in pod.volumes if one["name"] == name), {})
     folder = volume.get("emptyDir", {})
     size = parse_quantity(folder.get("sizeLimit", _LEAST_SHM))

@@ -1,4 +1,4 @@
-"""Every object that another names is in the set, or known to be made by someone else."""
+"""Check that every referenced object is in the set or known to be created by hand."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from k8s.checks.objects import Objects, Pod, named, of_kind, pods
 
-# Made by hand, as README.md says: secrets are in no repository.
+# Created by hand, as README.md says, since secrets belong in no repository.
 _BY_HAND = {("Secret", "batchfim-credentials")}
 # key of the reference -> (kind, key of the name in it)
 _NAMES = {
@@ -22,13 +22,13 @@ _NAMES = {
 
 
 def check_references(objects: Objects) -> Iterator[str]:
-    """Objects that are named but nowhere, and secrets without which a pod would not start."""
+    """Find missing objects that others name, and secrets without which a pod would not start."""
     there = {(thing["kind"], thing["metadata"]["name"]) for thing in objects} | _BY_HAND
     for where, kind, name in _named(objects):
         if (kind, name) not in there:
             yield f"{where}: names {kind}/{name}, which does not exist"
     if len(spaces := _namespaces(objects)) > 1:
-        yield f"not one namespace for all: {', '.join(sorted(spaces))}"
+        yield f"more than one namespace: {', '.join(sorted(spaces))}"
     for pod in pods(objects):
         for where, reference in _walk(pod.template):
             if where in ("secretRef", "secretKeyRef") and reference.get("optional") is not True:
@@ -36,7 +36,7 @@ def check_references(objects: Objects) -> Iterator[str]:
 
 
 def _namespaces(objects: Objects) -> set[str]:
-    """Of the objects, and of accounts that are bound, where they say one."""
+    """Namespaces of the objects, and of bound accounts if given."""
     subjects = [one for binding in of_kind(objects, "RoleBinding") for one in binding["subjects"]]
     found = [thing["metadata"].get("namespace", "the current one") for thing in objects]
     return {*found, *(subject["namespace"] for subject in subjects if "namespace" in subject)}
@@ -64,7 +64,7 @@ def _of_pod(pod: Pod) -> Iterator[tuple[str, str]]:
 
 
 def _walk(node: Any) -> Iterator[tuple[str, Any]]:
-    """Every key within, with its value."""
+    """Yield every key whose value is a mapping, with that value, recursively."""
     if isinstance(node, dict):
         for key, value in node.items():
             if isinstance(value, dict):

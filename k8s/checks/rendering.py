@@ -1,4 +1,4 @@
-"""Folders of kustomize, rendered to objects by `kubectl` or `kustomize`."""
+"""Render kustomize folders to objects with `kubectl` or `kustomize`."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ components: [{component}]
 
 
 class RenderError(Exception):
-    """kustomize refused a folder; the message is its own."""
+    """kustomize refused a folder; the message is kustomize's."""
 
 
 def renderer() -> list[str] | None:
-    """The command that renders a folder; None where there is none on the PATH."""
+    """The command that renders a folder; None if the PATH has none."""
     for command in (["kustomize", "build"], ["kubectl", "kustomize"]):
         if shutil.which(command[0]):
             return command
@@ -35,20 +35,20 @@ def renderer() -> list[str] | None:
 
 
 def overlays() -> list[Path]:
-    """Folders that are applied as they are."""
+    """Folders that are applied as they are: the base and all overlays."""
     return [K8S / "base", *sorted((K8S / "overlays").iterdir())]
 
 
 def components() -> list[Path]:
-    """Folders that an overlay may name under `components`."""
+    """Folders that an overlay may list under `components`."""
     return sorted((K8S / "components").iterdir())
 
 
 def render(folder: Path) -> Objects:
-    """The objects of an overlay.
+    """Render an overlay to its objects.
 
     Raises:
-        RenderError: kustomize refuses it.
+        RenderError: kustomize refuses it, or is not installed.
     """
     command = renderer()
     if command is None:
@@ -60,7 +60,7 @@ def render(folder: Path) -> Objects:
 
 
 def render_component(component: Path) -> Objects:
-    """The objects of the base with one component; as `render`."""
+    """Render the base with one component, like `render`."""
     with tempfile.TemporaryDirectory() as folder:
         real = Path(folder).resolve()
         paths = {
@@ -72,7 +72,7 @@ def render_component(component: Path) -> Objects:
 
 
 def rendered() -> Iterator[tuple[str, Objects]]:
-    """Every overlay, and every component on the base, by its folder's name under `k8s/`."""
+    """Render every overlay, and every component on the base, by folder name under `k8s/`."""
     for overlay in overlays():
         yield str(overlay.relative_to(K8S)), render(overlay)
     for component in components():

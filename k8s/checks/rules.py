@@ -1,4 +1,4 @@
-"""Alert rules as an object of the Prometheus operator: `python -m k8s.checks.rules` writes it."""
+"""Alert rules as a Prometheus operator object, which `python -m k8s.checks.rules` writes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def check_rules(objects: Objects) -> Iterator[str]:
     """The rules are those that ship with the package."""
     for rule in of_kind(objects, "PrometheusRule"):
         if rule["spec"] != _alerts():
-            yield f"{named(rule)}: is not batchfim/telemetry/alerts.yaml any more; `make rules`"
+            yield f"{named(rule)}: differs from batchfim/telemetry/alerts.yaml; run `make rules`"
 
 
 def prometheus_rule() -> Object:

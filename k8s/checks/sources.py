@@ -1,4 +1,4 @@
-"""What is only seen before rendering: how overlays and components patch."""
+"""Check what shows only before rendering: the patches of overlays and components."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import yaml
 
 
 def check_patches(folder: Path) -> Iterator[str]:
-    """Patches of a RayJob that are no list of operations (JSON 6902).
+    """Find patches of a RayJob that are not a list of operations (JSON 6902).
 
-    Kustomize does not know RayJob: a merge patch of its worker groups would replace their list.
+    Kustomize does not know RayJob, so a merge patch of its worker groups would replace the list.
     """
     kustomization = yaml.safe_load((folder / "kustomization.yaml").read_text(encoding="utf8"))
     for patch in kustomization.get("patches", []):

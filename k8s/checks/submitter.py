@@ -1,4 +1,4 @@
-"""What the CronJob's pod must say, so that each night is a run of its own and ends well."""
+"""Check the CronJob's pod, so that each night is a separate run and ends well."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from k8s.checks.objects import Object, Objects, Pod, named, of_kind, pods
 _JOB = "metadata.labels['batch.kubernetes.io/job-name']"
 _FROM_POD = {
     "--namespace": "metadata.namespace",
-    "--name": _JOB,  # any other would be the first night's, found finished by all that follow
+    "--name": _JOB,  # with a fixed name, later nights would find the first night's finished RayJob
     "--owner-name": _JOB,
     "--owner-uid": "metadata.labels['batch.kubernetes.io/controller-uid']",
 }
@@ -20,7 +20,7 @@ _ACCEPTS = {
 
 
 def check_submitters(objects: Objects) -> Iterator[str]:
-    """`jobs.submit` is told which night it is for: the RayJob's name and owner are the Job's."""
+    """`jobs.submit` gets the night's name: the RayJob's name and owner are the Job's."""
     for pod in pods(objects):
         for container in pod.containers:
             if "jobs.submit" in container.get("command", []):
@@ -31,7 +31,7 @@ def check_submitters(objects: Objects) -> Iterator[str]:
 
 
 def check_retries(objects: Objects) -> Iterator[str]:
-    """KubeRay starts no cluster anew for a job that ended as it was to end."""
+    """KubeRay does not start another cluster for a job that ended as intended."""
     for rayjob in of_kind(objects, "RayJob"):
         words = rayjob["spec"]["entrypoint"].split()
         for flag, ending in _ACCEPTS.items():
@@ -55,7 +55,7 @@ def _night(container: Object) -> Iterator[str]:
 
 
 def _policy(cronjob: Object) -> Iterator[str]:
-    """Kubernetes refuses a podFailurePolicy that names a container that is not there."""
+    """Find containers in a podFailurePolicy that do not exist, which Kubernetes refuses."""
     job = cronjob["spec"]["jobTemplate"]["spec"]
     names = {one["name"] for one in Pod(named(cronjob), "job", job["template"]).containers}
     for rule in job.get("podFailurePolicy", {}).get("rules", []):

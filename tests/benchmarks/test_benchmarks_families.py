@@ -40,8 +40,8 @@ def test_every_model_gets_the_room_of_the_smallest() -> None:
     rooms = {"a": 448, "b": None, "c": 1000}
     assert common_room(rooms) == 448
     assert common_room({"b": None}) is None
-    assert "the room of a, the least of all; 2 others have more" in room_note(rooms)
-    assert "the room of every model" in room_note({"a": 448, "d": 448})
+    assert "the room of a, the smallest; 2 others have more" in room_note(rooms)
+    assert "this is the room of every model" in room_note({"a": 448, "d": 448})
 
 
 def test_speed_is_over_all_runs_and_starts_are_apart() -> None:
@@ -69,7 +69,7 @@ def test_rows_on_unlike_machines_or_of_unlike_middles_are_said_to_be() -> None:
     ]
     notes = " ".join(notes_of(rows))
     assert "several machines (one, two)" in notes
-    assert "not as many in all: a 9, b 10" in notes
+    assert "whose numbers differ: a 9, b 10" in notes
     assert [row.fronts for row in with_fronts(rows, "chrf")] == [[], []]  # no speed, no front
 
 
@@ -130,17 +130,17 @@ def test_a_context_that_is_too_short_fails_alone(tmp_path: Path, records: Path) 
     compared = comparison(tmp_path, records, DEMO, engine={"max_model_len": 8})
     (entry, _) = open_entries(compared, tmp_path / "out")
     assert entry.config is None
-    assert "no room for a prompt beside sampling.max_tokens 8" in str(entry.error)
+    assert "no room for a prompt in addition to sampling.max_tokens 8" in str(entry.error)
 
 
 @pytest.mark.parametrize(
     ("models", "more", "told"),
     [
         ([DEMO | {"nmae": "x"}], {}, "models.0.nmae: unknown key; did you mean 'name'?"),
-        ([DEMO, DEMO], {}, "two models have one name"),
+        ([DEMO, DEMO], {}, "two models have the same name"),
         ([DEMO | {"name": "../x"}], {}, "models.0.name"),
-        ([DEMO | {"engine": {"max_model_len": 9}}], {}, "the same for all"),
-        ([DEMO], {"model": {"path": "demo"}}, "each model has its own"),
+        ([DEMO | {"engine": {"max_model_len": 9}}], {}, "shared by all models"),
+        ([DEMO], {"model": {"path": "demo"}}, "not shared; set it per model"),
         ([DEMO], {"sampling": {"max_tokns": 9}}, "did you mean 'max_tokens'?"),
     ],
 )

@@ -17,7 +17,7 @@ def test_a_folder_with_other_files_is_refused_before_anything_is_written(
     (tmp_path / name).parent.mkdir(exist_ok=True)
     (tmp_path / name).write_text("mine")
     before = sorted(tmp_path.rglob("*"))
-    with pytest.raises(OutputError, match=rf"{tmp_path} holds other files; .*--output"):
+    with pytest.raises(OutputError, match=rf"{tmp_path}: contains other files; .*--output"):
         run_demo(tmp_path, workers=1)
     assert sorted(tmp_path.rglob("*")) == before
     assert (tmp_path / name).read_text() == "mine"

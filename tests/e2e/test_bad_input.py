@@ -86,7 +86,7 @@ def test_unknown_keys_name_the_nearest(records: Path, refused) -> None:
 
 
 def test_an_order_the_family_lacks(records: Path, refused) -> None:
-    assert "starcoder2 has psm, spm_v2" in refused(records, "--set", "infill.order=spm")
+    assert "starcoder2; set one of psm, spm_v2" in refused(records, "--set", "infill.order=spm")
 
 
 def test_a_model_that_is_nowhere(records: Path, refused) -> None:

@@ -168,7 +168,7 @@ def job(*sets: str) -> JobConfig:
         (["infill.masks=3"], "starcoder2 does not use masks"),
         (
             ["infill.context=as_prefix", "infill.order=sp", "input.columns.context=files"],
-            "starcoder2 has psm",
+            "starcoder2; set one of psm",
         ),
         (
             ["input.columns.context=files", "infill.order=prefix_only"],

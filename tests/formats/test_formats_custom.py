@@ -32,7 +32,7 @@ def mistral() -> TextTokenizer:
 
 
 def test_an_order_the_family_lacks_lists_those_it_has(tiny: TextTokenizer) -> None:
-    with pytest.raises(ConfigError, match=r"'spm'.*starcoder has psm, spm_v2"):
+    with pytest.raises(ConfigError, match=r"'spm'.*starcoder; set one of psm, spm_v2"):
         Encoder(CATALOG["starcoder"], "spm", tiny)
 
 
@@ -133,7 +133,10 @@ def test_a_path_longer_than_the_context_is_too_long(mistral: TextTokenizer) -> N
     [
         ({"layouts": {"sp": ["{context}", "{prefix}", "{suffix}"]}}, "context_file is not set"),
         ({"layouts": {"sp": ["{prefix}", "{masks}", "{suffix}"]}}, "mask is not set"),
-        ({"layouts": {"sp": [{"text": "{text}"}, "{prefix}", "{suffix}"]}}, "context_file alone"),
+        (
+            {"layouts": {"sp": [{"text": "{text}"}, "{prefix}", "{suffix}"]}},
+            "only allowed in context_file",
+        ),
         ({"layouts": {"sp": [{"txt": "a"}, "{prefix}", "{suffix}"]}}, "txt"),
         ({"leading_space": ["middle"]}, "leading_space"),
         ({"engine": "llama.cpp"}, "engine"),

@@ -122,7 +122,7 @@ def test_a_family_of_ones_own_choice(tmp_path: Path) -> None:
         shown_prompt(str(tmp_path), "a", "b")
     shown = shown_prompt(str(tmp_path), "a", "b", family="starcoder")
     assert (shown["family"], shown["order"], shown["prompt_tokens"]) == ("starcoder", "psm", 5)
-    with pytest.raises(ConfigError, match="starcoder has psm, spm_v2"):
+    with pytest.raises(ConfigError, match="starcoder; set one of psm, spm_v2"):
         shown_prompt(str(tmp_path), "a", "b", family="starcoder", order="sp")
 
 

@@ -30,7 +30,9 @@ START_PARAMS = [
     Fault("RayJob", f"{GROUP}rayStartParams.num-cpus", "1", "custom", "two words for one thing"),
     Fault("RayJob", f"{GROUP}rayStartParams.plasma-directory", "/tmp", "custom", "no /dev/shm"),
     Fault("RayJob", "spec.preRunningDeadlineSeconds", 10, "custom", "less than the minimum of 300"),
-    Fault("RayJob", "spec.activeDeadlineSeconds", 3600, "times", "3600 s in all, and 3600 s to be"),
+    Fault(
+        "RayJob", "spec.activeDeadlineSeconds", 3600, "times", "3600 s in total, but 3600 s only"
+    ),
 ]
 ACCESS = [
     Fault("CronJob", f"{JOB_POD}serviceAccountName", "batchfim-ray", "accounts", "no RoleBinding"),
@@ -39,11 +41,11 @@ ACCESS = [
           "calls the API server"),
     Fault("RayJob", f"{WORKER_POD}serviceAccountName", "batchfim-submitter", "accounts",
           "a model needs none"),
-    Fault("RoleBinding", "subjects.0.namespace", "default", "references", "not one namespace"),
+    Fault("RoleBinding", "subjects.0.namespace", "default", "references", "more than one name"),
     Fault("RayJob", "metadata.namespace", "other", "references", "batchfim, other"),
     Fault("NetworkPolicy/batchfim-ray", "spec.ingress.0", GONE, "network", "keeps out the cluster"),
     Fault("NetworkPolicy/batchfim-ray", "spec.ingress.1", GONE, "network", "from port 8265"),
-    scraped("PodMonitor", "spec.podMetricsEndpoints.0.port", "metric", "port metric is none of"),
+    scraped("PodMonitor", "spec.podMetricsEndpoints.0.port", "metric", "port metric is not one of"),
     scraped("PodMonitor", "spec.selector.matchLabels", {"app": "ray"}, "selects no pod"),
     scraped("NetworkPolicy/batchfim-metrics", "spec.ingress.0.ports.0.port", 9090, "metrics, 8080"),
 ]  # fmt: skip
@@ -55,13 +57,13 @@ CONTAINERS = [
     Fault("RayJob", f"{HEAD_POD}containers.0.securityContext.capabilities.add", ["SYS_PTRACE"],
           "security", "adds capabilities"),
     Fault("RayJob", f"{WORKER_POD}containers.0.env.4", {"name": "HF_TOKEN", "value": "hf_x"},
-          "security", "HF_TOKEN is there for all to read"),
-    Fault("RayJob", f"{HEAD_POD}containers.0.resources", HEAD_GPU, "resources", "holds a GPU"),
-    Fault("RayJob", f"{HEAD_POD}containers.0.image", "batchfim:latest", "images", "no tag that st"),
+          "security", "HF_TOKEN can be read by everybody"),
+    Fault("RayJob", f"{HEAD_POD}containers.0.resources", HEAD_GPU, "resources", "requests a GPU"),
+    Fault("RayJob", f"{HEAD_POD}containers.0.image", "batchfim:latest", "images", "no fixed tag"),
     Fault("RayJob", f"{WORKER_POD}containers.0.securityContext.readOnlyRootFilesystem", True,
           "volumes", "no volume at /tmp"),
     Fault("RayJob", f"{WORKER_POD}containers.0.volumeMounts.1.mountPath", "/dev/shm", "volumes",
-          "/dev/shm is no emptyDir in Memory"),
+          "/dev/shm is not an emptyDir in Memory"),
 ]  # fmt: skip
 NIGHT = [
     flag(6, "--namespace=default", "--namespace is default"),
@@ -83,16 +85,16 @@ PLACES = [
     Fault("PersistentVolumeClaim/batchfim-models", "spec.accessModes", ["ReadWriteOnce"], "claims",
           "workers are on many machines", "gke-l4"),
     Fault("RayJob", f"{WORKER_POD}containers.0.env.1.value", "/models", "models",
-          "HF_HOME is /models, and prefetch fills /models/hf"),
+          "HF_HOME is /models, but prefetch fills /models/hf"),
     Fault("CronJob", f"{JOB_POD}initContainers.0.volumeMounts.0.mountPath", "/model", "models",
-          "on no claim that prefetch fills"),
+          "not on a claim that prefetch fills"),
     Fault("CronJob", f"{JOB_POD}initContainers.0.env.0.name", "HF_HUB_OFFLINE", "models",
           "keeps it from fetching"),
     job(f"{KIND}output: {{path: /data/out/}}\nschedule: {{workers: 1}}\n"
-        'resources: {num_cpus: 2, ray_address: "10.0.0.1:6379"}', "job-files", "leads away from"),
+        'resources: {num_cpus: 2, ray_address: "10.0.0.1:6379"}', "job-files", "points away from"),
     job(f"{KIND}output: {{path: /data/out/}}\nschedule: {{workers: 1, pool: local}}\n"
-        "resources: {num_cpus: 2}", "job-files", "works on the head, beside idle workers"),
+        "resources: {num_cpus: 2}", "job-files", "runs on the head while workers idle"),
     job(f"{KIND}{ONE}output: {{path: /data/out/}}\nengine: {{args: {{hf_token: hf_x}}}}",
-        "job-files", "holds a secret"),
+        "job-files", "contains a secret"),
 ]  # fmt: skip
 WIRING = [*START_PARAMS, *ACCESS, *CONTAINERS, *NIGHT, *PLACES]

@@ -66,7 +66,7 @@ def test_a_folder_without_them_is_no_silent_pass(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("KUBERAY_CRD_DIR", str(tmp_path))
-    assert list(check_custom([])) == [f"{tmp_path}: no CRD of RayJob (ray.io/v1) is there"]
+    assert list(check_custom([])) == [f"{tmp_path}: has no CRD of RayJob (ray.io/v1)"]
 
 
 @pytest.fixture(scope="module")

@@ -1,8 +1,8 @@
 """`python -m batchfim.demo.training`: train, export, evaluate, and write the card.
 
-A run that was broken off goes on with `--resume` and the same `--out`. `--only evaluate` judges
-the exported model again and rewrites its card. Where other work shares the cores, set
-`OMP_WAIT_POLICY=passive` so that threads that wait do not spin.
+To continue an interrupted run, pass `--resume` and the same `--out`. `--only evaluate` evaluates
+the exported model again and rewrites its card. If other work shares the cores, set
+`OMP_WAIT_POLICY=passive` so that waiting threads do not spin.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ MODEL_FOLDER = Path(__file__).parent.parent / "model"
 
 
 def main() -> None:
-    """Parse the command line and do what it asks."""
+    """Parse the command line, then train, evaluate, or both."""
     arguments = _parser().parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    # The rust tokenizer warns and turns its threads off when the compiler forks.
+    # The Rust tokenizer warns and disables its threads when the compiler forks.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     config = TrainingConfig(minutes=arguments.minutes, seed=arguments.seed)
     run = Run(config, arguments.out, arguments.model)
@@ -39,8 +39,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--out", type=Path, required=True, help="folder for the checkpoint")
     parser.add_argument("--model", type=Path, default=MODEL_FOLDER, help="folder to export into")
     parser.add_argument("--seed", type=int, default=defaults.seed)
-    parser.add_argument("--resume", action="store_true", help="go on from --out's checkpoint")
-    parser.add_argument("--note", help="what to tell in the card of this run or its resumption")
+    parser.add_argument("--resume", action="store_true", help="continue from --out's checkpoint")
+    parser.add_argument("--note", help="text for the card about this run or its resumption")
     parser.add_argument("--only", choices=("train", "evaluate"), help="do one part only")
     return parser
 

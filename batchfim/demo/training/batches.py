@@ -1,8 +1,8 @@
-"""Draws the batches: random holes in random files, each row a sample and a filler behind it.
+"""Draw batches: random holes in random files, with each row a sample followed by a filler.
 
-The filler matters. When samples filled their rows exactly, the model learned to end a middle at
-the row's last position and nothing else; now a sample ends anywhere in its row, and the text
-behind it, from another file, is something to learn from where padding would be waste.
+The filler matters. When samples filled their rows exactly, the model learned to end a middle only
+at the row's last position; with fillers, a sample ends anywhere in its row, and the text after it,
+from another file, is learned from as well, whereas padding would be wasted.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Row:
     """Token ids of one row; those from `middle_start` to `middle_end` are a middle and its end.
 
     Those from `silent_start` to `middle_start`, the prefix in the order spm_v2, carry no loss:
-    nothing marks where that prefix ends, so to learn it would be to learn not to stop.
+    nothing marks where that prefix ends, so learning it would teach the model not to stop.
     """
 
     ids: list[int]
@@ -47,9 +47,9 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """All are [samples, length]: what goes in, what comes next, and how much that counts.
+    """Inputs, targets and loss weights, all of shape [samples, length].
 
-    `in_middle` marks the places whose target is the middle or its end; padding weighs nothing.
+    `in_middle` marks the positions whose target is the middle or its end; padding has weight 0.
     """
 
     inputs: torch.Tensor
@@ -59,10 +59,10 @@ class Batch:
 
 
 class SampleMaker:
-    """Draws batches; the batch of a step depends on the seed and the step alone.
+    """Draws batches; the batch of a step depends only on the seed and the step.
 
-    That makes a resumed run see the samples it would have seen, and no sample twice: each step
-    cuts new holes at random.
+    So a resumed run sees the samples it would have seen anyway, and none twice, since each step
+    cuts new random holes.
     """
 
     def __init__(self, corpus: Corpus, tokenizer: Tokenizer, config: TrainingConfig) -> None:
@@ -73,7 +73,7 @@ class SampleMaker:
         self._marks = Sentinels.of(tokenizer)
 
     def batch(self, step: int, progress: float) -> Batch:
-        """The batch of `step`, of a length that the stage at `progress` in [0, 1] allows."""
+        """The batch of `step`, of a length allowed by the stage at `progress` in [0, 1]."""
         rng = Random(f"{self._config.seed}:{step}")
         length = self._draw_length(progress, rng)
         num_samples = self._config.batch_tokens // length
@@ -104,7 +104,7 @@ class SampleMaker:
         ]
 
     def _draw_sample(self, num_tokens: int, rng: Random) -> tuple[list[int], list[int]]:
-        """Prompt and middle of at most `num_tokens` ids with the end; long middles are redrawn."""
+        """Prompt and middle of at most `num_tokens` ids, end included; redraws long middles."""
         kinds, shares = zip(*self._config.kind_shares, strict=True)
         max_middle = round(num_tokens * self._config.max_middle_share)
         order = rng.choice(tuple(Order))
@@ -120,7 +120,7 @@ class SampleMaker:
         return prompt_ids(order, prefix, suffix, self._marks), middle
 
     def _collate(self, rows: list[Row], length: int) -> Batch:
-        """Pad on the right, where a causal model never looks, and weigh every target."""
+        """Pad on the right, where a causal model never attends, and weight every target."""
         ids = torch.full((len(rows), length + 1), self._marks.pad)
         weights = torch.zeros(len(rows), length)
         in_middle = torch.zeros(len(rows), length, dtype=torch.bool)

@@ -1,4 +1,4 @@
-"""The model card, made from the training record so that no figure in it is typed by hand."""
+"""Render the model card from the training record, so that no figure is typed by hand."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def _training(record: TrainingRecord) -> str:
 
 
 def _caveat(record: TrainingRecord) -> list[str]:
-    """A warning that the command does not repeat a run whose recipe changed on the way."""
+    """A caveat for a run whose recipe changed on the way, since its command does not repeat it."""
     if not record.notes:
         return []
     return [

@@ -1,4 +1,4 @@
-"""Every number the training depends on, in one frozen place that the model card repeats."""
+"""All numbers that training depends on, in one frozen place; the model card repeats them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class ModelShape:
-    """Size of the network; 64-wide heads are what vLLM's CPU attention is happiest with."""
+    """Size of the network; 64-wide heads suit vLLM's CPU attention best."""
 
     num_layers: int = 4
     hidden_size: int = 256
@@ -33,8 +33,8 @@ class TrainingConfig:
     """The recipe. Lengths and batch are in tokens, `*_s` in seconds, shares in [0, 1].
 
     Short rows come first because a short sample spends more of its tokens on the middle. The
-    schedule follows the clock, not the step count: whatever else the machine does, training ends
-    when its budget does.
+    schedule follows the clock rather than the step count, so training ends within its time budget
+    whatever else the machine does.
     """
 
     minutes: float = 110.0

@@ -16,7 +16,7 @@ MIN_FILE_LINES = 20
 MAX_FILE_CHARS = 600_000
 
 _NOT_CODE = {"encodings", "pydoc_data", "idlelib"}
-"""Tables, help texts, and the IDE, whose GUI code would be half of all that is held out."""
+"""Tables, help texts, and the IDE, whose GUI code would be half of all held-out code."""
 _SKIPPED_FOLDERS = {"site-packages", "dist-packages", "__pycache__", "lib-dynload", "data"}
 _SKIPPED_PREFIXES = ("_sysconfigdata", "config-")
 
@@ -34,7 +34,7 @@ class Corpus:
         return sum(len(document.text) for document in self.documents)
 
     def draw(self, rng: Random) -> Document:
-        """One document, with a probability in proportion to its weight."""
+        """Draw one document, with a probability proportional to its weight."""
         return rng.choices(self.documents, cum_weights=self.cumulative_weights)[0]
 
 
@@ -44,7 +44,7 @@ def stdlib_folder() -> Path:
 
 
 def training_corpus(folder: Path, test_suite_share: float) -> Corpus:
-    """All that is not held out; `test_suite_share` of what is drawn comes from `test/`."""
+    """All documents not held out; `test_suite_share` of the draws come from `test/`."""
     documents = [doc for doc in read_documents(folder) if not is_held_out(doc.path)]
     num_test = sum(len(doc.text) for doc in documents if is_test(doc.path))
     num_library = sum(len(doc.text) for doc in documents if not is_test(doc.path))
@@ -67,7 +67,7 @@ def held_out_modules(corpus: Corpus) -> list[str]:
 
 
 def read_documents(folder: Path) -> Iterator[Document]:
-    """Every UTF-8 Python file below `folder` that is code, in the order of its path."""
+    """Yield every UTF-8 Python file below `folder` that is code, in path order."""
     for path in sorted(folder.rglob("*.py")):
         relative = path.relative_to(folder)
         if _is_skipped(relative):

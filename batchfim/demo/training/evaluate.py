@@ -36,7 +36,7 @@ class Task:
 
 
 class Evaluator:
-    """Asks `model` for the middles of holes that depend on the seed and the kind alone."""
+    """Asks `model` for the middles of holes that depend only on the seed and the kind."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Writes the model folder that transformers and vLLM load, one whole file after another."""
+"""Write the model folder that transformers and vLLM load, replacing one file at a time."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _PROBE = "def f(x):\n        return x + 1234  # caf\u00e9\n\n\n    if not x:\n"
 def export_model(model: Starcoder2ForCausalLM, tokenizer: Tokenizer, folder: Path) -> None:
     """Write weights (bf16), configs and tokenizer into `folder`, each file aside, then renamed.
 
-    The folder stays loadable all the while, so an engine may read it during training.
+    The folder stays loadable throughout, so an engine may read it during training.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".export-") as name:
@@ -34,7 +34,7 @@ def export_model(model: Starcoder2ForCausalLM, tokenizer: Tokenizer, folder: Pat
 
 
 def check_tokenizer(tokenizer: Tokenizer, folder: Path) -> None:
-    """Raise if transformers reads the saved tokenizer as anything but what was trained."""
+    """Raise if transformers does not load the saved tokenizer as it was trained."""
     loaded = AutoTokenizer.from_pretrained(folder)
     ids = loaded(_PROBE, add_special_tokens=False)["input_ids"]
     if ids != tokenizer.encode(_PROBE).ids or loaded.decode(ids) != _PROBE:

@@ -1,7 +1,7 @@
 """Where to cut a hole into a file: pure functions from text and a random generator to a hole.
 
 A hole is a range of characters, never of tokens, because the product's records are split at
-characters too: the model has to meet middles that start inside what would have been one token.
+characters too: the model has to see middles that start inside what would have been one token.
 """
 
 from __future__ import annotations

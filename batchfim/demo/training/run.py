@@ -42,7 +42,7 @@ FULL_HOLES = {
 
 
 class Run:
-    """Ties the parts together; each method is one thing the command line can ask for."""
+    """Ties the parts together; each method is one operation of the command line."""
 
     def __init__(self, config: TrainingConfig, out: Path, model_folder: Path) -> None:
         """`out` keeps tokenizer and checkpoint, `model_folder` gets what is published."""

@@ -1,7 +1,7 @@
 """From a file with a hole to token ids: the two orders and the window around the hole.
 
-Prefix, suffix and middle are tokenised apart in both orders, as the product does when it serves:
-the server encodes the prefix alone and the model goes on from there.
+Prefix, suffix and middle are tokenized separately in both orders, as in serving: the server encodes
+the prefix alone and the model continues from there.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def context_window(
 ) -> tuple[list[int], list[int]]:
     """Prefix and suffix nearest to the hole, together at most `room_tokens`.
 
-    What one side does not need the other gets.
+    Room that one side does not need goes to the other.
     """
     reach = room_tokens * CHARS_PER_TOKEN
     before = document.text[max(0, hole.start - reach) : hole.start]

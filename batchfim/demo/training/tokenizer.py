@@ -1,7 +1,7 @@
 """The model's own byte-level BPE tokenizer, with StarCoder2's sentinels at fixed ids.
 
-Only the sentinels' names and the pre-tokenisation follow StarCoder2; the vocabulary is learned
-from the training modules alone, so nothing of a held-out module is in it.
+Only the sentinels' names and the pre-tokenization follow StarCoder2; the vocabulary is learned only
+from the training modules, so nothing of a held-out module is in it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The training loop: it follows the clock, logs, saves checkpoints and can be taken up again."""
+"""The training loop, which follows the clock, logs, saves checkpoints and can be resumed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _LOG = logging.getLogger(__name__)
 
 @dataclasses.dataclass(slots=True)
 class LossSums:
-    """Losses summed since the last point of the curve, the middle's and the context's apart."""
+    """Losses since the last point of the curve, summed separately for middle and context."""
 
     middle: float = 0.0
     context: float = 0.0
@@ -39,7 +39,7 @@ class LossSums:
 
 
 class Trainer:
-    """One run. `report` is called with the trainer now and then, to evaluate and to export."""
+    """One run, which regularly calls `report` with the trainer to evaluate and export."""
 
     def __init__(
         self,
@@ -119,7 +119,7 @@ class Trainer:
         aside.replace(self._checkpoint)
 
     def resume(self) -> None:
-        """Take up the run where its last checkpoint left it."""
+        """Continue the run from its last checkpoint."""
         state = torch.load(self._checkpoint, weights_only=True)
         self.model.load_state_dict(state["model"])
         self._optimizer.load_state_dict(state["optimizer"])

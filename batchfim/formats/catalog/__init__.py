@@ -1,7 +1,7 @@
-"""The families, and the models that have none, as data: one YAML file a maker.
+"""The families, and the models that have none, as data, in one YAML file per maker.
 
-YAML because a family is then spelled exactly as a user spells a format of his own in a job file.
-Ids are never written here: sentinels are looked up by their text in the model's tokenizer.
+A family is written in YAML exactly like a user's own format in a job file. It contains no ids:
+sentinels are looked up by their text in the model's tokenizer.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the catalog says of a family besides its format, and of the models outside all families."""
+"""Catalog entries: a family's facts besides its format, and the models outside all families."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ FactGroup = Literal["sentinels", "layouts", "bos", "stops", "context", "architec
 
 
 class _Named(BaseModel):
-    """Models told by their names."""
+    """Models identified by their names."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -28,7 +28,7 @@ class _Named(BaseModel):
         return names
 
     def match(self, names: tuple[str, ...]) -> str | None:
-        """The first of a model's names that is meant, if any is."""
+        """The first of a model's names that matches, if any does."""
         return next((name for name in names if _found(self.names, name)), None)
 
 
@@ -39,7 +39,7 @@ class Variant(_Named):
 
 
 class Outsider(_Named):
-    """Models that have no infilling format; `closed`: nobody outside can run them at all."""
+    """Models without an infilling format; `closed` ones are not available to run at all."""
 
     title: str
     reason: str
@@ -49,7 +49,7 @@ class Outsider(_Named):
 
 
 class Family(Format):
-    """A format, the models that have it, and how what is said here was learnt."""
+    """A format, the models that use it, and the evidence for these facts."""
 
     model_ids: tuple[str, ...] = Field(
         min_length=1, description="Regular expressions, searched in a lower-case model name."
@@ -58,22 +58,22 @@ class Family(Format):
     warned: tuple[Variant, ...] = ()
     architectures: tuple[str, ...] = ()
     vllm_architectures: tuple[str, ...] = Field(
-        (), description="Of a family for Transformers: what vLLM does run."
+        (), description="For a family run by Transformers, the architectures that vLLM runs."
     )
     transformers_architectures: tuple[str, ...] = Field(
-        (), description="Of a family for vLLM: what vLLM does not run."
+        (), description="For a family run by vLLM, the architectures that vLLM does not run."
     )
     tokenizer: Literal["byte-level", "sentencepiece", "unigram"] = "byte-level"
     special: bool = Field(True, description="Whether the sentinels are flagged special.")
     normalizes: str | None = Field(
-        None, description="What the tokenizer does to any text before it."
+        None, description="How the tokenizer normalizes any text before encoding it."
     )
     evidence: dict[FactGroup, Evidence]
     notes: str = ""
 
     @property
     def decoding(self) -> str:
-        """How a middle becomes text."""
+        """How a middle's tokens become text."""
         cut = "cut at the first stop, control tokens left out, "
         if self.tokenizer == "byte-level":
             return cut + "bytes joined"
@@ -84,7 +84,7 @@ class Family(Format):
         return next((name for name in names if _found(self.model_ids, name)), None)
 
     def engine_for(self, architectures: tuple[str, ...]) -> Literal["vllm", "transformers"]:
-        """What runs a model with these `architectures` in its config.json."""
+        """The engine for a model with these `architectures` in its config.json."""
         if set(architectures) & set(self.vllm_architectures):
             return "vllm"
         if set(architectures) & set(self.transformers_architectures):
