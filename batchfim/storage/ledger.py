@@ -19,7 +19,7 @@ output/_batchfim/job.json           config, fingerprint, model, versions
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -52,9 +52,16 @@ class Ledger:
         self.output = output
         self.root = output / "_batchfim"
         self._plan = PlanFiles(self.root / "plan")
-        self._markers = Markers(self.root / "done")
+        self._check: Callable[[], None] = lambda: None
+        self._markers = Markers(self.root / "done", lambda: self._check())
         self.runs = RunRecords(self.root / "runs")
         self.regrouped = self.root / "regrouped"
+
+    def guard(self, check: Callable[[], None]) -> None:
+        """Have this called before results are marked as done or deleted, as the job's lease may
+        be lost during a long deletion; what it raises is raised from there.
+        """
+        self._check = check
 
     def prepare(self) -> None:
         """Make the folders.
@@ -290,8 +297,9 @@ class Ledger:
 
         Call only while no worker of this run is active.
         """
-        delete_all(Location(self.root.filesystem, path) for path in self.leftovers())
-        delete_all(map(self.part, unmarked))
+        files = (Location(self.root.filesystem, path) for path in self.leftovers())
+        delete_all(files, self._check)
+        delete_all(map(self.part, unmarked), self._check)
 
     def forget(self, shard_ids: Collection[str]) -> None:
         """Delete the markers of shards that are to be run again."""
@@ -300,7 +308,7 @@ class Ledger:
     def supersede(self, shards: Sequence[Shard]) -> None:
         """Delete the markers, then the parts, of an input file that has changed since."""
         self._markers.forget([shard.id for shard in shards])
-        delete_all(self.part(shard.id) for shard in shards)
+        delete_all((self.part(shard.id) for shard in shards), self._check)
 
     def reopen(self) -> None:
         """Mark the job as incomplete again."""

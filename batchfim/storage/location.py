@@ -187,9 +187,19 @@ class Location:
         self.retried(flush)
 
 
-def delete_all(files: Iterable[Location]) -> None:
-    """Delete many files in parallel, as each takes one or more round trips."""
+def delete_all(files: Iterable[Location], check: Callable[[], None] = lambda: None) -> None:
+    """Delete many files, several at a time, since each takes at least one round trip.
+
+    Args:
+        files: what to delete.
+        check: called before each file; what it raises ends the deletion.
+    """
+
+    def delete(file: Location) -> None:
+        check()
+        file.delete()
+
     left = iter(files)
     with ThreadPoolExecutor(_DELETING) as threads:
         while some := list(islice(left, _DELETED_AT_ONCE)):
-            list(threads.map(Location.delete, some))
+            list(threads.map(delete, some))

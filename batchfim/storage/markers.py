@@ -82,8 +82,13 @@ class _Segment:
 class Markers:
     """Reads and writes the markers; `add` is thread-safe."""
 
-    def __init__(self, folder: Location) -> None:
+    def __init__(self, folder: Location, check: Callable[[], None] = lambda: None) -> None:
+        """Args:
+        folder: of the markers.
+        check: called before a marker is written or deleted; what it raises is raised from there.
+        """
         self._folder = folder
+        self._check = check
         self._lock = threading.Lock()
         self._added: list[bytes] = []
         self._known: dict[str, Done] = {}  # cache of segments, by path
@@ -91,6 +96,7 @@ class Markers:
     def add(self, report: ShardReport) -> None:
         """Write a shard's marker; from time to time, move many of this run's into a segment."""
         text = report.model_dump_json().encode()
+        self._check()
         self._marker(report.shard_id).write(text)
         with self._lock:
             self._added.append(text)
@@ -139,9 +145,9 @@ class Markers:
                 self._rewrite(segment.location, segment.reports())
         kept = {segment.location.path for segment in segments if segment not in small}
         taken_in = (self._folder / name for name in found.segments)
-        delete_all(location for location in taken_in if location.path not in kept)
-        delete_all(map(self._marker, [*found.markers, *found.voids]))
-        delete_all(map(self._void, found.voids))
+        self._delete(location for location in taken_in if location.path not in kept)
+        self._delete(map(self._marker, [*found.markers, *found.voids]))
+        self._delete(map(self._void, found.voids))
 
     def void(self, coming: ShardReport) -> None:
         """Declare a shard not done until `valid` is called, even if its old marker is found."""
@@ -169,7 +175,10 @@ class Markers:
             return
         found = self._look()
         self._forget_in_segments(shard_ids, found.segments)
-        delete_all(self._marker(shard_id) for shard_id in shard_ids if shard_id in found.markers)
+        self._delete(map(self._marker, found.markers.keys() & shard_ids))
+
+    def _delete(self, files: Iterable[Location]) -> None:
+        delete_all(files, self._check)
 
     def _look(self) -> _Found:
         infos = self._folder.list()
@@ -232,7 +241,7 @@ class Markers:
         """Merge markers into a segment; not needed for a commit, and the next run does the rest."""
         try:
             self._write_segment(reports)
-            delete_all(self._marker(report.shard_id) for report in reports)
+            self._delete(self._marker(report.shard_id) for report in reports)
         except StorageError as error:
             _log.warning("could not merge markers into a segment: %s", error)
 
@@ -245,6 +254,7 @@ class Markers:
     def _forget_in_segments(self, shard_ids: Collection[str], names: Iterable[str]) -> None:
         gone = pa.array(sorted(shard_ids), pa.string())
         for name in names:
+            self._check()
             location = self._folder / name
             ids = self._segment(location).ids
             left = ids.filter(pc.invert(pc.is_in(ids, gone)))
