@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -136,16 +137,23 @@ def locate(path: str, revision: str | None, patterns: list[str] | None) -> tuple
     """
     if "://" in path:
         return copy_model(path, patterns, revision)
-    folder = _folder(path, revision, patterns)
-    is_snapshot = folder.parent.name == "snapshots"  # the hub cache's folder for one commit
-    return folder, folder.name if is_snapshot else None
-
-
-def _folder(path: str, revision: str | None, patterns: list[str] | None) -> Path:
     if path == "demo":
-        return demo_model_path()
+        return demo_model_path(), None
     folder = Path(path).expanduser()
-    return folder.resolve() if folder.is_dir() else _fetched(path, revision, patterns)
+    if not folder.is_dir():
+        folder = _fetched(path, revision, patterns)
+        return folder, folder.name
+    folder = folder.resolve()
+    return folder, folder.name if _is_snapshot(folder) else None
+
+
+def _is_snapshot(folder: Path) -> bool:
+    """Whether it is the hub cache's folder for one commit, by whose name its files are known.
+
+    Training writes folders called `snapshots`, too, with names that say nothing of their files.
+    """
+    cached = folder.parent.name == "snapshots" and folder.parents[1].name.startswith("models--")
+    return cached and re.fullmatch(r"[0-9a-f]{40}", folder.name) is not None
 
 
 def _fetched(path: str, revision: str | None, patterns: list[str] | None) -> Path:
