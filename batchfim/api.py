@@ -79,7 +79,7 @@ def retry_job(
 
     Raises:
         OutputError: no job is there, or its settings were changed.
-        InputError: a file with failed rows is gone or has changed.
+        InputError: all files with failed rows are gone or have changed.
         others: as `run_job`.
     """
     stored = Ledger(Location.of(output)).job()["config"]

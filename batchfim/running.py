@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any
@@ -149,7 +149,8 @@ class Run:
     def _drive(self, inputs: InputSet, queue: ShardQueue, retry: bool) -> RunClock:
         rows = sum(shard.num_rows for shard in queue.shards) * self.config.sampling.n
         if retry:
-            rows = self.ledger.done().totals.counts.failed
+            worked = self.ledger.done().of([shard.id for shard in queue.shards])
+            rows = pc.sum(worked["failed"]).as_py()
         schedule = self.config.schedule
         kept = tuple(inputs.kept.names)
         spec = WorkerSpec(self.config, kept, self.id, self.log.name, inputs.language_columns, retry)
@@ -275,23 +276,46 @@ def _entry_of(run_id: str, summary: Mapping[str, Any]) -> dict[str, Any]:
 def failed_shards(config: JobConfig, inputs: InputSet, ledger: Ledger) -> list[Shard]:
     """Done shards with failed rows, where their files lie today: among the inputs, or as they were.
 
+    Those of files that are gone or have changed are left out, with a warning.
+
     Raises:
-        InputError: such a file is gone or has changed, so that its rows cannot be worked again.
+        InputError: no others have failed rows.
     """
     table = ledger.done().table
     failed = set(table.filter(pc.greater(table["failed"], 0))["shard_id"].to_pylist())
     shards = [shard for shard in ledger.plan() if shard.id in failed]
     contents = contents_of(shards)
     where = current_paths(inputs.files, contents)
+    paths = {file.path for file in inputs.files}
     for path in sorted({shard.path for shard in shards if shard.file not in where}):
-        where |= current_paths(_files_at(config, path), contents)
-    for shard in shards:
-        if shard.file not in where:
-            raise InputError(
-                f"{shard.path}: gone or changed since rows of it failed, so they cannot be worked "
-                "again; `batchfim run` works changed files anew"
-            )
-    return [replace(shard, path=where[shard.file]) for shard in shards]
+        files = _files_at(config, path)
+        paths |= {file.path for file in files}
+        where |= current_paths(files, contents)
+    found = [replace(shard, path=where[shard.file]) for shard in shards if shard.file in where]
+    if left_out := _left_out([shard for shard in shards if shard.file not in where], paths):
+        if not found:
+            raise InputError(f"{config.output.path}: no failed row can be worked again: {left_out}")
+        _log.warning("some failed rows are not worked again: %s", left_out)
+    return found
+
+
+def _left_out(shards: Sequence[Shard], paths: Collection[str]) -> str:
+    """Of which files these are, those that are gone and those that are still at their paths."""
+    changed = [shard.path for shard in shards if shard.path in paths]
+    gone = [shard for shard in shards if shard.path not in paths]
+    texts = []
+    if gone:
+        texts.append(
+            f"{len({shard.path for shard in gone})} files are gone, such as {gone[0].path}: "
+            f"restore them, or delete the parts with these rows, such as part-{gone[0].id}.parquet "
+            "(which gives their other rows up, too), and run `batchfim run`"
+        )
+    if changed:
+        texts.append(
+            f"{len(set(changed))} files have changed since, such as {changed[0]}: `batchfim run` "
+            "works them anew"
+        )
+    return "; ".join(texts)
 
 
 def _files_at(config: JobConfig, path: str) -> Sequence[InputFile]:
