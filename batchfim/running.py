@@ -153,7 +153,16 @@ class Run:
             rows = pc.sum(worked["failed"]).as_py()
         schedule = self.config.schedule
         kept = tuple(inputs.kept.names)
-        spec = WorkerSpec(self.config, kept, self.id, self.log.name, inputs.language_columns, retry)
+        spec = WorkerSpec(
+            self.config,
+            kept,
+            self.id,
+            self.log.name,
+            inputs.language_columns,
+            retry,
+            model_digest=self.infiller.files.digest(),
+            adapter_digests=self.infiller.adapter_digests,
+        )
         pool = _open_pool(self.config, spec)
         try:
             with Progress(self.config.metrics, rows) as progress:

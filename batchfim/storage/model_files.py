@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -70,13 +71,21 @@ class ModelFiles:
         return _token_text(self.tokenizer_config.get("eos_token"))
 
     def digest(self) -> str:
-        """Identity of the model: its revision, else a digest of its files.
+        """Identity of the model: its revision, else a digest of its files when first asked for.
 
-        Weights are sampled: a fine-tune changes all of them, and reading hundreds of gigabytes
+        Raises:
+            ModelError: its weights cannot be read.
+        """
+        try:
+            return self._files_digest if self.revision is None else self.revision
+        except OSError as error:
+            raise ModelError(f"model {self.path}: its weights cannot be read: {error}") from None
+
+    @cached_property  # or a run would have another model once the folder is written anew
+    def _files_digest(self) -> str:
+        """Weights are sampled: a fine-tune changes all of them, and reading hundreds of gigabytes
         before a run would not find more.
         """
-        if self.revision is not None:
-            return self.revision
         digest = hashlib.blake2b(digest_size=16)
         digest.update(json.dumps(self.config, sort_keys=True).encode())
         digest.update(self.tokenizer_json.encode())
