@@ -79,7 +79,7 @@ def retry_job(
 
     Raises:
         OutputError: there is no job at `output`, or an override changes its fingerprint.
-        InputError: a file with failed rows is gone or has changed.
+        InputError: all files with failed rows are gone or have changed.
         others: as `run_job`.
     """
     stored = Ledger(Location.of(output)).job()["config"]

@@ -51,6 +51,11 @@ class Infiller:
         }
         return {"format": unset, "adapter digests": []}
 
+    @property
+    def adapter_digests(self) -> dict[str, str]:
+        """By the places where workers find the adapters."""
+        return {adapter.place: adapter.digest for adapter in self.adapters.values()}
+
     def pin_revision(self, config: JobConfig) -> JobConfig:
         """The job with the revisions of all model ids pinned, so that all workers load the same."""
         model, places = config.model, {n: adapter.place for n, adapter in self.adapters.items()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any
@@ -152,10 +152,20 @@ class Run:
     def _drive(self, inputs: InputSet, queue: ShardQueue, retry: bool) -> RunClock:
         rows = sum(shard.num_rows for shard in queue.shards) * self.config.sampling.n
         if retry:
-            rows = self.ledger.done().totals.counts.failed
+            worked = self.ledger.done().of([shard.id for shard in queue.shards])
+            rows = pc.sum(worked["failed"]).as_py()
         schedule = self.config.schedule
         kept = tuple(inputs.kept.names)
-        spec = WorkerSpec(self.config, kept, self.id, self.log.name, inputs.language_columns, retry)
+        spec = WorkerSpec(
+            self.config,
+            kept,
+            self.id,
+            self.log.name,
+            inputs.language_columns,
+            retry,
+            model_digest=self.infiller.files.digest(),
+            adapter_digests=self.infiller.adapter_digests,
+        )
         pool = _open_pool(self.config, spec)
         try:
             with Progress(self.config.metrics, rows) as progress:
@@ -280,23 +290,46 @@ def failed_shards(config: JobConfig, inputs: InputSet, ledger: Ledger) -> list[S
 
     A file is looked for among the inputs, then at its path in an earlier run.
 
+    Those of files that are gone or have changed are left out, with a warning.
+
     Raises:
-        InputError: such a file is gone or has changed, so its rows cannot be retried.
+        InputError: no other file has failed rows.
     """
     table = ledger.done().table
     failed = set(table.filter(pc.greater(table["failed"], 0))["shard_id"].to_pylist())
     shards = [shard for shard in ledger.plan() if shard.id in failed]
     contents = contents_of(shards)
     where = current_paths(inputs.files, contents)
+    paths = {file.path for file in inputs.files}
     for path in sorted({shard.path for shard in shards if shard.file not in where}):
-        where |= current_paths(_files_at(config, path), contents)
-    for shard in shards:
-        if shard.file not in where:
-            raise InputError(
-                f"{shard.path}: gone or changed since rows of it failed, so they cannot be "
-                "retried; restore it, or process a changed file again with `batchfim run`"
-            )
-    return [replace(shard, path=where[shard.file]) for shard in shards]
+        files = _files_at(config, path)
+        paths |= {file.path for file in files}
+        where |= current_paths(files, contents)
+    found = [replace(shard, path=where[shard.file]) for shard in shards if shard.file in where]
+    if left_out := _left_out([shard for shard in shards if shard.file not in where], paths):
+        if not found:
+            raise InputError(f"{config.output.path}: no failed row can be retried: {left_out}")
+        _log.warning("some failed rows are not retried: %s", left_out)
+    return found
+
+
+def _left_out(shards: Sequence[Shard], paths: Collection[str]) -> str:
+    """What to do about shards whose files are gone, or are still at their paths but changed."""
+    changed = [shard.path for shard in shards if shard.path in paths]
+    gone = [shard for shard in shards if shard.path not in paths]
+    texts = []
+    if gone:
+        texts.append(
+            f"{len({shard.path for shard in gone})} files are gone, such as {gone[0].path}: "
+            f"restore them, or delete the parts with these rows, such as part-{gone[0].id}.parquet "
+            "(their other rows are lost, too), and run `batchfim run`"
+        )
+    if changed:
+        texts.append(
+            f"{len(set(changed))} files have changed since, such as {changed[0]}: `batchfim run` "
+            "processes them again"
+        )
+    return "; ".join(texts)
 
 
 def _files_at(config: JobConfig, path: str) -> Sequence[InputFile]:

@@ -111,7 +111,9 @@ class HouseSide:
         inputs = open_inputs(source)
         kept = tuple(kept_columns(config, inputs).names)
         files = _regrouped(config, self._folder) if self.regroups else inputs.files
-        spec = WorkerSpec(config, kept, "run", "run.json")
+        spec = WorkerSpec(
+            config, kept, "run", "run.json", model_digest=self._infiller.files.digest()
+        )
         max_num_seqs = self._max_num_seqs
         worker = Worker("house", spec, self._infiller, self._engine, max_num_seqs=max_num_seqs)
         return worker, files

@@ -31,7 +31,9 @@ class WorkerSet:
         self._num_missing = 0  # lost and not replaced, because too many starts failed
         self._missing_since_s = 0.0
         self._hosts: dict[str, str] = {}
-        self._first_error: BatchfimError | None = None
+        # Of starts since a worker was up: the first that failed, and whether a process answered.
+        self._start_error: BatchfimError | None = None
+        self._has_answered = False
         self._began_s = self._last_ready_s = clock()
         self.ready: set[str] = set()
         self.leaving: set[str] = set()
@@ -96,6 +98,7 @@ class WorkerSet:
         self._starting.discard(event.worker)
         self.ready.add(event.worker)
         self._start_failures = 0
+        self._start_error, self._has_answered = None, False
         now_s = self._clock()
         if self.first_ready_s is None:
             self.first_ready_s = now_s
@@ -128,12 +131,12 @@ class WorkerSet:
             BatchfimError: no worker is left and none ever started; the first error.
             JobFailed: no worker is left, and too many starts have failed.
         """
-        self._first_error = self._first_error or error
         has_successor = worker in self.leaving
         if worker in self.up:
             self.num_lost += 1
         else:
             self._start_failures += 1
+            self._start_error = self._start_error or error
         if self.ending:  # closing the pool stops it in order: its engine may still be shutting down
             self._forget(worker)
             return
@@ -144,7 +147,8 @@ class WorkerSet:
         if may_start and self._start_failures < self._schedule.start_attempts:
             self.add()
         elif not self.ready and not self._starting:
-            raise JobFailed(f"all workers are lost: {error}") if may_start else self._first_error
+            first = self._start_error or error
+            raise JobFailed(f"all workers are lost: {error}") if may_start else first
         else:
             if not self._num_missing:
                 self._missing_since_s = self._clock()
@@ -181,12 +185,24 @@ class WorkerSet:
         Raises:
             JobFailed: no worker has been up for too long.
         """
+        steps = self._pool.steps()
         if self.up:
             self._last_ready_s = now_s
-        elif now_s - self._last_ready_s > self._schedule.no_worker_timeout_s:
-            raise JobFailed(
-                f"no worker was up for {self._schedule.no_worker_timeout_s:.0f} s "
-                "(schedule.no_worker_timeout_s): the cluster has no room for one; add machines, or "
-                "request less in resources"
+        else:
+            self._has_answered = self._has_answered or bool(steps)
+            if now_s - self._last_ready_s > self._schedule.no_worker_timeout_s:
+                raise JobFailed(
+                    f"no worker was up for {self._schedule.no_worker_timeout_s:.0f} s "
+                    f"(schedule.no_worker_timeout_s): {self._why_none_is_up()}"
+                )
+        return self._watch.stalled(steps, self._starting, busy, now_s)
+
+    def _why_none_is_up(self) -> str:
+        if self._start_error is not None:
+            return f"the first start that failed: {self._start_error}"
+        if self._has_answered:
+            return (
+                "a worker's process runs, but its engine is still starting; if it needs longer, "
+                "increase this setting and schedule.start_timeout_s"
             )
-        return self._watch.stalled(self._pool.steps(), self._starting, busy, now_s)
+        return "the cluster has no room for one; add machines, or request less in resources"

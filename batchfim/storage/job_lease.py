@@ -49,7 +49,8 @@ class Claim:
     """A run's claim to the job.
 
     `machine` is the booted system and its process table (containers may share a host name, but
-    not these); `started_s` distinguishes a process from a later one with the same pid; `renewal`
+    not these); `start_ticks` distinguishes a process from a later one with the same pid, and so
+    does `started_s` if the system, or the version that wrote the claim, has no ticks; `renewal`
     counts how often the claim was written; `lease_s` is how long it holds after each renewal.
     """
 
@@ -60,6 +61,7 @@ class Claim:
     held: bool
     lease_s: Annotated[float, Field(gt=0, le=_LONGEST_S)] = LEASE_S
     renewal: int = 0
+    start_ticks: int | None = None
 
     @property
     def is_here(self) -> bool:
@@ -73,10 +75,16 @@ class Claim:
             return False
         try:
             process = psutil.Process(self.pid)
-            another = abs(float(process.create_time()) - self.started_s) > 1
-            return another or bool(process.status() == psutil.STATUS_ZOMBIE)
+            return self._is_another(process) or process.status() == psutil.STATUS_ZOMBIE
         except psutil.NoSuchProcess:
             return True
+
+    def _is_another(self, process: psutil.Process) -> bool:
+        """Whether a process only has the pid of the one that claimed."""
+        ticks = _start_ticks(self.pid)
+        if ticks is not None and self.start_ticks is not None:
+            return ticks != self.start_ticks
+        return abs(float(process.create_time()) - self.started_s) > 1
 
 
 _CLAIM = TypeAdapter(Claim)
@@ -200,10 +208,16 @@ class JobLease:
 
     def _write(self, *, held: bool) -> None:
         pid = os.getpid()
-        started_s = psutil.Process(pid).create_time()
         self._renewal += 1
         claim = Claim(
-            socket.gethostname(), _machine(), pid, started_s, held, self._lease_s, self._renewal
+            host=socket.gethostname(),
+            machine=_machine(),
+            pid=pid,
+            started_s=psutil.Process(pid).create_time(),
+            held=held,
+            lease_s=self._lease_s,
+            renewal=self._renewal,
+            start_ticks=_start_ticks(pid),
         )
         begun_s = _now_s()  # the store may have it long before it answers
         self._mine().write(_CLAIM.dump_json(claim))
@@ -270,6 +284,19 @@ def _machine() -> str:
         return f"{boot} {os.readlink('/proc/self/ns/pid')}"
     except OSError:
         return socket.gethostname()
+
+
+def _start_ticks(pid: int) -> int | None:
+    """When a process started, in ticks since the boot; None where the system does not tell.
+
+    Its time of day is no use: it is the boot's plus these, and the boot's moves when the clock is
+    set, so that a process seems to be another.
+    """
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_bytes()
+    except OSError:
+        return None
+    return int(stat.rpartition(b")")[2].split()[19])  # its name, in brackets, may hold anything
 
 
 def _age_s(now: datetime | None, then: datetime | None) -> float:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -69,13 +71,21 @@ class ModelFiles:
         return _token_text(self.tokenizer_config.get("eos_token"))
 
     def digest(self) -> str:
-        """Identity of the model: its revision, or a digest of its files.
+        """Identity of the model: its revision, or a digest of its files when first asked for.
 
-        Weights are sampled: a fine-tune changes all of them, so reading hundreds of gigabytes
+        Raises:
+            ModelError: its weights cannot be read.
+        """
+        try:
+            return self._files_digest if self.revision is None else self.revision
+        except OSError as error:
+            raise ModelError(f"model {self.path}: its weights cannot be read: {error}") from None
+
+    @cached_property  # otherwise a run would change its model if the folder is rewritten
+    def _files_digest(self) -> str:
+        """Weights are sampled: a fine-tune changes all of them, so reading hundreds of gigabytes
         before a run would not find more.
         """
-        if self.revision is not None:
-            return self.revision
         digest = hashlib.blake2b(digest_size=16)
         digest.update(json.dumps(self.config, sort_keys=True).encode())
         digest.update(self.tokenizer_json.encode())
@@ -135,16 +145,23 @@ def locate(path: str, revision: str | None, patterns: list[str] | None) -> tuple
     """
     if "://" in path:
         return copy_model(path, patterns, revision)
-    folder = _folder(path, revision, patterns)
-    is_snapshot = folder.parent.name == "snapshots"  # the hub cache's folder for one commit
-    return folder, folder.name if is_snapshot else None
-
-
-def _folder(path: str, revision: str | None, patterns: list[str] | None) -> Path:
     if path == "demo":
-        return demo_model_path()
+        return demo_model_path(), None
     folder = Path(path).expanduser()
-    return folder.resolve() if folder.is_dir() else _fetched(path, revision, patterns)
+    if not folder.is_dir():
+        folder = _fetched(path, revision, patterns)
+        return folder, folder.name
+    folder = folder.resolve()
+    return folder, folder.name if _is_snapshot(folder) else None
+
+
+def _is_snapshot(folder: Path) -> bool:
+    """Whether it is the hub cache's folder for one commit, by whose name its files are known.
+
+    Training writes folders called `snapshots`, too, with names that say nothing of their files.
+    """
+    cached = folder.parent.name == "snapshots" and folder.parents[1].name.startswith("models--")
+    return cached and re.fullmatch(r"[0-9a-f]{40}", folder.name) is not None
 
 
 def _fetched(path: str, revision: str | None, patterns: list[str] | None) -> Path:

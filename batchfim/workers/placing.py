@@ -21,10 +21,10 @@ from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 from batchfim.config import JobConfig
 from batchfim.engines.cpu import threads_each
 from batchfim.errors import BatchfimError, OutputError
-from batchfim.infiller import open_infiller
 from batchfim.storage.ledger import Ledger
 from batchfim.storage.location import Location
 from batchfim.workers.capacity import Wanted
+from batchfim.workers.job_model import open_job_model
 from batchfim.workers.pool import WorkerSpec
 
 
@@ -98,18 +98,18 @@ def check_output_is_seen(spec: WorkerSpec) -> None:
         )
 
 
-async def open_on_each_node(config: JobConfig) -> None:
+async def open_on_each_node(spec: WorkerSpec) -> None:
     """Make the model's files available on each node of this actor's placement group.
 
     Raises:
-        ModelError: they cannot be made available on one of the nodes.
+        ModelError: they cannot be made available on one of the nodes, or are another model's.
     """
     if (group := get_current_placement_group()) is None:
         return
     one_bundle_each = {node: bundle for bundle, node in _nodes_by_bundle(group).items()}
     task = ray.remote(num_cpus=0, max_retries=0)(_open)
     opening = [
-        task.options(scheduling_strategy=_in_bundle(group, bundle)).remote(config)
+        task.options(scheduling_strategy=_in_bundle(group, bundle)).remote(spec)
         for bundle in one_bundle_each.values()
     ]
     for error in await asyncio.gather(*opening):
@@ -117,10 +117,10 @@ async def open_on_each_node(config: JobConfig) -> None:
             raise error
 
 
-def _open(config: JobConfig) -> BatchfimError | None:
+def _open(spec: WorkerSpec) -> BatchfimError | None:
     """Open the model; an error is returned, not raised, as Ray would wrap it."""
     try:
-        open_infiller(config, weights=True)
+        open_job_model(spec)
     except BatchfimError as error:
         return error
     return None

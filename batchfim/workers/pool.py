@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
@@ -25,6 +25,9 @@ class WorkerSpec:
     run_record: str  # the run's file in the ledger, by which a machine recognizes the output
     language_columns: LanguageColumns = NO_LANGUAGE
     retry: bool = False  # whether only the failed rows of completed shards are processed
+    # As the driver saw them; every worker must load the same. Adapters by their places.
+    model_digest: str = field(kw_only=True)
+    adapter_digests: Mapping[str, str] = field(default_factory=dict, kw_only=True)
 
 
 class FailureKind(StrEnum):

@@ -111,7 +111,7 @@ class _Actor:
         try:
             share_cores_of_node(spec.config)
             await asyncio.to_thread(check_output_is_seen, spec)
-            await open_on_each_node(spec.config)
+            await open_on_each_node(spec)
             self._worker, engine = await Worker.start(name, spec)
         except BatchfimError as error:
             return error

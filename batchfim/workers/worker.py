@@ -12,7 +12,7 @@ import pyarrow as pa
 from batchfim.engines.build import build_engine
 from batchfim.engines.engine import Drafts, Engine, EngineInfo
 from batchfim.errors import BatchfimError, EngineDead, InputError, StorageError
-from batchfim.infiller import Infiller, open_infiller
+from batchfim.infiller import Infiller
 from batchfim.metrics.report import Counts, Retried, ShardReport, endings, errors, sizes, timings
 from batchfim.shards import Lease
 from batchfim.storage.inputs import languages_to_read
@@ -20,6 +20,7 @@ from batchfim.storage.ledger import Ledger
 from batchfim.storage.location import Location
 from batchfim.storage.parts import part_table, read_part, write_part
 from batchfim.storage.rows import RowReader, columns_to_read
+from batchfim.workers.job_model import check_loaded, open_job_model
 from batchfim.workers.pipeline import Pipeline, RowsInHand
 from batchfim.workers.pool import FailureKind, ShardFailure, WorkerSpec
 from batchfim.workers.retried import completions as samples_of
@@ -73,9 +74,14 @@ class Worker:
         Raises:
             ModelError, EngineStartError: the worker cannot start.
         """
-        infiller = await asyncio.to_thread(open_infiller, spec.config, weights=True)
+        infiller = await asyncio.to_thread(open_job_model, spec)
         engine = build_engine(spec.config, infiller)
         info = await engine.start()
+        try:
+            await asyncio.to_thread(check_loaded, spec, infiller)
+        except BatchfimError:
+            await engine.stop()
+            raise
         return cls(name, spec, infiller, engine, max_num_seqs=info.max_num_seqs), info
 
     @property

@@ -29,7 +29,10 @@ Script = Callable[[str, Lease], Sequence[Event]]
 
 @dataclass
 class ScriptedPool:
-    """`starts`: whether the n-th worker comes up; `script`: what a lease brings about."""
+    """`starts`: whether the n-th worker comes up; `script`: what a lease brings about.
+
+    `answers`: the steps that processes tell of.
+    """
 
     ledger: Ledger
     starts: Sequence[bool]
@@ -38,6 +41,7 @@ class ScriptedPool:
     removed: list[str] = field(default_factory=list)
     submitted: list[tuple[str, Lease]] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
+    answers: dict[str, int] = field(default_factory=dict)
 
     def add_worker(self, worker: str) -> None:
         comes_up = self.starts[len(self.added)]
@@ -60,7 +64,7 @@ class ScriptedPool:
         return [self.events.pop(0)]
 
     def steps(self) -> dict[str, int]:
-        return {}
+        return self.answers
 
     def close(self) -> None:
         pass

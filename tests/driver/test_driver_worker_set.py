@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from batchfim.config import Schedule
 from batchfim.driver.worker_set import WorkerSet
 from batchfim.engines.engine import EngineInfo
@@ -41,6 +43,17 @@ class Hours:
         self.now_s += after_s
         self.workers.add_missing(self.now_s)
         return self.pool.added[before:]
+
+    def wait_too_long(self) -> str:
+        """What ends the run, once there was no worker for the longest time it waits."""
+        for _ in range(2):
+            self.workers.stalled((), self.now_s)
+            self.now_s += 1800.0
+        with pytest.raises(
+            JobFailed, match=r"no worker came up for 3600 s \(schedule\.no_"
+        ) as told:
+            self.workers.stalled((), self.now_s + 1.0)
+        return str(told.value)
 
 
 def test_where_starts_fail_one_is_tried_now_and_then(tmp_path: Path) -> None:
@@ -108,3 +121,23 @@ def test_the_starting_go_before_the_idle(tmp_path: Path) -> None:
     for worker in ("worker-0", "worker-1"):
         hours.come_up(worker)
     assert hours.workers.surplus(lambda _: False) == ["worker-2"]
+
+
+def test_room_is_blamed_only_where_no_process_answered(tmp_path: Path) -> None:
+    hours = Hours(tmp_path, workers=1, up=False)
+    assert hours.wait_too_long().endswith("the cluster has no room for one")
+    hours = Hours(tmp_path, workers=1, up=False)
+    hours.pool.answers = {"worker-0": 0}
+    assert "its engine is still starting" in hours.wait_too_long()
+
+
+def test_what_the_first_start_failed_of_is_told_till_one_comes_up(tmp_path: Path) -> None:
+    hours = Hours(tmp_path, workers=2, up=False)
+    for worker, cause in (("worker-0", "its driver is too old"), ("worker-1", "it hung")):
+        hours.workers.replace(worker, JobFailed(cause))
+    assert hours.wait_too_long().endswith("the first start that failed: its driver is too old")
+    hours.come_up("worker-2")
+    hours.workers.stalled((), hours.now_s)
+    hours.workers.replace("worker-2", JobFailed("its machine was taken away"))
+    hours.workers.remove("worker-3")
+    assert hours.wait_too_long().endswith("the cluster has no room for one")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from dataclasses import dataclass
 from typing import Any
@@ -135,11 +136,64 @@ def test_a_run_does_not_retry_by_itself(job: Job) -> None:
     assert result.exit_code == 3
 
 
-def test_a_file_that_changed_is_named_and_nothing_is_touched(job: Job) -> None:
+def run_two_files(job: Job) -> None:
+    """A failed row in each: r5 in `a.parquet`, r13 in `b.parquet`."""
+    job.write("b.parquet", range(12, 16), suffix=["\n", "\n# f5(\n", "\n", "\n"])
+    assert job.run(*FAIL).exit_code == 3
+    assert failed_ids(job) == ["r5", "r13"]
+
+
+def failed_ids(job: Job) -> list[str]:
+    found = {row["id"] for row in job.rows() if row["status"] == "failed"}
+    return [name for name in names(16) if name in found]
+
+
+@pytest.mark.parametrize("restored", [True, False])
+def test_a_file_that_is_gone_holds_up_no_other(
+    job: Job, restored: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    run_two_files(job)
+    lost = (job.records / "a.parquet").rename(job.records.with_name("kept"))
+    assert retry(job, WELL).exit_code == 3
+    assert failed_ids(job) == ["r5"]
+    assert job.summary["runs"][-1]["records"] == 1
+    told = re.search(
+        r"1 files are gone, such as (\S+): restore them, or .* such as (part-\w+\.parquet)",
+        caplog.text,
+    )
+    assert told
+    assert told[1] == str(job.records / "a.parquet")
+    if restored:
+        lost.rename(told[1])
+        assert retry(job, WELL).exit_code == 0
+        assert job.ids() == names(16)
+    else:
+        (job.output / told[2]).unlink()
+        assert job.run().exit_code == 0
+        assert len(job.ids()) == 12
+    assert job.complete
+
+
+def test_a_file_that_changed_holds_up_no_other(job: Job, caplog: pytest.LogCaptureFixture) -> None:
+    run_two_files(job)
+    job.write("a.parquet", range(1, 13))
+    assert retry(job, WELL).exit_code == 3
+    assert failed_ids(job) == ["r5"]
+    changed = f"1 files have changed since, such as {job.records / 'a.parquet'}: `batchfim run`"
+    assert changed in caplog.text
+    assert job.run(FAIL[1]).exit_code == 0
+    assert job.complete
+
+
+def test_where_all_files_with_failed_rows_are_lost_nothing_is_touched(job: Job) -> None:
+    job.write("b.parquet", range(12, 16))
     job.run(*FAIL)
     before = job.parts()
     job.write("a.parquet", range(1, 13))
-    with pytest.raises(InputError, match=r"a\.parquet: gone or changed since rows of it failed"):
+    with pytest.raises(InputError, match=r"1 files have changed since, such as .*a\.parquet"):
+        retry(job, WELL)
+    (job.records / "a.parquet").unlink()
+    with pytest.raises(InputError, match=r"1 files are gone, such as .*a\.parquet"):
         retry(job, WELL)
     assert job.parts() == before
 

@@ -181,10 +181,34 @@ def test_a_claim_that_was_not_renewed_is_dead(folder: Location) -> None:
         assert "other.json" not in names(folder)
 
 
+def earlier_s() -> float:
+    """A time of day at which this process did not start."""
+    return psutil.Process().create_time() - 100
+
+
 def test_a_later_process_with_the_same_pid_is_another(folder: Location) -> None:
-    write_claim(folder, "old.json", started_s=psutil.Process().create_time() - 100)
+    write_claim(folder, "old.json", start_ticks=1)
     with JobLease(folder):
         assert "old.json" not in names(folder)
+
+
+def test_a_process_whose_clock_was_set_is_the_same(folder: Location) -> None:
+    """Its time of day is the boot's plus its age, and setting the clock moves the boot's."""
+    write_claim(folder, "other.json", started_s=earlier_s())
+    assert find_holder(folder) is not None
+    with pytest.raises(JobHeld, match=f"process {os.getpid()} on"):
+        JobLease(folder).__enter__()
+    assert names(folder) == ["other.json"]
+
+
+def test_where_no_ticks_are_told_the_time_of_day_has_to_do(folder: Location) -> None:
+    """As in a claim of an earlier version."""
+    write_claim(folder, "other.json", start_ticks=None)
+    with pytest.raises(JobHeld):
+        JobLease(folder).__enter__()
+    write_claim(folder, "other.json", start_ticks=None, started_s=earlier_s())
+    with JobLease(folder):
+        assert "other.json" not in names(folder)
 
 
 @pytest.mark.parametrize("garbage", [b"", b"{", b"[]", b'{"host": "a"}', b"\xff"])
@@ -200,6 +224,7 @@ def test_a_claim_of_garbage_holds_nothing(folder: Location, garbage: bytes) -> N
         {"pid": -1},
         {"pid": 1.5},
         {"started_s": "then"},
+        {"start_ticks": "then"},
         {"held": 1},
         {"lease_s": 0},
         {"lease_s": 1e9},

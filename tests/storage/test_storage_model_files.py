@@ -42,6 +42,23 @@ def test_a_snapshot_of_the_hub_is_its_commit_with_and_without_weights(tmp_path: 
     assert after.digest() == COMMIT
 
 
+@pytest.mark.parametrize(
+    "place",
+    [
+        "run-7/snapshots/latest",
+        f"run-7/snapshots/{COMMIT}",
+        "models--org--name/snapshots/latest",
+        f"models--org--name/snapshots/{COMMIT.upper()}",
+    ],
+)
+def test_a_folder_is_no_commit_because_it_is_called_like_one(tmp_path: Path, place: str) -> None:
+    folder = write_model(tmp_path / place)
+    before = files_of(folder).digest()
+    change(folder / "model.safetensors", 0)
+    assert files_of(folder).revision is None
+    assert files_of(folder).digest() != before
+
+
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.9, 1.0])
 def test_a_folder_is_its_weights_wherever_they_change(tmp_path: Path, share: float) -> None:
     folder = write_model(tmp_path / "model")

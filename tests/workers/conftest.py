@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from batchfim.config_file import load_config
+from batchfim.infiller import open_infiller
 from batchfim.metrics.report import ShardReport
 from batchfim.shards import Lease, Shard
 from batchfim.storage.inputs import open_inputs
@@ -80,7 +81,16 @@ def make_spec(tmp_path: Path) -> Callable[..., WorkerSpec]:
         config = load_config(None, flags | {"model.path": "demo"}, (*SIMULATED, *sets))
         Ledger(Location.of(config.output.path)).prepare()
         languages = open_inputs(config.input).language_columns
-        return WorkerSpec(config, tuple(RECORDS), "run", "run.json", languages)
+        infiller = open_infiller(config, weights=False)
+        return WorkerSpec(
+            config,
+            tuple(RECORDS),
+            "run",
+            "run.json",
+            languages,
+            model_digest=infiller.files.digest(),
+            adapter_digests=infiller.adapter_digests,
+        )
 
     return make
 

@@ -17,6 +17,7 @@ from batchfim.errors import ConfigError, OutputError
 from batchfim.metrics.run_record import RunRecord
 from batchfim.storage.ledger import Ledger
 from batchfim.storage.location import Location
+from batchfim.storage.model_files import find_model
 from batchfim.workers.placing import check_output_is_seen
 from batchfim.workers.pool import WorkerGone, WorkerSpec
 from batchfim.workers.ray import RayPool
@@ -32,7 +33,9 @@ def open_pool(folder: Path, *sets: str, num_gpus: float = 0) -> RayPool:
         "engine.backend": "simulated",
         "resources.ray_address": "local",
     }
-    return RayPool(WorkerSpec(load_config(None, settings, sets), (), "run", "run.json"), num_gpus)
+    config = load_config(None, settings, sets)
+    digest = find_model(config.model, weights=False).digest()
+    return RayPool(WorkerSpec(config, (), "run", "run.json", model_digest=digest), num_gpus)
 
 
 def test_a_head_that_does_not_answer_is_asked_again_and_ends_no_run(tmp_path: Path) -> None:
