@@ -50,7 +50,7 @@ class Hours:
             self.workers.stalled((), self.now_s)
             self.now_s += 1800.0
         with pytest.raises(
-            JobFailed, match=r"no worker came up for 3600 s \(schedule\.no_"
+            JobFailed, match=r"no worker was up for 3600 s \(schedule\.no_"
         ) as told:
             self.workers.stalled((), self.now_s + 1.0)
         return str(told.value)
@@ -125,7 +125,7 @@ def test_the_starting_go_before_the_idle(tmp_path: Path) -> None:
 
 def test_room_is_blamed_only_where_no_process_answered(tmp_path: Path) -> None:
     hours = Hours(tmp_path, workers=1, up=False)
-    assert hours.wait_too_long().endswith("the cluster has no room for one")
+    assert "the cluster has no room for one" in hours.wait_too_long()
     hours = Hours(tmp_path, workers=1, up=False)
     hours.pool.answers = {"worker-0": 0}
     assert "its engine is still starting" in hours.wait_too_long()
@@ -140,4 +140,4 @@ def test_what_the_first_start_failed_of_is_told_till_one_comes_up(tmp_path: Path
     hours.workers.stalled((), hours.now_s)
     hours.workers.replace("worker-2", JobFailed("its machine was taken away"))
     hours.workers.remove("worker-3")
-    assert hours.wait_too_long().endswith("the cluster has no room for one")
+    assert "the cluster has no room for one" in hours.wait_too_long()
