@@ -28,10 +28,11 @@ from batchfim.metrics.run_record import End, end_of
 from batchfim.metrics.summary import RunClock
 from batchfim.planning.plan import (
     absent_files,
+    absent_warning,
     contents_of,
     current_paths,
     plan_work,
-    rewritten,
+    rewritten_warning,
 )
 from batchfim.shards import InputFile, Shard
 from batchfim.storage.inputs import InputSet, open_inputs
@@ -101,11 +102,15 @@ class Run:
         partless, unmarked = ledger.half_committed(done)
         done -= partless
         contents, planned_at = ledger.planned_files()
-        if warning := rewritten(inputs.files, planned_at):
+        if warning := rewritten_warning(inputs.files, planned_at):
+            _log.warning("%s", warning)
+        planned = ledger.plan_but(done, [file.id for file in inputs.files])
+        absent = absent_files(inputs.files, contents)
+        if warning := absent_warning(planned, done, absent):
             _log.warning("%s", warning)
         work = plan_work(
             inputs.files,
-            ledger.plan_but(done, [file.id for file in inputs.files]),
+            planned,
             done,
             schedule.shard_rows,
             self.fingerprint,
@@ -117,7 +122,7 @@ class Run:
             ledger.reopen()
         # Add to the plan before deleting the results it replaces: a kill in between loses no row.
         ledger.add_to_plan(work.added)
-        ledger.set_absent_files(absent_files(inputs.files, contents))
+        ledger.set_absent_files(absent)
         ledger.forget(partless)
         ledger.supersede(work.superseded)
         ledger.clean_up(unmarked)
@@ -230,9 +235,10 @@ class Run:
         done = ledger.done()
         planned = ledger.planned_rows()
         complaints = audit(planned, done.table, ledger.parts(), config.sampling.n)
-        left = unfinished(planned, done.ids, ledger.absent_files()).num_rows
+        not_done = unfinished(planned, done.ids, ledger.absent_files())
+        left = not_done.left.num_rows
         complete = queue.finished and not (queue.abandoned or left or complaints)
-        summary = self._summary(done, clock) | {"complete": complete}
+        summary = self._summary(done, clock) | not_done.summary | {"complete": complete}
         summary["forecast"] = self._forecast(summary)
         self.lease.check()
         ledger.write_summary(summary)

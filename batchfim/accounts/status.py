@@ -37,15 +37,15 @@ def job_status(output: str) -> dict[str, Any]:
     samples = num_samples(ledger)
     holder = find_holder(ledger.root / "lease")
     recent, done = ledger.recent(), ledger.done()
-    unworked = unfinished(ledger.planned_rows(), done.ids, ledger.absent_files())
-    left = (pc.sum(unworked["num_rows"]).as_py() or 0) * samples
-    sums = summary_of(ledger, done, num_unworked=unworked.num_rows)
+    not_done = unfinished(ledger.planned_rows(), done.ids, ledger.absent_files())
+    left = (pc.sum(not_done.left["num_rows"]).as_py() or 0) * samples
+    sums = summary_of(ledger, done, not_done)
     speed = _rows_per_s(done, recent, time.time()) if holder and left else None
     return sums | {
         "output": output,
         "state": "running" if holder else end_of(sums),
         "holder": holder and asdict(holder),
-        "shards": {"planned": sums["shards"] + unworked.num_rows, "done": sums["shards"]},
+        "shards": {"planned": sums["shards"] + not_done.left.num_rows, "done": sums["shards"]},
         "rows": {"planned": sums["rows"]["rows"] + left} | sums["rows"],
         "rows_per_s": speed,
         "left_s": left / speed if speed else None,

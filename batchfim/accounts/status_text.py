@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from batchfim.accounts.summary_text import absent_text
 from batchfim.terminal import plain_table, printable, table_text
 
 _RUNS_SHOWN = 7
@@ -15,7 +16,7 @@ def status_text(status: dict[str, Any]) -> str:
     """The state, the counts as a table, the errors, and the next step."""
     lines = [f"{printable(status['output'])}: {status['state']}{_holder(status['holder'])}"]
     lines += [_counts(status), _pace(status)]
-    lines += [_history(status["history"])]
+    lines += [_history(status["history"]), *absent_text(status["absent"])]
     lines += [f"{count:,} rows: {printable(error)}" for error, count in status["errors"].items()]
     lines += [_next_step(status)]
     return "\n".join(filter(None, lines))

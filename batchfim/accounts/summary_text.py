@@ -31,6 +31,7 @@ def summary_text(
         _latencies(summary["seconds"]),
         *filter(None, [against_text(summary["forecast"])]),
         *([SLOW_ENGINE] if summary["engine"]["backend"] == "transformers" else []),
+        *absent_text(summary["absent"]),
         *(f"{count:,} rows: {printable(error)}" for error, count in summary["errors"].items()),
         f"results: {printable(output)} (part-*.parquet); summary: {_own(output, 'summary.json')}"
         + (f"; report: {_own(output, 'report.html')}" if report else ""),
@@ -40,6 +41,15 @@ def summary_text(
     elif rows["failed"]:
         lines.append(f"run the failed rows again: batchfim retry {printable(output)}")
     return "\n".join(lines)
+
+
+def absent_text(absent: dict[str, int]) -> Iterator[str]:
+    """What is said of planned records whose files are no longer in the input."""
+    if absent["shards"]:
+        yield (
+            f"{absent['records']:,} planned records were not processed, as their files are no "
+            "longer in the input; if that is a mistake, run the job again with these files"
+        )
 
 
 def _own(output: str, name: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from batchfim.metrics.audit import unfinished
+from batchfim.metrics.audit import Unfinished, unfinished
 from batchfim.metrics.done import Done
 from batchfim.storage.ledger import Ledger
 
@@ -18,12 +18,13 @@ def summary_now(ledger: Ledger, done: Done) -> dict[str, Any]:
         ledger: the job's ledger.
         done: the ledger's done shards.
     """
-    left = unfinished(ledger.planned_rows(), done.ids, ledger.absent_files())
-    return summary_of(ledger, done, num_unworked=left.num_rows)
+    return summary_of(
+        ledger, done, unfinished(ledger.planned_rows(), done.ids, ledger.absent_files())
+    )
 
 
-def summary_of(ledger: Ledger, done: Done, *, num_unworked: int) -> dict[str, Any]:
-    """Like `summary_now`, for callers that know how many planned shards are not done."""
+def summary_of(ledger: Ledger, done: Done, not_done: Unfinished) -> dict[str, Any]:
+    """Like `summary_now`, for callers that know which planned shards are not done."""
     job, last = ledger.job(), ledger.summary()
     before = {
         "runs": [],
@@ -34,4 +35,5 @@ def summary_of(ledger: Ledger, done: Done, *, num_unworked: int) -> dict[str, An
         "complete": False,
     }
     now = done.totals.summary() | {key: last.get(key, value) for key, value in before.items()}
-    return now | {"complete": bool(now["complete"]) and num_unworked == 0}
+    complete = bool(now["complete"]) and not_done.left.num_rows == 0
+    return now | not_done.summary | {"complete": complete}

@@ -40,8 +40,24 @@ def audit(planned: pa.Table, done: pa.Table, parts: pa.Table, samples: int) -> l
     return list(_complaints(table, samples))
 
 
-def unfinished(planned: pa.Table, done: pa.ChunkedArray, absent: Collection[str]) -> pa.Table:
-    """Planned shards that are not done, except those of files that are no longer in the input.
+class Unfinished(NamedTuple):
+    """Planned shards that are not done, each with its columns in the plan.
+
+    `left` are those to be processed; the files of `absent` ones are no longer in the input.
+    """
+
+    left: pa.Table
+    absent: pa.Table
+
+    @property
+    def summary(self) -> dict[str, dict[str, int]]:
+        """What `summary.json` says of it."""
+        num_rows = pc.sum(self.absent["num_rows"]).as_py() or 0
+        return {"absent": {"shards": self.absent.num_rows, "records": num_rows}}
+
+
+def unfinished(planned: pa.Table, done: pa.ChunkedArray, absent: Collection[str]) -> Unfinished:
+    """Find the planned shards that are not done.
 
     Args:
         planned: as for `audit`, with the column `file`.
@@ -49,10 +65,10 @@ def unfinished(planned: pa.Table, done: pa.ChunkedArray, absent: Collection[str]
         absent: ids of files that are no longer in the input.
     """
     if planned.num_rows == len(done):
-        return planned.slice(0, 0)
+        return Unfinished(planned.slice(0, 0), planned.slice(0, 0))
     left = planned.filter(pc.invert(pc.is_in(planned["id"], value_set=done)))
-    gone = pc.is_in(left["file"].cast(pa.string()), pa.array(absent, pa.string()))
-    return left.filter(pc.invert(gone))
+    is_absent = pc.is_in(left["file"].cast(pa.string()), pa.array(absent, pa.string()))
+    return Unfinished(left.filter(pc.invert(is_absent)), left.filter(is_absent))
 
 
 def _looked_up(keys: pa.ChunkedArray, ids: Any, values: Any) -> pa.ChunkedArray:

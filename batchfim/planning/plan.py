@@ -67,7 +67,27 @@ def absent_files(files: Sequence[InputFile], contents: Mapping[str, str]) -> set
     return contents.keys() - current_paths(files, contents).keys()
 
 
-def rewritten(files: Iterable[InputFile], known_at: Mapping[str, datetime]) -> str | None:
+def absent_warning(
+    planned: Iterable[Shard], done: Collection[str], absent: Collection[str]
+) -> str | None:
+    """A warning about planned shards that nobody processes, as their files are gone.
+
+    Args:
+        planned: the job's shards.
+        done: ids of done shards.
+        absent: ids of planned files that are no longer in the input.
+    """
+    shards = [shard for shard in planned if shard.file in absent and shard.id not in done]
+    if not shards:
+        return None
+    return (
+        f"{sum(shard.num_rows for shard in shards):,} planned records are not processed, as "
+        f"{len({shard.file for shard in shards}):,} files are no longer in the input, such as "
+        f"{shards[0].path}; if that is a mistake, run the job again with these files"
+    )
+
+
+def rewritten_warning(files: Iterable[InputFile], known_at: Mapping[str, datetime]) -> str | None:
     """A warning about files that were rewritten since they were planned and look unchanged.
 
     Args:

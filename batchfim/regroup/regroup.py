@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from batchfim.config import Input, JobConfig
 from batchfim.errors import ConfigError, InputError, JobFailed, StorageError
-from batchfim.planning.plan import absent_files, rewritten
+from batchfim.planning.plan import absent_files, rewritten_warning
 from batchfim.regroup.keys import CONTENT, NONE, SOURCE_FILE, SOURCE_ROW
 from batchfim.shards import InputFile
 from batchfim.storage.inputs import InputSet, open_inputs
@@ -97,7 +97,7 @@ def regrouped(
             "restore it, or choose another output.path"
         )
     filled = [file for file in inputs.files if file.num_rows]
-    if warning := rewritten(filled, copies.known_at()):
+    if warning := rewritten_warning(filled, copies.known_at()):
         _log.warning("%s", warning)
     new, gone = compared(filled, copies.finished().values())
     if gone:

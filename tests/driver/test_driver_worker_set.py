@@ -49,9 +49,7 @@ class Hours:
         for _ in range(2):
             self.workers.stalled((), self.now_s)
             self.now_s += 1800.0
-        with pytest.raises(
-            JobFailed, match=r"no worker was up for 3600 s \(schedule\.no_"
-        ) as told:
+        with pytest.raises(JobFailed, match=r"no worker was up for 3600 s \(schedule\.no_") as told:
             self.workers.stalled((), self.now_s + 1.0)
         return str(told.value)
 

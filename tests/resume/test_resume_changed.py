@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 import time
 
+import pyarrow.parquet as pq
 import pytest
 
+from batchfim.accounts.status import job_status
+from batchfim.accounts.status_text import status_text
 from batchfim.accounts.summary_text import summary_text
 from batchfim.accounts.verify import verify_job
 from batchfim.storage.ledger import Ledger
@@ -47,14 +50,30 @@ def test_only_new_files_are_worked(done: Job) -> None:
     assert done.ids() == names(20)
 
 
-def test_a_file_that_comes_back_is_worked_whole(done: Job) -> None:
+def test_a_file_that_is_away_is_told_of_and_comes_back_whole(
+    done: Job, caplog: pytest.LogCaptureFixture
+) -> None:
     """First half of its work done, then away, then back: nothing is missed."""
     min(done.output.glob("part-*.parquet")).unlink()
-    away = (done.records / "a.parquet").rename(done.records.with_name("a.away"))
-    done.run()
-    away.rename(done.records / "a.parquet")
-    done.run()
+    num_left = 16 - len(done.rows())
+    path = next(
+        path
+        for path in sorted(done.records.iterdir())
+        if not set(pq.read_table(path)["id"].to_pylist()) <= set(done.ids())
+    )
+    away = path.rename(done.records.with_name("a.away"))
+    told = f"{num_left} planned records are not processed, as 1 files are no longer in the input, "
+    assert done.run().summary["absent"] == {"shards": 1, "records": num_left}
+    assert f"{told}such as {path}; " in caplog.text
+    status = job_status(str(done.output))
+    assert status["absent"] == {"shards": 1, "records": num_left}
+    line = f"{num_left} planned records were not processed"
+    assert line in status_text(status)
+    assert line in summary_text(done.summary, str(done.output))
+    away.rename(path)
+    assert done.run().summary["absent"] == {"shards": 0, "records": 0}
     assert done.ids() == names(16)
+    assert "not processed" not in status_text(job_status(str(done.output)))
     assert verify_job(str(done.output))["problems"] == []
 
 
