@@ -97,10 +97,10 @@ class Location:
         with self.open() as file:
             return file.read()
 
-    def open(self) -> SteadyFile:
+    def open(self, reading: Callable[[], None] = lambda: None) -> SteadyFile:
         """Open for random-access reading."""
         return SteadyFile(
-            self.url, lambda: self.filesystem.open_input_file(self.path), self.retried
+            self.url, lambda: self.filesystem.open_input_file(self.path), self.retried, reading
         )
 
     def write(self, data: bytes | pa.Buffer) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from itertools import accumulate
 from threading import Lock
 
@@ -40,6 +41,12 @@ class RowReader:
         self._cursor: _Cursor | None = None
         self._lock = Lock()
         self.num_opened = 0  # each opening decodes a row group from its start
+        self._reads = _Reads()
+
+    @property
+    def num_reads(self) -> int:
+        """Reads of files so far, retries included: slow storage makes some, a hung one none."""
+        return self._reads.num
 
     def read(self, shard: Shard) -> pa.Table:
         """The rows of a shard.
@@ -53,7 +60,7 @@ class RowReader:
             with self._lock:
                 cursor, self._cursor = self._cursor, None  # a failed cursor is not kept
                 if not cursor or not cursor.reaches(shard):
-                    cursor = _Cursor(location, shard, self._columns)
+                    cursor = _Cursor(location, shard, self._columns, self._reads)
                     self.num_opened += 1
                 table = cursor.take(shard.start, shard.num_rows)
                 self._cursor = cursor
@@ -64,14 +71,26 @@ class RowReader:
             raise InputError(what) from None
 
 
+@dataclass
+class _Reads:
+    """Counts reads. Not a method of the reader: a file would keep the reader alive, and so itself,
+    until a full garbage collection.
+    """
+
+    num: int = 0
+
+    def add(self) -> None:
+        self.num += 1
+
+
 class _Cursor:
     """A position in one file that only moves forward."""
 
-    def __init__(self, location: Location, shard: Shard, columns: list[str]) -> None:
+    def __init__(self, location: Location, shard: Shard, columns: list[str], reads: _Reads) -> None:
         self._path = shard.path
         if read_footer(location).content != shard.content:
             raise InputError(f"{shard.path} has changed since it was planned; run again")
-        source = pa.PythonFile(location.open(), mode="r")
+        source = pa.PythonFile(location.open(reads.add), mode="r")
         self._file = pq.ParquetFile(
             source,
             buffer_size=_BUFFER_BYTES,

@@ -20,18 +20,26 @@ class SteadyFile(io.RawIOBase):
     then about the content.
     """
 
-    def __init__(self, url: str, open_file: Callable[[], pa.NativeFile], retry: Retry) -> None:
+    def __init__(
+        self,
+        url: str,
+        open_file: Callable[[], pa.NativeFile],
+        retry: Retry,
+        reading: Callable[[], None] = lambda: None,
+    ) -> None:
         """Open the file once, to get its size.
 
         Args:
             url: name of the file in errors.
             open_file: opens the file for reading.
             retry: runs an action, retrying while the storage fails.
+            reading: called before each read, and each retry of one.
         """
         super().__init__()
         self._url = url
         self._open_file = open_file
         self._retry = retry
+        self._reading = reading
         self._file: pa.NativeFile | None = None
         self._place = 0
         self.size_bytes = 0
@@ -68,6 +76,7 @@ class SteadyFile(io.RawIOBase):
         return b""
 
     def _read_here(self, num_bytes: int) -> bytes:
+        self._reading()
         with contextlib.ExitStack() as failing:
             failing.callback(self._drop)
             file = self._opened()

@@ -87,7 +87,7 @@ class Worker:
     @property
     def num_steps(self) -> int:
         """Steps made on any shard, by which the driver detects a stalled worker."""
-        return self._pipeline.num_steps
+        return self._reader.num_reads + self._pipeline.num_steps
 
     @property
     def num_in_flight(self) -> int:

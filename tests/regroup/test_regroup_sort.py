@@ -238,5 +238,5 @@ def test_a_column_nobody_has_is_refused_before_anything_is_written(shuffled: Des
 def test_a_column_that_would_be_overwritten_is_refused(desk: Desk) -> None:
     schema = SCHEMA.append(pa.field("source_row", pa.int64()))
     desk.write("a.parquet", [record(0, 0)], schema)
-    with pytest.raises(InputError, match=r"the input has source_row; rename it, or .*input\.keep"):
+    with pytest.raises(InputError, match=r"already has source_row; rename it, or .*input\.keep"):
         desk.regroup()

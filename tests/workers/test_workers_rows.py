@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 from batchfim.metrics.report import ShardReport
-from batchfim.workers.pool import FailureKind
+from batchfim.workers.pool import FailureKind, ShardFailure
 
 OpenDesk = Callable[..., Any]
 CONTEXT = pa.list_(pa.struct({"path": pa.string(), "text": pa.string()}))
@@ -186,3 +186,11 @@ def test_with_auto_each_row_names_the_order_its_file_shares_more_in(open_desk: O
     rows = desk.rows(lease)
     assert [row["order"] for row in rows] == ["auto", *["spm_v2"] * 3, *["psm"] * 4]
     assert desk.work(lease).orders == {"spm_v2": 3, "psm": 4}
+
+
+def test_reading_is_progress(open_desk: OpenDesk) -> None:
+    """Here, of a file that is shorter than planned, so that no engine was asked."""
+    desk = open_desk()
+    assert desk.pool.steps() == {"w": 0}
+    assert isinstance(desk.work(desk.lease(num_rows=9)), ShardFailure)
+    assert desk.pool.steps()["w"] > 0
