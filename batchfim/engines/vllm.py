@@ -54,6 +54,7 @@ class VllmEngine:
         self._model = model
         self._config = config
         self._sampling = sampling
+        self._seeded = sampling.temperature > 0
         self._stop_token_ids = list(stop_token_ids)
         self._max_model_len = max_model_len
         self._adapters = adapters or {}
@@ -140,6 +141,7 @@ class VllmEngine:
             device,
             max_model_len=self._max_model_len,
             trust_remote_code=self._trust_remote_code,
+            seeded=self._seeded,
             adapters=self._adapters.values(),
             num_nodes=self._num_nodes,
         )
@@ -183,7 +185,7 @@ class VllmEngine:
     async def _sample(self, request: Request, index: int) -> Generation:
         check = request.stop_check()
         params = self._step_params if check else self._params
-        if self._sampling.temperature > 0:
+        if self._seeded:
             params = params.clone()
             params.seed = request.seed + index
         sample = Sample(

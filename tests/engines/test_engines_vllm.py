@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Coroutine, Iterator
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import psutil
@@ -101,6 +102,17 @@ def test_the_seed_decides_each_sample(vllm: Running) -> None:
     assert ids != [sample.token_ids for sample in other]
     (shifted,) = vllm.generate(Request("d", prompt, 8))
     assert shifted[0].token_ids == first[1].token_ids
+
+
+def test_more_prompts_than_fit_a_step_change_no_sample(vllm: Running) -> None:
+    """A step takes 4,096 tokens. On CPU, vLLM's core dies if it cuts a prompt that has a seed."""
+    texts = [f"def f{number}(x):\n    return x + {number}\n\n" * 12 for number in range(60)]
+    requests = [Request(f"m{i}", vllm.prompt(text)[-200:], i) for i, text in enumerate(texts)]
+    assert sum(len(request.token_ids) for request in requests) > 2 * 4096
+    together = vllm.generate(*requests)
+    for request, samples in list(zip(requests, together, strict=True))[::6]:
+        (alone,) = vllm.generate(replace(request, request_id=f"alone-{request.request_id}"))
+        assert [one.token_ids for one in alone] == [one.token_ids for one in samples]
 
 
 def test_accounts_of_a_generation(vllm: Running) -> None:
