@@ -219,6 +219,15 @@ def test_who_no_longer_waits_frees_the_cache(vllm: Running, aborted: list[str]) 
     assert len(aborted) == 2
 
 
+def test_an_error_of_the_core_is_known_outside_it(vllm: Running) -> None:
+    """vLLM's core logs the error it dies of, and only says that it died."""
+    engine: Any = vllm.engine
+    assert engine._core_log.last_error() is None
+    with pytest.raises(Exception, match="no_such_method"):  # it logs this too, and lives on
+        engine._stepper._llm.engine_core.call_utility("no_such_method")
+    assert "no attribute 'no_such_method'" in engine._core_log.last_error()
+
+
 def test_a_core_killed_at_work_is_a_dead_engine(vllm: Running) -> None:
     """vLLM tells nobody who waits for its next step."""
     requests = [Request(f"late-{number}", vllm.prompt("x = "), 0) for number in range(100)]
