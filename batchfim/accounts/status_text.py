@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from batchfim.accounts.summary_text import absent_text
+from batchfim.metrics.summary import lost_text
 from batchfim.terminal import plain_table, printable, table_text
 
 _RUNS_SHOWN = 7
@@ -47,10 +48,12 @@ def _history(runs: list[dict[str, Any]]) -> str:
     for run in runs[-_RUNS_SHOWN:]:
         done, end = run["run"], run["end"] or "running, or killed"
         cause = f": {printable(run['cause'])}" if run["cause"] else ""
+        lost = printable(lost_text(done, with_last=not cause))
+        how = "; ".join(filter(None, [f"{end}{cause}", lost]))
         known = bool(done) or run["end"] not in (None, "failed")
         shards, records = (_known(done.get(name, 0), known) for name in ("shards", "records"))
         shards = f"{shards} of {run['shards_to_do']:,}"
-        table.add_row(run["started_at"][:16], _minutes(run), shards, records, f"{end}{cause}")
+        table.add_row(run["started_at"][:16], _minutes(run), shards, records, how)
     return table_text(table, _WIDTH)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from batchfim.forecast.text import against_text
+from batchfim.metrics.summary import lost_text
 from batchfim.storage.stores import extended
 from batchfim.terminal import plain_table, printable, table_text
 
@@ -27,7 +28,7 @@ def summary_text(
         f"{tokens['computed']:,} computed; {tokens['completion']:,} completion, "
         f"{tokens['kept']:,} of them kept",
         *_engine_told(tokens, summary["preemptions"]),
-        "nothing was left to do" if idle else _speed(summary["runs"][-1]),
+        *(["nothing was left to do"] if idle else _run(summary["runs"][-1])),
         _latencies(summary["seconds"]),
         *filter(None, [against_text(summary["forecast"])]),
         *([SLOW_ENGINE] if summary["engine"]["backend"] == "transformers" else []),
@@ -68,6 +69,10 @@ def _engine_told(tokens: dict[str, int], num_preemptions: int) -> Iterator[str]:
 
 def _copied(num_rows: int) -> str:
     return f"; {num_rows:,} rows copied from others with the same prompt" if num_rows else ""
+
+
+def _run(run: dict[str, Any]) -> list[str]:
+    return [line for line in (_speed(run), printable(lost_text(run))) if line]
 
 
 def _speed(run: dict[str, Any]) -> str:

@@ -119,6 +119,7 @@ class Driver:
             counts=Counts.sum((self._counts, *self._uncounted)),
             workers=self._num_workers,
             workers_lost=self._workers.num_lost,
+            last_loss=self._workers.last_loss,
             engines=tuple(self._workers.engines),
         )
 

@@ -24,11 +24,13 @@ class Setbacks:
         self._fewest = min(most_workers, _FEW_WORKERS)
         self._counts: Counter[str] = Counter()
         self._first: BatchfimError | None = None
+        self._all_alike = True
 
     def succeed(self) -> None:
         """Start again from zero: a shard was completed."""
         self._counts.clear()
         self._first = None
+        self._all_alike = True
 
     def fail(self, worker: str, error: BatchfimError, num_up: int) -> None:
         """Count a failure.
@@ -42,13 +44,17 @@ class Setbacks:
             StorageError, JobFailed: the budget is used up; with the first failure as the cause.
         """
         self._first = self._first or error
+        self._all_alike = self._all_alike and str(error) == str(self._first)
         self._counts[worker] += 1
         limit = self._for_each * max(num_up, self._fewest)
         share = -(-limit // max(num_up, 1))
         if sum(min(count, share) for count in self._counts.values()) >= limit:
             kind = StorageError if isinstance(self._first, StorageError) else JobFailed
+            num_failures = self._counts.total()
+            alike = self._all_alike and num_failures > 1
+            which = "all alike, so hardly a record's fault" if alike else "the first"
             raise kind(
-                f"stopped after {self._counts.total()} failures with nothing completed in "
-                f"between, the first: {self._first}; finished shards stay finished, run again to "
+                f"stopped after {num_failures} failures with nothing completed in "
+                f"between, {which}: {self._first}; finished shards stay finished, run again to "
                 "continue"
             )

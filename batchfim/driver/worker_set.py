@@ -40,6 +40,7 @@ class WorkerSet:
         self.engines: list[EngineStart] = []
         self.first_ready_s: float | None = None
         self.num_lost = 0
+        self.last_loss: str | None = None
         self.ending = False  # whether the run is ending, so that no worker is started
 
     def __contains__(self, worker: str) -> bool:
@@ -134,6 +135,7 @@ class WorkerSet:
         has_successor = worker in self.leaving
         if worker in self.up:
             self.num_lost += 1
+            self.last_loss = f"{self.named(worker)}: {error}"
         else:
             self._start_failures += 1
             self._start_error = self._start_error or error

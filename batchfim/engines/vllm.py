@@ -15,6 +15,7 @@ from batchfim.config_engine import Engine as EngineConfig
 from batchfim.engines.cpu import MODEL_IN_CORE, share_cores
 from batchfim.engines.engine import Drafts, EngineInfo, Generation, Request
 from batchfim.engines.vllm_args import check_memory, engine_arguments, set_environment
+from batchfim.engines.vllm_core_log import CoreLog
 from batchfim.engines.vllm_outputs import SampleSoFar, start_error
 from batchfim.engines.vllm_stats import StepCounts, loggers
 from batchfim.engines.vllm_steps import Sample, Stepper
@@ -54,6 +55,7 @@ class VllmEngine:
         self._model = model
         self._config = config
         self._sampling = sampling
+        self._seeded = sampling.temperature > 0
         self._stop_token_ids = list(stop_token_ids)
         self._max_model_len = max_model_len
         self._adapters = adapters or {}
@@ -61,6 +63,7 @@ class VllmEngine:
         self._num_engines = num_engines
         self._num_nodes = num_nodes
         self._counts = StepCounts()
+        self._core_log = CoreLog()
         self._stepper: Stepper | None = None
         self._numbers = count()
         self._params: Any = None
@@ -76,7 +79,7 @@ class VllmEngine:
         """Import vLLM, start the core process and load the model."""
         set_environment()
         llm, info = await asyncio.to_thread(self._start)
-        self._stepper = Stepper(llm, stop_s=_stop_s(llm))
+        self._stepper = Stepper(llm, _stop_s(llm), self._core_log.why_ended)
         return info
 
     async def generate(self, request: Request) -> list[Generation]:
@@ -140,11 +143,13 @@ class VllmEngine:
             device,
             max_model_len=self._max_model_len,
             trust_remote_code=self._trust_remote_code,
+            seeded=self._seeded,
             adapters=self._adapters.values(),
             num_nodes=self._num_nodes,
         )
         if device == "cpu":
             check_memory(arguments)
+        arguments |= self._core_log.argument(arguments)
         try:
             # vLLM's defaults depend on the usage context: with that of `LLM`, they are 16,384
             # batched tokens and 1,024 sequences on an H100, and 8,192 and 256 on smaller GPUs;
@@ -161,7 +166,9 @@ class VllmEngine:
             llm.get_supported_tasks()
             return llm
         except Exception as error:  # any error here is reported as a failed start
-            raise start_error(error) from error
+            raise start_error(error, self._core_log.last_error()) from error
+        finally:
+            self._core_log.drop_name()
 
     def _sampling_params(self, *, step_by_step: bool = False) -> Any:
         from vllm.sampling_params import RequestOutputKind, SamplingParams
@@ -183,7 +190,7 @@ class VllmEngine:
     async def _sample(self, request: Request, index: int) -> Generation:
         check = request.stop_check()
         params = self._step_params if check else self._params
-        if self._sampling.temperature > 0:
+        if self._seeded:
             params = params.clone()
             params.seed = request.seed + index
         sample = Sample(

@@ -23,8 +23,9 @@ _GIB = 1 << 30
 # many prompts. Blocks of 32, the smallest size that works on CPU, raised the hit rate from 56 % to
 # 75 % and the throughput 1.4 times (HumanEval-Infilling MultiLine, 4M-parameter Llama, two cores).
 _CPU_DEFAULTS = {"block_size": 32, "max_num_seqs": 128, "kv_cache_memory_bytes": _GIB}
-# Chunked prefill is left to vLLM, which enables it if the model supports it. So are `max_num_seqs`
-# and `max_num_batched_tokens` on GPUs, where the usage context decides (`VllmEngine`).
+# Chunked prefill is left to vLLM, which enables it if the model supports it, except for samples on
+# CPU. So are `max_num_seqs` and `max_num_batched_tokens` on GPUs, where the usage context decides
+# (`VllmEngine`).
 _DEFAULTS = {
     "enable_prefix_caching": True,
     "generation_config": "vllm",  # keeps out the model's own sampling defaults
@@ -51,6 +52,7 @@ def engine_arguments(
     *,
     max_model_len: int | None,
     trust_remote_code: bool,
+    seeded: bool = False,
     adapters: Collection[Adapter] = (),
     num_nodes: int = 1,
 ) -> dict[str, Any]:
@@ -62,6 +64,7 @@ def engine_arguments(
         device: vLLM's name of the device type (`cpu`, `cuda`).
         max_model_len: context length in tokens; None: the model's own.
         trust_remote_code: allow the model's own Python code to run.
+        seeded: whether requests have seeds.
         adapters: LoRA adapters that requests may use.
         num_nodes: Ray nodes that the model is spread over.
     """
@@ -77,6 +80,12 @@ def engine_arguments(
         arguments |= dtype_argument(model, config.args) | executor_argument(config.num_devices)
     if device == "cpu" and _has_mamba_layers(model):
         arguments["enable_prefix_caching"] = False  # with it, vLLM 0.32's core dies on CPU
+    if device == "cpu" and seeded:
+        # With it, vLLM 0.32's core dies on CPU once it cuts a prompt with a seed to fit a step: it
+        # rewinds the seed's generator, which PyTorch cannot do on CPU (`_bookkeeping_sync` in
+        # `vllm/v1/worker/gpu_model_runner.py`). Without it, vLLM raises its own default of
+        # `max_num_batched_tokens` to the longest prompt.
+        arguments["enable_chunked_prefill"] = False
     if config.kv_cache_gib is not None:
         arguments["kv_cache_memory_bytes"] = int(config.kv_cache_gib * _GIB)
     if device == "cpu" and shutil.which("g++") is None:

@@ -76,9 +76,14 @@ def translate(error: Exception) -> Exception:
     return ours(f"{type(error).__name__}: {error}")
 
 
-def start_error(error: Exception) -> EngineStartError:
-    """The reason why the engine failed to start, with advice on what to change."""
-    text = f"{type(error).__name__}: {error}".strip()
+def start_error(error: Exception, core_error: str | None) -> EngineStartError:
+    """The reason why the engine failed to start, with advice on what to change.
+
+    Args:
+        error: raised by vLLM in this process.
+        core_error: the last error in the core's log.
+    """
+    text = core_error or f"{type(error).__name__}: {error}".strip()
     return EngineStartError(
         f"vLLM did not start: {text}; see the output of its core process in the log above; if "
         "memory was short, lower engine.kv_cache_gib or engine.max_model_len"

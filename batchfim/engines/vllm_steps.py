@@ -62,14 +62,16 @@ class Stepper:
     core, and wakes the thread through vLLM's queue of outputs if the core dies.
     """
 
-    def __init__(self, llm: Any, stop_s: float | None) -> None:
+    def __init__(self, llm: Any, stop_s: float | None, why_ended: Callable[[], str]) -> None:
         """Start the thread; call this in the event loop that will call `answer`.
 
         Args:
             llm: vLLM's `LLMEngine`, with its core in a separate process.
             stop_s: seconds in which the core may end by itself; None: vLLM's default.
+            why_ended: says why the core ended, once it is dead.
         """
         self._llm = llm
+        self._why_ended = why_ended
         self._stop_s = stop_s
         self._asked: SimpleQueue[Sample | _Abort | None] = SimpleQueue()  # None: end
         self._in_engine: dict[str, Sample] = {}  # used only by the thread
@@ -113,7 +115,7 @@ class Stepper:
         """Watch for the core's death, which vLLM does not report to callers waiting for a step."""
         while not self._llm.engine_core.resources.engine_dead:
             await asyncio.sleep(_LOOK_S)
-        self._wake(EngineDead("the engine's core process ended"))
+        self._wake(EngineDead(self._why_ended()))
 
     def _wake(self, error: EngineDead) -> None:
         self._llm.engine_core.outputs_queue.put_nowait(error)
@@ -134,7 +136,7 @@ class Stepper:
         except EngineDead as error:
             return str(error)
         except Exception as error:  # translated below
-            ours = translate(error)
+            ours = self._ours(error)
             if not isinstance(ours, EngineDead):
                 _log.exception("vLLM failed in a step")
             return str(ours)
@@ -166,7 +168,7 @@ class Stepper:
         try:
             self._llm.add_request(sample.id, prompt, sample.params, lora_request=sample.lora)
         except Exception as error:  # translated below
-            self._tell(_settle, [(sample, translate(error))])
+            self._tell(_settle, [(sample, self._ours(error))])
         else:
             self._in_engine[sample.id] = sample
 
@@ -188,6 +190,11 @@ class Stepper:
             self._abort(needless)
         if answers:
             self._tell(_settle, answers)
+
+    def _ours(self, error: Exception) -> Exception:
+        ours = translate(error)
+        # vLLM's own error says only that the core ended.
+        return EngineDead(self._why_ended()) if isinstance(ours, EngineDead) else ours
 
     def _abort(self, ids: list[str]) -> None:
         self._llm.abort_request(ids)

@@ -34,6 +34,7 @@ class RunClock(BaseModel):
     commit, `total_s` the whole run with what comes before and after, and `regroup_s` the part of it
     spent sorting for `planning.regroup`. `workers` is the number requested, `worker_s` the summed
     time for which those that came up were ready, and `idle_s` the part of it without a shard.
+    `last_loss` names the last of `workers_lost`, with the cause.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -51,6 +52,7 @@ class RunClock(BaseModel):
     counts: Counts = Counts()
     workers: int = 0
     workers_lost: int = 0
+    last_loss: str | None = None
     engines: tuple[EngineStart, ...] = ()
 
     def summary(self) -> dict[str, Any]:
@@ -65,6 +67,19 @@ class RunClock(BaseModel):
             "records_per_s": rate(self.records),
             "tokens_per_s": {name: rate(num) for name, num in tokens(self.counts).items()},
         }
+
+
+def lost_text(run: Mapping[str, Any], *, with_last: bool = True) -> str:
+    """How many workers a run lost, and why it lost the last; empty if it lost none.
+
+    Args:
+        run: its entry in `summary.json`; may be empty.
+        with_last: name the last and the cause.
+    """
+    if not run.get("workers_lost"):
+        return ""
+    last = run.get("last_loss") if with_last else None
+    return f"workers lost: {run['workers_lost']:,}" + (f", the last {last}" if last else "")
 
 
 def starting_s(run: Mapping[str, Any]) -> float:

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from batchfim.accounts.status import job_status
 from batchfim.accounts.status_text import status_text
+from batchfim.accounts.summary_text import summary_text
 from batchfim.cli import app
 from batchfim.errors import OutputError
 from batchfim.planning.cutting import cut_shards
@@ -72,6 +73,19 @@ def test_a_failed_row_is_not_done(job: Job) -> None:
     assert status["state"] == "complete with failed rows"
     assert f"batchfim retry {job.output}" in status_text(status)
     assert not job.complete
+
+
+def test_workers_that_a_run_lost_are_named_with_the_last_cause(job: Job) -> None:
+    result = job.run("engine.simulated.die_if_contains=def f7(")
+    text = status_text(job_status(str(job.output)))
+    (run,) = Ledger(Location.of(str(job.output))).runs.last()
+    assert run.run["workers_lost"] > 1
+    assert run.run["last_loss"].endswith(": the simulated engine died on demand")
+    shown = f"workers lost: {run.run['workers_lost']}, the last {run.run['last_loss']}"
+    assert shown in summary_text(result.summary, str(job.output))
+    assert shown in " ".join(text.split())
+    result = job.run()
+    assert "workers lost" not in summary_text(result.summary, str(job.output), idle=result.idle)
 
 
 def test_a_cause_that_looks_like_markup_is_shown_as_it_is(job: Job) -> None:

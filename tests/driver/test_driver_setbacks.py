@@ -55,3 +55,13 @@ def test_the_first_cause_is_named_and_decides_the_error(first: BatchfimError) ->
     setbacks.fail("a", first, 1)
     with pytest.raises(type(first), match=f"after 2 failures .* the first: {first}"):
         setbacks.fail("a", JobFailed("another"), 1)
+
+
+def test_failures_that_are_all_alike_are_hardly_a_records_fault() -> None:
+    setbacks = Setbacks(3, 1)
+    setbacks.fail("a", JobFailed("a shard's own"), 1)
+    setbacks.succeed()
+    for _ in range(2):
+        setbacks.fail("a", ERROR, 1)
+    with pytest.raises(JobFailed, match=f"all alike, so hardly a record's fault: {ERROR};"):
+        setbacks.fail("a", ERROR, 1)

@@ -38,6 +38,7 @@ def test_a_record_that_kills_engines_fails_alone(
     assert status.pop("r7") == "failed"
     assert set(status.values()) == {"ok"}
     assert "1 rows: engine died on this record" in done.stdout
+    assert "\nworkers lost: " in done.stdout
     cli(*run_args(records, output, *home), code=3)  # nothing is left to do
 
 
@@ -80,7 +81,7 @@ def test_a_job_in_which_every_engine_dies_stops_early_with_the_first_cause(
     broken = ("--set", "engine.simulated.die_if_contains=def", "--set", "schedule.setbacks=3")
     done = cli(*run_args(records, tmp_path / "out", *LOCAL, *broken), code=1)
     assert "stopped after 3 failures with nothing completed in between" in done.stderr
-    assert "the first: the simulated engine died on demand" in done.stderr
+    assert "hardly a record's fault: the simulated engine died on demand" in done.stderr
     assert parts(tmp_path / "out") == {}
     cli(*run_args(records, tmp_path / "out", *LOCAL))
     assert len(ids(tmp_path / "out")) == 200

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Coroutine, Iterator
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import psutil
@@ -101,6 +102,17 @@ def test_the_seed_decides_each_sample(vllm: Running) -> None:
     assert ids != [sample.token_ids for sample in other]
     (shifted,) = vllm.generate(Request("d", prompt, 8))
     assert shifted[0].token_ids == first[1].token_ids
+
+
+def test_more_prompts_than_fit_a_step_change_no_sample(vllm: Running) -> None:
+    """A step takes 4,096 tokens. On CPU, vLLM's core dies if it cuts a prompt that has a seed."""
+    texts = [f"def f{number}(x):\n    return x + {number}\n\n" * 12 for number in range(60)]
+    requests = [Request(f"m{i}", vllm.prompt(text)[-200:], i) for i, text in enumerate(texts)]
+    assert sum(len(request.token_ids) for request in requests) > 2 * 4096
+    together = vllm.generate(*requests)
+    for request, samples in list(zip(requests, together, strict=True))[::6]:
+        (alone,) = vllm.generate(replace(request, request_id=f"alone-{request.request_id}"))
+        assert [one.token_ids for one in alone] == [one.token_ids for one in samples]
 
 
 def test_accounts_of_a_generation(vllm: Running) -> None:
@@ -205,6 +217,15 @@ def test_who_no_longer_waits_frees_the_cache(vllm: Running, aborted: list[str]) 
     vllm.run(give_up())
     assert vllm.generate(Request("next", vllm.prompt("x = "), 0))
     assert len(aborted) == 2
+
+
+def test_an_error_of_the_core_is_known_outside_it(vllm: Running) -> None:
+    """vLLM's core logs the error it dies of, and only says that it died."""
+    engine: Any = vllm.engine
+    assert engine._core_log.last_error() is None
+    with pytest.raises(Exception, match="no_such_method"):  # it logs this too, and lives on
+        engine._stepper._llm.engine_core.call_utility("no_such_method")
+    assert "no attribute 'no_such_method'" in engine._core_log.last_error()
 
 
 def test_a_core_killed_at_work_is_a_dead_engine(vllm: Running) -> None:

@@ -47,3 +47,19 @@ def test_a_model_on_several_machines_is_vllms_by_its_ray_executor() -> None:
 def test_mamba_layers_share_no_prefix_on_cpus(tmp_path: Path, device: str, shares: bool) -> None:
     (tmp_path / "config.json").write_text('{"mamba_d_state": 16, "torch_dtype": "float32"}')
     assert arguments(tmp_path, device)["enable_prefix_caching"] is shares
+
+
+@pytest.mark.parametrize(
+    ("device", "seeded", "sets", "chunked"),
+    [
+        ("cpu", True, (), False),
+        ("cpu", True, ("engine.args.enable_chunked_prefill=true",), True),  # the job's own
+        ("cpu", False, (), None),  # vLLM's default: on
+        ("cuda", True, (), None),
+    ],
+)
+def test_only_samples_on_cpus_have_whole_prompts_in_a_step(
+    device: str, seeded: bool, sets: tuple[str, ...], chunked: bool | None
+) -> None:
+    given = arguments(demo_model_path(), device, *sets, seeded=seeded)
+    assert given.get("enable_chunked_prefill") is chunked

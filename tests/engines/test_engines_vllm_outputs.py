@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from batchfim.engines.engine import STOPPED, Generation, StopCheck
-from batchfim.engines.vllm_outputs import SampleSoFar
+from batchfim.engines.vllm_outputs import SampleSoFar, start_error
 from batchfim.errors import TryAgain
 from tests.engines.checks import after
 from tests.engines.vllm_parts import request_output
@@ -35,6 +35,12 @@ def in_steps(token_ids: list[int], sizes: list[int]) -> list[list[int]]:
     left: Iterator[int] = iter(token_ids)
     steps = [[i for _, i in zip(range(size), left, strict=False)] for size in sizes]
     return [step for step in [*steps, list(left)] if step]
+
+
+def test_a_start_that_failed_in_the_core_says_why() -> None:
+    error = RuntimeError("Engine core initialization failed. See root cause above.")
+    assert "RuntimeError: Engine core init" in str(start_error(error, None))
+    assert "did not start: ValueError: no room;" in str(start_error(error, "ValueError: no room"))
 
 
 def test_without_a_check_all_is_taken() -> None:

@@ -32,6 +32,7 @@ from tests.engines.vllm_parts import request_output
 TOKENS = [5, 6, 7, 8, 9]
 REFUSED = [404]  # a prompt
 ALIVE_S = 30.0  # a test's patience
+WHY = "vLLM's core process ended with ValueError: of the core"
 
 Answers = list[list[Generation] | BaseException]
 
@@ -110,7 +111,7 @@ def engine_on(llm: Llm, num_samples: int = 1) -> VllmEngine:
     engine = VllmEngine(
         Path("none"), EngineConfig(), sampling, stop_token_ids=(0,), max_model_len=None
     )
-    engine._stepper = Stepper(llm, stop_s=0.0)
+    engine._stepper = Stepper(llm, stop_s=0.0, why_ended=lambda: WHY)
     engine._params = SamplingParams(output_kind=RequestOutputKind.FINAL_ONLY)
     engine._step_params = SamplingParams(output_kind=RequestOutputKind.DELTA)
     return engine
@@ -328,7 +329,7 @@ def test_a_check_that_fails_fails_its_sample_alone() -> None:
 @pytest.mark.parametrize(
     ("error", "told"),
     [
-        (EngineDeadError(), "EngineDeadError: EngineCore encountered an issue"),
+        (EngineDeadError(), WHY),
         (RuntimeError("tensor of size 3 expected"), "RuntimeError: tensor of size 3 expected"),
     ],
 )
@@ -372,6 +373,7 @@ def test_a_core_that_is_killed_answers_all_that_wait_for_it(idle: bool) -> None:
 
     (answer,) = run(llm, ask)
     assert isinstance(answer, EngineDead)
+    assert str(answer) == WHY
 
 
 def test_it_stops_also_where_no_thread_can_be_had() -> None:
@@ -392,7 +394,7 @@ def test_the_core_ends_also_where_the_loop_is_closed_already() -> None:
     llm = Llm()
 
     async def start() -> Stepper:
-        return Stepper(llm, stop_s=0.0)
+        return Stepper(llm, stop_s=0.0, why_ended=lambda: WHY)
 
     stepper = asyncio.run(start())
     stepper._asked.put(None)
