@@ -22,6 +22,7 @@ from batchfim.config_file import check_config, without_hidden
 from batchfim.driver.signals import exit_signals, stop_signals
 from batchfim.engines.build import resolve_job
 from batchfim.errors import ConfigError, InputError, JobFailed
+from batchfim.forecast.left import what_is_left
 from batchfim.forecast.plan import calibrate, make_forecast
 from batchfim.forecast.speed import speed_of
 from batchfim.formats.encoder import Encoder
@@ -105,6 +106,8 @@ def plan_job(
 ) -> dict[str, Any]:
     """Estimate what a job will take, and store the forecast for the summary to compare with.
 
+    If the output holds finished work of the job, the forecast is of what is left.
+
     Args:
         config: the job; none of its shards is processed.
         sample_rows: rows to read and encode.
@@ -129,15 +132,17 @@ def plan_job(
     check_apart(config.input, config.output.path)
     inputs = open_inputs(config.input)
     config, infiller = resolve_job(config)
+    left = what_is_left(config, inputs, infiller)
     digest, speed = infiller.files.digest(), None
     if speed_from is not None:
         speed = speed_of(speed_from, digest, config.engine.backend)
-    elif calibration_rows != 0:
+    elif calibration_rows != 0 and left.shards:
         speed = calibrate(config, inputs, digest, rows=calibration_rows, seed=seed, run_job=run_job)
     forecast = make_forecast(
-        config, inputs, infiller, sample_rows=sample_rows, seed=seed, price=price, speed=speed
+        config, left, infiller, sample_rows=sample_rows, seed=seed, price=price, speed=speed
     )
-    Ledger(Location.of(config.output.path)).write_forecast(forecast)
+    if left.shards:  # otherwise keep the one of the work that was done
+        Ledger(Location.of(config.output.path)).write_forecast(forecast)
     return forecast
 
 
