@@ -18,7 +18,7 @@ from batchfim.accounts.summary_text import SLOW_ENGINE
 from batchfim.accounts.verify import verify_job as verify_job
 from batchfim.claiming import claim
 from batchfim.config import JobConfig
-from batchfim.config_file import check_config, without_hidden
+from batchfim.config_file import as_config, check_config, without_hidden
 from batchfim.driver.signals import exit_signals, stop_signals
 from batchfim.engines.build import resolve_job
 from batchfim.errors import ConfigError, InputError, JobFailed
@@ -46,11 +46,15 @@ from batchfim.tuning.knobs import default_knobs, parse_knob
 from batchfim.tuning.trial import Trial, enough_rows
 from batchfim.tuning.tune import Tuning, tune
 
+Config = JobConfig | Mapping[str, Any]
 _log = logging.getLogger(__name__)
 
 
-def run_job(config: JobConfig) -> JobResult:
+def run_job(config: Config) -> JobResult:
     """Run a job or resume it; finished shards are neither read nor processed again.
+
+    Args:
+        config: the job's, as `load_config` gives it, or its sections as nested mappings.
 
     Returns:
         The summary (as in `_batchfim/summary.json`) and how the run ended.
@@ -60,7 +64,7 @@ def run_job(config: JobConfig) -> JobResult:
         JobHeld: another run holds the job's lease.
         JobFailed: the job cannot be completed; finished shards stay finished.
     """
-    with _claimed(config) as (run, inputs):
+    with _claimed(as_config(config)) as (run, inputs):
         run.ledger.note_config(run.config.public_dump())
         result = run.work(inputs, run.plan(inputs))
     return _reported(run, result)
@@ -96,7 +100,7 @@ def retry_job(
 
 
 def plan_job(
-    config: JobConfig,
+    config: Config,
     *,
     sample_rows: int = 4096,
     seed: int = 0,
@@ -109,7 +113,7 @@ def plan_job(
     If the output holds finished work of the job, the forecast is of what is left.
 
     Args:
-        config: the job; none of its shards is processed.
+        config: as for `run_job`; none of its shards is processed.
         sample_rows: rows to read and encode.
         seed: random seed of the sample.
         price: price of a GPU-hour.
@@ -128,7 +132,7 @@ def plan_job(
         raise ConfigError(
             "the speed comes either from an earlier run or from a calibration; choose one"
         )
-    config = absolute(config)
+    config = absolute(as_config(config))
     check_apart(config.input, config.output.path)
     inputs = open_inputs(config.input)
     config, infiller = resolve_job(config)
@@ -223,7 +227,7 @@ def _reported(run: Run, result: JobResult) -> JobResult:
 
 
 def tune_job(
-    config: JobConfig,
+    config: Config,
     knobs: Sequence[str] = (),
     *,
     sample_rows: int | None = None,
@@ -234,7 +238,7 @@ def tune_job(
     """Find settings that finish a job's records sooner; its output is not touched.
 
     Args:
-        config: the job.
+        config: as for `run_job`.
         knobs: `section.key=value,value` strings; empty: the settings that matter for its engine.
         sample_rows: rows of the sample that each trial processes; None: 2,048, on GPUs 16,384,
             enough to keep an engine full most of the time.
@@ -246,7 +250,7 @@ def tune_job(
         UserError: as `run_job`, or a knob is not a setting.
         Interrupted: a signal ended the search.
     """
-    config = absolute(config)
+    config = absolute(as_config(config))
     inputs = open_inputs(config.input)
     config, _ = resolve_job(config)
     chosen = [parse_knob(text) for text in knobs] or default_knobs(
@@ -265,7 +269,7 @@ def tune_job(
 
 
 def bench_job(
-    config: JobConfig,
+    config: Config,
     *,
     sample_rows: int | None = None,
     seed: int = 0,
@@ -282,7 +286,7 @@ def bench_job(
         others: as `run_job`.
         Interrupted: a signal ended the measurement.
     """
-    config = absolute(config)
+    config = absolute(as_config(config))
     return bench(
         config,
         open_inputs(config.input),
@@ -296,12 +300,12 @@ def bench_job(
 
 
 def show_prompt(
-    config: JobConfig, prefix: str, suffix: str, *, around: Surroundings = NOWHERE
+    config: Config, prefix: str, suffix: str, *, around: Surroundings = NOWHERE
 ) -> dict[str, Any]:
     """Build the untruncated prompt of one record, with the code that a job uses.
 
     Args:
-        config: a job, of which only the sections `model` and `infill` are used.
+        config: as for `run_job`, of which only the sections `model` and `infill` are used.
         prefix: text before the record's hole.
         suffix: text after the record's hole.
         around: the record's path, repository, language and context files.
@@ -313,6 +317,7 @@ def show_prompt(
     Raises:
         ModelError, ConfigError: there is no such model, family or order.
     """
+    config = as_config(config)
     files, infill = find_model(config.model, weights=False), config.infill
     form, _ = find_format(files, config.model, infill)
     order = form.orders(infill.order)[0]

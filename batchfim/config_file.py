@@ -94,6 +94,15 @@ def check_config(
         raise ConfigError(explain(error, where)) from None
 
 
+def as_config(job: JobConfig | Mapping[str, Any]) -> JobConfig:
+    """A job given in Python: its config, or its sections.
+
+    Raises:
+        ConfigError: a setting is invalid.
+    """
+    return job if isinstance(job, JobConfig) else check_config(dict(job), "config")
+
+
 def without_hidden(stored: dict[str, Any]) -> dict[str, Any]:
     """Settings read from a ledger, without the keys whose values are hidden there."""
     return {
