@@ -32,6 +32,26 @@ def test_a_missing_column_lists_those_there_are(write: Write) -> None:
         opened(path, keep=("lang",))
 
 
+@pytest.mark.parametrize("name", ["a.jsonl", "a.jsonl.zst", "a.ndjson.gz", "a.json"])
+def test_json_lines_are_pointed_to_what_makes_records_of_them(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    file, way_out = folder / name, f"if {name} holds JSON lines, .* `batchfim prepare jsonl`$"
+    file.write_text("{}\n")
+    with pytest.raises(InputError, match=rf"{file}: not a Parquet file.*; {way_out}"):
+        opened(file)
+    for path in (folder, folder / "*.parquet"):
+        with pytest.raises(InputError, match=rf"no Parquet files found .*; {way_out}"):
+            opened(path)
+
+
+def test_the_files_of_a_ledger_are_no_json_lines(tmp_path: Path) -> None:
+    (tmp_path / "_batchfim").mkdir()
+    (tmp_path / "_batchfim" / "job.json").write_text("{}")
+    with pytest.raises(InputError, match=r"no Parquet files found \(looked for \*\.parquet\)$"):
+        opened(tmp_path)
+
+
 def test_a_column_that_is_not_text_is_named_with_its_type(write: Write) -> None:
     path = write(suffix=[1, 2, 3])
     with pytest.raises(InputError, match=rf"{path}: column 'suffix' holds int64, expected text"):
