@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from batchfim.config import Columns, Infill, Input
+from batchfim.config_file import load_config
 from batchfim.errors import InputError
 from batchfim.records import LanguageColumns
 from batchfim.storage.inputs import InputSet, languages_to_read, open_inputs
@@ -105,10 +107,23 @@ def test_a_column_called_like_one_of_the_outputs_is_refused(write: Write) -> Non
     path = write(middle=["m"] * 3, status=["?"] * 3, language=["py"] * 3)
     with pytest.raises(InputError, match="'middle', 'status' would be overwritten") as caught:
         opened(path)
-    assert "input.keep=['prefix', 'suffix', 'language']" in str(caught.value)
+    assert """--set 'input.keep=["prefix", "suffix", "language"]'""" in str(caught.value)
     assert opened(path, keep=("language",)).kept.names == ["language"]
     with pytest.raises(InputError, match="'status'"):
         opened(path, keep=("status",))
+
+
+def test_the_suggested_setting_can_be_pasted_whatever_a_column_is_called(write: Write) -> None:
+    odd = ["the rest", "it's", 'a "b"', "$HOME", "é", "a: #b", "tab\t", "a\\n"]
+    path = write(middle=["m"] * 3, **{name: ["x"] * 3 for name in odd})
+    with pytest.raises(InputError) as caught:
+        opened(path)
+    command = str(caught.value).partition("the columns to keep: ")[2]
+    shell = ["bash", "-c", f"printf '%s\\0' {command}"]
+    option, text, _ = subprocess.run(shell, capture_output=True, text=True).stdout.split("\0")
+    flags = {"input.paths": [str(path)], "output.path": "out", "model.path": "demo"}
+    kept = open_inputs(load_config(None, flags, [text]).input).kept.names
+    assert (option, kept) == ("--set", ["prefix", "suffix", *odd])
 
 
 def test_the_languages_columns_are_found_by_name_or_named(write: Write) -> None:
