@@ -28,17 +28,19 @@ from batchfim.forecast.speed import speed_of
 from batchfim.formats.encoder import Encoder
 from batchfim.infiller import find_format, open_tokenizer
 from batchfim.quality.evaluation import evaluate_job as evaluate_job
-from batchfim.records import is_unicode
+from batchfim.records import Fault, is_unicode, place_text, read_holes
 from batchfim.regroup.regroup import check_regroup, regrouped
 from batchfim.report.apart import report_apart
 from batchfim.report.compare import compare_jobs as compare_jobs
 from batchfim.running import JobResult as JobResult
 from batchfim.running import Run, check_pool, failed_shards, logged, num_gpus
+from batchfim.shards import Shard
 from batchfim.storage.inputs import InputSet, check_apart, check_languages, open_inputs
 from batchfim.storage.job_lease import JobLease
 from batchfim.storage.ledger import Ledger
 from batchfim.storage.location import Location
 from batchfim.storage.model_files import find_model
+from batchfim.storage.rows import RowReader, columns_to_read
 from batchfim.surroundings import NOWHERE, Surroundings
 from batchfim.telemetry.events import log_events
 from batchfim.tuning.bench import bench
@@ -297,6 +299,34 @@ def bench_job(
         run_job=run_job,
         tell=tell,
     )
+
+
+def show_row(config: Config, row: int) -> dict[str, Any]:
+    """Build the untruncated prompt of a row of the input, which is read as a job reads it.
+
+    Args:
+        config: as for `run_job`.
+        row: a row of the first input file, counted from 0.
+
+    Returns:
+        What `show_prompt` returns, with the file as `source` and the `row`.
+
+    Raises:
+        InputError: there is no such row, or a job would reject it.
+        others: as `show_prompt`.
+    """
+    config = absolute(as_config(config))
+    file, columns = open_inputs(config.input).files[0], config.input.columns
+    if row >= file.num_rows:
+        raise InputError(f"{file.path}: no row {row}; it has {file.num_rows}, counted from 0")
+    reader = RowReader(columns_to_read(columns, ()))
+    rows = reader.read(Shard("row", file.id, file.content, file.path, row, 1))
+    loras = config.model.loras
+    (hole,) = read_holes(rows, columns.prefix, columns.suffix, columns.others, loras)
+    if isinstance(hole, Fault):
+        raise InputError(f"{place_text(file.path, row)}{hole.reason}; a job rejects such a row")
+    shown = show_prompt(config, hole.prefix, hole.suffix, around=hole.around)
+    return shown | {"source": file.path, "row": row}
 
 
 def show_prompt(
