@@ -18,26 +18,29 @@ from batchfim.accounts.summary_text import SLOW_ENGINE
 from batchfim.accounts.verify import verify_job as verify_job
 from batchfim.claiming import claim
 from batchfim.config import JobConfig
-from batchfim.config_file import check_config, without_hidden
+from batchfim.config_file import as_config, check_config, without_hidden
 from batchfim.driver.signals import exit_signals, stop_signals
 from batchfim.engines.build import resolve_job
 from batchfim.errors import ConfigError, InputError, JobFailed
+from batchfim.forecast.left import what_is_left
 from batchfim.forecast.plan import calibrate, make_forecast
 from batchfim.forecast.speed import speed_of
 from batchfim.formats.encoder import Encoder
 from batchfim.infiller import find_format, open_tokenizer
 from batchfim.quality.evaluation import evaluate_job as evaluate_job
-from batchfim.records import is_unicode
+from batchfim.records import Fault, is_unicode, place_text, read_holes
 from batchfim.regroup.regroup import check_regroup, regrouped
 from batchfim.report.apart import report_apart
 from batchfim.report.compare import compare_jobs as compare_jobs
 from batchfim.running import JobResult as JobResult
 from batchfim.running import Run, check_pool, failed_shards, logged, num_gpus
+from batchfim.shards import Shard
 from batchfim.storage.inputs import InputSet, check_apart, check_languages, open_inputs
 from batchfim.storage.job_lease import JobLease
 from batchfim.storage.ledger import Ledger
 from batchfim.storage.location import Location
 from batchfim.storage.model_files import find_model
+from batchfim.storage.rows import RowReader, columns_to_read
 from batchfim.surroundings import NOWHERE, Surroundings
 from batchfim.telemetry.events import log_events
 from batchfim.tuning.bench import bench
@@ -45,11 +48,15 @@ from batchfim.tuning.knobs import default_knobs, parse_knob
 from batchfim.tuning.trial import Trial, enough_rows
 from batchfim.tuning.tune import Tuning, tune
 
+Config = JobConfig | Mapping[str, Any]
 _log = logging.getLogger(__name__)
 
 
-def run_job(config: JobConfig) -> JobResult:
+def run_job(config: Config) -> JobResult:
     """Run a job or resume it; finished shards are neither read nor processed again.
+
+    Args:
+        config: the job's, as `load_config` gives it, or its sections as nested mappings.
 
     Returns:
         The summary (as in `_batchfim/summary.json`) and how the run ended.
@@ -59,7 +66,7 @@ def run_job(config: JobConfig) -> JobResult:
         JobHeld: another run holds the job's lease.
         JobFailed: the job cannot be completed; finished shards stay finished.
     """
-    with _claimed(config) as (run, inputs):
+    with _claimed(as_config(config)) as (run, inputs):
         run.ledger.note_config(run.config.public_dump())
         result = run.work(inputs, run.plan(inputs))
     return _reported(run, result)
@@ -95,7 +102,7 @@ def retry_job(
 
 
 def plan_job(
-    config: JobConfig,
+    config: Config,
     *,
     sample_rows: int = 4096,
     seed: int = 0,
@@ -105,8 +112,10 @@ def plan_job(
 ) -> dict[str, Any]:
     """Estimate what a job will take, and store the forecast for the summary to compare with.
 
+    If the output holds finished work of the job, the forecast is of what is left.
+
     Args:
-        config: the job; none of its shards is processed.
+        config: as for `run_job`; none of its shards is processed.
         sample_rows: rows to read and encode.
         seed: random seed of the sample.
         price: price of a GPU-hour.
@@ -125,19 +134,21 @@ def plan_job(
         raise ConfigError(
             "the speed comes either from an earlier run or from a calibration; choose one"
         )
-    config = absolute(config)
+    config = absolute(as_config(config))
     check_apart(config.input, config.output.path)
     inputs = open_inputs(config.input)
     config, infiller = resolve_job(config)
+    left = what_is_left(config, inputs, infiller)
     digest, speed = infiller.files.digest(), None
     if speed_from is not None:
         speed = speed_of(speed_from, digest, config.engine.backend)
-    elif calibration_rows != 0:
+    elif calibration_rows != 0 and left.shards:
         speed = calibrate(config, inputs, digest, rows=calibration_rows, seed=seed, run_job=run_job)
     forecast = make_forecast(
-        config, inputs, infiller, sample_rows=sample_rows, seed=seed, price=price, speed=speed
+        config, left, infiller, sample_rows=sample_rows, seed=seed, price=price, speed=speed
     )
-    Ledger(Location.of(config.output.path)).write_forecast(forecast)
+    if left.shards:  # otherwise keep the one of the work that was done
+        Ledger(Location.of(config.output.path)).write_forecast(forecast)
     return forecast
 
 
@@ -218,7 +229,7 @@ def _reported(run: Run, result: JobResult) -> JobResult:
 
 
 def tune_job(
-    config: JobConfig,
+    config: Config,
     knobs: Sequence[str] = (),
     *,
     sample_rows: int | None = None,
@@ -229,7 +240,7 @@ def tune_job(
     """Find settings that finish a job's records sooner; its output is not touched.
 
     Args:
-        config: the job.
+        config: as for `run_job`.
         knobs: `section.key=value,value` strings; empty: the settings that matter for its engine.
         sample_rows: rows of the sample that each trial processes; None: 2,048, on GPUs 16,384,
             enough to keep an engine full most of the time.
@@ -241,7 +252,7 @@ def tune_job(
         UserError: as `run_job`, or a knob is not a setting.
         Interrupted: a signal ended the search.
     """
-    config = absolute(config)
+    config = absolute(as_config(config))
     inputs = open_inputs(config.input)
     config, _ = resolve_job(config)
     chosen = [parse_knob(text) for text in knobs] or default_knobs(
@@ -260,7 +271,7 @@ def tune_job(
 
 
 def bench_job(
-    config: JobConfig,
+    config: Config,
     *,
     sample_rows: int | None = None,
     seed: int = 0,
@@ -277,7 +288,7 @@ def bench_job(
         others: as `run_job`.
         Interrupted: a signal ended the measurement.
     """
-    config = absolute(config)
+    config = absolute(as_config(config))
     return bench(
         config,
         open_inputs(config.input),
@@ -290,13 +301,41 @@ def bench_job(
     )
 
 
+def show_row(config: Config, row: int) -> dict[str, Any]:
+    """Build the untruncated prompt of a row of the input, which is read as a job reads it.
+
+    Args:
+        config: as for `run_job`.
+        row: a row of the first input file, counted from 0.
+
+    Returns:
+        What `show_prompt` returns, with the file as `source` and the `row`.
+
+    Raises:
+        InputError: there is no such row, or a job would reject it.
+        others: as `show_prompt`.
+    """
+    config = absolute(as_config(config))
+    file, columns = open_inputs(config.input).files[0], config.input.columns
+    if row >= file.num_rows:
+        raise InputError(f"{file.path}: no row {row}; it has {file.num_rows}, counted from 0")
+    reader = RowReader(columns_to_read(columns, ()))
+    rows = reader.read(Shard("row", file.id, file.content, file.path, row, 1))
+    loras = config.model.loras
+    (hole,) = read_holes(rows, columns.prefix, columns.suffix, columns.others, loras)
+    if isinstance(hole, Fault):
+        raise InputError(f"{place_text(file.path, row)}{hole.reason}; a job rejects such a row")
+    shown = show_prompt(config, hole.prefix, hole.suffix, around=hole.around)
+    return shown | {"source": file.path, "row": row}
+
+
 def show_prompt(
-    config: JobConfig, prefix: str, suffix: str, *, around: Surroundings = NOWHERE
+    config: Config, prefix: str, suffix: str, *, around: Surroundings = NOWHERE
 ) -> dict[str, Any]:
     """Build the untruncated prompt of one record, with the code that a job uses.
 
     Args:
-        config: a job, of which only the sections `model` and `infill` are used.
+        config: as for `run_job`, of which only the sections `model` and `infill` are used.
         prefix: text before the record's hole.
         suffix: text after the record's hole.
         around: the record's path, repository, language and context files.
@@ -308,6 +347,7 @@ def show_prompt(
     Raises:
         ModelError, ConfigError: there is no such model, family or order.
     """
+    config = as_config(config)
     files, infill = find_model(config.model, weights=False), config.infill
     form, _ = find_format(files, config.model, infill)
     order = form.orders(infill.order)[0]

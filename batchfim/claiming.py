@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from typing import Any
 
 from batchfim.config import JobConfig
 from batchfim.infiller import Infiller
@@ -17,12 +18,8 @@ _log = logging.getLogger(__name__)
 
 def claim(config: JobConfig, inputs: InputSet, infiller: Infiller, ledger: Ledger) -> str:
     """Claim the output for this job, and return the job's fingerprint."""
-    fields = config.fingerprint_fields() | infiller.fingerprint_fields()
-    fields["columns kept"] = [
-        str(field.remove_metadata()) for field in kept_columns(config, inputs)
-    ]
+    fields, defaults = job_settings(config, inputs, infiller)
     facts = {"config": config.public_dump(), "versions": versions(), "model": infiller.facts}
-    defaults = config.fingerprint_defaults() | infiller.fingerprint_defaults()
     fingerprint = ledger.claim_job(fields, defaults, facts)
     changed = _changed(ledger.job().get("versions", {}), versions())
     if changed:
@@ -33,6 +30,17 @@ def claim(config: JobConfig, inputs: InputSet, infiller: Infiller, ledger: Ledge
         )
     ledger.compact()
     return fingerprint
+
+
+def job_settings(
+    config: JobConfig, inputs: InputSet, infiller: Infiller
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The settings that decide a job's rows, and those of a job that sets nothing."""
+    fields = config.fingerprint_fields() | infiller.fingerprint_fields()
+    fields["columns kept"] = [
+        str(field.remove_metadata()) for field in kept_columns(config, inputs)
+    ]
+    return fields, config.fingerprint_defaults() | infiller.fingerprint_defaults()
 
 
 def _changed(before: Mapping[str, str], now: Mapping[str, str]) -> str:

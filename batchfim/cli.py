@@ -292,9 +292,14 @@ def config(
 
 @app.command()
 def prompt(
-    prefix: Annotated[str, typer.Option(help="Text before the hole.")],
-    suffix: Annotated[str, typer.Option(help="Text after the hole.")],
     job: JobFiles = None,
+    prefix: Annotated[str | None, typer.Option(help="Text before the hole.")] = None,
+    suffix: Annotated[str | None, typer.Option(help="Text after the hole.")] = None,
+    row: Annotated[
+        int | None,
+        typer.Option(min=0, help="Row of the first input file, counted from 0, to show instead."),
+    ] = None,
+    input_: Inputs = None,
     model: ModelPath = None,
     family: Annotated[
         str | None, typer.Option(help="Infilling family; default: detected from the model.")
@@ -316,18 +321,26 @@ def prompt(
     """Show the prompt built for a record; needs only the model's tokenizer.
 
     `batchfim prompt --model demo --prefix 'def f(' --suffix '): pass'`, or with the model and
-    format of a job file.
+    format of a job file; `batchfim prompt job.yaml --row 0` for a row of its input.
     """
-    from batchfim.api import show_prompt
-    from batchfim.surroundings import Surroundings, read_context
+    from batchfim.api import show_prompt, show_row
+    from batchfim.prompt_text import prompt_text
+    from batchfim.surroundings import NOWHERE, Surroundings, read_context
 
     flags: dict[str, Any] = {"model.path": model, "model.family": family, "infill.order": order}
-    if not job:
-        flags |= {"input.paths": ["."], "output.path": "."}  # required, but not used
+    if not job:  # required, but not used
+        flags |= {"output.path": "."} | ({"input.paths": ["."]} if row is None else {})
+    flags |= {"input.paths": input_} if input_ else {}
     files = tuple(read_context(file) for file in context)
     around = Surroundings(path=path, repo=repo, language=language, context=files)
-    shown = show_prompt(load_config(job, flags, sets), prefix, suffix, around=around)
-    typer.echo(json.dumps(shown) if as_json else _prompt_text(shown))
+    config = load_config(job, flags, sets)
+    if row is None and prefix is not None and suffix is not None:
+        shown = show_prompt(config, prefix, suffix, around=around)
+    elif row is not None and prefix is suffix is None and around == NOWHERE:
+        shown = show_row(config, row)
+    else:
+        raise ConfigError("give --prefix and --suffix, or --row, whose texts are all in the input")
+    typer.echo(json.dumps(shown) if as_json else prompt_text(shown))
 
 
 @app.command()
@@ -376,11 +389,3 @@ def demo(
 def main() -> None:
     """Run the `batchfim` command; errors meant for users become exit codes."""
     to_exit(app)
-
-
-def _prompt_text(shown: dict[str, Any]) -> str:
-    lines = [f"{shown['family']}, order {shown['order']}, {shown['prompt_tokens']} tokens"]
-    for piece in shown["pieces"]:
-        lines.append(f"{piece['kind']:>8}  {piece['text']!r}  {piece['token_ids']}")
-    lines.append(f"   stops  {shown['stop_token_ids']}")
-    return "\n".join(lines)

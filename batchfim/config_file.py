@@ -21,6 +21,7 @@ _FLAGS = {
     "model": " (--model)",
     "model.path": " (--model)",
 }
+_MISSPELLED = 0.8  # similarity from which a key is a typo of another and not some other word
 _EXPECTED = {
     "model_type": "a section with its own keys",
     "model_attributes_type": "a section with its own keys",
@@ -92,6 +93,15 @@ def check_config(
         return JobConfig.model_validate(tree)
     except ValidationError as error:
         raise ConfigError(explain(error, where)) from None
+
+
+def as_config(job: JobConfig | Mapping[str, Any]) -> JobConfig:
+    """A job given in Python: its config, or its sections.
+
+    Raises:
+        ConfigError: a setting is invalid.
+    """
+    return job if isinstance(job, JobConfig) else check_config(dict(job), "config")
 
 
 def without_hidden(stored: dict[str, Any]) -> dict[str, Any]:
@@ -166,11 +176,26 @@ def explain(error: ValidationError, where: str, root: type[BaseModel] = JobConfi
 
 
 def _nearest(location: tuple[int | str, ...], root: type[BaseModel]) -> str:
-    fields = _known_keys(location[:-1], root)
-    close = difflib.get_close_matches(str(location[-1]), fields, n=1)
-    if close:
-        return f"; did you mean {close[0]!r}?"
+    fields, key = _known_keys(location[:-1], root), str(location[-1])
+    close = difflib.get_close_matches(key, fields, n=1, cutoff=_MISSPELLED)
+    elsewhere = [] if close else _elsewhere(location, root)
+    found = close or elsewhere or difflib.get_close_matches(key, fields, n=1)
+    if found:
+        return f"; did you mean {' or '.join(map(repr, found))}?"
     return f"; known keys: {', '.join(fields)}" if fields else ""
+
+
+def _elsewhere(location: tuple[int | str, ...], root: type[BaseModel]) -> list[str]:
+    """Where a key that is not in its section belongs: other sections, vLLM's arguments."""
+    if len(location) > 2:
+        return []
+    key = str(location[-1])
+    sections = [name for name in root.model_fields if key in _known_keys((name,), root)]
+    if sections or root is not JobConfig or location[0] != "engine":
+        return [f"{section}.{key}" for section in sections]
+    from batchfim.engines.vllm_args import names_to_set  # reads vLLM's source
+
+    return [f"engine.args.{key}"] if key in names_to_set() else []
 
 
 def _known_keys(location: tuple[int | str, ...], root: type[BaseModel]) -> list[str]:

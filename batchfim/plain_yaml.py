@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import yaml
@@ -21,8 +22,28 @@ def parse_yaml(text: str) -> Any:
         ConfigError: the text is not YAML or not plain data. The message is one line, and does not
             name the source of the text.
     """
+    return _parsed(text, lambda loader: loader.get_single_data())
+
+
+def parse_documents(text: str) -> list[Any]:
+    """Parse a YAML text of any number of documents.
+
+    Raises:
+        ConfigError: as `parse_yaml`.
+    """
+    return list(_parsed(text, _documents))
+
+
+def _documents(loader: Any) -> list[Any]:
+    found = []
+    while loader.check_data():
+        found.append(loader.get_data())
+    return found
+
+
+def _parsed(text: str, load: Callable[[Any], Any]) -> Any:
     try:
-        return _PlainLoader(text).get_single_data()
+        return load(_PlainLoader(text))
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         where = f" (line {mark.line + 1}, column {mark.column + 1})" if mark else ""

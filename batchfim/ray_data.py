@@ -202,7 +202,7 @@ def _check(schema: pa.Schema, config: JobConfig) -> tuple[list[str], LanguageCol
         ]
     )
     kept = check_columns(_SOURCE, schema, config.input)
-    output_schema(kept, _SOURCE)
+    output_schema(kept, _SOURCE, has_flags=False)
     languages = find_language_columns(columns, [schema])
     check_languages(config.infill, languages)
     return kept.names, languages_to_read(config.infill, languages)

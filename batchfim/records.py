@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+import shlex
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -300,17 +302,25 @@ def is_text(data_type: pa.DataType) -> bool:
     )
 
 
-def output_schema(kept: pa.Schema, source: str) -> pa.Schema:
+def output_schema(kept: pa.Schema, source: str, *, has_flags: bool = True) -> pa.Schema:
     """The kept input columns followed by `OUTPUT_FIELDS`.
+
+    Args:
+        kept: the input columns.
+        source: what has them.
+        has_flags: whether the caller's settings can come from a command line.
 
     Raises:
         InputError: an input column has the name of an added one.
     """
     clashes = [name for name in kept.names if name in OUTPUT_COLUMNS]
     if clashes:
-        others = [name for name in kept.names if name not in OUTPUT_COLUMNS]
+        names = [name for name in kept.names if name not in OUTPUT_COLUMNS]
+        others = json.dumps(names, ensure_ascii=False)  # JSON is YAML, whatever a name holds
+        setting = f"--set {shlex.quote(f'input.keep={others}')}"
         raise InputError(
             f"{source}: column {', '.join(map(repr, clashes))} would be overwritten by the "
-            f"output's own; rename it, or choose the columns to keep: --set 'input.keep={others}'"
+            "output's own; rename it, or choose the columns to keep: "
+            f"{setting if has_flags else f'input.keep: {others}'}"
         )
     return pa.schema([*kept, *OUTPUT_FIELDS])

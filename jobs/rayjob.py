@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from itertools import pairwise
@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Any
 
 from batchfim.errors import ConfigError
-from batchfim.plain_yaml import parse_yaml
+from batchfim.plain_yaml import parse_documents
 from batchfim.shards import identity
 
 OUTPUT_LABEL = "batchfim.io/output"
@@ -36,24 +36,38 @@ class Owner:
 
 
 def read_manifest(file: Path) -> dict[str, Any]:
-    """Read a RayJob from its manifest.
+    """Read the only RayJob of a file, such as what `kubectl kustomize` prints.
 
     Raises:
-        ConfigError: the file cannot be read, or is not a RayJob.
+        ConfigError: the file cannot be read, or does not hold one RayJob.
     """
     where = str(file)
     try:
-        tree = parse_yaml(file.read_text(encoding="utf8"))
+        objects = list(_objects(parse_documents(file.read_text(encoding="utf8"))))
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{where}: cannot be read: {error}") from None
     except ConfigError as error:
-        raise ConfigError(f"{where}: {error}") from None
-    if not isinstance(tree, dict) or tree.get("kind") != "RayJob":
-        kind = tree.get("kind") if isinstance(tree, dict) else type(tree).__name__
-        raise ConfigError(f"{where}: expected one object of kind RayJob, found {kind}")
+        raise ConfigError(
+            f"{where}: {error}; if the file is part of an overlay, give what `kubectl kustomize "
+            "OVERLAY` prints"
+        ) from None
+    kinds = [one.get("kind") if isinstance(one, dict) else type(one).__name__ for one in objects]
+    if kinds.count("RayJob") != 1:
+        found = ", ".join(map(str, kinds)) or "nothing"
+        raise ConfigError(f"{where}: expected one object of kind RayJob, found {found}")
+    tree: dict[str, Any] = objects[kinds.index("RayJob")]
     if tree.get("apiVersion") != "ray.io/v1" or not isinstance(tree.get("spec"), dict):
         raise ConfigError(f"{where}: expected a RayJob of apiVersion ray.io/v1 with a spec")
     return tree
+
+
+def _objects(documents: Iterable[Any]) -> Iterator[Any]:
+    """The documents that are not empty, with lists such as kubectl's replaced by their items."""
+    for document in documents:
+        if isinstance(document, dict) and document.get("kind") == "List":
+            yield from document.get("items") or ()
+        elif document is not None:
+            yield document
 
 
 def check_entrypoint(rayjob: dict[str, Any], job_files: Sequence[Path], where: str) -> None:
@@ -74,6 +88,28 @@ def check_entrypoint(rayjob: dict[str, Any], job_files: Sequence[Path], where: s
 def settings(rayjob: dict[str, Any]) -> list[str]:
     """Settings that the entrypoint overrides, as `SECTION.KEY=VALUE`."""
     return _given(rayjob, "--set")
+
+
+def as_retry(rayjob: dict[str, Any]) -> dict[str, Any]:
+    """A copy of the RayJob that runs `jobs.retry` on the same job, with the same options.
+
+    Unless it is renamed, its name ends with `-retry`: under the night's own it would be taken for
+    the night.
+
+    Raises:
+        ConfigError: its entrypoint does not run `jobs.infill`.
+    """
+    tree = deepcopy(rayjob)
+    words = shlex.split(tree["spec"]["entrypoint"])
+    if "jobs.infill" not in words:
+        raise ConfigError(
+            f"--entry retry: the RayJob's entrypoint {tree['spec']['entrypoint']!r} does not run "
+            "jobs.infill, whose place jobs.retry takes; give the RayJob of a night"
+        )
+    retried = ["jobs.retry" if word == "jobs.infill" else word for word in words]
+    tree["spec"]["entrypoint"] = shlex.join(retried)
+    metadata = tree.get("metadata") or {}
+    return tree | {"metadata": metadata | {"name": f"{metadata.get('name', '')}-retry"}}
 
 
 def as_benchmark(rayjob: dict[str, Any], name: str, num_machines: int) -> dict[str, Any]:

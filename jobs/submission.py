@@ -22,6 +22,7 @@ class Entry(StrEnum):
     """The modules of `jobs/` that run on a cluster."""
 
     INFILL = "infill"
+    RETRY = "retry"
     BENCH = "bench"
     PREFETCH = "prefetch"
 

@@ -21,6 +21,7 @@ from jobs.options import JobFiles, Sets, entry_point
 from jobs.rayjob import (
     Owner,
     as_benchmark,
+    as_retry,
     as_run,
     check_entrypoint,
     read_labels,
@@ -53,7 +54,9 @@ def submit(
     ] = None,
     rayjob: Annotated[
         str | None,
-        typer.Option(help="k8s: RayJob to copy: a manifest (.yaml), or a name in the cluster."),
+        typer.Option(
+            help="k8s: RayJob to copy: the only one of a .yaml file, or a name in the cluster."
+        ),
     ] = None,
     name: Annotated[
         str | None, typer.Option(help="k8s: name of the new RayJob. Default: that of --rayjob.")
@@ -96,6 +99,8 @@ def submit(
         check_entrypoint(found, job_file, rayjob)
         config = load_config(job_file, sets=settings(found))  # the job that the RayJob runs
         owner = Owner(owner_name, owner_uid) if owner_name and owner_uid else None
+        if entry is Entry.RETRY:
+            found = as_retry(found)
         run = as_run(
             found, _written(config, entry), name=name, owner=owner, labels=read_labels(label)
         )
@@ -120,7 +125,7 @@ def _on_ray(config: JobConfig, entry: Entry, address: str | None, *, dry_run: bo
 
 def _written(config: JobConfig, entry: Entry) -> str:
     """Path that only one run at a time may write; a benchmark leaves the job's output alone."""
-    return config.output.path + ("" if entry is Entry.INFILL else f".{entry}")
+    return config.output.path + (f".{entry}" if entry is Entry.BENCH else "")
 
 
 def _rayjob(rayjob: str, namespace: str | None) -> dict[str, Any]:

@@ -71,6 +71,9 @@ def test_overrides_are_yaml_and_keep_their_types(
     ("text", "complaint"),
     [
         ("sampling.max_token=1", r"sampling\.max_token: unknown key; did you mean 'max_tokens'\?"),
+        ("sampling.stop=[x]", r"sampling\.stop: unknown key; did you mean 'infill\.stop'\?"),
+        ("engine.revision=main", r"revision: unknown key; did you mean 'model\.revision'\?"),
+        ("input.path=a", r"input\.path: unknown key; did you mean 'paths'\?"),
         ("smpling.top_k=1", "smpling: unknown key; did you mean 'sampling'"),
         ("sampling.max_tokens=yes", r"sampling\.max_tokens: expected a number, got true"),
         ("resources.num_gpus=no", r"resources\.num_gpus: expected a number, got false"),

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 import batchfim
-from batchfim.errors import OutputError
+from batchfim.errors import ConfigError, OutputError
 from tests.resume.conftest import Job, job
 
 __all__ = ["job"]
@@ -37,3 +37,19 @@ def test_results_are_the_finished_rows_and_no_others(job: Job) -> None:
     assert sorted(table["id"].to_pylist()) == sorted(f"r{row}" for row in range(12))
     with pytest.raises(OutputError, match="no batchfim job found"):
         batchfim.open_results(str(job.records))
+
+
+def test_a_job_may_be_given_as_its_sections(job: Job) -> None:
+    sections = {
+        "input": {"paths": [str(job.records)]},
+        "output": {"path": str(job.output)},
+        "model": {"path": "demo"},
+        "engine": {"backend": "simulated"},
+        "schedule": {"pool": "local"},
+    }
+    assert batchfim.plan_job(sections)["rows"] == 12
+    assert batchfim.run_job(sections).exit_code == 0
+    wrong = sections | {"sampling": {"max_token": 8}}
+    for call in (batchfim.plan_job, batchfim.run_job):
+        with pytest.raises(ConfigError, match=r"^config: sampling\.max_token: unknown key; did"):
+            call(wrong)

@@ -22,7 +22,8 @@ def summary_text(
     """A few lines with rows, tokens, speed, latencies, and the paths of the results."""
     rows, tokens = summary["rows"], summary["tokens"]
     lines = [
-        f"{summary['records']:,} records in {summary['shards']:,} shards: {rows['ok']:,} ok, "
+        f"{summary['records']:,} records in {summary['shards']:,} shards"
+        f"{_samples(rows['rows'], summary['records'])}: {rows['ok']:,} ok, "
         f"{rows['rejected']:,} rejected, {rows['failed']:,} failed{_copied(rows['copied'])}",
         f"tokens: {tokens['prompt']:,} prompt = {tokens['cached']:,} cached + "
         f"{tokens['computed']:,} computed; {tokens['completion']:,} completion, "
@@ -67,6 +68,10 @@ def _engine_told(tokens: dict[str, int], num_preemptions: int) -> Iterator[str]:
         )
 
 
+def _samples(num_rows: int, num_records: int) -> str:
+    return "" if num_rows == num_records else f", {num_rows:,} rows"
+
+
 def _copied(num_rows: int) -> str:
     return f"; {num_rows:,} rows copied from others with the same prompt" if num_rows else ""
 
@@ -76,17 +81,17 @@ def _run(run: dict[str, Any]) -> list[str]:
 
 
 def _speed(run: dict[str, Any]) -> str:
-    regroup_s = run["regroup_s"]
-    text = (
-        f"this run: {run['records']:,} records by {run['workers']} workers in "
-        f"{run['total_s']:.1f} s, including {run['engine_start_s']:.1f} s of engine start"
-    ) + (f" and {regroup_s:.1f} s of regrouping" if regroup_s else "")
-    if not run["records"]:
-        return text
+    parts = [f"{run['regroup_s']:.1f} s of regrouping"] if run["regroup_s"] else []
+    parts.append(f"{run['engine_start_s']:.1f} s of engine start")
+    if run["records"]:
+        parts.append(
+            f"{run['run_s']:.1f} s of work ({run['records_per_s']:,.1f} records/s, "
+            f"{run['tokens_per_s']['prompt']:,.0f} prompt and "
+            f"{run['tokens_per_s']['completion']:,.0f} completion tokens/s)"
+        )
     return (
-        f"{text}; {run['records_per_s']:,.1f} records/s, "
-        f"{run['tokens_per_s']['prompt']:,.0f} prompt and "
-        f"{run['tokens_per_s']['completion']:,.0f} completion tokens/s"
+        f"this run: {run['records']:,} records by {run['workers']} workers in "
+        f"{run['total_s']:.1f} s, including {', '.join(parts)}"
     )
 
 

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 _TOKENS = ("prompt", "computed", "completion")
+NOTHING_DONE: Mapping[str, Any] = {
+    "rows": 0,
+    "failed": 0,
+    "shards": 0,
+    "tokens": dict.fromkeys(_TOKENS, 0),
+    "runs": 0,
+}
 
 
 def against(forecast: Mapping[str, Any], summary: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Predicted and actual values, one entry per figure that can be compared.
+
+    What was done before the forecast is in neither.
 
     Args:
         forecast: the content of `forecast.json`, of the same job.
@@ -21,27 +30,34 @@ def against(forecast: Mapping[str, Any], summary: Mapping[str, Any]) -> list[dic
         minus 1); nothing if the number of rows is not as planned, for example because of rows from
         an earlier night.
     """
-    if forecast["rows"] != summary["rows"]["rows"]:
+    done = forecast.get("done", NOTHING_DONE)
+    # A retry of rows that had failed before the plan adds tokens that were not planned for.
+    if done["failed"] or done["rows"] + forecast["rows"] != summary["rows"]["rows"]:
         return []
-    return list(_lines(forecast, summary))
+    return list(_lines(forecast, done, summary))
 
 
-def _lines(forecast: Mapping[str, Any], summary: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+def _lines(
+    forecast: Mapping[str, Any], done: Mapping[str, Any], summary: Mapping[str, Any]
+) -> Iterator[dict[str, Any]]:
     for name in _TOKENS:
-        tokens = summary["tokens"][name]
+        tokens = summary["tokens"][name] - done["tokens"][name]
         yield _line(f"{name} tokens", "count", forecast["tokens"][name], tokens)
-    if forecast["time"] and _was_as_planned(forecast, summary):
-        (run,), time = summary["runs"], forecast["time"]
+    runs, shards = summary["runs"][done["runs"] :], summary["shards"] - done["shards"]
+    if forecast["time"] and _was_as_planned(forecast, runs, shards):
+        (run,), time = runs, forecast["time"]
         yield _line("time of work", "s", time["run_s"], run["run_s"])
         yield _line("wall clock", "s", time["wall_s"], run["total_s"] - run["regroup_s"])
 
 
-def _was_as_planned(forecast: Mapping[str, Any], summary: Mapping[str, Any]) -> bool:
+def _was_as_planned(
+    forecast: Mapping[str, Any], runs: Sequence[Mapping[str, Any]], shards: int
+) -> bool:
     """Whether one run processed all shards, with as many workers as planned."""
     workers = min(forecast["workers"], forecast["shards"])
-    done = [(run["workers"], run["shards"]) for run in summary["runs"]]
-    all_came_up = all(len(run["engines"]) >= workers for run in summary["runs"])
-    return done == [(workers, summary["shards"])] and all_came_up
+    worked = [(run["workers"], run["shards"]) for run in runs]
+    all_came_up = all(len(run["engines"]) >= workers for run in runs)
+    return worked == [(workers, shards)] and all_came_up
 
 
 def _line(label: str, unit: str, predicted: Mapping[str, Any], actual: float) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from batchfim.config import JobConfig
@@ -25,6 +25,7 @@ def forecast(
     *,
     identity: str,
     num_shards: int,
+    done: Mapping[str, Any],
     devices: float,
     speed: Speed | None,
     price: float | None,
@@ -39,7 +40,8 @@ def forecast(
         config: the job.
         sample: the encoded sample.
         identity: the result of `identity_of`.
-        num_shards: number of shards of the whole input.
+        num_shards: number of shards that are left.
+        done: what was done before, as in `left.Left`; everything else is of what is left.
         devices: GPUs per worker, possibly a fraction; 1 on CPU.
         speed: the speed of an earlier run; None: not known, so no hours are predicted.
         price: price of a GPU-hour (on CPU, of a worker-hour), in any currency.
@@ -56,6 +58,7 @@ def forecast(
             "blocks": len(blocks),
             "seed": sample.seed,
         },
+        "done": dict(done),
         "rows": sample.of_rows * config.sampling.n,
         "shards": num_shards,
         "workers": config.schedule.workers.max,

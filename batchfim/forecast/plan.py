@@ -10,18 +10,18 @@ from batchfim.engines.vllm_args import cache_block_tokens
 from batchfim.errors import ConfigError, InputError, Interrupted
 from batchfim.forecast.cautions import cautions
 from batchfim.forecast.forecast import forecast, identity_of
+from batchfim.forecast.left import Left
 from batchfim.forecast.sample import OWN, Encoders, Sample, encode_sample
 from batchfim.forecast.speed import Speed, speed_of
 from batchfim.formats.encoder import Encoder
 from batchfim.formats.format import AUTO
 from batchfim.infiller import Infiller, open_infiller
 from batchfim.planning.choosing import ChoosingEncoder
-from batchfim.planning.cutting import cut_shards
 from batchfim.running import num_gpus
 from batchfim.storage.inputs import InputSet
 from batchfim.storage.stores import extended
 from batchfim.terminal import busy, counted
-from batchfim.tuning.sample import choose_blocks
+from batchfim.tuning.sample import choose_in
 from batchfim.tuning.trial import RunJob, enough_rows, sampled, trial_config
 
 _BLOCK_ROWS = 256  # sharing between neighbors is seen within this many rows
@@ -32,7 +32,7 @@ _ALIGN = 256  # tokens, to show the effect of `infill.truncation.align`
 
 def make_forecast(
     config: JobConfig,
-    inputs: InputSet,
+    left: Left,
     infiller: Infiller,
     *,
     sample_rows: int,
@@ -44,7 +44,7 @@ def make_forecast(
 
     Args:
         config: the job, with its engine and revisions resolved.
-        inputs: its files.
+        left: what of it a run would process.
         infiller: its infiller.
         sample_rows: rows to read, in blocks of adjacent rows.
         seed: random seed of the sample.
@@ -52,31 +52,29 @@ def make_forecast(
         speed: the speed, if known.
 
     Raises:
-        InputError: there are no rows, or a file is damaged.
+        InputError: a file is damaged.
     """
-    if not inputs.num_rows:
-        raise InputError("the input has no rows to plan for")
-    workers = config.schedule.workers.max
-    shards = cut_shards(inputs.files, config.schedule.shard_rows, "plan", workers)
-    block_rows = min(
-        _BLOCK_ROWS, max(shard.num_rows for shard in shards), -(-sample_rows // _FEWEST_BLOCKS)
-    )
-    places = choose_blocks(inputs.files, sample_rows, seed, block_rows)
+    most_rows = max((shard.num_rows for shard in left.shards), default=1)
+    block_rows = min(_BLOCK_ROWS, most_rows, -(-sample_rows // _FEWEST_BLOCKS))
+    places = choose_in(left.spans, sample_rows, seed, block_rows)
     encoders = _ways(config, infiller)
     blocks = encode_sample(
-        config, inputs, places, infiller, encoders, cache_block=_cache_block(config)
+        config, left.inputs, places, infiller, encoders, cache_block=_cache_block(config)
     )
     shown = counted(blocks, "blocks of the sample", len(places))
-    sample = Sample(list(shown), inputs.num_rows, seed)
+    sample = Sample(list(shown), left.num_rows, seed)
+    files = list({file.path: file for file, _, _ in left.spans}.values())
+    warnings = cautions(config, sample, files, left.shards, infiller.max_model_len)
     return forecast(
         config,
         sample,
         identity=identity_of(config, infiller.files.digest()),
-        num_shards=len(shards),
+        num_shards=len(left.shards),
+        done=left.done,
         devices=num_gpus(config) or 1.0,
-        speed=speed,
+        speed=speed if left.shards else None,  # otherwise no engine starts
         price=price,
-        warnings=cautions(config, sample, inputs.files, shards, infiller.max_model_len),
+        warnings=[*left.warnings, *warnings],
     )
 
 

@@ -12,8 +12,11 @@ _WIDTH = 110
 
 def forecast_text(forecast: Mapping[str, Any]) -> str:
     """Rows, tokens, sharing, hours and cost, and warnings."""
-    sample = forecast["sample"]
+    sample, done = forecast["sample"], forecast["done"]
+    if not forecast["rows"]:
+        return f"{_done(done)}; nothing is left to do"
     lines = [
+        *([f"{_done(done)}; the rest of this forecast is of what is left"] if done["rows"] else []),
         f"{forecast['rows']:,} rows in {forecast['shards']:,} shards, "
         f"{forecast['workers']} workers",
         f"sample: {sample['rows']:,} of {sample['of']:,} records, in {sample['blocks']} blocks, "
@@ -27,6 +30,11 @@ def forecast_text(forecast: Mapping[str, Any]) -> str:
         *(f"warning: {printable(line)}" for line in forecast["warnings"]),
     ]
     return "\n".join(lines)
+
+
+def _done(done: Mapping[str, Any]) -> str:
+    failed = f", {done['failed']:,} of them failed (batchfim retry)" if done["failed"] else ""
+    return f"done: {done['rows']:,} rows in {done['shards']:,} shards{failed}"
 
 
 def against_text(lines: Sequence[Mapping[str, Any]]) -> str:

@@ -35,7 +35,7 @@ Overwrite = Annotated[
     bool, typer.Option("--overwrite", help="Replace Parquet files in the output folder.")
 ]
 Files = Annotated[
-    list[Path], typer.Argument(help="JSON lines files, optionally gzipped, or Parquet files.")
+    list[Path], typer.Argument(help="JSON lines files, plain or gzip or zstd, or Parquet files.")
 ]
 
 
@@ -130,8 +130,13 @@ def jsonl(
         str | None, typer.Option("--id", help="Field with a unique id. Default: <file>:<line>.")
     ] = None,
     keep: Annotated[
-        list[str] | None, typer.Option(help="Field to copy into the records; repeatable.")
+        list[str] | None,
+        typer.Option(help="Field to copy into the records, repeatable; others are left out."),
     ] = None,
+    skip_bad: Annotated[
+        bool,
+        typer.Option("--skip-bad", help="Leave out lines that cannot become records; count them."),
+    ] = False,
     overwrite: Overwrite = False,
 ) -> None:
     """Convert any JSON lines or Parquet, mapping fields by name.
@@ -146,6 +151,7 @@ def jsonl(
         middle=middle,
         id_field=id_field,
         keep=keep or (),
+        skip_bad=skip_bad,
         overwrite=overwrite,
     )
     typer.echo(str(report))

@@ -1,19 +1,32 @@
-"""Read JSON lines, gzipped or not; errors have file, line and field."""
+"""Read JSON lines, compressed or not; errors have file, line and field."""
 
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
+
+import pyarrow as pa
 
 from batchfim.errors import InputError
 
 _GZIP_MAGIC = b"\x1f\x8b"
+_ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 _JSON_NAMES = {type(None): "null", bool: "true or false", dict: "an object", list: "a list"}
+
+
+class BadLine(InputError):
+    """One line cannot be used; the others may be fine."""
+
+
+def refuse(error: BadLine) -> None:
+    """Stop at the first bad line."""
+    raise error
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +39,7 @@ class Line:
 
     def value(self, field: str) -> Any:
         if field not in self.fields:
-            raise InputError(
+            raise BadLine(
                 f"{self.file}:{self.number}: no field {field!r} (this line has "
                 f"{', '.join(map(repr, self.fields)) or 'no fields'}); "
                 "choose another field, or repair this line"
@@ -60,8 +73,8 @@ class Line:
             )
         return [Line(self.file, self.number, one) for one in value]
 
-    def error(self, field: str, message: str) -> InputError:
-        return InputError(f"{self.file}:{self.number}: field {field!r}: {message}")
+    def error(self, field: str, message: str) -> BadLine:
+        return BadLine(f"{self.file}:{self.number}: field {field!r}: {message}")
 
     def _check_utf8(self, field: str, value: str) -> None:
         # JSON can escape half a surrogate pair, which UTF-8 cannot encode.
@@ -75,32 +88,50 @@ class Line:
             ) from error
 
 
-def read_lines(file: Path) -> Iterator[Line]:
+def read_lines(file: Path, bad: Callable[[BadLine], None] = refuse) -> Iterator[Line]:
     """Yield the file's objects, one line in memory at a time, skipping blank lines.
 
+    Args:
+        file: JSON lines, compressed with gzip or zstd or not at all.
+        bad: called with each line that is not a JSON object.
+
     Raises:
-        InputError: the file is missing, empty or damaged, or a line is not a JSON object.
+        InputError: the file is missing, empty or damaged.
     """
     number = 0
     found = False
     try:
         with file.open("rb") as raw:
-            packed = raw.peek(2)[:2] == _GZIP_MAGIC
-            for number, line in enumerate(gzip.GzipFile(fileobj=raw) if packed else raw, 1):
-                if line.strip():
-                    found = True
-                    yield Line(file, number, _parse(line, file, number))
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            for number, line in enumerate(_unpacked(raw), 1):
+                if not line.strip():
+                    continue
+                found = True
+                try:
+                    fields = _parse(line, file, number)
+                except BadLine as error:
+                    bad(error)
+                else:
+                    yield Line(file, number, fields)
+    except (EOFError, zlib.error, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise InputError(
+                f"{file}: cannot read: {error.strerror}; give a file of JSON lines"
+            ) from error
         raise InputError(
-            f"{file}: the gzip data is truncated or damaged after line {number} ({error}); "
+            f"{file}: the compressed data is truncated or damaged after line {number} ({error}); "
             "copy or download the file again"
-        ) from error
-    except OSError as error:
-        raise InputError(
-            f"{file}: cannot read: {error.strerror or error}; give a file of JSON lines"
         ) from error
     if not found:
         raise InputError(f"{file}: empty, expected one JSON object per line; check the file")
+
+
+def _unpacked(raw: io.BufferedReader) -> BinaryIO | io.BufferedIOBase:
+    start = raw.peek(len(_ZSTD_MAGIC))
+    if start.startswith(_GZIP_MAGIC):
+        return gzip.GzipFile(fileobj=raw)
+    if start.startswith(_ZSTD_MAGIC):
+        return io.BufferedReader(pa.CompressedInputStream(raw, "zstd"))
+    return raw
 
 
 def json_name(value: object) -> str:
@@ -115,12 +146,12 @@ def _parse(line: bytes, file: Path, number: int) -> dict[str, Any]:
         parsed = json.loads(line.decode("utf-8-sig"))
     # RecursionError: brackets nested by the thousand.
     except (ValueError, RecursionError) as error:
-        raise InputError(
+        raise BadLine(
             f"{file}:{number}: not valid JSON: {error}; repair or remove this line, each line must "
             "be one JSON object"
         ) from error
     if not isinstance(parsed, dict):
-        raise InputError(
+        raise BadLine(
             f"{file}:{number}: expected a JSON object, found {json_name(parsed)}; "
             "write the line as an object with named fields"
         )

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
-from batchfim.errors import ConfigError
+from batchfim.errors import ConfigError, InputError
 from batchfim.prepare.ids import IdRegister
-from batchfim.prepare.json_lines import Line, json_name
+from batchfim.prepare.json_lines import BadLine, Line, json_name
 from batchfim.prepare.parquet_lines import read_records
 from batchfim.prepare.report import PrepareReport, Tally
 from batchfim.prepare.writer import Row, check_out, write_records
@@ -26,6 +27,11 @@ class _Fields:
     id_field: str | None
     keep: tuple[str, ...]
 
+    @property
+    def used(self) -> set[str | None]:
+        """Input fields that become columns."""
+        return {*self.columns.values(), self.id_field, *self.keep}
+
 
 def prepare_jsonl(
     files: Sequence[Path],
@@ -36,9 +42,10 @@ def prepare_jsonl(
     middle: str | None = None,
     id_field: str | None = None,
     keep: Sequence[str] = (),
+    skip_bad: bool = False,
     overwrite: bool = False,
 ) -> PrepareReport:
-    """Turn JSON lines (gzip or not) or Parquet rows into records in `out`, in the files' order.
+    """Turn JSON lines (compressed or not) or Parquet rows into records in `out`, in their order.
 
     The columns are id, prefix, suffix, middle_reference (if `middle` is given), then those of
     `keep`: text, 64-bit integers, or 64-bit floats if any value has a fraction; null is allowed.
@@ -52,11 +59,13 @@ def prepare_jsonl(
         middle: input field with the reference middle.
         id_field: input field with a unique id; if None, the id is `<file>:<line>`, with the file
             relative to the folder that all files share.
-        keep: input fields copied under their own names.
+        keep: input fields copied under their own names; the report names those left out.
+        skip_bad: leave out lines that cannot become a record, and count them.
         overwrite: replace Parquet files in `out`.
 
     Raises:
-        InputError: a line cannot become a record; the message has file, line and field.
+        InputError: a line cannot become a record, or with `skip_bad` none can; the message has
+            file, line and field.
         ConfigError: no files, a file given twice, or a kept field would hide a column.
         OutputError: `out` cannot take the records.
     """
@@ -66,11 +75,11 @@ def prepare_jsonl(
     fields = _Fields(columns, id_field, tuple(dict.fromkeys(keep)))
     _check(files, fields)
     check_out(out, files, overwrite)
-    types = _keep_types(files, fields.keep)
+    types = _keep_types(files, fields, _ignore if skip_bad else _refuse)
     names = dict.fromkeys(("id", "prefix", "suffix", *columns))
     schema = pa.schema([(name, pa.string()) for name in names] + list(types.items()))
     tally = Tally()
-    rows = _rows(files, fields, types, tally)
+    rows = _rows(files, fields, types, tally, skip_bad=skip_bad)
     num_rows = write_records(out, schema, rows, sources=files, overwrite=overwrite)
     return tally.report(out, num_rows)
 
@@ -91,21 +100,58 @@ def _check(files: Sequence[Path], fields: _Fields) -> None:
             )
 
 
+def _refuse(error: BadLine) -> None:
+    raise InputError(f"{error}; or leave out all such lines with --skip-bad") from error
+
+
+def _ignore(error: BadLine) -> None:
+    """A later pass counts it."""
+
+
 def _rows(
-    files: Sequence[Path], fields: _Fields, types: Mapping[str, pa.DataType], tally: Tally
+    files: Sequence[Path],
+    fields: _Fields,
+    types: Mapping[str, pa.DataType],
+    tally: Tally,
+    *,
+    skip_bad: bool,
 ) -> Iterator[Row]:
-    labels = _labels(files)
+    labels, used, num_rows = _labels(files), fields.used, 0
+    first_bad: list[BadLine] = []
+
+    def bad(error: BadLine) -> None:
+        if not skip_bad:
+            _refuse(error)
+        tally.skipped["bad lines"] += 1
+        if not first_bad:
+            first_bad.append(error)
+
     with closing(IdRegister()) as ids:
         for file in files:
-            for line in read_records(file):
-                row: dict[str, str | int | float | None] = {"id": f"{labels[file]}:{line.number}"}
-                if fields.id_field is not None:
-                    row["id"] = given = _id(line, fields.id_field)
-                    ids.add(given, file, line.number, fields.id_field)
-                row["suffix"] = ""
-                row |= {column: line.text(field) for column, field in fields.columns.items()}
-                yield row | {name: _kept(line, name, types[name]) for name in fields.keep}
+            for line in read_records(file, bad):
+                try:
+                    row = _row(line, fields, types)
+                except BadLine as error:
+                    bad(error)
+                    continue
+                if fields.id_field is None:
+                    row["id"] = f"{labels[file]}:{line.number}"
+                else:
+                    ids.add(row["id"], file, line.number, fields.id_field)
+                tally.leave_out(name for name in line.fields if name not in used)
+                num_rows += 1
+                yield row
             tally.num_files += 1
+    if first_bad and not num_rows:
+        raise InputError(f"no line can become a record; the first: {first_bad[0]}")
+
+
+def _row(line: Line, fields: _Fields, types: Mapping[str, pa.DataType]) -> dict[str, Any]:
+    row: dict[str, Any] = {"suffix": ""}
+    if fields.id_field is not None:
+        row["id"] = _id(line, fields.id_field)
+    row |= {column: line.text(field) for column, field in fields.columns.items()}
+    return row | {name: _kept(line, name, types[name]) for name in fields.keep}
 
 
 def _labels(files: Sequence[Path]) -> dict[Path, str]:
@@ -121,17 +167,28 @@ def _id(line: Line, field: str) -> str:
 
 def _kept(line: Line, field: str, data_type: pa.DataType) -> str | int | float | None:
     value: str | int | float | None = line.value(field)
+    _wider(line, field, data_type, _type_of(line, field))  # raises if a bad line was passed over
     return float(value) if value is not None and data_type == pa.float64() else value
 
 
-def _keep_types(files: Sequence[Path], keep: Sequence[str]) -> dict[str, pa.DataType]:
-    """Narrowest column type that holds every value of each kept field, found in one pass."""
+def _keep_types(
+    files: Sequence[Path], fields: _Fields, bad: Callable[[BadLine], None]
+) -> dict[str, pa.DataType]:
+    """Narrowest column type that holds every good line's value of each kept field."""
     types: dict[str, pa.DataType] = {}
-    if keep:
-        for line in (line for file in files for line in read_records(file)):
-            for field in keep:
-                found = _type_of(line, field)
-                types[field] = _wider(line, field, types.get(field, pa.null()), found)
+    if not fields.keep:
+        return types
+    for line in (line for file in files for line in read_records(file, bad)):
+        try:
+            found = {
+                field: _wider(line, field, types.get(field, pa.null()), _type_of(line, field))
+                for field in fields.keep
+            }
+            _row(line, fields, found)
+        except BadLine as error:
+            bad(error)
+        else:
+            types |= found
     # A field that is always null still needs a type that readers know.
     return {name: pa.string() if kind == pa.null() else kind for name, kind in types.items()}
 

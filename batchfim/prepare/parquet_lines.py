@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from batchfim.errors import InputError
-from batchfim.prepare.json_lines import Line, read_lines
+from batchfim.prepare.json_lines import BadLine, Line, read_lines, refuse
 
 _MAGIC = b"PAR1"
 _ROWS_AT_ONCE = 64
 
 
-def read_records(file: Path) -> Iterator[Line]:
+def read_records(file: Path, bad: Callable[[BadLine], None] = refuse) -> Iterator[Line]:
     """Yield the file's rows; Parquet rows are numbered from 1, like lines.
 
+    Args:
+        file: the file.
+        bad: called with each line that is not a JSON object.
+
     Raises:
-        InputError: the file is missing, empty or damaged, or a line is not a JSON object.
+        InputError: the file is missing, empty or damaged.
     """
-    return _read_parquet(file) if _is_parquet(file) else read_lines(file)
+    return _read_parquet(file) if _is_parquet(file) else read_lines(file, bad)
 
 
 def _is_parquet(file: Path) -> bool:

@@ -112,6 +112,25 @@ def regrouped(
     return _open(config, inputs, copies)
 
 
+def regrouped_so_far(config: JobConfig, inputs: InputSet, ledger: Ledger) -> InputSet:
+    """What a run reads, as far as it exists: the finished copies, and the files still to be sorted.
+
+    Raises:
+        InputError, StorageError: as `regrouped`.
+    """
+    if config.planning.regroup == NONE:
+        return inputs
+    copies = RegroupedCopies(ledger.regrouped)
+    opened = _open(config, inputs, copies)
+    filled = [file for file in inputs.files if file.num_rows]
+    new, _ = compared(filled, copies.finished().values())
+    files = [*opened.files, *new]
+    if not opened.files:
+        return replace(inputs, files=files)
+    common = [name for name in inputs.common_columns if name in opened.common_columns]
+    return replace(inputs, files=files, common_columns=tuple(common))
+
+
 def _copy(
     config: JobConfig,
     inputs: InputSet,

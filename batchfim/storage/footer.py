@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import struct
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from batchfim.errors import InputError
@@ -12,6 +14,7 @@ from batchfim.storage.location import Location
 from batchfim.storage.steady_file import SteadyFile
 
 MAGIC = b"PAR1"
+_JSON_NAME = re.compile(r"\.(jsonl?|ndjson)(\.\w+)?$", re.IGNORECASE)  # perhaps compressed
 _TAIL_BYTES = 8  # footer length and magic
 _READ_BYTES = 1 << 16  # of the first read: most footers fit
 
@@ -27,6 +30,14 @@ class Footer:
     def content(self) -> str:
         """Identity of the file's content, from its size and its footer's offsets and statistics."""
         return identity(self.size_bytes, hashlib.blake2b(self.data, digest_size=16).hexdigest())
+
+
+def way_out_of_json(paths: Iterable[str]) -> str:
+    """What to do about the first of these files that is JSON by its name, if one is."""
+    name = next((path.rpartition("/")[2] for path in paths if _JSON_NAME.search(path)), None)
+    if name is None:
+        return ""
+    return f"; if {name} holds JSON lines, make records of it with `batchfim prepare jsonl`"
 
 
 def read_footer(location: Location) -> Footer:
@@ -50,7 +61,10 @@ def _footer_bytes(file: SteadyFile, path: str) -> bytes:
     file.seek(max(size - _READ_BYTES, 0))
     end = file.read(min(size, _READ_BYTES))
     if end[-4:] != MAGIC:
-        raise InputError(f"{path}: not a Parquet file, or cut short: it does not end with PAR1")
+        raise InputError(
+            f"{path}: not a Parquet file, or cut short: it does not end with PAR1"
+            f"{way_out_of_json([path])}"
+        )
     num_bytes = struct.unpack("<I", end[-_TAIL_BYTES:-4].rjust(4))[0] + _TAIL_BYTES
     if num_bytes > size - len(MAGIC):
         raise InputError(f"{path}: the Parquet footer is damaged: longer than the file")

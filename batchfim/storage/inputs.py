@@ -27,7 +27,7 @@ from batchfim.records import (
     plain_type,
 )
 from batchfim.shards import InputFile
-from batchfim.storage.footer import MAGIC, read_footer
+from batchfim.storage.footer import MAGIC, read_footer, way_out_of_json
 from batchfim.storage.location import Location
 from batchfim.storage.stores import split_query
 
@@ -137,7 +137,11 @@ def _find(path: str) -> dict[str, datetime | None]:
         if pattern is None or pattern.fullmatch(_below(location, file))
     }
     if not found:
-        raise InputError(f"{path}: no Parquet files found (looked for *.parquet)")
+        names = (_below(location, info) for info in location.list(recursive=True))
+        others = [name for name in names if not _is_hidden(name)]
+        raise InputError(
+            f"{path}: no Parquet files found (looked for *.parquet){way_out_of_json(others)}"
+        )
     return found
 
 

@@ -110,7 +110,7 @@ class Ledger:
         if job.exists():
             found = self._read_job()
             self._settle()
-            changed = differences(found["fields"], _plain(fields), _plain(defaults))
+            changed = self.changed_settings(fields, defaults)
             if not changed:
                 return str(found["fingerprint"])
             if self.done_ids():
@@ -124,6 +124,14 @@ class Ledger:
         content = {"version": _FORMAT_VERSION, "fingerprint": fingerprint, "fields": fields}
         job.write(_json(content | facts))
         return fingerprint
+
+    def changed_settings(self, fields: dict[str, Any], defaults: dict[str, Any]) -> list[str]:
+        """The settings that decide the output and differ from those of the job here.
+
+        Raises:
+            OutputError: as `job`.
+        """
+        return differences(self.job()["fields"], _plain(fields), _plain(defaults))
 
     def note_config(self, config: dict[str, Any]) -> None:
         """Store a run's settings for later retries: inputs, workers and machines may change."""

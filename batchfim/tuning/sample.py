@@ -16,6 +16,7 @@ from batchfim.storage.inputs import InputSet
 from batchfim.storage.location import Location
 from batchfim.storage.rows import RowReader, columns_to_read
 
+Span = tuple[InputFile, int, int]  # of a file: the first row and the number of rows
 BLOCK_ROWS = 100  # neighbors share prefixes; single rows would look as if nothing were shared
 
 
@@ -63,19 +64,25 @@ def write_sample(
 
 def choose_blocks(
     files: Sequence[InputFile], num_rows: int, seed: int, block_rows: int = BLOCK_ROWS
-) -> list[tuple[InputFile, int, int]]:
+) -> list[Span]:
     """Draw blocks of adjacent rows: file, first row and number of rows, in input order."""
-    firsts = [0, *accumulate(-(-file.num_rows // block_rows) for file in files)]
+    return choose_in([(file, 0, file.num_rows) for file in files], num_rows, seed, block_rows)
+
+
+def choose_in(spans: Sequence[Span], num_rows: int, seed: int, block_rows: int) -> list[Span]:
+    """As `choose_blocks`, from these rows only."""
+    firsts = [0, *accumulate(-(-rows // block_rows) for _, _, rows in spans)]
     chosen, left = [], num_rows
     for number in _shuffled(firsts[-1], random.Random(seed)):
         if left <= 0:
             break
         place = bisect_right(firsts, number) - 1
-        start = (number - firsts[place]) * block_rows
-        size = min(block_rows, files[place].num_rows - start, left)
-        chosen.append((place, start, size))
+        offset = (number - firsts[place]) * block_rows
+        size = min(block_rows, spans[place][2] - offset, left)
+        chosen.append((place, offset, size))
         left -= size
-    return [(files[place], start, size) for place, start, size in sorted(chosen)]
+    drawn = ((*spans[place][:2], offset, size) for place, offset, size in sorted(chosen))
+    return [(file, start + offset, size) for file, start, offset, size in drawn]
 
 
 def _nullable(schema: pa.Schema) -> pa.Schema:

@@ -90,6 +90,13 @@ def test_arguments_are_checked(setting: str, complaint: str) -> None:
 def test_vllms_arguments_are_known_before_it_is_imported() -> None:
     with pytest.raises(ConfigError, match=r"engine\.args\.max_num_seq: .*mean 'max_num_seqs'"):
         resolve_engine(config("engine.args.max_num_seq=3"), form())
+    with pytest.raises(
+        ConfigError, match=r"enable_log_requests: the installed vLLM has no such argument$"
+    ):
+        resolve_engine(config("engine.args.enable_log_requests=true"), form())
+    for name in ("tensor_parallel_size", "gpu_memory_utilization"):
+        with pytest.raises(ConfigError, match=rf"did you mean 'engine\.args\.{name}'\?"):
+            config(f"engine.{name}=1")
     kept = {"quantization": "awq", "kv_cache_dtype": "fp8", "enable_chunked_prefill": False}
     assert resolve_engine(config(f"engine.args={kept}"), form()).engine.args == kept
     program = "import sys, batchfim.engines.build, batchfim.engines.vllm_args as args; "

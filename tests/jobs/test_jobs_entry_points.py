@@ -24,7 +24,7 @@ runpy.run_module("jobs.{module}", run_name="__main__")
 
 
 def test_these_are_the_entry_points() -> None:
-    assert MODULES == ["bench", "infill", "prefetch", "submit"]
+    assert MODULES == ["bench", "infill", "prefetch", "retry", "submit"]
 
 
 @pytest.mark.parametrize("module", MODULES)
@@ -36,7 +36,7 @@ def test_help_needs_neither_ray_nor_vllm(module: str) -> None:
     assert "--job-file" in done.stdout
 
 
-@pytest.mark.parametrize("module", ["bench", "infill", "prefetch"])
+@pytest.mark.parametrize("module", ["bench", "infill", "prefetch", "retry"])
 def test_a_job_file_that_is_not_there(tmp_path: Path, module: str) -> None:
     _, err = ended(start_module(f"jobs.{module}", "--job-file", "no.yaml", folder=tmp_path), 2)
     assert err == "error: no.yaml: no such job file\n"
@@ -49,6 +49,29 @@ def test_failed_rows_can_be_accepted(job_file: Path) -> None:
     more = (*failing, "--accept-failed-rows")
     out, _ = ended(start_module("jobs.infill", *more, folder=job_file.parent))
     assert "batchfim retry" in out
+
+
+def test_failed_rows_are_retried_with_the_job_files_settings(job_file: Path) -> None:
+    def start(module: str, *sets: str) -> subprocess.Popen[str]:
+        given = [word for setting in sets for word in ("--set", setting)]
+        options = ("--job-file", job_file.name, *given)
+        return start_module(f"jobs.{module}", *options, folder=job_file.parent)
+
+    local, failing = "schedule.pool=local", "engine.simulated.fail_if_contains=f17"
+    ended(start("infill", local, failing), 3)
+    out, _ = ended(start("retry", local, failing), 3)
+    assert "batchfim retry" in out
+    _, err = ended(start("retry", local, "sampling.seed=9"), 2)
+    assert "holds finished work of another job (sampling.seed: 0 there, 9 now)" in err
+    out, _ = ended(start("retry", local))
+    assert "200 ok, 0 rejected, 0 failed" in out
+    assert (job_file.parent / "out" / "_batchfim" / "_SUCCESS").exists()
+
+
+def test_a_retry_needs_a_job(job_file: Path) -> None:
+    options = ("--job-file", job_file.name)
+    _, err = ended(start_module("jobs.retry", *options, folder=job_file.parent), 2)
+    assert "no batchfim job found" in err
 
 
 def test_a_run_that_was_to_end_in_time_can_be_accepted(job_file: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ import yaml
 from batchfim.errors import BatchfimError, ConfigError, JobFailed, JobHeld
 from batchfim.shards import identity
 from jobs.on_k8s import ApiServer, read_template, run_on_k8s
-from jobs.rayjob import OUTPUT_LABEL, Owner, as_run, read_manifest
+from jobs.rayjob import OUTPUT_LABEL, Owner, as_retry, as_run, read_manifest
+from k8s.checks.rendering import overlays, renderer
 from tests.jobs.api_server import Cluster, serving
 from tests.jobs.conftest import ended, start_module
 
@@ -30,6 +32,7 @@ RAYJOB = {
     "metadata": {"name": "infill", "namespace": "night"},
     "spec": {"entrypoint": "python -m jobs.infill --job-file job.yaml"},
 }
+OTHER = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "job"}}
 
 
 @pytest.fixture(autouse=True)
@@ -169,7 +172,14 @@ def test_a_name_that_kuberay_does_not_take(name: str, told: str) -> None:
     [
         ("kind: Job", "expected one object of kind RayJob, found Job"),
         ("kind: RayJob", "expected a RayJob of apiVersion ray.io/v1 with a spec"),
-        ("a: [", "invalid YAML"),
+        ("a: [", r"invalid YAML: .*; if the file is part of an overlay, give what `kubectl kust"),
+        (
+            "a: &x 1\nb: *x",
+            r"alias \*x is not supported.*; if .* `kubectl kustomize OVERLAY` prints",
+        ),
+        (yaml.safe_dump_all([RAYJOB, OTHER, RAYJOB]), "found RayJob, ConfigMap, RayJob"),
+        ("", "found nothing"),
+        ("- 1", "found list"),
     ],
 )
 def test_a_manifest_of_something_else(tmp_path: Path, text: str, told: str) -> None:
@@ -211,6 +221,53 @@ def test_a_benchmark_has_the_settings_that_the_entrypoint_gives(
     (group,) = run["spec"]["rayClusterSpec"]["workerGroupSpecs"]
     assert group["maxReplicas"] == 1
     assert run["metadata"]["labels"][OUTPUT_LABEL] == identity("here.bench")
+
+
+def test_a_retry_is_the_night_with_another_module(job_file: Path, tmp_path: Path) -> None:
+    more = "--set 'infill.stop=[eot, line]' --accept-failed-rows"
+    spec = {"entrypoint": f"{RAYJOB['spec']['entrypoint']} {more}", "backoffLimit": 2}
+    (tmp_path / "rayjob.yaml").write_text(yaml.safe_dump(RAYJOB | {"spec": spec}))
+    options = ("--backend", "k8s", "--rayjob", "rayjob.yaml", "--job-file", job_file.name)
+    retry = ("--entry", "retry", "--dry-run")
+
+    def submitted(*more: str) -> dict[str, Any]:
+        out, _ = ended(start_module("jobs.submit", *options, *more, folder=tmp_path))
+        return dict(yaml.safe_load(out))
+
+    night, run = submitted("--dry-run"), submitted(*retry)
+    entrypoint = f"python -m jobs.retry --job-file job.yaml {more}"
+    assert run["spec"] == spec | {"entrypoint": entrypoint}
+    assert run["metadata"]["name"] == "infill-retry"
+    assert run["metadata"]["labels"] == night["metadata"]["labels"]  # both write one output
+    assert submitted(*retry, "--name", "again")["metadata"]["name"] == "again"
+
+
+def test_what_runs_no_job_is_not_retried() -> None:
+    with pytest.raises(ConfigError, match=r"'python -m jobs\.bench' does not run jobs\.infill"):
+        as_retry(RAYJOB | {"spec": {"entrypoint": "python -m jobs.bench"}})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        yaml.safe_dump_all([OTHER, RAYJOB, OTHER]),
+        f"---\n---\n{yaml.safe_dump(RAYJOB)}---\n",
+        yaml.safe_dump({"apiVersion": "v1", "kind": "List", "items": [OTHER, RAYJOB]}),
+    ],
+)
+def test_the_only_rayjob_of_a_file_is_taken(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "rendered.yaml"
+    file.write_text(text)
+    assert read_manifest(file) == RAYJOB
+
+
+@pytest.mark.skipif(renderer() is None, reason="neither kubectl nor kustomize here")
+@pytest.mark.parametrize("overlay", overlays(), ids=lambda path: path.name)
+def test_what_kustomize_prints_is_taken(tmp_path: Path, overlay: Path) -> None:
+    file = tmp_path / "rendered.yaml"
+    command = [*(renderer() or []), overlay]
+    file.write_bytes(subprocess.run(command, capture_output=True, check=True).stdout)
+    assert read_manifest(file)["metadata"]["name"] == "batchfim-infill"
 
 
 @pytest.mark.parametrize(

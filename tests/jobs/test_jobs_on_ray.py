@@ -75,6 +75,13 @@ def test_a_benchmark_is_submitted_like_a_job(submit: Submit, tmp_path: Path) -> 
     assert not (tmp_path / "out").exists()
 
 
+def test_failed_rows_are_retried_like_a_job(submit: Submit, tmp_path: Path) -> None:
+    ended(submit("--set", "engine.simulated.fail_if_contains=f17"), 3)
+    out, err = ended(submit("--entry", "retry"))
+    assert "submitted batchfim-retry-" in err
+    assert "200 ok, 0 rejected, 0 failed" in out
+
+
 def test_the_exit_code_is_the_jobs(submit: Submit) -> None:
     out, _ = ended(submit("--set", "input.paths=nowhere.parquet"), 2)
     assert "nowhere.parquet" in out

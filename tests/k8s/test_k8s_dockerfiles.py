@@ -90,7 +90,14 @@ def test_what_is_copied_exists_and_is_enough(path: Path, tmp_path: Path) -> None
             _copy(ROOT / source, context / target, source)
     install = ["pip", "install", "--quiet", "--no-deps", "--no-build-isolation"]
     _run([sys.executable, "-m", *install, "--target", str(site), "."], context)
-    for module in ("batchfim", "jobs.infill", "jobs.bench", "jobs.prefetch", "jobs.submit"):
+    for module in (
+        "batchfim",
+        "jobs.infill",
+        "jobs.bench",
+        "jobs.prefetch",
+        "jobs.retry",
+        "jobs.submit",
+    ):
         _run([sys.executable, "-m", module, "--help"], site)
     assert (site / "batchfim" / "demo" / "model").is_dir()
 

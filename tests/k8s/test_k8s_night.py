@@ -72,6 +72,26 @@ def test_a_benchmark_is_the_same_job_on_one_machine_and_its_lines_are_kept(
     assert not (tmp_path / "out").exists()
 
 
+def test_a_retry_is_the_same_job_and_retries_its_failed_rows(tmp_path: Path) -> None:
+    objects = render_component(K8S / "components" / "retry")
+    (cronjob,) = of_kind(objects, "CronJob")
+    assert cronjob["metadata"]["name"] == "batchfim-retry"
+    assert cronjob["spec"]["suspend"] is True
+    ((name, _),) = job_files(objects).items()
+    records, success = tmp_path / "a.parquet", tmp_path / "out" / "_batchfim" / "_SUCCESS"
+    pq.write_table(pa.table({"prefix": ["a", "b"], "suffix": ["\n"] * 2}), records)
+    source = {"input": {"paths": [str(records)]}, "output": {"path": str(tmp_path / "out")}}
+    job = yaml.safe_dump(source | {"model": {"path": "demo"}} | SIMULATED)
+    again = submitted(with_job_file(objects, name, job), tmp_path)
+    assert again["spec"]["backoffLimit"] == 2
+    retry = shlex.split(again["spec"]["entrypoint"])
+    night = ["jobs.infill" if word == "jobs.retry" else word for word in retry]
+    run([*night, "--set", "engine.simulated.fail_if_contains=b"], tmp_path)
+    assert not success.exists()
+    run(retry, tmp_path)
+    assert success.exists()
+
+
 def with_job_file(objects: Objects, name: str, text: str) -> Objects:
     """The set with another job."""
     config, key = name.split("/")

@@ -83,10 +83,65 @@ def test_a_kept_column_has_the_narrowest_type(
     assert column.to_pylist() == kept
 
 
-def test_gzip_is_told_by_content_not_by_name(tmp_path: Path) -> None:
-    file = tmp_path / "a.jsonl"
-    file.write_bytes(gzip.compress(json.dumps(GOOD).encode()))
-    assert prepare(file).num_rows == 1
+def test_compression_is_told_by_content_not_by_name(tmp_path: Path) -> None:
+    file, text = tmp_path / "a.jsonl", json.dumps(GOOD).encode() + b"\n"
+    for packed in (gzip.compress(text), pa.compress(text, "zstd", asbytes=True)):
+        file.write_bytes(packed + packed)
+        assert prepare(file, overwrite=True).num_rows == 2
+
+
+BAD = {
+    "not JSON": '{"before": ',
+    "no object": "[1]",
+    "a null": '{"before": null, "after": "", "stars": 1}',
+    "no field": '{"before": "a", "stars": 1}',
+    "a kept list": '{"before": "a", "after": "", "stars": [1]}',
+    "a kept text among numbers": '{"before": "a", "after": "", "stars": "many"}',
+}
+
+
+@pytest.mark.parametrize("bad", BAD.values(), ids=BAD)
+@pytest.mark.parametrize("first", [True, False])
+def test_bad_lines_can_be_left_out_and_are_counted(tmp_path: Path, bad: str, first: bool) -> None:
+    file, good = tmp_path / "a.jsonl", [json.dumps(GOOD | {"stars": stars}) for stars in (1, 0.5)]
+    # A kept field's first value decides whether its column is of text or of numbers.
+    first = first and "many" not in bad
+    file.write_text("\n".join([bad, *good] if first else [good[0], bad, good[1]]))
+    with pytest.raises(InputError, match=r"a.jsonl:\d: .*; or leave out all .* with --skip-bad$"):
+        prepare(file, keep=["stars"])
+    report = prepare(file, keep=["stars"], skip_bad=True)
+    assert (report.num_rows, report.skipped) == (2, {"bad lines": 1})
+    found = pq.read_table(tmp_path / "out")
+    assert found["stars"].to_pylist() == [1.0, 0.5]
+    assert found["id"].to_pylist() == [f"a.jsonl:{n}" for n in ((2, 3) if first else (1, 3))]
+
+
+def test_rows_of_parquet_can_be_left_out_too(tmp_path: Path) -> None:
+    file = tmp_path / "a.parquet"
+    pq.write_table(pa.Table.from_pylist([GOOD, GOOD | {"before": None}]), file)
+    assert prepare(file, skip_bad=True).num_rows == 1
+
+
+def test_where_every_line_is_bad_the_first_is_named(tmp_path: Path) -> None:
+    file = lines(tmp_path / "a.jsonl", GOOD, GOOD)
+    with pytest.raises(InputError, match=r"no line can become a record; .*a.jsonl:1: no field 'x'"):
+        prepare(file, prefix="x", keep=["stars"], skip_bad=True)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_duplicate_id_is_no_bad_line(tmp_path: Path) -> None:
+    file = lines(tmp_path / "a.jsonl", GOOD, GOOD)
+    with pytest.raises(InputError, match="duplicate id 'k1'"):
+        prepare(file, id_field="key", skip_bad=True)
+
+
+def test_fields_that_are_left_out_are_named(tmp_path: Path) -> None:
+    file = lines(tmp_path / "a.jsonl", GOOD, {**GOOD, "n\x1b": 1})
+    report = prepare(file, keep=["stars"])
+    assert report.left_out == ("gold", "key", "n\x1b")
+    assert r"left out, as no --keep names them: gold, key, n\x1b: " in str(report)
+    many = lines(tmp_path / "b.jsonl", GOOD | {f"f{n}": n for n in range(100)})
+    assert "key, f0, f1, f2, f3, f4, f5, …: " in str(prepare(many, keep=["stars"], overwrite=True))
 
 
 @pytest.mark.parametrize(
@@ -131,6 +186,7 @@ def test_a_bad_file_is_named(tmp_path: Path) -> None:
     packed = gzip.compress(
         b"".join(json.dumps({**GOOD, "key": n}).encode() + b"\n" for n in range(999))
     )
+    zstd = pa.compress(gzip.decompress(packed), "zstd", asbytes=True)
     damaged = bytearray(packed)
     damaged[len(packed) // 2] ^= 0xFF
     latin = json.dumps(GOOD, ensure_ascii=False).encode("latin-1")
@@ -138,10 +194,11 @@ def test_a_bad_file_is_named(tmp_path: Path) -> None:
         (b"", r"a.jsonl: empty"),
         (b"\n \n", r"a.jsonl: empty"),
         (gzip.compress(b""), r"a.jsonl: empty"),
-        (packed[: len(packed) // 2], r"a.jsonl: the gzip data is truncated .*after line \d"),
-        (packed[:-4], r"a.jsonl: the gzip data is truncated"),
+        (packed[: len(packed) // 2], r"a.jsonl: the compressed data is trunc.* after line \d"),
+        (packed[:-4], r"a.jsonl: the compressed data is truncated"),
         (bytes(damaged), r"a.jsonl"),
-        (packed + b"tail", r"a.jsonl: the gzip data"),
+        (packed + b"tail", r"a.jsonl: the compressed data"),
+        (zstd[: len(zstd) // 2], r"a.jsonl: the compressed data is truncated .*after line \d"),
         (latin, r"a.jsonl:1: not valid JSON: .*utf-8"),
     ]:
         (tmp_path / "a.jsonl").write_bytes(content)
@@ -174,6 +231,7 @@ def test_command_takes_every_option(tmp_path: Path) -> None:
     file, out = lines(tmp_path / "a.jsonl", GOOD), tmp_path / "out"
     arguments = ["jsonl", str(file), "-o", str(out), "--prefix", "before", "--suffix", "after"]
     arguments += ["--middle", "gold", "--id", "key", "--keep", "stars", "--keep", "gold"]
+    arguments += ["--skip-bad"]
     for extra in ([], ["--overwrite"]):
         result = CliRunner().invoke(prepare_app, arguments + extra, catch_exceptions=False)
         assert result.output == f"1 records from 1 files, 0 skipped: {out}\n"

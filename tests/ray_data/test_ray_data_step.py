@@ -92,7 +92,10 @@ def test_a_language_that_is_null_throughout_a_block_is_not_known(name: str) -> N
             r"the data set: no column 'suffix'; it has prefix, after; set input\.columns\.suffix",
         ),
         (TEXTS | {"suffix": [1, 2, 3, 4]}, "column 'suffix' holds int64, expected text"),
-        (TEXTS | {"status": ["new"] * 4}, "column 'status' would be overwritten"),
+        (
+            TEXTS | {"status": ["new"] * 4},
+            r"'status' would be overwritten .* to keep: input\.keep: \[",
+        ),
     ],
 )
 def test_a_wrong_column_is_told_at_once_or_when_it_comes(

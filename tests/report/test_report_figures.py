@@ -79,6 +79,14 @@ def test_summary_status_report_and_comparison_say_the_same(job: Job) -> None:
         assert expected[key][1] in text
 
 
+def test_the_end_of_a_run_tells_rows_from_records_and_the_seconds_of_its_rates(job: Job) -> None:
+    summary = job.run("sampling.n=2", "sampling.temperature=1").summary
+    text, (run,) = summary_text(summary, str(job.output)), summary["runs"]
+    assert "60 records in 15 shards, 120 rows: 108 ok, 12 rejected, 0 failed" in text
+    assert f"{run['run_s']:.1f} s of work ({run['records_per_s']:,.1f} records/s, " in text
+    assert f"{run['total_s']:.1f} s, including {run['engine_start_s']:.1f} s of engine st" in text
+
+
 def test_speeds_and_wall_clock_are_of_all_runs(job: Job) -> None:
     job.run()
     (first,) = job.summary["runs"]

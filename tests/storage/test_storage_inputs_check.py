@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from batchfim.config import Columns, Infill, Input
+from batchfim.config_file import load_config
 from batchfim.errors import InputError
 from batchfim.records import LanguageColumns
 from batchfim.storage.inputs import InputSet, languages_to_read, open_inputs
@@ -30,6 +32,26 @@ def test_a_missing_column_lists_those_there_are(write: Write) -> None:
         opened(path, columns=Columns(prefix="before"))
     with pytest.raises(InputError, match=r"no column 'lang'.*set input\.keep\[0\]"):
         opened(path, keep=("lang",))
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.jsonl.zst", "a.ndjson.gz", "a.json"])
+def test_json_lines_are_pointed_to_what_makes_records_of_them(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    file, way_out = folder / name, f"if {name} holds JSON lines, .* `batchfim prepare jsonl`$"
+    file.write_text("{}\n")
+    with pytest.raises(InputError, match=rf"{file}: not a Parquet file.*; {way_out}"):
+        opened(file)
+    for path in (folder, folder / "*.parquet"):
+        with pytest.raises(InputError, match=rf"no Parquet files found .*; {way_out}"):
+            opened(path)
+
+
+def test_the_files_of_a_ledger_are_no_json_lines(tmp_path: Path) -> None:
+    (tmp_path / "_batchfim").mkdir()
+    (tmp_path / "_batchfim" / "job.json").write_text("{}")
+    with pytest.raises(InputError, match=r"no Parquet files found \(looked for \*\.parquet\)$"):
+        opened(tmp_path)
 
 
 def test_a_column_that_is_not_text_is_named_with_its_type(write: Write) -> None:
@@ -85,10 +107,23 @@ def test_a_column_called_like_one_of_the_outputs_is_refused(write: Write) -> Non
     path = write(middle=["m"] * 3, status=["?"] * 3, language=["py"] * 3)
     with pytest.raises(InputError, match="'middle', 'status' would be overwritten") as caught:
         opened(path)
-    assert "input.keep=['prefix', 'suffix', 'language']" in str(caught.value)
+    assert """--set 'input.keep=["prefix", "suffix", "language"]'""" in str(caught.value)
     assert opened(path, keep=("language",)).kept.names == ["language"]
     with pytest.raises(InputError, match="'status'"):
         opened(path, keep=("status",))
+
+
+def test_the_suggested_setting_can_be_pasted_whatever_a_column_is_called(write: Write) -> None:
+    odd = ["the rest", "it's", 'a "b"', "$HOME", "é", "a: #b", "tab\t", "a\\n"]
+    path = write(middle=["m"] * 3, **{name: ["x"] * 3 for name in odd})
+    with pytest.raises(InputError) as caught:
+        opened(path)
+    command = str(caught.value).partition("the columns to keep: ")[2]
+    shell = ["bash", "-c", f"printf '%s\\0' {command}"]
+    option, text, _ = subprocess.run(shell, capture_output=True, text=True).stdout.split("\0")
+    flags = {"input.paths": [str(path)], "output.path": "out", "model.path": "demo"}
+    kept = open_inputs(load_config(None, flags, [text]).input).kept.names
+    assert (option, kept) == ("--set", ["prefix", "suffix", *odd])
 
 
 def test_the_languages_columns_are_found_by_name_or_named(write: Write) -> None:
