@@ -30,8 +30,8 @@ from batchfim.infiller import find_format, open_tokenizer
 from batchfim.quality.evaluation import evaluate_job as evaluate_job
 from batchfim.records import Fault, is_unicode, place_text, read_holes
 from batchfim.regroup.regroup import check_regroup, regrouped
-from batchfim.report.apart import report_apart
 from batchfim.report.compare import compare_jobs as compare_jobs
+from batchfim.report.in_subprocess import report_in_subprocess
 from batchfim.running import JobResult as JobResult
 from batchfim.running import Run, check_pool, failed_shards, logged, num_gpus
 from batchfim.shards import Shard
@@ -224,7 +224,7 @@ def _claimed(config: JobConfig) -> Iterator[tuple[Run, InputSet]]:
 def _reported(run: Run, result: JobResult) -> JobResult:
     """Write the report once the lease is released; with many shards it takes minutes."""
     if result.report:
-        report_apart(run.config.output.path)
+        report_in_subprocess(run.config.output.path)
     return result
 
 

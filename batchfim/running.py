@@ -19,7 +19,7 @@ from batchfim.driver.signals import StopSignal
 from batchfim.driver.state import Watcher
 from batchfim.errors import BatchfimError, ConfigError, InputError, JobFailed, StorageError
 from batchfim.exits import ExitCode
-from batchfim.forecast.against import against
+from batchfim.forecast.comparison import compare_with_actual
 from batchfim.forecast.forecast import identity_of
 from batchfim.infiller import Infiller
 from batchfim.metrics.audit import audit, unfinished
@@ -269,7 +269,7 @@ class Run:
         own = identity_of(self.config, self.infiller.files.digest())
         if not summary["complete"] or forecast is None or forecast["identity"] != own:
             return []
-        return against(forecast, summary)
+        return compare_with_actual(forecast, summary)
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from batchfim.forecast.text import against_text
+from batchfim.forecast.text import comparison_text
 from batchfim.metrics.summary import lost_text
 from batchfim.storage.stores import extended
 from batchfim.terminal import plain_table, printable, table_text
@@ -31,7 +31,7 @@ def summary_text(
         *_engine_told(tokens, summary["preemptions"]),
         *(["nothing was left to do"] if idle else _run(summary["runs"][-1])),
         _latencies(summary["seconds"]),
-        *filter(None, [against_text(summary["forecast"])]),
+        *filter(None, [comparison_text(summary["forecast"])]),
         *([SLOW_ENGINE] if summary["engine"]["backend"] == "transformers" else []),
         *absent_text(summary["absent"]),
         *(f"{count:,} rows: {printable(error)}" for error, count in summary["errors"].items()),

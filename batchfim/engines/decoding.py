@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import torch
 
 from batchfim.config import Sampling
-from batchfim.engines.engine import STOPPED, StopCheck
+from batchfim.engines.engine import STOPPED, StopFn
 from batchfim.errors import EngineDead
 
 Tensor = Any  # torch.Tensor; the type checker does not follow torch
@@ -43,7 +43,7 @@ class Row:
     token_ids: list[int]
     seed: int
     max_tokens: int
-    new_check: Callable[[], StopCheck | None]
+    new_check: Callable[[], StopFn | None]
 
 
 @dataclass(slots=True)
@@ -69,7 +69,7 @@ class _Going:
     decoded: Decoded
     forced: list[int]
     generator: Any
-    check: StopCheck | None
+    check: StopFn | None
 
     def uniform(self) -> float:
         """The row's next random draw; forced tokens do not use up draws."""

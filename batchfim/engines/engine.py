@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
-StopCheck = Callable[[int], bool]  # given a sample's ids one by one; True for the last one
+StopFn = Callable[[int], bool]  # given a sample's ids one by one; True for the last one
 STOPPED = "rule"  # finish reason of a sample ended by its check
 
 
@@ -22,10 +22,10 @@ class Request:
     request_id: str
     token_ids: list[int]
     seed: int
-    new_stop_check: Callable[[], StopCheck] | None = None
+    new_stop_check: Callable[[], StopFn] | None = None
     adapter: str | None = None
 
-    def stop_check(self) -> StopCheck | None:
+    def stop_check(self) -> StopFn | None:
         """A new check for one sample; None if the request has no checks."""
         return self.new_stop_check() if self.new_stop_check else None
 
@@ -91,7 +91,7 @@ class EngineInfo:
     dtype: str = ""  # of weights and KV cache, unless either is quantized
 
 
-def take(token_ids: Iterable[int], check: StopCheck | None) -> tuple[list[int], bool]:
+def take(token_ids: Iterable[int], check: StopFn | None) -> tuple[list[int], bool]:
     """The ids up to the one at which the check ends the sample, and whether it ended it.
 
     An engine that delivers several ids at once thus keeps no more of them than one that delivers

@@ -18,7 +18,7 @@ from batchfim.engines.vllm_args import check_memory, engine_arguments, set_envir
 from batchfim.engines.vllm_core_log import CoreLog
 from batchfim.engines.vllm_outputs import SampleSoFar, start_error
 from batchfim.engines.vllm_stats import StepCounts, loggers
-from batchfim.engines.vllm_steps import Sample, Stepper
+from batchfim.engines.vllm_steps import PendingSample, Stepper
 from batchfim.errors import EngineDead, EngineStartError
 from batchfim.storage.adapter_files import Adapter
 
@@ -103,7 +103,7 @@ class VllmEngine:
         if self._stepper is not None:
             stepper, self._stepper = self._stepper, None
             await stepper.stop()
-            _keep_environment(False)
+            _cache_environment(enabled=False)
             gc.unfreeze()
 
     def _start(self) -> tuple[Any, EngineInfo]:
@@ -117,7 +117,7 @@ class VllmEngine:
 
         device = str(current_platform.device_type)
         llm = self._open(device)
-        _keep_environment(True)
+        _cache_environment(enabled=True)
         # vLLM and torch hold a million permanent objects, which every full collection, triggered by
         # the turnover of requests, would otherwise traverse.
         gc.collect()
@@ -193,7 +193,7 @@ class VllmEngine:
         if self._seeded:
             params = params.clone()
             params.seed = request.seed + index
-        sample = Sample(
+        sample = PendingSample(
             # The number keeps ids unique if a shard is retried while its first attempt still ends.
             f"{request.request_id}-{index}-{next(self._numbers)}",
             request.token_ids,
@@ -216,14 +216,14 @@ def _stop_s(llm: Any) -> float | None:
     return 0.0 if executor == MODEL_IN_CORE else None
 
 
-def _keep_environment(kept: bool) -> None:
+def _cache_environment(*, enabled: bool) -> None:
     """Make vLLM read its environment variables only once: its front end reads one for each token.
 
     Its core does the same once it is up; an engine that starts later reads them again.
     """
     from vllm import envs
 
-    (envs.enable_envs_cache if kept else envs.disable_envs_cache)()
+    (envs.enable_envs_cache if enabled else envs.disable_envs_cache)()
 
 
 def _lora_requests(adapters: Mapping[str, Adapter]) -> dict[str | None, Any]:

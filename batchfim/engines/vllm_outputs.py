@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from batchfim.engines.engine import STOPPED, Generation, StopCheck, Timing, take
+from batchfim.engines.engine import STOPPED, Generation, StopFn, Timing, take
 from batchfim.errors import EngineDead, EngineStartError, RequestRefused, TryAgain
 
 
@@ -19,7 +19,7 @@ class SampleSoFar:
         submitted_s: time at which the request was handed over, on the monotonic clock.
     """
 
-    check: StopCheck | None
+    check: StopFn | None
     submitted_s: float
     token_ids: list[int] = field(default_factory=list)
     logprobs: list[float] | None = None

@@ -25,7 +25,7 @@ def _future() -> asyncio.Future[Generation]:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Sample:
+class PendingSample:
     """One sample requested from vLLM.
 
     Attributes:
@@ -47,10 +47,10 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class _Abort:
-    sample: Sample
+    sample: PendingSample
 
 
-_Answers = list[tuple[Sample, Generation | Exception]]
+_Answers = list[tuple[PendingSample, Generation | Exception]]
 
 
 class Stepper:
@@ -73,9 +73,9 @@ class Stepper:
         self._llm = llm
         self._why_ended = why_ended
         self._stop_s = stop_s
-        self._asked: SimpleQueue[Sample | _Abort | None] = SimpleQueue()  # None: end
-        self._in_engine: dict[str, Sample] = {}  # used only by the thread
-        self._unanswered: set[Sample] = set()  # this and all below: used only by the loop
+        self._asked: SimpleQueue[PendingSample | _Abort | None] = SimpleQueue()  # None: end
+        self._in_engine: dict[str, PendingSample] = {}  # used only by the thread
+        self._unanswered: set[PendingSample] = set()  # this and all below: used only by the loop
         self._failure: str | None = None
         self._ended = asyncio.Event()
         self._loop = asyncio.get_running_loop()
@@ -83,7 +83,7 @@ class Stepper:
         self._thread = threading.Thread(target=self._run, name="vllm-steps", daemon=True)
         self._thread.start()
 
-    async def answer(self, sample: Sample) -> Generation:
+    async def answer(self, sample: PendingSample) -> Generation:
         """Generate one sample; if this is cancelled, vLLM frees the sample's cache.
 
         Raises:
@@ -163,7 +163,7 @@ class Stepper:
                     self._add(sample)
         return True
 
-    def _add(self, sample: Sample) -> None:
+    def _add(self, sample: PendingSample) -> None:
         prompt = {"type": "token", "prompt_token_ids": sample.token_ids}
         try:
             self._llm.add_request(sample.id, prompt, sample.params, lora_request=sample.lora)
@@ -206,7 +206,7 @@ class Stepper:
         _settle([(sample, EngineDead(failure)) for sample in self._unanswered])
 
 
-def _taken_in(sample: Sample, output: Any) -> Generation | Exception | None:
+def _taken_in(sample: PendingSample, output: Any) -> Generation | Exception | None:
     try:
         return sample.so_far.take_in(output)
     except Exception as error:  # raised by its check, so it concerns only this sample

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from batchfim.claiming import job_settings
 from batchfim.config import JobConfig
 from batchfim.errors import InputError
-from batchfim.forecast.against import NOTHING_DONE
+from batchfim.forecast.comparison import NOTHING_DONE
 from batchfim.infiller import Infiller
 from batchfim.planning.plan import plan_work
 from batchfim.regroup.regroup import regrouped_so_far

@@ -37,7 +37,7 @@ def _done(done: Mapping[str, Any]) -> str:
     return f"done: {done['rows']:,} rows in {done['shards']:,} shards{failed}"
 
 
-def against_text(lines: Sequence[Mapping[str, Any]]) -> str:
+def comparison_text(lines: Sequence[Mapping[str, Any]]) -> str:
     """Predicted and actual values in one line; empty if nothing was predicted."""
     if not lines:
         return ""

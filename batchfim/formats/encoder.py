@@ -13,13 +13,13 @@ from batchfim.formats.budget import files_dropped, split_budget
 from batchfim.formats.chunking import batches
 from batchfim.formats.format import CONTEXT_SLOT, SUFFIX_SLOT, Format, Slot, Text
 from batchfim.formats.layouts import (
+    CompiledPiece,
     FixedText,
-    Part,
     Token,
     compile_layout,
     look_up,
-    loosened,
-    text_runs,
+    text_spans,
+    with_deferred_text,
 )
 from batchfim.formats.tokenizer import Ids, TextTokenizer
 from batchfim.surroundings import NOWHERE, ContextFile, Surroundings
@@ -103,13 +103,13 @@ class Encoder:
         stops = [*form.stops, *form.more_stops]
         self.stop_token_ids = tuple(dict.fromkeys(ids[stop] for stop in stops if stop in ids))
         parts = compile_layout(self.layout, form, ids, tokenizer, masks)
-        self._file_parts: tuple[Part, ...] = ()
+        self._file_parts: tuple[CompiledPiece, ...] = ()
         if CONTEXT_SLOT in self.layout:
             self._file_parts = compile_layout(form.context_file, form, ids, tokenizer, masks)
-        runs = text_runs(parts, form.leading_space)
-        self._parts = loosened(parts, runs)
-        self._spaced = {parts[run[0]] for run in runs if len(run) == 1}
-        self._runs = [run for run in runs if len(run) > 1]
+        spans = text_spans(parts, form.leading_space)
+        self._parts = with_deferred_text(parts, spans)
+        self._spaced = {parts[span[0]] for span in spans if len(span) == 1}
+        self._spans = [span for span in spans if len(span) > 1]
         self._places = {part: at for at, part in enumerate(parts) if isinstance(part, str)}
         self._truncate = truncate
         self._prefix_share = prefix_share
@@ -202,16 +202,16 @@ class Encoder:
         return Piece("text", text, self._tokenizer.encode([text])[0])
 
     def _put(self, filled: Filled, files: list[list[Piece]]) -> None:
-        """Put context files into their place, and a space before the first text of each run."""
+        """Put context files into their place, and a space before the first text of each span."""
         if "context" in self._places:
             filled[self._places["context"]] = [*chain(*files)]
-        for run in self._runs:
-            self._open_run([(filled[at], i) for at in run for i in range(len(filled[at]))])
+        for span in self._spans:
+            self._open_span([(filled[at], i) for at in span for i in range(len(filled[at]))])
 
-    def _open_run(self, run: list[tuple[list[Piece], int]]) -> None:
-        """Encode again, with a leading space, the first text after the run's last sentinel."""
+    def _open_span(self, span: list[tuple[list[Piece], int]]) -> None:
+        """Encode again, with a leading space, the first text after the span's last sentinel."""
         first: tuple[list[Piece], int] | None = None
-        for pieces, i in run:
+        for pieces, i in span:
             if pieces[i].kind == "sentinel":
                 first = None
             elif first is None and pieces[i].text:

@@ -36,7 +36,7 @@ class FixedText:
 
 
 # A str is the name of a slot: prefix, suffix, context. A Text still has fields to fill.
-Part = Token | FixedText | Text | str
+CompiledPiece = Token | FixedText | Text | str
 
 
 def look_up(form: Format, order: str, tokenizer: TextTokenizer) -> dict[str, int]:
@@ -58,13 +58,13 @@ def look_up(form: Format, order: str, tokenizer: TextTokenizer) -> dict[str, int
 
 def compile_layout(
     layout: Layout, form: Format, ids: dict[str, int], tokenizer: TextTokenizer, masks: int | None
-) -> tuple[Part, ...]:
+) -> tuple[CompiledPiece, ...]:
     """The parts of a prompt, in order, looked up and encoded as far as possible.
 
     Raises:
         ConfigError: the layout has masks, but their number was not given.
     """
-    parts: list[Part] = []
+    parts: list[CompiledPiece] = []
     for piece in layout:
         if isinstance(piece, Text):
             parts.append(_text(piece, tokenizer))
@@ -83,7 +83,7 @@ def compile_layout(
     return tuple(parts)
 
 
-def text_runs(parts: Sequence[Part], slots: Sequence[Slot]) -> list[range]:
+def text_spans(parts: Sequence[CompiledPiece], slots: Sequence[Slot]) -> list[range]:
     """For each slot, the range of parts whose texts are contiguous with it and before it.
 
     The slot is the last of the range; slots that the prompt lacks are left out. Context files count
@@ -91,35 +91,37 @@ def text_runs(parts: Sequence[Part], slots: Sequence[Slot]) -> list[range]:
 
     Args:
         parts: the parts of a prompt.
-        slots: slots whose text, or the first text of their run, gets SentencePiece's leading space.
+        slots: their text, or the first text of their span, gets SentencePiece's leading space.
     """
-    runs = []
+    spans = []
     for slot in slots:
         if slot in parts:
             end = start = parts.index(slot)
             while start and _is_text(parts[start - 1]):
                 start -= 1
-            runs.append(range(start, end + 1))
-    return runs
+            spans.append(range(start, end + 1))
+    return spans
 
 
-def loosened(parts: Sequence[Part], runs: Sequence[range]) -> tuple[Part, ...]:
-    """The parts, with literal text in runs changed to be encoded for each record.
+def with_deferred_text(
+    parts: Sequence[CompiledPiece], spans: Sequence[range]
+) -> tuple[CompiledPiece, ...]:
+    """The parts, with literal text in spans changed to be encoded for each record.
 
     Whether such a text gets the space depends on whether the record has context files.
     """
-    inside = {at for run in runs for at in run}
+    inside = {at for span in spans for at in span}
     return tuple(
         Text(text=part.text) if at in inside and isinstance(part, FixedText) else part
         for at, part in enumerate(parts)
     )
 
 
-def _is_text(part: Part) -> bool:
+def _is_text(part: CompiledPiece) -> bool:
     return part == "context" or isinstance(part, FixedText | Text)
 
 
-def _text(piece: Text, tokenizer: TextTokenizer) -> Part:
+def _text(piece: Text, tokenizer: TextTokenizer) -> CompiledPiece:
     if piece.fields():
         return piece
     (ids,) = tokenizer.encode([piece.text])

@@ -8,7 +8,7 @@ import pytest
 
 from batchfim.config import Sampling
 from batchfim.config_engine import Simulated
-from batchfim.engines.engine import STOPPED, Request, StopCheck, take
+from batchfim.engines.engine import STOPPED, Request, StopFn, take
 from batchfim.engines.simulated import SimulatedEngine
 from tests.engines.checks import after
 
@@ -32,7 +32,7 @@ def test_the_simulated_engine_gives_each_sample_its_own_check(num_samples: int) 
     whole = asyncio.run(engine.generate(Request("r", prompt, 7)))
     made: list[int] = []
 
-    def new_check() -> StopCheck:
+    def new_check() -> StopFn:
         made.append(len(made))
         return after(2)
 

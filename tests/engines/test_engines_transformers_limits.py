@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from batchfim.engines import decoding
-from batchfim.engines.engine import STOPPED, Request, StopCheck
+from batchfim.engines.engine import STOPPED, Request, StopFn
 from batchfim.errors import RequestRefused
 from tests.engines.conftest import OpenEngine, complete, ids, prompts, requests
 from tests.tiny_models import CONTEXT, NUM_MASKS, TINY_MODELS
@@ -108,7 +108,7 @@ def test_a_check_ends_its_sample_only(name: str, open_engine: OpenEngine) -> Non
     told: dict[int, list[list[int]]] = {}
 
     def checked(place: int, request: Request) -> Request:
-        def new_check() -> StopCheck:
+        def new_check() -> StopFn:
             ids_told: list[int] = []
             told.setdefault(place, []).append(ids_told)
             return lambda token_id: ids_told.append(token_id) or len(ids_told) == 3 + place

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from batchfim.engines.engine import STOPPED, Generation, StopCheck
+from batchfim.engines.engine import STOPPED, Generation, StopFn
 from batchfim.engines.vllm_outputs import SampleSoFar, start_error
 from batchfim.errors import TryAgain
 from tests.engines.checks import after
@@ -21,7 +21,7 @@ pytest.importorskip("vllm")
 from tests.engines.vllm_parts import CACHED_TOKENS, PREEMPTIONS, PROMPT
 
 
-def read(steps: list[list[int]], check: StopCheck | None) -> tuple[Any, int]:
+def read(steps: list[list[int]], check: StopFn | None) -> tuple[Any, int]:
     """The answer, and how many steps it took."""
     so_far = SampleSoFar(check, 1.0)
     for number, step in enumerate(steps, 1):

@@ -15,7 +15,7 @@ import pytest
 
 from batchfim.config import Engine as EngineConfig
 from batchfim.config import Sampling
-from batchfim.engines.engine import STOPPED, Generation, Request, StopCheck
+from batchfim.engines.engine import STOPPED, Generation, Request, StopFn
 from batchfim.engines.vllm import VllmEngine
 from batchfim.engines.vllm_steps import Stepper
 from batchfim.errors import EngineDead, RequestRefused, TryAgain
@@ -181,7 +181,7 @@ def test_samples_that_end_early_are_aborted_and_nothing_is_left() -> None:
     llm = Llm()
     llm.go_on(100)
 
-    def new_check() -> StopCheck:
+    def new_check() -> StopFn:
         return lambda token_id: token_id == 7
 
     (generations,) = complete(llm, new_check, num_samples=3)

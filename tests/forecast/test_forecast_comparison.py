@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from batchfim.forecast.against import against
+from batchfim.forecast.comparison import compare_with_actual
 
 TOKENS = {"prompt": 100, "computed": 60, "completion": 30}
 
@@ -32,7 +32,7 @@ def run(shards: int, workers: int = 2, engines: int = 2) -> dict[str, Any]:
 
 def labels(told: dict[str, Any], runs: list[dict[str, Any]], rows: int = 24) -> list[str]:
     summary = {"rows": {"rows": rows}, "shards": 6, "tokens": TOKENS, "runs": runs}
-    return [line["label"] for line in against(told, summary)]
+    return [line["label"] for line in compare_with_actual(told, summary)]
 
 
 ALL = ["prompt tokens", "computed tokens", "completion tokens", "time of work", "wall clock"]

@@ -16,7 +16,7 @@ _log = logging.getLogger(__name__)
 _LIMIT_S = 900.0
 
 
-def report_apart(output: str) -> None:
+def report_in_subprocess(output: str) -> None:
     """Make the report of the job at an absolute path or URL, or log why there is none.
 
     The job is already accounted for by then: no error in the report, nor its memory, nor a signal

@@ -15,7 +15,9 @@ NOTHING_DONE: Mapping[str, Any] = {
 }
 
 
-def against(forecast: Mapping[str, Any], summary: Mapping[str, Any]) -> list[dict[str, Any]]:
+def compare_with_actual(
+    forecast: Mapping[str, Any], summary: Mapping[str, Any]
+) -> list[dict[str, Any]]:
     """Predicted and actual values, one entry per figure that can be compared.
 
     What was done before the forecast is in neither.
