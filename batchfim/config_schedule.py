@@ -26,8 +26,8 @@ class Schedule(Section):
     shards_in_hand: int | None = Field(
         None,
         gt=0,
-        description="Shards leased to a worker at once; unset: 2, and up to 16 while those that "
-        "its engine has not begun would not fill it.",
+        description="Shards leased to a worker at once; unset: 2, and up to 16 (1,024 if they have "
+        "few rows) while those that its engine has not begun would not fill it.",
     )
     in_flight_records: int | None = Field(
         None,

@@ -33,6 +33,7 @@ from batchfim.planning.plan import (
     current_paths,
     plan_work,
     rewritten_warning,
+    small_files_warning,
 )
 from batchfim.shards import InputFile, Shard
 from batchfim.storage.inputs import InputSet, open_inputs
@@ -107,6 +108,8 @@ class Run:
         planned = ledger.plan_but(done, [file.id for file in inputs.files])
         absent = absent_files(inputs.files, contents)
         if warning := absent_warning(planned, done, absent):
+            _log.warning("%s", warning)
+        if warning := small_files_warning(inputs.files):
             _log.warning("%s", warning)
         work = plan_work(
             inputs.files,

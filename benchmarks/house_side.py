@@ -126,30 +126,32 @@ class HouseSide:
         told: asyncio.Queue[Lease | ShardReport | ShardFailure] = asyncio.Queue()
         reports: list[ShardReport] = []
         in_hand: dict[str, asyncio.Task[None]] = {}  # by shard
+        held: dict[str, int] = {}  # rows by shard
         ahead: dict[str, int] = {}  # rows of shards not begun yet, by shard
 
         async def work(lease: Lease) -> None:
             told.put_nowait(await worker.work(lease, lambda: told.put_nowait(lease)))
 
         while leases or in_hand:
-            while leases and self._has_room(len(in_hand), ahead.values()):
+            while leases and self._has_room(held.values(), ahead.values()):
                 lease = leases.popleft()
-                ahead[lease.shard.id] = lease.shard.num_rows
+                held[lease.shard.id] = ahead[lease.shard.id] = lease.shard.num_rows
                 in_hand[lease.shard.id] = asyncio.create_task(work(lease))
             news = await told.get()
             if isinstance(news, Lease):
                 del ahead[news.shard.id]
                 continue
             assert isinstance(news, ShardReport), news
-            del in_hand[news.shard_id]
+            del in_hand[news.shard_id], held[news.shard_id]
             reports.append(news)
         return reports
 
-    def _has_room(self, num_shards: int, rows_ahead: Collection[int]) -> bool:
+    def _has_room(self, rows_held: Collection[int], rows_ahead: Collection[int]) -> bool:
         return has_room(
             self._config.schedule,
             self._max_num_seqs,
-            num_shards=num_shards,
+            num_shards=len(rows_held),
+            rows_held=sum(rows_held),
             rows_ahead=rows_ahead,
             num_waiting=math.inf,  # there is no other worker
         )

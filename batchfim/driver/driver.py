@@ -198,6 +198,7 @@ class Driver:
             self.schedule,
             self._max_num_seqs[worker],
             num_shards=self.queue.num_held(worker),
+            rows_held=self.queue.rows_held(worker),
             rows_ahead=self.queue.rows_ahead(worker),
             num_waiting=self.queue.num_waiting / num_others if num_others > 0 else math.inf,
         )

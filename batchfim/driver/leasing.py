@@ -6,7 +6,10 @@ from collections.abc import Collection
 
 from batchfim.config import Schedule
 
-_FEWEST, _MOST = 2, 16
+MOST_SHARDS = 1024  # unless the job sets another number
+_FEWEST = 2
+_MOST_OF_ANY_SIZE = 16
+_MOST_ROWS_HELD = 4  # times the engine's records in flight
 
 
 def has_room(
@@ -14,6 +17,7 @@ def has_room(
     max_num_seqs: int,
     *,
     num_shards: int,
+    rows_held: int,
     rows_ahead: Collection[int],
     num_waiting: float,
 ) -> bool:
@@ -25,10 +29,16 @@ def has_room(
     middle ends, and meanwhile the engine may have begun all the others. But a worker gets no more
     shards that are not begun than wait for each of the other workers.
 
+    Beyond 16 shards, it gets more only if they are so small that all of them together are a few
+    times what its engine has in flight, as all rows held are lost with the worker. And it then gets
+    no more shards, begun or not, than wait for each of the other workers: one engine could begin
+    hundreds of shards of a few rows while the others have none.
+
     Args:
         schedule: its `shards_in_hand` is the limit, if set.
         max_num_seqs: prompts that the worker's engine processes at a time.
         num_shards: shards that the worker holds.
+        rows_held: rows of all held shards.
         rows_ahead: rows of each held shard that the engine has not completely begun.
         num_waiting: unleased shards per other worker, including workers still to come.
     """
@@ -36,5 +46,9 @@ def has_room(
         return num_shards < schedule.shards_in_hand
     if num_shards < _FEWEST:
         return True
-    enough = schedule.records_in_flight(max_num_seqs) // 2
-    return num_shards < _MOST and len(rows_ahead) < num_waiting and sum(rows_ahead) < enough
+    in_flight = schedule.records_in_flight(max_num_seqs)
+    if len(rows_ahead) >= num_waiting or sum(rows_ahead) >= in_flight // 2:
+        return False
+    if num_shards < _MOST_OF_ANY_SIZE:
+        return True
+    return num_shards < min(MOST_SHARDS, num_waiting) and rows_held < _MOST_ROWS_HELD * in_flight

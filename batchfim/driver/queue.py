@@ -90,6 +90,10 @@ class ShardQueue:
         """Number of leases that a worker holds."""
         return len(self._held.get(worker, ()))
 
+    def rows_held(self, worker: str) -> int:
+        """Rows of all shards that a worker holds."""
+        return sum(state.shard.num_rows for state in self._held.get(worker, {}).values())
+
     def rows_ahead(self, worker: str) -> Collection[int]:
         """Rows of each shard that a worker holds and whose engine has not begun."""
         return self._ahead.get(worker, {}).values()

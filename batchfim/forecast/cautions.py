@@ -7,6 +7,7 @@ from itertools import pairwise
 
 from batchfim.config import JobConfig
 from batchfim.forecast.sample import Sample
+from batchfim.planning.plan import small_files_warning
 from batchfim.regroup.keys import NONE
 from batchfim.shards import InputFile, Shard
 
@@ -35,6 +36,7 @@ def cautions(
         *_of_sample(config, sample, context),
         *_giant_groups(config, files, shards),
         *_of_workers(config, shards),
+        *_small_files(config, files),
     ]
 
 
@@ -79,3 +81,9 @@ def _of_workers(config: JobConfig, shards: Sequence[Shard]) -> Iterator[str]:
             f"idle workers: there are {len(shards)} shards for {workers} workers; "
             "set schedule.shard_rows, or use fewer workers"
         )
+
+
+def _small_files(config: JobConfig, files: Sequence[InputFile]) -> Iterator[str]:
+    """Files that are too small, unless they are about to be sorted into larger ones."""
+    if config.planning.regroup == NONE and (warning := small_files_warning(files)):
+        yield f"small files: {warning}"

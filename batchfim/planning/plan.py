@@ -9,6 +9,8 @@ from datetime import datetime
 from batchfim.planning.cutting import cut_shards
 from batchfim.shards import InputFile, Shard
 
+_MANY_FILES, _FEW_ROWS = 1000, 64
+
 
 @dataclass(frozen=True)
 class WorkPlan:
@@ -105,6 +107,18 @@ def rewritten_warning(files: Iterable[InputFile], known_at: Mapping[str, datetim
         f"{len(paths)} input files, such as {paths[0]}, were rewritten after they were planned, "
         "with the same size and footer: if rows changed, those already done are not run again; "
         "write corrected data to files with other names"
+    )
+
+
+def small_files_warning(files: Collection[InputFile]) -> str | None:
+    """A warning about many files of a few rows each, as every file is at least one shard."""
+    num_rows = sum(file.num_rows for file in files)
+    if len(files) < _MANY_FILES or num_rows >= _FEW_ROWS * len(files):
+        return None
+    return (
+        f"the input has {len(files):,} files of {num_rows / len(files):,.1f} rows on average; each "
+        "file is read by itself and becomes a part of its own, which can take longer than filling "
+        "its holes; merge them into files of some thousand rows"
     )
 
 

@@ -11,6 +11,7 @@ from threading import Lock
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from batchfim.arrow_memory import reader
 from batchfim.config import Columns
 from batchfim.errors import InputError, first_line
 from batchfim.records import plain_type
@@ -31,15 +32,19 @@ def columns_to_read(columns: Columns, kept: Iterable[str]) -> list[str]:
 class RowReader:
     """Reads the shards of one worker.
 
-    A cursor stays open on the last file. In Parquet, the only way into the middle of a row group is
-    to decode it from its start, so a later shard of the same group continues from the cursor: a
-    worker that gets its shards in row order decodes each group once.
+    A cursor stays open on the last file with rows left. In Parquet, the only way into the middle of
+    a row group is to decode it from its start, so a later shard of the same group continues from
+    the cursor: a worker that gets its shards in row order decodes each group once.
+
+    Shards of different files may be read at the same time, in several threads.
     """
 
     def __init__(self, columns: list[str]) -> None:
         self._columns = columns
         self._cursor: _Cursor | None = None
+        self._cursor_number = 0  # of the read that left the cursor
         self._lock = Lock()
+        self._last_number = 0
         self.num_opened = 0  # each opening decodes a row group from its start
         self._reads = _Reads()
 
@@ -55,20 +60,34 @@ class RowReader:
             InputError: the file is damaged or shorter than planned; names file and rows.
             StorageError: the storage failed; the next read opens the file again.
         """
-        location = Location.of(shard.path)
         try:
-            with self._lock:
-                cursor, self._cursor = self._cursor, None  # a failed cursor is not kept
-                if not cursor or not cursor.reaches(shard):
-                    cursor = _Cursor(location, shard, self._columns, self._reads)
-                    self.num_opened += 1
-                table = cursor.take(shard.start, shard.num_rows)
-                self._cursor = cursor
-                return table
+            number, cursor = self._take_cursor(shard)
+            if cursor is None:
+                cursor = _Cursor(Location.of(shard.path), shard, self._columns, self._reads)
+            table = cursor.take(shard.start, shard.num_rows)
+            self._keep_cursor(number, cursor)
+            return table
         except (pa.ArrowException, EOFError, OSError) as error:
             rows = f"rows {shard.start} to {shard.start + shard.num_rows - 1}"
             what = f"{shard.path}: {rows} cannot be read: {first_line(error)}"
             raise InputError(what) from None
+
+    def _take_cursor(self, shard: Shard) -> tuple[int, _Cursor | None]:
+        """The number of this read, and the cursor if it helps; a failed read does not return it."""
+        with self._lock:
+            self._last_number += 1
+            cursor = self._cursor
+            if cursor is not None and cursor.reaches(shard):
+                self._cursor = None
+                return self._last_number, cursor
+            self.num_opened += 1
+            return self._last_number, None
+
+    def _keep_cursor(self, number: int, cursor: _Cursor) -> None:
+        """Keep a cursor for later shards, unless a later read has left one of another file."""
+        with self._lock:
+            if number > self._cursor_number and not cursor.at_end:
+                self._cursor, self._cursor_number = cursor, number
 
 
 @dataclass
@@ -88,11 +107,11 @@ class _Cursor:
 
     def __init__(self, location: Location, shard: Shard, columns: list[str], reads: _Reads) -> None:
         self._path = shard.path
-        if read_footer(location).content != shard.content:
+        footer = read_footer(location)
+        if footer.content != shard.content:
             raise InputError(f"{shard.path} has changed since it was planned; run again")
-        source = pa.PythonFile(location.open(reads.add), mode="r")
         self._file = pq.ParquetFile(
-            source,
+            _source(location, footer.size_bytes, reads),
             buffer_size=_BUFFER_BYTES,
             pre_buffer=False,
             page_checksum_verification=True,  # if a page has one
@@ -104,6 +123,10 @@ class _Cursor:
         self._row = self._starts[group]
         self._rest: pa.RecordBatch | None = None
         self._batches = _batches(self._file, group, columns)
+
+    @property
+    def at_end(self) -> bool:
+        return bool(self._row >= self._starts[-1])
 
     def reaches(self, shard: Shard) -> bool:
         """Whether continuing from here is no slower than opening the file again."""
@@ -134,6 +157,15 @@ class _Cursor:
 
     def _group(self, row: int) -> int:
         return min(bisect_right(self._starts, row) - 1, max(len(self._starts) - 2, 0))
+
+
+def _source(location: Location, size_bytes: int, reads: _Reads) -> pa.NativeFile:
+    """A file to read from; a small one is read whole, as otherwise each column takes a request."""
+    file = location.open(reads.add)
+    if size_bytes > _BUFFER_BYTES:
+        return pa.PythonFile(file, mode="r")
+    with file:
+        return reader(file.read())
 
 
 def _batches(file: pq.ParquetFile, group: int, columns: list[str]) -> Iterator[pa.RecordBatch]:

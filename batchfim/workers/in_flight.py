@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Hashable
 
 
 class InFlight:
@@ -40,3 +41,36 @@ class InFlight:
         if self._records == 0:
             return True
         return self._records < self._max_records and self._tokens + num_tokens <= self._max_tokens
+
+
+class InHand:
+    """Bounds the rows that were read and are not written yet, by bytes.
+
+    A few shards always fit, however large.
+    """
+
+    def __init__(self, few_shards: int, max_bytes: int) -> None:
+        self._few_shards = few_shards
+        self._max_bytes = max_bytes
+        self._bytes: dict[Hashable, int] = {}
+        self._left = asyncio.Event()
+
+    async def enter(self, shard: Hashable) -> None:
+        """Wait for room for one shard."""
+        while len(self._bytes) >= self._few_shards and self._num_bytes >= self._max_bytes:
+            self._left.clear()
+            await self._left.wait()
+        self._bytes[shard] = 0
+
+    def add(self, shard: Hashable, num_bytes: int) -> None:
+        """Count the bytes of a shard that has entered and is read now."""
+        self._bytes[shard] = num_bytes
+
+    def leave(self, shard: Hashable) -> None:
+        """Give a shard's room back, if it has entered."""
+        self._bytes.pop(shard, None)
+        self._left.set()
+
+    @property
+    def _num_bytes(self) -> int:
+        return sum(self._bytes.values())

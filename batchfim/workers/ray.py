@@ -20,6 +20,8 @@ import ray
 from ray.exceptions import RayError
 
 from batchfim.arrow_pandas import spare_pandas
+from batchfim.config import Schedule
+from batchfim.driver.leasing import MOST_SHARDS
 from batchfim.engines.engine import EngineInfo
 from batchfim.errors import BatchfimError, ConfigError, JobFailed, first_line
 from batchfim.metrics.report import ShardReport
@@ -54,6 +56,7 @@ _STOP_S = 20.0
 _BEAT_S = 5.0
 _LISTENS_S = 0.5
 _LOOK_S = 1.0
+_CALLS_BESIDE = 16
 _log = logging.getLogger(__name__)
 
 
@@ -173,6 +176,7 @@ class RayPool:
             raise
         self._actor_class = ray.remote(
             max_restarts=0,  # the driver must know of a lost worker, and replaces it
+            max_concurrency=_most_calls(spec.config.schedule),
         )(_Actor)
         self._members: dict[str, _Member] = {}
         self._answers: queue.Queue[_Answer] = queue.Queue()
@@ -292,6 +296,11 @@ class RayPool:
         """Whether a worker was lost with its machine."""
         known = any(map(is_lost, self._members[worker].nodes))
         return known or bool(getattr(error, "preempted", False))
+
+
+def _most_calls(schedule: Schedule) -> int:
+    """Calls that an actor answers at once: two for each shard in hand, and those about itself."""
+    return _CALLS_BESIDE + 2 * max(MOST_SHARDS, schedule.shards_in_hand or 0)
 
 
 def _check_room(wanted: Wanted, *, may_grow: bool) -> None:

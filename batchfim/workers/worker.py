@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 
 import pyarrow as pa
@@ -20,11 +21,16 @@ from batchfim.storage.ledger import Ledger
 from batchfim.storage.location import Location
 from batchfim.storage.parts import part_table, read_part, write_part
 from batchfim.storage.rows import RowReader, columns_to_read
+from batchfim.workers.in_flight import InHand
 from batchfim.workers.job_model import check_loaded, open_job_model
 from batchfim.workers.pipeline import Pipeline, RowsInHand
 from batchfim.workers.pool import FailureKind, ShardFailure, WorkerSpec
 from batchfim.workers.retried import completions as samples_of
 from batchfim.workers.retried import failed_records, last_attempt, merged
+
+_FILES_AT_ONCE = 8
+_THREADS = 32  # most of them wait for storage
+_FEW_SHARDS, _BYTES_IN_HAND = 16, 128 << 20
 
 
 @dataclass(kw_only=True)
@@ -38,6 +44,10 @@ class _ShardRows(RowsInHand):
     places: Sequence[int]
     before: pa.Table | None
     started_at: float
+
+    @property
+    def num_bytes(self) -> int:
+        return int(self.rows.nbytes + (self.before.nbytes if self.before else 0))
 
 
 class Worker:
@@ -65,7 +75,9 @@ class Worker:
         names = [*self._kept, *self._language.names]
         self._reader = RowReader(columns_to_read(config.input.columns, names))
         self._ledger = Ledger(Location.of(config.output.path))
-        self._reading = asyncio.Lock()  # fair, so shards are read in lease order
+        # Fair locks, so shards of one file are read in lease order.
+        self._turns = [asyncio.Lock() for _ in range(_FILES_AT_ONCE)]
+        self._in_hand = InHand(_FEW_SHARDS, _BYTES_IN_HAND)
 
     @classmethod
     async def start(cls, name: str, spec: WorkerSpec) -> tuple[Worker, EngineInfo]:
@@ -74,6 +86,7 @@ class Worker:
         Raises:
             ModelError, EngineStartError: the worker cannot start.
         """
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_THREADS))
         infiller = await asyncio.to_thread(open_job_model, spec)
         engine = build_engine(spec.config, infiller)
         info = await engine.start()
@@ -117,11 +130,16 @@ class Worker:
             EngineDead: the engine is gone; nothing was staged.
             InputError, StorageError: the rows cannot be read, or the part cannot be written.
         """
-        async with self._reading:
-            work = await asyncio.to_thread(self._read, lease)
-        await self._pipeline.complete(work, begun)
-        drafts = self._engine.take_drafts()
-        return await asyncio.to_thread(self._write, lease, work, drafts)
+        try:
+            async with self._turns[hash(lease.shard.path) % _FILES_AT_ONCE]:
+                await self._in_hand.enter(lease)
+                work = await asyncio.to_thread(self._read, lease)
+            self._in_hand.add(lease, work.num_bytes)
+            await self._pipeline.complete(work, begun)
+            drafts = self._engine.take_drafts()
+            return await asyncio.to_thread(self._write, lease, work, drafts)
+        finally:
+            self._in_hand.leave(lease)
 
     async def stop(self) -> None:
         """Stop the engine."""

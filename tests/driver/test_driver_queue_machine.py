@@ -192,6 +192,9 @@ class QueueMachine(RuleBasedStateMachine):
         assert self.queue.finished == (not open_ids)
         held = [len(self._held(worker)) for worker in NAMES]
         assert [self.queue.num_held(worker) for worker in NAMES] == held
+        assert [self.queue.rows_held(worker) for worker in NAMES] == [
+            sum(s.shard.num_rows for s in self._held(w)) for w in NAMES
+        ]
         assert [sum(self.queue.rows_ahead(worker)) for worker in NAMES] == [
             sum(s.shard.num_rows for s in self._held(w) if s.begun.get(w) != s.holders[w])
             for w in NAMES

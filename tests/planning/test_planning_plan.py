@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from batchfim.planning.cutting import cut_shards
-from batchfim.planning.plan import WorkPlan, plan_work
+from batchfim.planning.plan import WorkPlan, plan_work, small_files_warning
 from batchfim.shards import InputFile, Shard
 
 A = InputFile("/data/a.parquet", "aa", 100, 10.0)
@@ -57,6 +57,13 @@ def test_other_shard_rows_leave_planned_files_as_they_were() -> None:
     work = plan_work([A, B], planned, {planned[0].id}, 10, "job")
     assert work.added == cut_shards([B], 10, "job")
     assert work.pending == planned[1:] + work.added
+
+
+def test_many_files_of_few_rows_are_worth_a_warning() -> None:
+    small = [replace(A, path=f"/data/{i}", num_rows=2) for i in range(1000)]
+    assert "1,000 files of 2.0 rows on average" in str(small_files_warning(small))
+    assert small_files_warning(small[1:]) is None
+    assert small_files_warning([*small[1:], replace(A, num_rows=64 * 1000)]) is None
 
 
 @settings(deadline=None)

@@ -69,3 +69,13 @@ def test_another_file_in_its_place_is_not_read_on(s3: S3, url: str, tmp_path: Pa
     upload(s3, url.rpartition("/")[0], tmp_path, "yy")
     with pytest.raises(InputError, match="has changed since it was planned"):
         RowReader(["row"]).read(wanted)
+
+
+def test_a_small_file_is_read_in_few_requests(s3: S3, bucket: str, tmp_path: Path) -> None:
+    columns = [f"column {i}" for i in range(20)]
+    pq.write_table(pa.table({name: [1, 2] for name in columns}), tmp_path / "a.parquet")
+    s3.upload(tmp_path, bucket)
+    wanted = shard(f"{bucket}/a.parquet", 0, 2)
+    before = len(s3.proxy.requests)
+    assert RowReader(columns).read(wanted).num_rows == 2
+    assert len(s3.proxy.requests) - before == 4  # size and footer, size and content

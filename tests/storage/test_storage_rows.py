@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -15,11 +16,13 @@ from hypothesis import strategies as st
 
 from batchfim.errors import InputError, StorageError
 from batchfim.shards import Shard
-from batchfim.storage.rows import RowReader
+from batchfim.storage.location import Location
+from batchfim.storage.rows import RowReader, _Cursor
 from tests.parquet import content_of
 
 COLUMNS = ["row", "prefix"]
 SCHEMA = pa.schema([("row", pa.int64()), ("prefix", pa.string()), ("unread", pa.string())])
+WIDE = 40_000  # batches of a few rows, and files too large to be read whole
 
 
 def table(first: int, num_rows: int, width: int = 5) -> pa.Table:
@@ -35,7 +38,7 @@ def table(first: int, num_rows: int, width: int = 5) -> pa.Table:
 
 
 def write_groups(path: Path, sizes: list[int], width: int = 5, first: int = 0) -> Path:
-    with pq.ParquetWriter(path, SCHEMA) as writer:
+    with pq.ParquetWriter(path, SCHEMA, compression="none") as writer:
         for size in sizes:
             writer.write_table(table(first, size, width), row_group_size=max(size, 1))
             first += size
@@ -56,7 +59,7 @@ def rows(reader: RowReader, wanted: Shard) -> list[int]:
 @given(
     sizes=st.lists(st.integers(0, 40), max_size=6).filter(any),
     shard_rows=st.integers(1, 50),
-    width=st.sampled_from([1, 5, 40_000]),  # the widest makes batches of a few rows
+    width=st.sampled_from([1, 5, WIDE]),
     data=st.data(),
 )
 def test_every_shard_in_any_order(
@@ -164,7 +167,7 @@ def test_values_that_a_file_holds_once_take_no_more_memory_than_others(tmp_path:
 
 def test_a_file_is_let_go_with_the_next_one(tmp_path: Path) -> None:
     """Not when garbage is next collected, which may be hundreds of files later."""
-    paths = [write_groups(tmp_path / f"{name}.parquet", [40]) for name in "ab"]
+    paths = [write_groups(tmp_path / f"{name}.parquet", [40], WIDE) for name in "ab"]
     reader = RowReader(COLUMNS)
     gc.disable()
     try:
@@ -174,6 +177,37 @@ def test_a_file_is_let_go_with_the_next_one(tmp_path: Path) -> None:
     finally:
         gc.enable()
     assert [name for name in open_files if name.endswith(".parquet")] == ["b.parquet"]
+
+
+def test_files_read_at_the_same_time_do_not_lose_the_cursor(tmp_path: Path) -> None:
+    """The last shard of one file may take longer than the first one of the next."""
+    one = write_groups(tmp_path / "a.parquet", [40], WIDE)
+    other = write_groups(tmp_path / "b.parquet", [40], WIDE)
+    reader = RowReader(COLUMNS)
+    earlier, cursor = reader._take_cursor(shard(one, 0, 10))
+    assert cursor is None
+    assert rows(reader, shard(other, 0, 10)) == list(range(10))
+    reader._keep_cursor(earlier, _Cursor(Location.of(str(one)), shard(one, 0, 10), COLUMNS))
+    assert rows(reader, shard(other, 10, 10)) == list(range(10, 20))
+    assert reader.num_opened == 2
+
+
+def test_a_file_that_was_read_to_its_end_does_not_replace_another(tmp_path: Path) -> None:
+    large = write_groups(tmp_path / "a.parquet", [40], WIDE)
+    small = write_groups(tmp_path / "b.parquet", [2])
+    reader = RowReader(COLUMNS)
+    rows(reader, shard(large, 0, 10))
+    assert rows(reader, shard(small, 0, 2)) == [0, 1]
+    assert rows(reader, shard(large, 10, 10)) == list(range(10, 20))
+    assert reader.num_opened == 2
+
+
+def test_threads_read_many_files_at_once(tmp_path: Path) -> None:
+    paths = [write_groups(tmp_path / f"{i}.parquet", [2, 3], first=100 * i) for i in range(40)]
+    reader = RowReader(COLUMNS)
+    with ThreadPoolExecutor(8) as threads:
+        found = list(threads.map(lambda path: rows(reader, shard(path, 0, 5)), paths))
+    assert found == [list(range(100 * i, 100 * i + 5)) for i in range(40)]
 
 
 def test_after_a_read_that_failed_the_file_is_opened_anew(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What is in an engine at once is bounded by prompts and by tokens."""
+"""What is in an engine at once is bounded by prompts and by tokens, what is read by bytes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import asyncio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from batchfim.workers.in_flight import InFlight
+from batchfim.workers.in_flight import InFlight, InHand
 
 
 async def peaks(in_flight: InFlight, sizes: list[int], turns: list[int]) -> tuple[int, int]:
@@ -76,3 +76,39 @@ def test_one_that_waits_enters_when_room_is_given_back() -> None:
         return log
 
     assert asyncio.run(scenario()) == ["first leaves", "second is in"]
+
+
+def test_shards_in_hand_are_bounded_by_bytes_beyond_a_few() -> None:
+    async def scenario() -> list[str]:
+        in_hand, entered = InHand(2, 100), []
+
+        async def take(shard: str, num_bytes: int) -> None:
+            await in_hand.enter(shard)
+            entered.append(shard)
+            in_hand.add(shard, num_bytes)
+
+        for shard, num_bytes in (("large", 99), ("small", 1), ("tiny", 0)):
+            waiting = asyncio.create_task(take(shard, num_bytes))
+            for _ in range(5):
+                await asyncio.sleep(0)
+        in_hand.leave("another that never entered")
+        for _ in range(5):
+            await asyncio.sleep(0)
+        entered.append("the small one leaves")
+        in_hand.leave("small")
+        await asyncio.wait_for(waiting, 30)
+        await asyncio.wait_for(take("tiny too", 0), 30)
+        return entered
+
+    expected = ["large", "small", "the small one leaves", "tiny", "tiny too"]
+    assert asyncio.run(scenario()) == expected
+
+
+def test_many_shards_of_few_bytes_are_in_hand_at_once() -> None:
+    async def scenario() -> None:
+        in_hand = InHand(2, 100)
+        for shard in range(99):
+            await in_hand.enter(shard)
+            in_hand.add(shard, 1)
+
+    asyncio.run(asyncio.wait_for(scenario(), 30))
