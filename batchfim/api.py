@@ -199,7 +199,7 @@ def _claimed(config: JobConfig) -> Iterator[tuple[Run, InputSet]]:
         with exit_signals():  # acquiring may have to wait until a dead machine's lease expires
             lease = holding.enter_context(JobLease(ledger.root / "lease"))
         ledger.guard(lease.check)
-        fingerprint = claim(config, inputs, infiller, ledger)
+        fingerprint, inputs = claim(config, inputs, infiller, ledger)
         log = holding.enter_context(logged(ledger, run_id))
         before_s = time.monotonic()
         with exit_signals():

@@ -307,7 +307,10 @@ class JobConfig(Section):
         return self
 
     def fingerprint_fields(self) -> dict[str, Any]:
-        """Settings that decide a record's output; two configs equal in them are the same job."""
+        """Settings that decide a record's output; two configs equal in them are the same job.
+
+        `input.keep` is not one of them: the columns that are kept count, however they were chosen.
+        """
         args = {
             name: value
             for name, value in self.engine.args.items()
@@ -315,7 +318,6 @@ class JobConfig(Section):
         }
         return {
             "columns": self.input.columns.model_dump(),
-            "keep": self.input.keep,
             "model": self.model.model_dump(),
             "engine": {
                 "backend": self.engine.backend,

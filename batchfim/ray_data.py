@@ -31,6 +31,7 @@ from batchfim.storage.inputs import (
     find_language_columns,
     languages_to_read,
 )
+from batchfim.storage.kept import as_kept
 from batchfim.storage.parts import part_table
 from batchfim.storage.rows import without_views
 from batchfim.workers.loop_thread import LoopThread
@@ -164,7 +165,7 @@ class InfillStep:
         await self._pipeline.complete(in_hand)
         return await asyncio.to_thread(
             part_table,
-            rows.select(kept),
+            as_kept(rows, kept),
             in_hand.finished(),
             family=self._family,
             worker=f"{socket.gethostname()}-{os.getpid()}",
@@ -188,7 +189,7 @@ def _job(given: JobConfig | Mapping[str, Any]) -> JobConfig:
     return config
 
 
-def _check(schema: pa.Schema, config: JobConfig) -> tuple[list[str], LanguageColumns]:
+def _check(schema: pa.Schema, config: JobConfig) -> tuple[pa.Schema, LanguageColumns]:
     """Validate the schema; return the columns to keep and those that give a row's language."""
     columns = config.input.columns
     texts = ["language", "path", *columns.names.values()]  # the first two are used by default
@@ -205,4 +206,4 @@ def _check(schema: pa.Schema, config: JobConfig) -> tuple[list[str], LanguageCol
     output_schema(kept, _SOURCE, has_flags=False)
     languages = find_language_columns(columns, [schema])
     check_languages(config.infill, languages)
-    return kept.names, languages_to_read(config.infill, languages)
+    return kept, languages_to_read(config.infill, languages)

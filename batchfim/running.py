@@ -163,10 +163,9 @@ class Run:
             worked = self.ledger.done().of([shard.id for shard in queue.shards])
             rows = pc.sum(worked["failed"]).as_py()
         schedule = self.config.schedule
-        kept = tuple(inputs.kept.names)
         spec = WorkerSpec(
             self.config,
-            kept,
+            inputs.kept,
             self.id,
             self.log.name,
             inputs.language_columns,

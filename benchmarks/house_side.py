@@ -109,7 +109,7 @@ class HouseSide:
         source = self._config.input.model_copy(update={"paths": (str(path),)})
         config = self._config.model_copy(update={"input": source})
         inputs = open_inputs(source)
-        kept = tuple(kept_columns(config, inputs).names)
+        kept = kept_columns(config, inputs)
         files = _regrouped(config, self._folder) if self.regroups else inputs.files
         spec = WorkerSpec(
             config, kept, "run", "run.json", model_digest=self._infiller.files.digest()

@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from batchfim.claiming import job_settings
+from batchfim.claiming import job_settings, with_columns_of
 from batchfim.config import JobConfig
 from batchfim.errors import InputError
 from batchfim.forecast.comparison import NOTHING_DONE
@@ -62,6 +62,7 @@ def what_is_left(config: JobConfig, inputs: InputSet, infiller: Infiller) -> Lef
     ledger = Ledger(Location.of(config.output.path))
     if not (ledger.root / "job.json").exists():
         return _all_of(config, inputs)
+    inputs = with_columns_of(ledger, inputs)
     changed = ledger.changed_settings(*job_settings(config, inputs, infiller))
     if not changed:
         return _rest_of(config, regrouped_so_far(config, inputs, ledger), ledger)

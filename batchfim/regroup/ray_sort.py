@@ -143,15 +143,19 @@ class _Reader:
         )
 
     def _alike(self, rows: pa.Table) -> pa.Table:
-        """Unify text types of columns that are not kept: files may differ, Ray Data needs one."""
+        """Unify the types of the columns: files may differ, Ray Data needs one."""
+        kept = self._job.kept
         for i, name in enumerate(rows.column_names):
-            if name not in self._job.kept.names:
-                rows = rows.set_column(i, name, _plain_text(rows[name]))
+            is_kept = name in kept.names
+            column = rows[name].cast(kept.field(name).type, safe=False) if is_kept else rows[name]
+            rows = rows.set_column(i, name, column if is_kept else _plain_text(column))
         return rows
 
 
 def _plain_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Convert any text type to large strings; other types stay as they are."""
+    if pa.types.is_null(column.type):
+        return column.cast(pa.large_string())
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
     is_text = pa.types.is_string(column.type) or pa.types.is_string_view(column.type)

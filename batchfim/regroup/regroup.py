@@ -180,7 +180,7 @@ def _open(config: JobConfig, inputs: InputSet, copies: RegroupedCopies) -> Input
             f"{', '.join(folders)}: found {opened.num_rows} rows, but the markers say {expected}; "
             "restore the files, or choose another output.path"
         )
-    return opened
+    return replace(opened, kept=kept_columns(config, inputs))
 
 
 def _group_column(config: JobConfig) -> str | None:

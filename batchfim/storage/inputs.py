@@ -24,10 +24,10 @@ from batchfim.records import (
     is_context,
     is_text,
     output_schema,
-    plain_type,
 )
 from batchfim.shards import InputFile
 from batchfim.storage.footer import MAGIC, read_footer, way_out_of_json
+from batchfim.storage.kept import differences, kept_type, unified
 from batchfim.storage.location import Location
 from batchfim.storage.stores import split_query
 
@@ -69,14 +69,15 @@ def open_inputs(section: Input) -> InputSet:
         raise
     except StorageError as error:  # nothing was written yet, so the request itself is wrong
         raise InputError(f"the input cannot be read: {error}") from None
-    kept = [check_columns(file.path, schema, section) for file, schema in opened]
-    for (file, _), schema in zip(opened, kept, strict=True):
-        _check_agreement(opened[0][0].path, kept[0], file.path, schema)
-    output_schema(kept[0], opened[0][0].path)
+    kept = check_columns(opened[0][0].path, opened[0][1], section)
+    for file, schema in opened[1:]:
+        own = check_columns(file.path, schema, section)
+        kept = _agreed(opened[0][0].path, kept, file.path, own)
+    output_schema(kept, opened[0][0].path)
     languages = find_language_columns(section.columns, [schema for _, schema in opened])
     names = [schema.names for _, schema in opened]
     common = tuple(name for name in names[0] if all(name in other for other in names))
-    return InputSet([file for file, _ in opened], kept[0], languages, common)
+    return InputSet([file for file, _ in opened], kept, languages, common)
 
 
 def check_apart(section: Input, output: str) -> None:
@@ -266,13 +267,12 @@ def check_columns(source: str, schema: pa.Schema, section: Input) -> pa.Schema:
         holds, expected = is_text, "text"
         if key == "context":
             holds, expected = is_context, "a list of {path, text}"
-        if not holds(schema.field(name).type):
-            raise InputError(
-                f"{source}: column {name!r} holds {schema.field(name).type}, expected {expected}"
-            )
+        data_type = schema.field(name).type
+        may_be_null = key not in ("prefix", "suffix", "context")
+        if not holds(data_type) and not (may_be_null and pa.types.is_null(data_type)):
+            raise InputError(f"{source}: column {name!r} holds {data_type}, expected {expected}")
     keep: Sequence[str] = schema.names if section.keep is None else section.keep
-    fields = [schema.field(name) for name in keep]
-    return pa.schema([field.with_type(plain_type(field.type)) for field in fields])
+    return pa.schema([(name, kept_type(schema.field(name).type)) for name in keep])
 
 
 def check_languages(infill: Infill, found: LanguageColumns) -> None:
@@ -295,11 +295,17 @@ def languages_to_read(infill: Infill, found: LanguageColumns) -> LanguageColumns
 
 
 def find_language_columns(columns: Columns, schemas: Sequence[pa.Schema]) -> LanguageColumns:
-    """The language and path columns: those configured, or text columns so named in all files."""
+    """The language and path columns: those configured, or text columns so named in all files.
+
+    In some of them, but not in all, the column may be null throughout.
+    """
 
     def found(name: str) -> str | None:
-        every = all(name in s.names and is_text(s.field(name).type) for s in schemas)
-        return name if every else None
+        if not all(name in schema.names for schema in schemas):
+            return None
+        types = [schema.field(name).type for schema in schemas]
+        filled = [data_type for data_type in types if not pa.types.is_null(data_type)]
+        return name if filled and all(map(is_text, filled)) else None
 
     return LanguageColumns(
         columns.language or found("language"),
@@ -307,17 +313,13 @@ def find_language_columns(columns: Columns, schemas: Sequence[pa.Schema]) -> Lan
     )
 
 
-def _check_agreement(first_path: str, first: pa.Schema, path: str, schema: pa.Schema) -> None:
-    if schema.equals(first):
-        return
-    ours, theirs = set(map(_describe, schema)), set(map(_describe, first))
+def _agreed(first_path: str, kept: pa.Schema, path: str, schema: pa.Schema) -> pa.Schema:
+    """The columns to keep of the files so far and of one more."""
+    if (both := unified(kept, schema)) is not None:
+        return both
     raise InputError(
         f"{path}: its columns differ from those of {first_path} "
-        f"({'; '.join(sorted(ours ^ theirs)) or 'in their order'}), so the output would not be one "
-        "table; rewrite the files with the same columns, run them as two jobs, or choose common "
-        "columns with input.keep"
+        f"({'; '.join(differences(kept, schema))}), so the output would not be one table; rewrite "
+        "the files with the same columns, run them as two jobs, or choose common columns with "
+        "input.keep"
     )
-
-
-def _describe(field: pa.Field) -> str:
-    return f"{field.name}: {field.type}{'' if field.nullable else ' not null'}"

@@ -39,7 +39,7 @@ from batchfim.storage.plan_files import PlanFiles
 from batchfim.storage.run_records import RunRecords
 from batchfim.storage.same_job import differences
 
-_FORMAT_VERSION = 2
+_FORMAT_VERSION = 3
 # Written without the job's lease by commands that only read the job, perhaps at this moment.
 _LOOKED = ("forecast.json.", "report.html.", "evaluation.json.")
 _PART = r"^part-[0-9a-f]{20}\.parquet$"
@@ -114,9 +114,11 @@ class Ledger:
             if not changed:
                 return str(found["fingerprint"])
             if self.done_ids():
+                columns = any(change.startswith("columns kept") for change in changed)
                 raise OutputError(
                     f"{self.output.path} holds finished work of another job "
                     f"({'; '.join(changed)}); choose another output.path or the old settings"
+                    + (", with input.keep for the old columns" if columns else "")
                 )
             self._plan.clear()
             self.regrouped.delete_folder()

@@ -20,10 +20,18 @@ def differences(
     """
     there, now = _flatten(defaults) | _flatten(theirs), _flatten(ours)
     return [
-        f"{key}: {there.get(key)!r} there, {now.get(key)!r} now"
+        _line(key, there, now)
         for key in sorted(there.keys() | now.keys())
         if there.get(key) != now.get(key)
     ]
+
+
+def _line(key: str, there: dict[str, Any], now: dict[str, Any]) -> str:
+    if key not in there:
+        return f"{key}: {now[key]} is new"
+    if key not in now:
+        return f"{key}: {there[key]} is missing"
+    return f"{key}: {there[key]!r} there, {now[key]!r} now"
 
 
 def _flatten(tree: dict[str, Any], above: str = "") -> dict[str, Any]:

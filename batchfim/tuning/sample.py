@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from batchfim.config import Input
 from batchfim.shards import InputFile, Shard
 from batchfim.storage.inputs import InputSet
+from batchfim.storage.kept import kept_type, without_nulls
 from batchfim.storage.location import Location
 from batchfim.storage.rows import RowReader, columns_to_read
 
@@ -51,7 +52,7 @@ def write_sample(
     writer: pq.ParquetWriter | None = None
     for file, start, size in choose_blocks(inputs.files, num_rows, seed, block_rows):
         rows = reader.read(Shard("sample", "sample", file.content, file.path, start, size))
-        writer = writer or pq.ParquetWriter(sink, _nullable(rows.schema))
+        writer = writer or pq.ParquetWriter(sink, _for_all(rows.schema, inputs.kept))
         # The types of columns that are not kept may differ by file; unsafe casts let invalid UTF-8
         # pass.
         writer.write_table(rows.cast(writer.schema, safe=False))
@@ -85,8 +86,11 @@ def choose_in(spans: Sequence[Span], num_rows: int, seed: int, block_rows: int) 
     return [(file, start + offset, size) for file, start, offset, size in drawn]
 
 
-def _nullable(schema: pa.Schema) -> pa.Schema:
-    return pa.schema([field.with_nullable(True) for field in schema])
+def _for_all(first: pa.Schema, kept: pa.Schema) -> pa.Schema:
+    """A schema for the rows of all files, by that of the first and the columns kept of all."""
+    types = {field.name: kept_type(field.type) for field in first}
+    types |= {field.name: field.type for field in kept}
+    return without_nulls(pa.schema([(name, types[name]) for name in first.names]))
 
 
 def _shuffled(count: int, draw: random.Random) -> Iterator[int]:

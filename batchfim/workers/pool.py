@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
+import pyarrow as pa
+
 from batchfim.config import JobConfig
 from batchfim.engines.engine import EngineInfo
 from batchfim.errors import BatchfimError
@@ -20,7 +22,7 @@ class WorkerSpec:
     """Everything a worker needs to start."""
 
     config: JobConfig
-    kept_columns: tuple[str, ...]
+    kept: pa.Schema  # the columns of the rows in the output
     run: str  # names this run's staged parts
     run_record: str  # the run's file in the ledger, by which a machine recognizes the output
     language_columns: LanguageColumns = NO_LANGUAGE

@@ -17,6 +17,7 @@ from batchfim.infiller import Infiller
 from batchfim.metrics.report import Counts, Retried, ShardReport, endings, errors, sizes, timings
 from batchfim.shards import Lease
 from batchfim.storage.inputs import languages_to_read
+from batchfim.storage.kept import as_kept
 from batchfim.storage.ledger import Ledger
 from batchfim.storage.location import Location
 from batchfim.storage.parts import part_table, read_part, write_part
@@ -67,12 +68,12 @@ class Worker:
         self._run = spec.run
         self._retry = spec.retry
         self._config = config
-        self._kept = list(spec.kept_columns)
+        self._kept = spec.kept
         self._family = infiller.encoder.form.family
         self._engine = engine
         self._pipeline = Pipeline(config, infiller, engine, max_num_seqs=max_num_seqs)
         self._language = languages_to_read(config.infill, spec.language_columns)
-        names = [*self._kept, *self._language.names]
+        names = [*self._kept.names, *self._language.names]
         self._reader = RowReader(columns_to_read(config.input.columns, names))
         self._ledger = Ledger(Location.of(config.output.path))
         # Fair locks, so shards of one file are read in lease order.
@@ -174,7 +175,7 @@ class Worker:
         completions = work.finished()
         attempt = lease.attempt + (last_attempt(work.before) if work.before else 0)
         table = part_table(
-            work.rows.select(self._kept),
+            as_kept(work.rows, self._kept),
             completions,
             family=self._family,
             worker=self.name,

@@ -122,9 +122,9 @@ def test_a_folder_with_other_files_is_refused(tmp_path: Path, name: str) -> None
         b"\xff\xfe\x00",
         b'{"version": 1, "fingerprint": "f", "fields": {}}',
         b'{"fingerprint": "f", "fields": {}}',
-        b'{"version": 2, "fingerprint": "f"}',
-        b'{"version": 2, "fields": {}}',
-        b'{"version": 2, "fingerprint": "g", "fields": null}',
+        b'{"version": 3, "fingerprint": "f"}',
+        b'{"version": 3, "fields": {}}',
+        b'{"version": 3, "fingerprint": "g", "fields": null}',
     ],
 )
 def test_a_job_file_of_garbage_is_refused_and_left_alone(ledger: Ledger, garbage: bytes) -> None:

@@ -16,6 +16,7 @@ from batchfim.errors import StorageError
 from batchfim.records import OUTPUT_COLUMNS, Completion, Status, output_schema
 from batchfim.shards import Shard
 from batchfim.storage.inputs import open_inputs
+from batchfim.storage.kept import as_kept
 from batchfim.storage.location import Location
 from batchfim.storage.parts import part_table, write_part
 from batchfim.storage.rows import RowReader, columns_to_read
@@ -80,10 +81,8 @@ def test_odd_columns_come_back_as_they_were(
     pq.write_table(pq.read_table(path), path, row_group_size=group_rows)
     inputs = open_inputs(Input(paths=(str(path),)))
     reader = RowReader(columns_to_read(Input(paths=("x",)).columns, inputs.kept.names))
-    rows = reader.read(Shard("s", "file", content_of(path), str(path), 0, 3)).select(
-        inputs.kept.names
-    )
-    table = part_table(rows, [samples(num_samples)] * 3, **CONSTANT)
+    rows = reader.read(Shard("s", "file", content_of(path), str(path), 0, 3))
+    table = part_table(as_kept(rows, inputs.kept), [samples(num_samples)] * 3, **CONSTANT)
     target = Location.of(str(tmp_path / "part.parquet"))
     write_part(target, table, "zstd")
     back = pq.read_table(target.path)

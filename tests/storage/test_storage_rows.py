@@ -187,7 +187,9 @@ def test_files_read_at_the_same_time_do_not_lose_the_cursor(tmp_path: Path) -> N
     earlier, cursor = reader._take_cursor(shard(one, 0, 10))
     assert cursor is None
     assert rows(reader, shard(other, 0, 10)) == list(range(10))
-    reader._keep_cursor(earlier, _Cursor(Location.of(str(one)), shard(one, 0, 10), COLUMNS))
+    wanted = shard(one, 0, 10)
+    late = _Cursor(Location.of(wanted.path), wanted, COLUMNS, reader._reads)
+    reader._keep_cursor(earlier, late)
     assert rows(reader, shard(other, 10, 10)) == list(range(10, 20))
     assert reader.num_opened == 2
 

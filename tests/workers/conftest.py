@@ -80,14 +80,14 @@ def make_spec(tmp_path: Path) -> Callable[..., WorkerSpec]:
         flags = {"input.paths": [str(path)], "output.path": str(tmp_path / "out")}
         config = load_config(None, flags | {"model.path": "demo"}, (*SIMULATED, *sets))
         Ledger(Location.of(config.output.path)).prepare()
-        languages = open_inputs(config.input).language_columns
+        inputs = open_inputs(config.input)
         infiller = open_infiller(config, weights=False)
         return WorkerSpec(
             config,
-            tuple(RECORDS),
+            inputs.kept,
             "run",
             "run.json",
-            languages,
+            inputs.language_columns,
             model_digest=infiller.files.digest(),
             adapter_digests=infiller.adapter_digests,
         )

@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 import ray
 from ray.util.placement_group import placement_group_table
@@ -35,7 +36,9 @@ def open_pool(folder: Path, *sets: str, num_gpus: float = 0) -> RayPool:
     }
     config = load_config(None, settings, sets)
     digest = find_model(config.model, weights=False).digest()
-    return RayPool(WorkerSpec(config, (), "run", "run.json", model_digest=digest), num_gpus)
+    return RayPool(
+        WorkerSpec(config, pa.schema([]), "run", "run.json", model_digest=digest), num_gpus
+    )
 
 
 def test_a_head_that_does_not_answer_is_asked_again_and_ends_no_run(tmp_path: Path) -> None:
