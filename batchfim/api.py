@@ -10,9 +10,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from typing import Any
 
-import pyarrow.dataset as ds
-
 from batchfim.absolute_paths import absolute
+from batchfim.accounts.results import open_results as open_results
 from batchfim.accounts.status import job_status as job_status
 from batchfim.accounts.summary_text import SLOW_ENGINE
 from batchfim.accounts.verify import verify_job as verify_job
@@ -150,22 +149,6 @@ def plan_job(
     if left.shards:  # otherwise keep the one of the work that was done
         Ledger(Location.of(config.output.path)).write_forecast(forecast)
     return forecast
-
-
-def open_results(output: str) -> ds.Dataset:
-    """Open the finished rows of the job at a path or URL, even while it runs.
-
-    Returns:
-        An Arrow dataset; `to_table()` reads it whole, `to_batches()` piece by piece.
-
-    Raises:
-        OutputError: there is no job at `output`.
-        StorageError: a file of the ledger is damaged.
-    """
-    ledger = Ledger(Location.of(output))
-    ledger.job()
-    paths = [ledger.part(shard_id).path for shard_id in sorted(ledger.done_ids())]
-    return ds.dataset(paths, filesystem=ledger.output.filesystem, format="parquet")
 
 
 def report_job(output: str) -> str:

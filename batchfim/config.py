@@ -91,6 +91,11 @@ class Output(Section):
 
     path: Place = Field(description="Folder for the parts and the ledger; a local path or a URL.")
     compression: Literal["zstd", "snappy", "gzip", "none"] = "zstd"
+    source: bool = Field(
+        False,
+        description="Write source_file and source_row, the input file and row number of each "
+        "record; `planning.regroup` always does.",
+    )
 
 
 class Model(Section):

@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import Sequence
 
 CONTENT, NONE = "content", "none"
-SOURCE_FILE, SOURCE_ROW = "source_file", "source_row"  # columns with a row's original place
 _STARTS = (256, 1024, 4096)  # starts of the prefix that go into the key, in bytes
 GROUP_CHARACTERS = 16  # the start of a key, which identifies its group
 _FEWEST_ROWS, _MOST_ROWS = 32, 512  # per row group: at least half of the smallest usual shard

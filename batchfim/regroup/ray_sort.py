@@ -16,14 +16,9 @@ from ray.data.block import BlockAccessor
 from ray.exceptions import RayError
 
 from batchfim.errors import BatchfimError, ConfigError, JobFailed
-from batchfim.regroup.keys import (
-    GROUP_CHARACTERS,
-    SOURCE_FILE,
-    SOURCE_ROW,
-    row_group_ends,
-    sort_key,
-)
+from batchfim.regroup.keys import GROUP_CHARACTERS, row_group_ends, sort_key
 from batchfim.shards import InputFile, Shard
+from batchfim.storage.kept import SOURCE, with_source
 from batchfim.storage.location import Location
 from batchfim.storage.rows import RowReader
 
@@ -135,12 +130,8 @@ class _Reader:
         groups = _bytes(rows[job.group]) if job.group else [None] * rows.num_rows
         places = range(start, start + rows.num_rows)
         keys = list(map(sort_key, groups, prefixes, places))
-        return (
-            self._alike(rows.select(job.columns))
-            .append_column(SOURCE_FILE, pa.array([path] * rows.num_rows, pa.string()))
-            .append_column(SOURCE_ROW, pa.array(places, pa.int64()))
-            .append_column(_KEY, pa.array(keys, pa.string()))
-        )
+        alike = with_source(self._alike(rows.select(job.columns)), path, places)
+        return alike.append_column(_KEY, pa.array(keys, pa.string()))
 
     def _alike(self, rows: pa.Table) -> pa.Table:
         """Unify the types of the columns: files may differ, Ray Data needs one."""
@@ -198,7 +189,7 @@ class _Sink(Datasink[int]):  # type: ignore[misc]
     def _write(self, table: pa.Table) -> int:
         keys = table[_KEY].to_pylist()
         groups = [key[:GROUP_CHARACTERS] for key in keys]
-        first = [str(table[name][0].as_py()) for name in (SOURCE_FILE, SOURCE_ROW)]
+        first = [str(table[name][0].as_py()) for name in SOURCE.names]
         table = self._as_it_was(table)
         name = f"{groups[0]}-{uuid.uuid5(uuid.NAMESPACE_OID, ' '.join(first)).hex}"
         target = Location.of(self._job.target) / f"{name}.parquet"

@@ -13,9 +13,10 @@ import pyarrow as pa
 from batchfim.config import Input, JobConfig
 from batchfim.errors import ConfigError, InputError, JobFailed, StorageError
 from batchfim.planning.plan import absent_files, rewritten_warning
-from batchfim.regroup.keys import CONTENT, NONE, SOURCE_FILE, SOURCE_ROW
+from batchfim.regroup.keys import CONTENT, NONE
 from batchfim.shards import InputFile
 from batchfim.storage.inputs import InputSet, open_inputs
+from batchfim.storage.kept import SOURCE
 from batchfim.storage.ledger import Ledger
 from batchfim.storage.location import Location
 from batchfim.storage.regrouped import RegroupedCopies, compared
@@ -23,25 +24,19 @@ from batchfim.storage.rows import columns_to_read
 from batchfim.storage.stores import extended
 from batchfim.workers.ray_token import keep_ray_private
 
-_PLACE = (pa.field(SOURCE_FILE, pa.string()), pa.field(SOURCE_ROW, pa.int64()))
 _log = logging.getLogger(__name__)
 
 
 def check_regroup(config: JobConfig, inputs: InputSet) -> None:
-    """Refuse an input that cannot be regrouped, before anything is written.
+    """Refuse an input that cannot be regrouped or named in the output, before anything is written.
 
     Raises:
         ConfigError: Ray Data is not available.
-        InputError: the column to group by is missing, or a column has a name that regrouping adds.
+        InputError: the column to group by is missing, or a column has a name that the job adds.
     """
+    _check_names(config, inputs)
     if config.planning.regroup == NONE:
         return
-    clashes = {SOURCE_FILE, SOURCE_ROW} & {*inputs.kept.names}
-    if clashes:
-        raise InputError(
-            f"planning.regroup adds the columns {SOURCE_FILE} and {SOURCE_ROW}, but the input "
-            f"already has {', '.join(sorted(clashes))}; rename it, or leave it out with input.keep"
-        )
     group = _group_column(config)
     if group and group not in inputs.common_columns:
         raise InputError(
@@ -58,11 +53,23 @@ def check_regroup(config: JobConfig, inputs: InputSet) -> None:
         ) from None
 
 
+def _check_names(config: JobConfig, inputs: InputSet) -> None:
+    setting = "output.source" if config.planning.regroup == NONE else "planning.regroup"
+    clashes = {*SOURCE.names} & {*inputs.kept.names}
+    if clashes and _has_source(config):
+        raise InputError(
+            f"{setting} adds the columns {' and '.join(SOURCE.names)}, but the input already has "
+            f"{', '.join(sorted(clashes))}; rename it, or leave it out with input.keep"
+        )
+
+
 def kept_columns(config: JobConfig, inputs: InputSet) -> pa.Schema:
-    """The input columns kept in the output, plus each row's original place if it is regrouped."""
-    if config.planning.regroup == NONE:
-        return inputs.kept
-    return pa.schema([*inputs.kept, *_PLACE], inputs.kept.metadata)
+    """The input columns kept in the output, plus those with each row's place in the input."""
+    return pa.schema([*inputs.kept, *SOURCE]) if _has_source(config) else inputs.kept
+
+
+def _has_source(config: JobConfig) -> bool:
+    return config.output.source or config.planning.regroup != NONE
 
 
 def regrouped(
@@ -83,7 +90,7 @@ def regrouped(
             cannot be made.
     """
     if config.planning.regroup == NONE:
-        return inputs
+        return replace(inputs, kept=kept_columns(config, inputs))
     columns = columns_to_read(
         config.input.columns, [*inputs.kept.names, *inputs.language_columns.names]
     )

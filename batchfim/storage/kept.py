@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pyarrow as pa
 
@@ -17,6 +17,22 @@ _LADDERS = (
     (pa.int8(), pa.int16(), pa.int32(), pa.int64()),
     (pa.float32(), pa.float64()),
 )
+# Columns with a row's place in the input, if the job adds them.
+SOURCE = pa.schema([("source_file", pa.string()), ("source_row", pa.int64())])
+
+
+def with_source(rows: pa.Table, path: str, numbers: Sequence[int]) -> pa.Table:
+    """Some rows of a file, with the columns of `SOURCE`.
+
+    Args:
+        rows: the rows.
+        path: path of their file.
+        numbers: number of each row in the file.
+    """
+    columns = (pa.array([path] * rows.num_rows, pa.string()), pa.array(numbers, pa.int64()))
+    for field, column in zip(SOURCE, columns, strict=True):
+        rows = rows.append_column(field, column)
+    return rows
 
 
 def kept_type(data_type: pa.DataType) -> pa.DataType:

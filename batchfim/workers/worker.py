@@ -15,9 +15,10 @@ from batchfim.engines.engine import Drafts, Engine, EngineInfo
 from batchfim.errors import BatchfimError, EngineDead, InputError, StorageError
 from batchfim.infiller import Infiller
 from batchfim.metrics.report import Counts, Retried, ShardReport, endings, errors, sizes, timings
+from batchfim.regroup.keys import NONE
 from batchfim.shards import Lease
 from batchfim.storage.inputs import languages_to_read
-from batchfim.storage.kept import as_kept
+from batchfim.storage.kept import SOURCE, as_kept, with_source
 from batchfim.storage.ledger import Ledger
 from batchfim.storage.location import Location
 from batchfim.storage.parts import part_table, read_part, write_part
@@ -73,7 +74,10 @@ class Worker:
         self._engine = engine
         self._pipeline = Pipeline(config, infiller, engine, max_num_seqs=max_num_seqs)
         self._language = languages_to_read(config.infill, spec.language_columns)
-        names = [*self._kept.names, *self._language.names]
+        # A regrouped copy has the columns already.
+        self._adds_source = config.output.source and config.planning.regroup == NONE
+        added = SOURCE.names if self._adds_source else ()
+        names = [name for name in self._kept.names if name not in added] + self._language.names
         self._reader = RowReader(columns_to_read(config.input.columns, names))
         self._ledger = Ledger(Location.of(config.output.path))
         # Fair locks, so shards of one file are read in lease order.
@@ -170,12 +174,17 @@ class Worker:
         work.phases_s["read_s"] = time.monotonic() - started_s
         return work
 
+    def _with_source(self, work: _ShardRows) -> pa.Table:
+        if not self._adds_source:
+            return work.rows
+        return with_source(work.rows, work.source, work.numbers)
+
     def _write(self, lease: Lease, work: _ShardRows, drafts: Drafts) -> ShardReport:
         started_s, drafted = time.monotonic(), asdict(drafts)
         completions = work.finished()
         attempt = lease.attempt + (last_attempt(work.before) if work.before else 0)
         table = part_table(
-            as_kept(work.rows, self._kept),
+            as_kept(self._with_source(work), self._kept),
             completions,
             family=self._family,
             worker=self.name,
