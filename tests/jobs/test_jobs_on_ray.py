@@ -117,5 +117,5 @@ def test_a_cluster_of_another_version_is_refused_before_anything_is_sent(submit:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         _, err = ended(submit(address=f"http://127.0.0.1:{server.server_port}"), 2)
         server.shutdown()
-    assert " is 2.9.3, here it is " in err
+    assert ": version 2.9.3, but " in err
     assert set(asked) == {"/api/version"}
