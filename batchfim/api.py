@@ -32,7 +32,7 @@ from batchfim.regroup.regroup import check_regroup, regrouped
 from batchfim.report.compare import compare_jobs as compare_jobs
 from batchfim.report.in_subprocess import report_in_subprocess
 from batchfim.running import JobResult as JobResult
-from batchfim.running import Run, check_pool, failed_shards, logged, num_gpus
+from batchfim.running import Run, check_pool, failed_shards, logged
 from batchfim.shards import Shard
 from batchfim.storage.inputs import InputSet, check_apart, check_languages, open_inputs
 from batchfim.storage.job_lease import JobLease
@@ -46,6 +46,7 @@ from batchfim.tuning.bench import bench
 from batchfim.tuning.knobs import default_knobs, parse_knob
 from batchfim.tuning.trial import Trial, enough_rows
 from batchfim.tuning.tune import Tuning, tune
+from batchfim.workers.capacity import num_gpus
 
 Config = JobConfig | Mapping[str, Any]
 _log = logging.getLogger(__name__)

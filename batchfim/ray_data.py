@@ -24,7 +24,6 @@ from batchfim.engines.engine import Engine
 from batchfim.errors import ConfigError, EngineDead
 from batchfim.infiller import open_infiller
 from batchfim.records import CONTEXT_TYPE, OUTPUT_FIELDS, LanguageColumns, output_schema
-from batchfim.running import num_gpus
 from batchfim.storage.inputs import (
     check_columns,
     check_languages,
@@ -34,6 +33,7 @@ from batchfim.storage.inputs import (
 from batchfim.storage.kept import as_kept
 from batchfim.storage.parts import part_table
 from batchfim.storage.rows import without_views
+from batchfim.workers.capacity import num_gpus
 from batchfim.workers.loop_thread import LoopThread
 from batchfim.workers.pipeline import Pipeline, RowsInHand
 from batchfim.workers.placing import actor_options, share_cores_of_node

@@ -41,6 +41,7 @@ from batchfim.storage.job_lease import JobLease
 from batchfim.storage.ledger import Ledger
 from batchfim.storage.run_records import RunLog
 from batchfim.versions import versions
+from batchfim.workers.capacity import num_gpus
 from batchfim.workers.pool import Pool, WorkerSpec
 
 _log = logging.getLogger(__name__)
@@ -382,11 +383,3 @@ def _exporters(config: JobConfig, run: str, planned_rows: int) -> list[Watcher]:
     from batchfim.telemetry.exporting import MetricsExporter
 
     return [MetricsExporter(config.output.path, run, planned_rows)]
-
-
-def num_gpus(config: JobConfig) -> float:
-    """GPUs that a worker requests from Ray."""
-    if config.resources.num_gpus is not None:
-        return config.resources.num_gpus
-    on_gpu = config.engine.backend != "simulated" and "vllm" in versions()
-    return float(config.engine.num_devices) if on_gpu else 0.0

@@ -17,12 +17,12 @@ from batchfim.formats.encoder import Encoder
 from batchfim.formats.format import AUTO
 from batchfim.infiller import Infiller, open_infiller
 from batchfim.planning.choosing import ChoosingEncoder
-from batchfim.running import num_gpus
 from batchfim.storage.inputs import InputSet
 from batchfim.storage.stores import extended
 from batchfim.terminal import busy, counted
 from batchfim.tuning.sample import choose_in
 from batchfim.tuning.trial import RunJob, enough_rows, sampled, trial_config
+from batchfim.workers.capacity import num_gpus
 
 _BLOCK_ROWS = 256  # sharing between neighbors is seen within this many rows
 _FEWEST_BLOCKS = 6  # with fewer, intervals are too wide to be useful

