@@ -59,7 +59,8 @@ class Stepper:
     `AsyncLLM`, vLLM's front end for concurrent callers, has a task, a queue and a socket future per
     request, and wakes them for every token if a stop rule checks each one; with it, this process
     used a third more CPU (`benchmarks/README.md`). Only the thread calls vLLM. The loop watches the
-    core, and wakes the thread through vLLM's queue of outputs if the core dies.
+    core, and wakes the thread through vLLM's queue of outputs if the core dies. What it uses of
+    vLLM beside `LLMEngine` is that of 0.32: `SyncMPClient` in `vllm/v1/engine/core_client.py`.
     """
 
     def __init__(self, llm: Any, stop_s: float | None, why_ended: Callable[[], str]) -> None:
