@@ -77,7 +77,7 @@ def test_an_input_column_called_like_an_added_one(tmp_path: Path, refused) -> No
     path = write(tmp_path, "a.parquet", prefix=["x"], suffix=["y"], status=["z"])
     message = refused(path)
     assert "'status'" in message
-    assert "input.keep=['prefix', 'suffix']" in message
+    assert 'input.keep=["prefix", "suffix"]' in message
 
 
 def test_unknown_keys_name_the_nearest(records: Path, refused) -> None:
