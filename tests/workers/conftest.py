@@ -84,7 +84,7 @@ def make_spec(tmp_path: Path) -> Callable[..., WorkerSpec]:
         infiller = open_infiller(config, weights=False)
         return WorkerSpec(
             config,
-            inputs.kept,
+            pa.schema([inputs.kept.field(name) for name in RECORDS]),
             "run",
             "run.json",
             inputs.language_columns,
