@@ -1,7 +1,7 @@
-"""The job's model on a worker's machine: the very one that the driver saw.
+"""Open the job's model on a worker's machine, and check that it is the one the driver saw.
 
-A model id and a URL have their version fixed. A folder has not: another machine may have another
-copy, and training may write it anew while the job runs.
+The version of a model id or URL is fixed for the job. That of a folder is not: another machine may
+have another copy, and training may rewrite it while the job runs.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ def open_job_model(spec: WorkerSpec) -> Infiller:
     """Open the model, its weights and its adapters.
 
     Raises:
-        ModelError: they cannot be had here, or are not the job's.
+        ModelError: they are not available here, or are not the job's.
         others: as `open_infiller`.
     """
     infiller = open_infiller(spec.config, weights=True)
@@ -31,10 +31,10 @@ def open_job_model(spec: WorkerSpec) -> Infiller:
 
 
 def check_loaded(spec: WorkerSpec, infiller: Infiller) -> None:
-    """To be called once an engine is up: the folder may have been written while it was read.
+    """Check the model again once its engine is up, as it may have been rewritten while it loaded.
 
     Raises:
-        ModelError: it was.
+        ModelError: it was rewritten.
     """
     if infiller.files.revision is None:
         files = find_model(spec.config.model, weights=True)
@@ -45,7 +45,7 @@ def _check(what: str, folder: Path, digest: str, expected: str) -> None:
     if digest != expected:
         raise ModelError(
             f"the {what} in {folder} on {socket.gethostname()} is not the job's: its digest is "
-            f"{digest}, the driver's was {expected}; that machine has another copy, or the folder "
-            "was written since the run started: put the job's files there, or name a model id or a "
-            "URL, whose version is fixed; a new model needs an output.path of its own"
+            f"{digest}, the driver's was {expected}; the machine has another copy, or the folder "
+            "was rewritten since the run started: put the job's files there, or use a model id or "
+            "URL, whose version is fixed; a new model needs its own output.path"
         )
