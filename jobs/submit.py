@@ -90,24 +90,30 @@ def submit(
                 "--backend k8s: needs --rayjob and accepts no --set; put settings into the job "
                 "file or the RayJob's entrypoint"
             )
-        if entry is Entry.PREFETCH:
-            raise ConfigError(
-                "--backend k8s: --entry prefetch is only for --backend ray; on Kubernetes the "
-                "CronJob's prefetch container downloads the model"
-            )
+        owner = Owner(owner_name, owner_uid) if owner_name and owner_uid else None
         found = _rayjob(rayjob, namespace)
         check_entrypoint(found, job_file, rayjob)
         config = load_config(job_file, sets=settings(found))  # the job that the RayJob runs
-        owner = Owner(owner_name, owner_uid) if owner_name and owner_uid else None
-        if entry is Entry.RETRY:
-            found = as_retry(found)
-        run = as_run(
-            found, _written(config, entry), name=name, owner=owner, labels=read_labels(label)
-        )
-        if entry is Entry.BENCH:
-            machines = config.resources.nodes_per_worker
-            run = as_benchmark(run, run["metadata"]["name"], machines)
+        run = _run_of(found, config, entry, name=name, owner=owner, labels=read_labels(label))
         raise typer.Exit(_on_k8s(run, namespace, dry_run=dry_run))
+
+
+def _run_of(rayjob: dict[str, Any], config: JobConfig, entry: Entry, **more: Any) -> dict[str, Any]:
+    """The RayJob to create for an entry point; `more` as for `as_run`.
+
+    Raises:
+        ConfigError: the entry point does not run on Kubernetes, or not by this RayJob.
+    """
+    if entry is Entry.PREFETCH:
+        raise ConfigError(
+            "--backend k8s: --entry prefetch is only for --backend ray; on Kubernetes the "
+            "CronJob's prefetch container downloads the model"
+        )
+    copied = as_retry(rayjob) if entry is Entry.RETRY else rayjob
+    run = as_run(copied, _written(config, entry), **more)
+    if entry is Entry.BENCH:
+        return as_benchmark(run, run["metadata"]["name"], config.resources.nodes_per_worker)
+    return run
 
 
 def _on_ray(config: JobConfig, entry: Entry, address: str | None, *, dry_run: bool) -> int:

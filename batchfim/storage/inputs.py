@@ -270,7 +270,10 @@ def check_columns(source: str, schema: pa.Schema, section: Input) -> pa.Schema:
         data_type = schema.field(name).type
         may_be_null = key not in ("prefix", "suffix", "context")
         if not holds(data_type) and not (may_be_null and pa.types.is_null(data_type)):
-            raise InputError(f"{source}: column {name!r} holds {data_type}, expected {expected}")
+            raise InputError(
+                f"{source}: column {name!r} holds {data_type}, expected {expected}; set "
+                f"input.columns.{key} to another column, or convert this one"
+            )
     keep: Sequence[str] = schema.names if section.keep is None else section.keep
     return pa.schema([(name, kept_type(schema.field(name).type)) for name in keep])
 

@@ -174,7 +174,7 @@ def _fetched(path: str, revision: str | None, patterns: list[str] | None) -> Pat
     except (HFValidationError, HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         raise ModelError(
             f"model {path!r}: not a local folder, and fetching it as a model id failed: "
-            f"{first_line(error)}"
+            f"{first_line(error)}; check the name and the network, or give a folder on this machine"
         ) from None
 
 

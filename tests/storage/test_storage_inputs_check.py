@@ -56,7 +56,8 @@ def test_the_files_of_a_ledger_are_no_json_lines(tmp_path: Path) -> None:
 
 def test_a_column_that_is_not_text_is_named_with_its_type(write: Write) -> None:
     path = write(suffix=[1, 2, 3])
-    with pytest.raises(InputError, match=rf"{path}: column 'suffix' holds int64, expected text"):
+    told = rf"{path}: column 'suffix' holds int64, expected text; set input\.columns\.suffix to "
+    with pytest.raises(InputError, match=told):
         opened(path)
 
 
