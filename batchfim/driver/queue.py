@@ -4,23 +4,12 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Collection, Iterable, KeysView
-from dataclasses import dataclass, field
 
+from batchfim.driver.suspects import ShardState, Suspects
 from batchfim.shards import Lease, Shard
 
 _STORAGE_FAILURES, _OF_ONE_WORKER = 8, 2
 _SOLO_LOSSES = 2  # a record fails once this many engines died while it was alone in them
-
-
-@dataclass(eq=False, slots=True)
-class _State:
-    shard: Shard
-    attempts: int = 0
-    nodes_lost: int = 0
-    engines_lost: int = 0
-    engines_lost_alone: int = 0
-    failure: str | None = None
-    holders: dict[str, Lease] = field(default_factory=dict)  # by worker
 
 
 class ShardQueue:
@@ -29,9 +18,10 @@ class ShardQueue:
     A report counts only if its worker still holds the lease of that attempt, so late and repeated
     reports are ignored.
 
-    A shard whose engine died is a suspect: it waits behind all others and is processed alone, so
-    that it cannot take others down with it. If an engine dies again, the shard is cut in two, and
-    so on until the record that kills engines is alone.
+    A shard whose engine died is a suspect: it waits behind all others and shares an engine only
+    with suspects of its own group (see `Suspects`). Each further death halves the group, down to a
+    single shard; then that shard is cut in two, and so on until the record that kills engines is
+    alone.
 
     Without `bisects`, the whole shard fails instead.
 
@@ -49,12 +39,12 @@ class ShardQueue:
         rerun: bool = False,
         bisects: bool = True,
     ) -> None:
-        self._states = {shard.id: _State(shard) for shard in shards}
+        self._states = {shard.id: ShardState(shard) for shard in shards}
         self._waiting = deque(self._states.values())
-        self._suspects: deque[_State] = deque()
-        self._held: dict[str, dict[str, _State]] = {}  # by worker and shard; no empty entries
+        self._suspects = Suspects()
+        self._held: dict[str, dict[str, ShardState]] = {}  # by worker and shard; no empty entries
         self._ahead: dict[str, dict[str, int]] = {}  # rows not begun, by worker and shard
-        self._leased: dict[str, _State] = {}  # in the order of their first lease
+        self._leased: dict[str, ShardState] = {}  # in the order of their first lease
         self._task_failures: dict[str, Counter[str]] = {}  # by shard and worker
         self._storage_failures: dict[str, Counter[str]] = {}  # likewise
         self.abandoned: dict[str, str] = {}
@@ -101,17 +91,8 @@ class ShardQueue:
     def lease(self, worker: str) -> Lease | None:
         """Lease the next suitable shard to a worker, in plan order; None if there is none."""
         held = self._held.get(worker, {})
-        if any(state.engines_lost for state in held.values()):
-            return None
-        if (waiting := self._next_waiting(worker)) is not None:
-            state = waiting
-        elif held:
-            return None
-        elif self._suspects:
-            state = self._suspects.popleft()
-        elif self._rerun and (late := self._late(worker)) is not None:
-            state = late
-        else:
+        state = self._next(worker, held.values())
+        if state is None:
             return None
         state.attempts += 1
         lease = Lease(state.shard, state.attempts, state.failure)
@@ -202,13 +183,14 @@ class ShardQueue:
             Shards found to kill engines, to be cut in two with `bisect`; one at most.
         """
         taken = self._take_all(worker)
+        self._suspects.divide([state for state, _ in taken])
         to_bisect = []
         for state, lease in taken:
             if lease.failure is not None:  # the engine was not called: reading the shard kills it
                 if len(taken) == 1:
                     self._abandon(state, cause)
                 else:
-                    state.engines_lost += 1  # perhaps due to another shard: run it alone next
+                    state.engines_lost += 1  # perhaps due to another shard
                     self._wait(state, first=True)
                 continue
             if self._suspect(state, cause, alone=len(taken) == 1) and not state.holders:
@@ -221,16 +203,28 @@ class ShardQueue:
         parent = self._states.pop(shard.id)
         self._suspects.remove(parent)
         for half in halves:
-            state = _State(half, parent.attempts, engines_lost=parent.engines_lost)
+            state = ShardState(half, parent.attempts, engines_lost=parent.engines_lost)
             self._states[half.id] = state
-            self._suspects.append(state)
+            self._suspects.group([state])
+            self._suspects.wait(state)
 
     def return_leases(self, worker: str) -> None:
         """Return a worker's unprocessed leases to the queue; no budget is charged."""
         for state, _ in self._take_all(worker):
             self._wait(state, first=True)
 
-    def _next_waiting(self, worker: str) -> _State | None:
+    def _next(self, worker: str, held: Collection[ShardState]) -> ShardState | None:
+        """The shard to lease to a worker that holds others already, or none."""
+        groups = {state.group for state in held}
+        if groups - {None}:
+            return self._suspects.take(groups.pop()) if len(groups) == 1 else None
+        waiting = self._next_waiting(worker)
+        if waiting is not None or held:
+            return waiting
+        suspect = self._suspects.take()
+        return self._late(worker) if suspect is None and self._rerun else suspect
+
+    def _next_waiting(self, worker: str) -> ShardState | None:
         """The first shard this worker may have: none that it failed before, while others work."""
         others_work = len(self._held) > (worker in self._held)
         for place, state in enumerate(self._waiting):
@@ -239,13 +233,13 @@ class ShardQueue:
                 return state
         return None
 
-    def _has_failed(self, worker: str, state: _State) -> bool:
+    def _has_failed(self, worker: str, state: ShardState) -> bool:
         """Whether this worker should leave a shard to others: storage deserves a second try."""
         of_task = self._task_failures.get(state.shard.id, ())
         of_storage = self._storage_failures.get(state.shard.id)
         return worker in of_task or bool(of_storage and of_storage[worker] >= _OF_ONE_WORKER)
 
-    def _late(self, worker: str) -> _State | None:
+    def _late(self, worker: str) -> ShardState | None:
         """The leased shard that another worker should process, too."""
         alone = [
             state
@@ -257,13 +251,13 @@ class ShardQueue:
         queued = [state for state in alone if self._is_queued(state)]
         return next(iter(queued or alone), None)
 
-    def _is_queued(self, state: _State) -> bool:
+    def _is_queued(self, state: ShardState) -> bool:
         """Whether a shard's holder has not begun it, and holds another that it got earlier."""
         (worker,) = state.holders
         is_first = next(iter(self._held[worker].values())) is state
         return not is_first and state.shard.id in self._ahead[worker]
 
-    def _suspect(self, state: _State, cause: str, *, alone: bool) -> bool:
+    def _suspect(self, state: ShardState, cause: str, *, alone: bool) -> bool:
         """Note that an engine died on a shard; returns whether to cut it in two."""
         state.engines_lost += 1
         state.engines_lost_alone += alone
@@ -274,31 +268,31 @@ class ShardQueue:
             state.failure = f"engine died on {what}: {cause}"
         return False
 
-    def _wait(self, state: _State, *, first: bool) -> None:
+    def _wait(self, state: ShardState, *, first: bool) -> None:
         if state.holders:  # another worker has it too
             return
         self._leased.pop(state.shard.id, None)
         if state.engines_lost:
-            self._suspects.append(state)
+            self._suspects.wait(state)
         elif first:
             self._waiting.appendleft(state)
         else:
             self._waiting.append(state)
 
-    def _abandon(self, state: _State, cause: str) -> None:
+    def _abandon(self, state: ShardState, cause: str) -> None:
         for other in state.holders:
             self._drop(other, state)
         self._leased.pop(state.shard.id, None)
         del self._states[state.shard.id]
         self.abandoned[state.shard.id] = cause
 
-    def _take_all(self, worker: str) -> list[tuple[_State, Lease]]:
+    def _take_all(self, worker: str) -> list[tuple[ShardState, Lease]]:
         """Take all leases from a worker, the last one first."""
         states = reversed(self._held.pop(worker, {}).values())
         self._ahead.pop(worker, None)
         return [(state, state.holders.pop(worker)) for state in states]
 
-    def _release(self, worker: str, lease: Lease) -> _State | None:
+    def _release(self, worker: str, lease: Lease) -> ShardState | None:
         state = self._states.get(lease.shard.id)
         if state is None or state.holders.get(worker) != lease:
             return None
@@ -306,7 +300,7 @@ class ShardQueue:
         self._drop(worker, state)
         return state
 
-    def _drop(self, worker: str, state: _State) -> None:
+    def _drop(self, worker: str, state: ShardState) -> None:
         held = self._held[worker]
         del held[state.shard.id]
         self._ahead[worker].pop(state.shard.id, None)

@@ -67,6 +67,51 @@ def test_shards_that_lost_an_engine_come_last_and_alone() -> None:
     assert queue.num_waiting == 0
 
 
+def test_what_an_engine_had_is_worked_again_in_two_groups() -> None:
+    queue = queue_of("abcdef")
+    for _ in "abcde":
+        lease(queue, "v")
+    queue.engine_lost("v", "died")
+    other = lease(queue, "w")
+    assert [other.shard.id, queue.lease("w")] == ["f", None]  # suspects share no engine with it
+    first = [lease(queue, "x") for _ in range(3)]
+    assert [one.shard.id for one in first] == ["e", "d", "c"]
+    assert queue.lease("x") is None  # the others are not of its group
+    assert queue.complete("x", first[0])
+    assert queue.engine_lost("x", "died again") == []
+    assert [lease(queue, "y").shard.id for _ in range(2)] == ["b", "a"]
+    assert [lease(queue, worker).shard.id for worker in "xz"] == ["c", "d"]
+
+
+def test_idle_workers_share_a_group() -> None:
+    queue = queue_of("abcd")
+    for _ in "abcd":
+        lease(queue, "v")
+    queue.engine_lost("v", "died")
+    assert [lease(queue, worker).shard.id for worker in "vwx"] == ["d", "c", "b"]
+    assert [queue.lease("v"), queue.lease("w")] == [None, None]
+    assert lease(queue, "x").shard.id == "a"
+
+
+def test_the_one_of_many_that_kills_engines_takes_few_of_them() -> None:
+    names = [chr(ord("a") + i) for i in range(100)]
+    queue = queue_of("".join(names))
+    num_turns = num_deaths = 0
+    to_bisect: list[Shard] = []
+    while not to_bisect:
+        held = list(iter(lambda: queue.lease("w"), None))
+        num_turns += 1
+        if names[42] in {one.shard.id for one in held}:
+            num_deaths += 1
+            to_bisect = queue.engine_lost("w", "died")
+        for one in held:
+            queue.complete("w", one)  # after a death, nothing is held
+    assert to_bisect == [shard(names[42])]
+    assert queue.num_waiting == 1  # all others are complete
+    assert num_deaths <= 8
+    assert num_turns <= 2 * num_deaths
+
+
 def test_a_suspect_that_loses_another_engine_is_to_be_cut() -> None:
     queue = queue_of("a")
     lease(queue, "v")

@@ -32,6 +32,7 @@ class Expected:
     storage: Counter[str] = field(default_factory=Counter)  # failures by worker
     engines: int = 0
     alone: int = 0
+    group: int = 0  # of suspects that may share an engine; 0: not a suspect
     ended: list[str] = field(default_factory=list)
     begun: dict[str, Lease] = field(default_factory=dict)  # by worker, whatever became of it
 
@@ -45,6 +46,7 @@ class QueueMachine(RuleBasedStateMachine):
         self.queue = ShardQueue(shards, attempts, losses, rerun=True)
         self.expected = {shard.id: Expected(shard) for shard in shards}
         self.leases: list[tuple[str, Lease]] = []
+        self.num_groups = 0
 
     def _shard(self, start: int, num_rows: int) -> Shard:
         return Shard(f"{start}+{num_rows}", "file", "content", "/a.parquet", start, num_rows)
@@ -56,12 +58,14 @@ class QueueMachine(RuleBasedStateMachine):
         single = [s for s in unfinished if len(s.holders) == 1 and not s.engines]
         late = [s for s in single if not self._has_failed(worker, s)]
         held = self._held(worker)
-        alone = any(shard.engines for shard in held)
         others_work = any(shard.holders.keys() - {worker} for shard in unfinished)
         plain = [s for s in waiting if not s.engines]
         readable = [s for s in plain if not (others_work and self._has_failed(worker, s))]
         suspects = [s for s in waiting if s.engines]
-        fitting = [] if alone else readable or ([] if held else suspects or late)
+        groups = {shard.group for shard in held}
+        fitting = readable or ([] if held else suspects or late)
+        if groups - {0}:
+            fitting = [s for s in suspects if groups == {s.group}]
         lease = self.queue.lease(worker)
         assert (lease is None) == (not fitting)
         if lease is not None:
@@ -151,7 +155,11 @@ class QueueMachine(RuleBasedStateMachine):
     @rule(worker=WORKERS)
     def engine_lost(self, worker: str) -> None:
         held = self._held(worker)
+        held.sort(key=lambda shard: self.leases.index((worker, shard.holders[worker])))
         to_bisect = {shard.id for shard in self.queue.engine_lost(worker, "died")}
+        for place, shard in enumerate(held):
+            shard.group = self.num_groups + (1 if place < len(held) // 2 else 2)
+        self.num_groups += 2
         for shard in held:
             if shard.holders.pop(worker).failure is not None:
                 if len(held) == 1:
@@ -174,7 +182,10 @@ class QueueMachine(RuleBasedStateMachine):
         self.queue.bisect(parent.shard, halves)
         parent.ended.append("cut")
         for half in halves:
-            self.expected[half.id] = Expected(half, attempt=parent.attempt, engines=parent.engines)
+            self.num_groups += 1
+            self.expected[half.id] = Expected(
+                half, attempt=parent.attempt, engines=parent.engines, group=self.num_groups
+            )
 
     @rule(worker=WORKERS)
     def return_leases(self, worker: str) -> None:
