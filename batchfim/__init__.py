@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from batchfim.api import run_job as run_job
     from batchfim.api import verify_job as verify_job
     from batchfim.config import JobConfig as JobConfig
-    from batchfim.config_file import load_config as load_config
+    from batchfim.config.files import load_config as load_config
 
 # Turn off the libraries' usage reports in every process that imports this package.
 for _name, _value in {
@@ -27,7 +27,7 @@ for _name, _value in {
 
 _WHERE = {
     "JobConfig": "config",
-    "load_config": "config_file",
+    "load_config": "config.files",
     **dict.fromkeys(
         (
             "compare_jobs",

@@ -3,50 +3,36 @@
 from __future__ import annotations
 
 import logging
-import time
-import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import asdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from batchfim.absolute_paths import absolute
 from batchfim.accounts.results import open_results as open_results
 from batchfim.accounts.status import job_status as job_status
-from batchfim.accounts.summary_text import SLOW_ENGINE
 from batchfim.accounts.verify import verify_job as verify_job
-from batchfim.claiming import claim
+from batchfim.cluster.capacity import num_gpus
 from batchfim.config import JobConfig
-from batchfim.config_file import as_config, check_config, without_hidden
-from batchfim.driver.signals import exit_signals, stop_signals
+from batchfim.config.absolute_paths import absolute
+from batchfim.config.files import as_config, check_config, without_hidden
 from batchfim.engines.build import resolve_job
-from batchfim.errors import ConfigError, InputError, JobFailed
+from batchfim.errors import ConfigError, JobFailed
 from batchfim.forecast.left import what_is_left
-from batchfim.forecast.plan import calibrate, make_forecast
+from batchfim.forecast.making import calibrate, make_forecast
 from batchfim.forecast.speed import speed_of
-from batchfim.formats.encoder import Encoder
-from batchfim.infiller import find_format, open_tokenizer
+from batchfim.models.showing import show_prompt as show_prompt
+from batchfim.models.showing import show_row as show_row
 from batchfim.quality.evaluation import evaluate_job as evaluate_job
-from batchfim.records import Fault, is_unicode, place_text, read_holes
-from batchfim.regroup.regroup import check_regroup, regrouped
 from batchfim.report.compare import compare_jobs as compare_jobs
 from batchfim.report.in_subprocess import report_in_subprocess
-from batchfim.running import JobResult as JobResult
-from batchfim.running import Run, check_pool, failed_shards, logged
-from batchfim.shards import Shard
-from batchfim.storage.inputs import InputSet, check_apart, check_languages, open_inputs
-from batchfim.storage.job_lease import JobLease
+from batchfim.runs.opening import opened
+from batchfim.runs.result import JobResult as JobResult
+from batchfim.runs.retrying import failed_shards
+from batchfim.runs.run import Run
+from batchfim.storage.inputs import check_apart, open_inputs
 from batchfim.storage.ledger import Ledger
-from batchfim.storage.location import Location
-from batchfim.storage.model_files import find_model
-from batchfim.storage.rows import RowReader, columns_to_read
-from batchfim.surroundings import NOWHERE, Surroundings
-from batchfim.telemetry.events import log_events
 from batchfim.tuning.bench import bench
 from batchfim.tuning.knobs import default_knobs, parse_knob
 from batchfim.tuning.trial import Trial, enough_rows
 from batchfim.tuning.tune import Tuning, tune
-from batchfim.workers.capacity import num_gpus
 
 Config = JobConfig | Mapping[str, Any]
 _log = logging.getLogger(__name__)
@@ -66,7 +52,7 @@ def run_job(config: Config) -> JobResult:
         JobHeld: another run holds the job's lease.
         JobFailed: the job cannot be completed; finished shards stay finished.
     """
-    with _claimed(as_config(config)) as (run, inputs):
+    with opened(as_config(config)) as (run, inputs):
         run.ledger.note_config(run.config.public_dump())
         result = run.work(inputs, run.plan(inputs))
     return _reported(run, result)
@@ -89,10 +75,10 @@ def retry_job(
         InputError: all files with failed rows are gone or have changed.
         others: as `run_job`.
     """
-    stored = Ledger(Location.of(output)).job()["config"]
+    stored = Ledger.at(output).job()["config"]
     place = {"output.path": output, **(flags or {})}
     config = check_config(without_hidden(stored), f"the job in {output}", place, sets)
-    with _claimed(config) as (run, inputs):
+    with opened(config) as (run, inputs):
         if not run.ledger.planned_rows().num_rows and not run.ledger.summary().get("complete"):
             raise JobFailed(
                 f"{output}: no shards are planned yet; run `batchfim run` with the job's settings"
@@ -148,7 +134,7 @@ def plan_job(
         config, left, infiller, sample_rows=sample_rows, seed=seed, price=price, speed=speed
     )
     if left.shards:  # otherwise keep the one of the work that was done
-        Ledger(Location.of(config.output.path)).write_forecast(forecast)
+        Ledger.at(config.output.path).write_forecast(forecast)
     return forecast
 
 
@@ -161,48 +147,6 @@ def report_job(output: str) -> str:
     from batchfim.report.report import report_job  # Bokeh takes a second to import
 
     return report_job(output)
-
-
-@contextmanager
-def _claimed(config: JobConfig) -> Iterator[tuple[Run, InputSet]]:
-    """Validate the job and hold its lease; yields the run and the input that it reads."""
-    started_s = time.monotonic()
-    config, run_id = absolute(config), uuid.uuid4().hex[:8]
-    log_events(config.metrics.log, job=config.output.path, run=run_id)
-    check_apart(config.input, config.output.path)
-    inputs = open_inputs(config.input)
-    check_languages(config.infill, inputs.language_columns)
-    check_regroup(config, inputs)
-    config, infiller = resolve_job(config)
-    check_pool(config)
-    if config.engine.backend == "transformers":
-        _log.warning("%s", SLOW_ENGINE)
-    ledger = Ledger(Location.of(config.output.path))
-    ledger.prepare()
-    with ExitStack() as holding:
-        with exit_signals():  # acquiring may have to wait until a dead machine's lease expires
-            lease = holding.enter_context(JobLease(ledger.root / "lease"))
-        ledger.guard(lease.check)
-        fingerprint, inputs = claim(config, inputs, infiller, ledger)
-        log = holding.enter_context(logged(ledger, run_id))
-        before_s = time.monotonic()
-        with exit_signals():
-            inputs = regrouped(config, inputs, ledger, lambda: not lease.lost)
-        regroup_s = 0.0 if config.planning.regroup == "none" else time.monotonic() - before_s
-        with stop_signals() as stop:
-            run = Run(
-                id=run_id,
-                config=config,
-                infiller=infiller,
-                ledger=ledger,
-                fingerprint=fingerprint,
-                lease=lease,
-                stop=stop,
-                log=log,
-                started_s=started_s,
-                regroup_s=regroup_s,
-            )
-            yield run, inputs
 
 
 def _reported(run: Run, result: JobResult) -> JobResult:
@@ -283,76 +227,3 @@ def bench_job(
         run_job=run_job,
         tell=tell,
     )
-
-
-def show_row(config: Config, row: int) -> dict[str, Any]:
-    """Build the untruncated prompt of a row of the input, which is read as a job reads it.
-
-    Args:
-        config: as for `run_job`.
-        row: a row of the first input file, counted from 0.
-
-    Returns:
-        What `show_prompt` returns, with the file as `source` and the `row`.
-
-    Raises:
-        InputError: there is no such row, or a job would reject it.
-        others: as `show_prompt`.
-    """
-    config = absolute(as_config(config))
-    file, columns = open_inputs(config.input).files[0], config.input.columns
-    if row >= file.num_rows:
-        raise InputError(f"{file.path}: no row {row}; it has {file.num_rows}, counted from 0")
-    reader = RowReader(columns_to_read(columns, ()))
-    rows = reader.read(Shard("row", file.id, file.content, file.path, row, 1))
-    loras = config.model.loras
-    (hole,) = read_holes(rows, columns.prefix, columns.suffix, columns.others, loras)
-    if isinstance(hole, Fault):
-        raise InputError(f"{place_text(file.path, row)}{hole.reason}; a job rejects such a row")
-    shown = show_prompt(config, hole.prefix, hole.suffix, around=hole.around)
-    return shown | {"source": file.path, "row": row}
-
-
-def show_prompt(
-    config: Config, prefix: str, suffix: str, *, around: Surroundings = NOWHERE
-) -> dict[str, Any]:
-    """Build the untruncated prompt of one record, with the code that a job uses.
-
-    Args:
-        config: as for `run_job`, of which only the sections `model` and `infill` are used.
-        prefix: text before the record's hole.
-        suffix: text after the record's hole.
-        around: the record's path, repository, language and context files.
-
-    Returns:
-        `family`, `order`, `token_ids`, `pieces` (kind, text and ids of each part, in order),
-        `stop_token_ids` and `prompt_tokens`. If the number of masks is not set, one is shown.
-
-    Raises:
-        ModelError, ConfigError: there is no such model, family or order.
-    """
-    config = as_config(config)
-    files, infill = find_model(config.model, weights=False), config.infill
-    form, _ = find_format(files, config.model, infill)
-    order = form.orders(infill.order)[0]
-    if infill.context == "as_prefix":
-        form = form.with_context_as_prefix(order)
-    if around.context and "context" not in form.fields(order):
-        raise ConfigError(
-            f"order {order!r} of family {form.family} has no place for context files; choose "
-            "another infill.order, or set infill.context to as_prefix"
-        )
-    encoder = Encoder(form, order, open_tokenizer(files, form), masks=infill.masks or 1)
-    for name, text in (("prefix", prefix), ("suffix", suffix)):
-        if not is_unicode(text):
-            raise InputError(f"the {name} is not valid UTF-8 text")
-    pieces = encoder.pieces(prefix, suffix, around)
-    token_ids = [token_id for piece in pieces for token_id in piece.token_ids]
-    return {
-        "family": form.family,
-        "order": encoder.order,
-        "token_ids": token_ids,
-        "pieces": [asdict(piece) | {"token_ids": list(piece.token_ids)} for piece in pieces],
-        "stop_token_ids": list(encoder.stop_token_ids),
-        "prompt_tokens": len(token_ids),
-    }

@@ -12,9 +12,9 @@ import yaml
 from rich.console import Console
 
 from batchfim.config import JobConfig
-from batchfim.config_file import load_config
+from batchfim.config.files import load_config
 from batchfim.errors import ConfigError
-from batchfim.exits import to_exit
+from batchfim.exits import run_command
 from batchfim.prepare.cli import prepare_app
 from batchfim.terminal import busy, printable
 
@@ -324,7 +324,7 @@ def prompt(
     format of a job file; `batchfim prompt job.yaml --row 0` for a row of its input.
     """
     from batchfim.api import show_prompt, show_row
-    from batchfim.prompt_text import prompt_text
+    from batchfim.models.showing import prompt_text
     from batchfim.surroundings import NOWHERE, Surroundings, read_context
 
     flags: dict[str, Any] = {"model.path": model, "model.family": family, "infill.order": order}
@@ -359,8 +359,8 @@ def families(
 
     `batchfim families bigcode/starcoder2-3b`
     """
-    from batchfim.families import detection_text, explain_model, list_families
-    from batchfim.families_text import families_markdown, families_table
+    from batchfim.models.families import detection_text, explain_model, list_families
+    from batchfim.models.families_text import families_markdown, families_table
 
     if model is not None:
         row = explain_model(model, trust_remote_code=trust_remote_code)
@@ -388,4 +388,4 @@ def demo(
 
 def main() -> None:
     """Run the `batchfim` command; errors meant for users become exit codes."""
-    to_exit(app)
+    run_command(app)

@@ -20,6 +20,19 @@ BatchfimError
 
 from __future__ import annotations
 
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """How a command ended; after a signal it is 128 + the signal's number."""
+
+    COMPLETE = 0
+    FAILED = 1
+    WRONG = 2  # config, input or model, or no engine could start: nothing was worked
+    ROWS_FAILED = 3  # complete otherwise
+    UNFINISHED = 4  # `schedule.stop_after_s` ended it
+    HELD = 75  # by another run; EX_TEMPFAIL of sysexits.h
+
 
 def first_line(error: BaseException) -> str:
     """The first line of an error's message, or the error's type if it has no message."""

@@ -6,29 +6,17 @@ import io
 import os
 import sys
 from collections.abc import Callable
-from enum import IntEnum
 
-from batchfim.arrow_pandas import spare_pandas
-from batchfim.errors import BatchfimError, EngineStartError, JobHeld, UserError
+from batchfim.arrow import skip_pandas_import
+from batchfim.errors import BatchfimError, EngineStartError, ExitCode, JobHeld, UserError
 from batchfim.terminal import log_printable, printable
 
 
-class ExitCode(IntEnum):
-    """How a command ended; after a signal it is 128 + the signal's number."""
-
-    COMPLETE = 0
-    FAILED = 1
-    WRONG = 2  # config, input or model, or no engine could start: nothing was worked
-    ROWS_FAILED = 3  # complete otherwise
-    UNFINISHED = 4  # `schedule.stop_after_s` ended it
-    HELD = 75  # by another run; EX_TEMPFAIL of sysexits.h
-
-
-def to_exit(command: Callable[[], object]) -> None:
-    """Run a command; of an error meant for a person, print one line and exit with its code."""
+def run_command(command: Callable[[], object]) -> None:
+    """Run a command; if it fails with one of our errors, print one line and exit with its code."""
     _open_standard_streams()
     log_printable()
-    spare_pandas()
+    skip_pandas_import()
     try:
         command()
     except JobHeld as error:

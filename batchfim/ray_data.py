@@ -15,14 +15,15 @@ from typing import Any
 import pyarrow as pa
 import ray.data
 
-from batchfim.absolute_paths import absolute
 from batchfim.api import open_results
+from batchfim.cluster.capacity import num_gpus
 from batchfim.config import JobConfig
-from batchfim.config_file import check_config, laid_over
+from batchfim.config.absolute_paths import absolute
+from batchfim.config.files import check_config, laid_over
 from batchfim.engines.build import build_engine, resolve_job
 from batchfim.engines.engine import Engine
 from batchfim.errors import ConfigError, EngineDead
-from batchfim.infiller import open_infiller
+from batchfim.models.infiller import open_infiller
 from batchfim.records import CONTEXT_TYPE, OUTPUT_FIELDS, LanguageColumns, output_schema
 from batchfim.storage.inputs import (
     check_columns,
@@ -33,7 +34,6 @@ from batchfim.storage.inputs import (
 from batchfim.storage.kept import as_kept
 from batchfim.storage.parts import part_table
 from batchfim.storage.rows import without_views
-from batchfim.workers.capacity import num_gpus
 from batchfim.workers.loop_thread import LoopThread
 from batchfim.workers.pipeline import Pipeline, RowsInHand
 from batchfim.workers.placing import actor_options, share_cores_of_node
@@ -162,7 +162,7 @@ class InfillStep:
         rows = without_views(batch)
         kept, language = _check(rows.schema, self._config)
         in_hand = RowsInHand(id=f"batch-{next(self._numbers)}", rows=rows, language=language)
-        await self._pipeline.complete(in_hand)
+        await self._pipeline.fill(in_hand)
         return await asyncio.to_thread(
             part_table,
             as_kept(rows, kept),

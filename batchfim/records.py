@@ -222,15 +222,6 @@ def _text(value: bytes | None, name: str) -> str | Fault:
         return Fault(f"column {name!r} is not UTF-8 text: {error.reason} at byte {error.start}")
 
 
-def is_unicode(text: str) -> bool:
-    """Whether a Python string is valid text, without lone surrogates."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
 def plain_type(data_type: pa.DataType) -> pa.DataType:
     """The type with views replaced, which Arrow does not support in every `take` and `cast`."""
     if pa.types.is_list(data_type):
@@ -307,7 +298,7 @@ def output_schema(kept: pa.Schema, source: str, *, has_flags: bool = True) -> pa
 
     Args:
         kept: the input columns.
-        source: what has them.
+        source: where they are from, for the error.
         has_flags: whether the caller's settings can come from a command line.
 
     Raises:

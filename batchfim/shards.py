@@ -23,7 +23,7 @@ class InputFile:
     @property
     def id(self) -> str:
         """Identity of the file's content at its path."""
-        return identity(self.path, self.content)
+        return short_digest(self.path, self.content)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class Lease:
     failure: str | None = None
 
 
-def identity(*parts: object) -> str:
+def short_digest(*parts: object) -> str:
     """A 20-character hex digest of some values, the same in every process."""
     text = "\n".join(map(str, parts))
     return hashlib.blake2b(text.encode(), digest_size=10).hexdigest()

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from batchfim.errors import InputError
-from batchfim.formats.languages import usual_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,16 +28,6 @@ class Surroundings:
     language: str = ""
     context: tuple[ContextFile, ...] = ()
     lora: str = ""
-
-    @property
-    def fields(self) -> dict[str, str]:
-        """Values of `{path}`, `{repo}`, `{language}` and `{language_name}` in layouts."""
-        return {
-            "path": self.path,
-            "repo": self.repo,
-            "language": self.language,
-            "language_name": usual_name(self.language),
-        }
 
 
 NOWHERE = Surroundings()

@@ -18,11 +18,11 @@ import argparse
 import sys
 from pathlib import Path
 
-from batchfim.absolute_paths import absolute
-from batchfim.config_file import check_config
-from batchfim.driver.signals import exit_signals
+from batchfim.config.absolute_paths import absolute
+from batchfim.config.files import check_config
 from batchfim.errors import InputError
-from batchfim.exits import to_exit
+from batchfim.exits import run_command
+from batchfim.signals import exit_signals
 from batchfim.storage.inputs import open_inputs
 from batchfim.versions import versions
 from benchmarks.families.contexts import room_note
@@ -47,7 +47,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.tiny == (options.comparison is not None):
         parser.error("give COMPARE.yaml or --tiny")
-    to_exit(lambda: sys.exit(_main(options)))
+    run_command(lambda: sys.exit(_main(options)))
 
 
 def _main(options: argparse.Namespace) -> int:

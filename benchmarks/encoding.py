@@ -20,10 +20,10 @@ from typing import Any
 
 from tokenizers import Tokenizer
 
-from batchfim.config import demo_model_path
 from batchfim.formats.catalog import CATALOG
 from batchfim.formats.encoder import Encoder
 from batchfim.formats.tokenizer import TextTokenizer
+from batchfim.models.files import demo_model_path
 from benchmarks.measuring import in_process, keep, machine
 
 LIMIT = 0.9

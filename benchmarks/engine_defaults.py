@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from batchfim.config import demo_model_path
 from batchfim.engines.cpu import dtype_argument
+from batchfim.models.files import demo_model_path
 from benchmarks.house_side import HouseSide
 from benchmarks.measuring import keep, machine
 from benchmarks.records import encode, standard_library, write

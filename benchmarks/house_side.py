@@ -15,19 +15,18 @@ from typing import Any
 
 import uvloop
 
-from batchfim.arrow_pandas import spare_pandas
+from batchfim.arrow import skip_pandas_import
 from batchfim.config import JobConfig
-from batchfim.config_file import load_config
+from batchfim.config.files import load_config
 from batchfim.driver.leasing import has_room
 from batchfim.engines.build import build_engine
-from batchfim.infiller import open_infiller
-from batchfim.metrics.report import Counts, ShardReport
+from batchfim.metrics.shard_report import Counts, ShardReport
+from batchfim.models.infiller import open_infiller
 from batchfim.planning.cutting import cut_shards
 from batchfim.regroup.regroup import kept_columns, regrouped
 from batchfim.shards import InputFile, Lease
 from batchfim.storage.inputs import open_inputs
 from batchfim.storage.ledger import Ledger
-from batchfim.storage.location import Location
 from batchfim.workers.pool import ShardFailure, WorkerSpec
 from batchfim.workers.worker import Worker
 from benchmarks.sides import Cpu, Round, Setup
@@ -61,13 +60,13 @@ class HouseSide:
 
     def __init__(self, setup: Setup) -> None:
         """Start the engine in the event loop that will process the shards."""
-        spare_pandas()  # as a worker does
+        skip_pandas_import()  # as a worker does
         self._folder = setup.folder / f"house-{type(self).__name__}"
         self._config = house_config(setup, Path("none"), self._folder)
         if self.regroups:
             planning = self._config.planning.model_copy(update={"regroup": "content"})
             self._config = self._config.model_copy(update={"planning": planning})
-        Ledger(Location.of(str(self._folder))).prepare()
+        Ledger.at(str(self._folder)).prepare()
         self._loop = uvloop.new_event_loop()  # as in a worker
         self._infiller = open_infiller(self._config, weights=True)
         self._engine: Any = build_engine(self._config, self._infiller)
@@ -173,6 +172,6 @@ def _regrouped(config: JobConfig, folder: Path) -> Sequence[InputFile]:
 
 
 def _regroup(config: JobConfig) -> Sequence[InputFile]:
-    ledger = Ledger(Location.of(config.output.path))
+    ledger = Ledger.at(config.output.path)
     ledger.prepare()
     return regrouped(config, open_inputs(config.input), ledger, may_finish=lambda: True).files

@@ -20,13 +20,12 @@ import pyarrow.compute as pc
 from batchfim.metrics.audit import audit
 from batchfim.metrics.done import DONE_SCHEMA
 from batchfim.metrics.histogram import Histogram
-from batchfim.metrics.report import TIMINGS, Counts, ShardReport
+from batchfim.metrics.shard_report import TIMINGS, Counts, ShardReport
 from batchfim.metrics.totals import Totals
 from batchfim.planning.cutting import cut_shards
-from batchfim.planning.plan import plan_work
+from batchfim.planning.work import plan_work
 from batchfim.shards import InputFile
 from batchfim.storage.ledger import Ledger
-from batchfim.storage.location import Location
 from batchfim.storage.markers import SEGMENT_SHARDS
 from batchfim.storage.segments import segment_bytes
 from benchmarks.measuring import in_process, keep, machine
@@ -72,7 +71,7 @@ def _files(num_shards: int) -> list[InputFile]:
 def _build(folder: str, num_shards: int, left: int) -> None:
     """Write a job of which all but the last shards are done."""
     shards = cut_shards(_files(num_shards), _SHARD_ROWS, "benchmark")
-    ledger = Ledger(Location.of(folder))
+    ledger = Ledger.at(folder)
     ledger.prepare()
     ledger.add_to_plan(shards)
     ids = [shard.id for shard in shards[: len(shards) - left]]
@@ -116,7 +115,7 @@ def _segment(report: ShardReport, ids: list[str]) -> bytes:
 
 def _run(folder: str, num_shards: int, left: int) -> tuple[dict[str, float], float, int]:
     """Seconds of each step, CPU seconds of all, and peak resident memory in MB."""
-    ledger, files = Ledger(Location.of(folder)), _files(num_shards)
+    ledger, files = Ledger.at(folder), _files(num_shards)
     steps: dict[str, float] = {}
     last_s, cpu_s = time.monotonic(), time.process_time()
 
@@ -133,7 +132,7 @@ def _run(folder: str, num_shards: int, left: int) -> tuple[dict[str, float], flo
     _, unmarked = ledger.half_committed(done)
     step("halves")
     contents, _ = ledger.planned_files()
-    planned = ledger.plan_but(done, [file.id for file in files])
+    planned = ledger.planned_without(done, [file.id for file in files])
     step("plan")
     work = plan_work(files, planned, done, _SHARD_ROWS, "benchmark", contents=contents)
     ledger.clean_up(unmarked)

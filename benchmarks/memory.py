@@ -90,7 +90,7 @@ def _write(path: Path, gigabytes: float, text_bytes: int) -> None:
 def _work(path: Path, output: Path) -> int:
     """Peak resident memory in MB of a process that processes the whole file."""
     from batchfim.api import run_job
-    from batchfim.config_file import load_config
+    from batchfim.config.files import load_config
 
     settings = {
         "input.paths": [str(path)],

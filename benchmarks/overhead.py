@@ -31,7 +31,14 @@ from benchmarks.bare_side import BareSide, TextSide
 from benchmarks.house_side import HouseSide
 from benchmarks.measuring import at_least, keep, machine
 from benchmarks.records import encode, unshared, write
-from benchmarks.setups import ARCHITECTURES, demo_encoder, demo_setup, named, not_measured, said_of
+from benchmarks.setups import (
+    ARCHITECTURES,
+    architecture_text,
+    demo_encoder,
+    demo_setup,
+    named,
+    not_measured,
+)
 from benchmarks.sides import InProcess, Round, Setup, Side
 
 LIMITS = {"llm_generate": 0.97, "llm_generate_on_texts": 1.0}
@@ -61,7 +68,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         setup = demo_setup(Path(folder), options.architecture, args=args)
         rounds = _measure(setup, options.records, options.rounds, options.seed)
-    result = _result(rounds, setup, options.seed) | {"model": said_of(options.architecture)}
+    result = _result(rounds, setup, options.seed) | {
+        "model": architecture_text(options.architecture)
+    }
     name = "overhead_reserved_core" if options.reserve_core else "overhead"
     keep(f"{name}{named(options.architecture)}", result, started=started)
 

@@ -74,10 +74,10 @@ class RaySide:
                 "sampling_params": sampling,
             }
 
-        return build_processor(config, preprocess=ask, postprocess=_told)
+        return build_processor(config, preprocess=ask, postprocess=_reported)
 
 
-def _told(row: dict[str, Any]) -> dict[str, Any]:
+def _reported(row: dict[str, Any]) -> dict[str, Any]:
     return {
         "id": row["id"],
         "text": row["generated_text"],

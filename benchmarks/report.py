@@ -19,13 +19,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from batchfim.api import run_job
-from batchfim.config_file import load_config
+from batchfim.config.files import load_config
 from batchfim.metrics.done import done_table
-from batchfim.metrics.report import ShardReport
+from batchfim.metrics.shard_report import ShardReport
 from batchfim.metrics.totals import Totals
-from batchfim.shards import identity
+from batchfim.shards import short_digest
 from batchfim.storage.ledger import Ledger
-from batchfim.storage.location import Location
 from batchfim.storage.markers import SEGMENT_SHARDS
 from batchfim.storage.segments import segment_bytes
 from benchmarks.measuring import at_most, keep, machine
@@ -78,7 +77,7 @@ def _job(folder: Path) -> Ledger:
     flags = {"input.paths": [str(folder / "records.parquet")], "model.path": "demo"}
     output = str(folder / "out")
     run_job(load_config(None, flags | {"output.path": output}, _SETTINGS))
-    return Ledger(Location.of(output))
+    return Ledger.at(output)
 
 
 def _multiply(ledger: Ledger, num_shards: int) -> None:
@@ -101,7 +100,7 @@ def _copy(report: ShardReport, place: int, num_shards: int) -> ShardReport:
     run, later_s = ("a", 0.0) if place < num_shards // 2 else ("b", 86_400.0)
     return report.model_copy(
         update={
-            "shard_id": identity(str(place)),
+            "shard_id": short_digest(str(place)),
             "run": run,
             "worker": f"worker-{place % _WORKERS}",
             "started_at": report.started_at + later_s + place // _WORKERS * _SHARD_S,

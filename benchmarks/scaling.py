@@ -79,29 +79,29 @@ def _simulate(num_workers: int, num_shards: int, mean_life_s: float, seed: int) 
     queue = ShardQueue(shards, schedule.task_attempts, schedule.node_losses, rerun=True)
     progress = Progress(Metrics(progress="none"), num_shards * 100)
     driver = Driver(
-        "run",
-        pool,
-        queue,
-        lambda _report: None,
-        lambda _parent, _children: None,
-        "fingerprint",
-        schedule,
-        [progress],
+        run_id="run",
+        pool=pool,
+        queue=queue,
+        commit=lambda _report: None,
+        split=lambda _parent, _children: None,
+        fingerprint="fingerprint",
+        schedule=schedule,
+        watchers=[progress],
         stop_grace_s=lambda: None,
         may_commit=lambda: True,
         clock=lambda: pool.now_s,
     )
     started_s = time.process_time()
-    clock = driver.run()
+    entry = driver.run()
     driver_s = time.process_time() - started_s - pool.own_cpu_s
     pool.close()
     ideal_s = _START_S + _MEAN_S * num_shards / (num_workers * pool.mean_speed)
     return {
         "workers": num_workers,
-        "shards": clock.shards,
-        "workers_lost": clock.workers_lost,
-        "shards_worked_twice": pool.num_submitted - clock.shards,
-        "makespan_ratio": round((clock.engine_start_s + clock.run_s) / ideal_s, 4),
+        "shards": entry.shards,
+        "workers_lost": entry.workers_lost,
+        "shards_worked_twice": pool.num_submitted - entry.shards,
+        "makespan_ratio": round((entry.engine_start_s + entry.run_s) / ideal_s, 4),
         "driver_cpu_us_per_shard": round(driver_s / num_shards * 1e6, 1),
         "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1000,
     }

@@ -11,10 +11,10 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from batchfim.config import demo_model_path
 from batchfim.engines.cpu import MODEL_IN_CORE, dtype_argument
 from batchfim.formats.encoder import Encoder
-from batchfim.infiller import open_infiller
+from batchfim.models.files import demo_model_path
+from batchfim.models.infiller import open_infiller
 from batchfim.planning.choosing import ChoosingEncoder
 from batchfim.versions import versions
 from benchmarks.house_side import house_config
@@ -67,7 +67,7 @@ def on_gpu() -> bool:
     return "vllm" in versions()
 
 
-def said_of(architecture: str | None) -> str:
+def architecture_text(architecture: str | None) -> str:
     """Description of the model for a result."""
     return f"starcoder2 of {architecture}, random weights" if architecture else "demo"
 

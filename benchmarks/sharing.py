@@ -26,7 +26,14 @@ from typing import Any
 from batchfim.planning.sharing import tree_tokens
 from benchmarks.measuring import keep, machine
 from benchmarks.records import Text, encode, multi_line, standard_library, write
-from benchmarks.setups import ARCHITECTURES, demo_encoder, demo_setup, named, not_measured, said_of
+from benchmarks.setups import (
+    ARCHITECTURES,
+    architecture_text,
+    demo_encoder,
+    demo_setup,
+    named,
+    not_measured,
+)
 from benchmarks.sharing_limits import judge
 from benchmarks.sharing_peers import PEERS
 from benchmarks.sides import BLOCK_SIZE, InProcess, Round
@@ -64,7 +71,7 @@ def main() -> None:
             "limits": judge(name, cells),
             "cells": cells,
             "seed": options.seed,
-            "model": said_of(options.architecture),
+            "model": architecture_text(options.architecture),
             "not_measured": not_measured("tokens Ray Data LLM computes, which it does not report"),
         }
         some = () if len(options.orders) == len(ORDERS) else tuple(options.orders)

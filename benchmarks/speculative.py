@@ -23,11 +23,11 @@ from typing import Any
 import pyarrow.dataset as ds
 
 from batchfim.config import JobConfig
-from batchfim.config_file import load_config
+from batchfim.config.files import load_config
 from batchfim.demo.demo import make_records
 from batchfim.engines.build import build_engine
 from batchfim.engines.engine import Request
-from batchfim.infiller import open_infiller
+from batchfim.models.infiller import open_infiller
 from benchmarks.measuring import keep, machine
 from benchmarks.records import Text, encode
 

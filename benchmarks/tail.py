@@ -16,9 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from batchfim.api import run_job
-from batchfim.config_file import load_config
+from batchfim.config.files import load_config
 from batchfim.storage.ledger import Ledger
-from batchfim.storage.location import Location
 from benchmarks.measuring import keep, machine
 from benchmarks.records import Text, write
 
@@ -65,7 +64,7 @@ def _run(path: Path, output: Path, workers: int) -> dict[str, Any]:
         "metrics.progress": "none",
     }
     (run,) = run_job(load_config(None, settings)).summary["runs"]
-    ledger = Ledger(Location.of(str(output)))
+    ledger = Ledger.at(str(output))
     last_s: dict[str, float] = defaultdict(float)
     for shard in ledger.shards().to_pylist():
         written_s = Path(ledger.part(shard["shard_id"]).path).stat().st_mtime

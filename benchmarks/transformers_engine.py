@@ -17,11 +17,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-from batchfim.config import Sampling, demo_model_path
+from batchfim.config import Sampling
 from batchfim.engines.engine import Request
-from batchfim.engines.transformers import Task, TransformersEngine
-from batchfim.engines.transformers_args import read_args
+from batchfim.engines.transformers.args import read_args
+from batchfim.engines.transformers.engine import Task, TransformersEngine
 from batchfim.formats.tokenizer import TextTokenizer
+from batchfim.models.files import demo_model_path
 from benchmarks.measuring import keep, machine
 
 

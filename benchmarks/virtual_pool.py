@@ -12,7 +12,7 @@ from itertools import count
 from batchfim.engines.engine import EngineInfo
 from batchfim.errors import JobFailed
 from batchfim.metrics.histogram import Histogram
-from batchfim.metrics.report import TIMINGS, Counts, ShardReport
+from batchfim.metrics.shard_report import TIMINGS, Counts, ShardReport
 from batchfim.shards import Lease
 from batchfim.workers.pool import Event, ShardEnded, WorkerGone, WorkerReady
 

@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from batchfim.config_file import load_config
-from batchfim.exits import to_exit
+from batchfim.config.files import load_config
+from batchfim.exits import run_command
 from jobs.options import JobFiles, Sets, entry_point
 
 app = entry_point()
@@ -46,4 +46,4 @@ def bench(
 
 
 if __name__ == "__main__":
-    to_exit(app)
+    run_command(app)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from batchfim.config_file import load_config
-from batchfim.exits import to_exit
+from batchfim.config.files import load_config
+from batchfim.exits import run_command
 from jobs.options import AcceptFailedRows, AcceptUnfinished, JobFiles, Sets, ended, entry_point
 
 app = entry_point()
@@ -24,4 +24,4 @@ def infill(
 
 
 if __name__ == "__main__":
-    to_exit(app)
+    run_command(app)

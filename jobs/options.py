@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from batchfim.exits import ExitCode
+from batchfim.errors import ExitCode
 
 if TYPE_CHECKING:
-    from batchfim.running import JobResult
+    from batchfim.runs.result import JobResult
 
 JobFiles = Annotated[
     list[Path],

@@ -6,8 +6,8 @@ import json
 
 import typer
 
-from batchfim.config_file import load_config
-from batchfim.exits import to_exit
+from batchfim.config.files import load_config
+from batchfim.exits import run_command
 from jobs.options import JobFiles, Sets, entry_point
 
 app = entry_point()
@@ -23,11 +23,11 @@ def prefetch(
     A model id goes to the Hugging Face cache (HF_HOME), a model at a URL to
     $XDG_CACHE_HOME/batchfim. Workers with the same two variables find them there.
     """
-    from batchfim.storage.prefetching import fetch_models
+    from batchfim.models.fetching import fetch_models
 
     for fetched in fetch_models(load_config(job_file, sets=sets).model):
         typer.echo(json.dumps(fetched.summary()))
 
 
 if __name__ == "__main__":
-    to_exit(app)
+    run_command(app)

@@ -12,9 +12,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from batchfim.config.plain_yaml import parse_documents
 from batchfim.errors import ConfigError
-from batchfim.plain_yaml import parse_documents
-from batchfim.shards import identity
+from batchfim.shards import short_digest
 
 OUTPUT_LABEL = "batchfim.io/output"
 NAME = re.compile(r"[a-z]([a-z0-9-]*[a-z0-9])?")
@@ -176,7 +176,7 @@ def as_run(
         "app.kubernetes.io/name": "batchfim",
         **metadata.get("labels", {}),
         **labels,
-        OUTPUT_LABEL: identity(output),
+        OUTPUT_LABEL: short_digest(output),
     }
     if owner is not None:
         metadata["ownerReferences"] = [

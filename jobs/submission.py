@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from batchfim.config import JobConfig
-from batchfim.shards import identity
+from batchfim.shards import short_digest
 
 _STOP_MARGIN_S = 30  # after the grace period: to commit shards, audit and write the summary
 JOB_FILE = "job.yaml"
@@ -38,7 +38,7 @@ class Submission:
     def base_id(self) -> str:
         """Id of the job's first turn, the same for the same job; later turns append a number."""
         tree = self.config.model_dump(mode="json")
-        return f"batchfim-{self.entry}-{identity(json.dumps(tree, sort_keys=True))[:12]}"
+        return f"batchfim-{self.entry}-{short_digest(json.dumps(tree, sort_keys=True))[:12]}"
 
     @property
     def entrypoint(self) -> str:

@@ -10,13 +10,13 @@ from typing import Annotated, Any
 import typer
 import yaml
 
-from batchfim.absolute_paths import absolute
+from batchfim.cluster.token import use_ray_token
 from batchfim.config import JobConfig
-from batchfim.config_file import load_config
-from batchfim.driver.signals import exit_signals
+from batchfim.config.absolute_paths import absolute
+from batchfim.config.files import load_config
 from batchfim.errors import ConfigError
-from batchfim.exits import to_exit
-from batchfim.workers.ray_token import use_ray_token
+from batchfim.exits import run_command
+from batchfim.signals import exit_signals
 from jobs.options import JobFiles, Sets, entry_point
 from jobs.rayjob import (
     Owner,
@@ -152,4 +152,4 @@ def _on_k8s(rayjob: dict[str, Any], namespace: str | None, *, dry_run: bool) -> 
 
 
 if __name__ == "__main__":
-    to_exit(app)
+    run_command(app)

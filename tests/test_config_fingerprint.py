@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from batchfim.config import JobConfig
-from batchfim.config_file import load_config
+from batchfim.config.files import load_config
 from batchfim.errors import ConfigError
 
 FLAGS = {"input.paths": ["a"], "output.path": "b", "model.path": "demo"}

@@ -7,8 +7,8 @@ import json
 import pytest
 
 from batchfim.config import JobConfig
-from batchfim.config_engine import OWNED_ENGINE_ARGS
-from batchfim.config_file import load_config
+from batchfim.config.engine import OWNED_ENGINE_ARGS
+from batchfim.config.files import load_config
 from batchfim.errors import ConfigError
 from batchfim.storage.location import Location
 

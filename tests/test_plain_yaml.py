@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from batchfim.config.plain_yaml import parse_yaml
 from batchfim.errors import ConfigError
-from batchfim.plain_yaml import parse_yaml
 
 
 def test_what_json_can_say_is_read() -> None:

@@ -9,7 +9,8 @@ import pytest
 
 import batchfim
 from batchfim.errors import ConfigError, OutputError
-from tests.resume.conftest import Job, job
+from tests.jobs_in_process import Job
+from tests.resume.conftest import job
 
 __all__ = ["job"]
 

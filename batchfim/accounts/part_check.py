@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from batchfim.arrow_memory import reader
+from batchfim.arrow import reader
 from batchfim.records import Status
 from batchfim.storage.location import Location
 from batchfim.storage.parts import checksum
@@ -45,8 +45,8 @@ def _rows_that_differ(data: bytes, marker: Mapping[str, Any]) -> Iterator[str]:
     found = {entry["values"]: entry["counts"] for entry in counted}
     expected = {name.value: marker[name] for name in Status if marker[name]}
     if found != expected:
-        yield f"has {_told(found)} rows, but its marker says {_told(expected)}"
+        yield f"has {_counts_text(found)} rows, but its marker says {_counts_text(expected)}"
 
 
-def _told(counts: Mapping[str, int]) -> str:
+def _counts_text(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{count} {status}" for status, count in sorted(counts.items())) or "none"

@@ -7,7 +7,6 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 from batchfim.storage.ledger import Ledger
-from batchfim.storage.location import Location
 
 
 def open_results(output: str) -> ds.Dataset:
@@ -21,7 +20,7 @@ def open_results(output: str) -> ds.Dataset:
         OutputError: there is no job at `output`.
         StorageError: a file of the ledger is damaged.
     """
-    ledger = Ledger(Location.of(output))
+    ledger = Ledger.at(output)
     ledger.job()
     paths = [ledger.part(shard_id).path for shard_id in _done_in_order(ledger)]
     return ds.dataset(paths, filesystem=ledger.output.filesystem, format="parquet")

@@ -15,7 +15,6 @@ from batchfim.metrics.done import Done
 from batchfim.metrics.run_record import end_of
 from batchfim.storage.job_lease import find_holder
 from batchfim.storage.ledger import Ledger
-from batchfim.storage.location import Location
 
 _RECENT_S = 600.0
 
@@ -33,9 +32,9 @@ def job_status(output: str) -> dict[str, Any]:
         OutputError: there is no job.
         StorageError: a file of the ledger is damaged.
     """
-    ledger = Ledger(Location.of(output))
+    ledger = Ledger.at(output)
     samples = num_samples(ledger)
-    holder = find_holder(ledger.root / "lease")
+    holder = find_holder(ledger.lease_folder)
     recent, done = ledger.recent(), ledger.done()
     not_done = unfinished(ledger.planned_rows(), done.ids, ledger.absent_files())
     left = (pc.sum(not_done.left["num_rows"]).as_py() or 0) * samples

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from batchfim.forecast.text import comparison_text
+from batchfim.metrics.comparison import predictions_text
 from batchfim.metrics.summary import lost_text
 from batchfim.storage.stores import extended
 from batchfim.terminal import plain_table, printable, table_text
@@ -28,10 +28,10 @@ def summary_text(
         f"tokens: {tokens['prompt']:,} prompt = {tokens['cached']:,} cached + "
         f"{tokens['computed']:,} computed; {tokens['completion']:,} completion, "
         f"{tokens['kept']:,} of them kept",
-        *_engine_told(tokens, summary["preemptions"]),
+        *_engine_lines(tokens, summary["preemptions"]),
         *(["nothing was left to do"] if idle else _run(summary["runs"][-1])),
         _latencies(summary["seconds"]),
-        *filter(None, [comparison_text(summary["forecast"])]),
+        *filter(None, [predictions_text(summary["forecast"])]),
         *([SLOW_ENGINE] if summary["engine"]["backend"] == "transformers" else []),
         *absent_text(summary["absent"]),
         *(f"{count:,} rows: {printable(error)}" for error, count in summary["errors"].items()),
@@ -46,7 +46,7 @@ def summary_text(
 
 
 def absent_text(absent: dict[str, int]) -> Iterator[str]:
-    """What is said of planned records whose files are no longer in the input."""
+    """A line about planned records whose files are no longer in the input, if there are any."""
     if absent["shards"]:
         yield (
             f"{absent['records']:,} planned records were not processed, as their files are no "
@@ -58,7 +58,7 @@ def _own(output: str, name: str) -> str:
     return printable(extended(output, f"/_batchfim/{name}"))
 
 
-def _engine_told(tokens: dict[str, int], num_preemptions: int) -> Iterator[str]:
+def _engine_lines(tokens: dict[str, int], num_preemptions: int) -> Iterator[str]:
     if tokens["drafted"]:
         yield f"speculation: {tokens['drafted']:,} drafted, {tokens['accepted']:,} of them accepted"
     if num_preemptions:

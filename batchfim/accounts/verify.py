@@ -17,7 +17,6 @@ from batchfim.metrics.audit import audit, unfinished
 from batchfim.metrics.done import Done
 from batchfim.storage.job_lease import find_holder
 from batchfim.storage.ledger import Ledger
-from batchfim.storage.location import Location
 from batchfim.terminal import counted, printable
 
 _READERS = 8
@@ -40,9 +39,9 @@ def verify_job(output: str) -> dict[str, Any]:
         OutputError: there is no job.
         StorageError: a file of the ledger is damaged.
     """
-    ledger = Ledger(Location.of(output))
+    ledger = Ledger.at(output)
     samples = num_samples(ledger)
-    running = find_holder(ledger.root / "lease") is not None
+    running = find_holder(ledger.lease_folder) is not None
     done = ledger.done()
     parts = ledger.parts()  # after the markers: a run writes a part first, then its marker
     there = done.table.filter(pc.is_in(done.ids, value_set=parts["shard_id"].combine_chunks()))

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from batchfim.accounts.summary_text import summary_text
 from batchfim.api import run_job
-from batchfim.config_file import load_config
+from batchfim.config.files import load_config
 from batchfim.demo.examples import choose_examples, show_example
 from batchfim.demo.holdout import is_held_out
 from batchfim.errors import OutputError

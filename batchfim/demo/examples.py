@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.panel import Panel
 from rich.text import Text
 
-from batchfim.quality.metrics import is_exact
+from batchfim.quality.scores import is_exact
 
 _LINES_BEFORE, _LINES_AFTER = 6, 3
 _KINDS = ("half_line", "line", "random_span")

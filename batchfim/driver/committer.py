@@ -9,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from queue import SimpleQueue
 
-from batchfim.metrics.report import ShardReport
+from batchfim.metrics.shard_report import ShardReport
 
 _THREADS = 32
 

@@ -12,15 +12,17 @@ from typing import Any
 
 from batchfim.config import Schedule
 from batchfim.driver.committer import Committed, Committer
+from batchfim.driver.idle_time import IdleTime
 from batchfim.driver.leasing import has_room
 from batchfim.driver.queue import ShardQueue
 from batchfim.driver.setbacks import Setbacks
-from batchfim.driver.state import IdleTime, RunState, Watcher
+from batchfim.driver.tally import Tally
 from batchfim.driver.trouble import WorkerTrouble
 from batchfim.driver.worker_set import WorkerSet
 from batchfim.errors import BatchfimError, JobFailed, StorageError
-from batchfim.metrics.report import Counts, ShardReport
-from batchfim.metrics.summary import RunClock
+from batchfim.metrics.run_state import RunState, Watcher
+from batchfim.metrics.shard_report import ShardReport
+from batchfim.metrics.summary import RunEntry
 from batchfim.planning.cutting import halve
 from batchfim.shards import Lease, Shard
 from batchfim.telemetry.events import fields
@@ -44,7 +46,7 @@ _MOST_UNCOMMITTED = 64  # processed shards, or two for each worker
 _LAST_COMMITS_S = 10.0  # for commits at a stop, however short its grace
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Driver:
     """One run, which ends when every shard is committed or given up, or on a request to stop.
 
@@ -72,13 +74,9 @@ class Driver:
     _trouble: WorkerTrouble = field(default_factory=WorkerTrouble)
     _stopped_s: float | None = None  # since when the run is to end
     _ended_s: float | None = None
-    _shards: int = 0
-    _records: int = 0
-    _counts: Counts = field(default_factory=Counts)
-    _uncounted: list[Counts] = field(default_factory=list)  # of shards not yet in `_counts`
-    _unreported_commits_s: list[float] = field(default_factory=list)
+    _tally: Tally = field(default_factory=Tally)
 
-    def run(self) -> RunClock:
+    def run(self) -> RunEntry:
         """Process the queue to its end.
 
         Raises:
@@ -101,22 +99,22 @@ class Driver:
             self._end()
         for worker in self._workers.up:
             self.queue.return_leases(worker)
-        return self.run_clock()
+        return self.run_entry()
 
-    def run_clock(self) -> RunClock:
+    def run_entry(self) -> RunEntry:
         """Times and counts of a run that has ended, even if it raised."""
         ended_s = self.clock() if self._ended_s is None else self._ended_s
         ready_s = ended_s if self._workers.first_ready_s is None else self._workers.first_ready_s
-        return RunClock(
+        return RunEntry(
             run=self.run_id,
             started_at=self._started_at,
             engine_start_s=ready_s - self._started_s,
             run_s=ended_s - ready_s,
             worker_s=self._idle.ready_s,
             idle_s=self._idle.idle_s,
-            shards=self._shards,
-            records=self._records,
-            counts=Counts.sum((self._counts, *self._uncounted)),
+            shards=self._tally.shards,
+            records=self._tally.records,
+            counts=self._tally.counts,
             workers=self._num_workers,
             workers_lost=self._workers.num_lost,
             last_loss=self._workers.last_loss,
@@ -270,13 +268,9 @@ class Driver:
 
     def _account(self, done: list[Committed]) -> None:
         for one in done:
-            self._unreported_commits_s.append(one.commit_s)
-            worked = one.report.retried or one.report
+            self._tally.add(one)
             if _log.isEnabledFor(logging.INFO):
                 _log.info("committed", extra=_commit_fields(one))
-            self._shards += 1
-            self._uncounted.append(worked.counts)
-            self._records += worked.records
 
     def _pass_time(self) -> None:
         self._idle.pass_time(self.clock(), self._workers.num_up, len(self.queue.busy))
@@ -284,25 +278,22 @@ class Driver:
     def _notify(self) -> None:
         """Send the state of the run to the watchers."""
         self._notified_s = self.clock()
-        self._counts = Counts.sum((self._counts, *self._uncounted))
-        self._uncounted.clear()
         state = RunState(
-            counts=self._counts,
-            records=self._records,
+            counts=self._tally.counts,
+            records=self._tally.records,
             shards={
                 "waiting": self.queue.num_waiting,
                 "leased": self.queue.num_leased,
-                "committed": self._shards,
+                "committed": self._tally.shards,
                 "abandoned": len(self.queue.abandoned),
             },
-            commits_s=tuple(self._unreported_commits_s),
+            commits_s=self._tally.take_commits_s(),
             num_wanted=self._num_workers,
             num_starting=self._workers.num_starting,
             num_ready=len(self._workers.ready),
             num_lost=self._workers.num_lost,
             idle_share=self._idle.share,
         )
-        self._unreported_commits_s.clear()
         for watcher in self.watchers:
             watcher.update(state)
 
@@ -343,7 +334,7 @@ class Driver:
             self._setbacks.fail(worker, error, self._workers.num_up)
 
     def _replace_bad(self, worker: str, error: BatchfimError) -> None:
-        """Replace a worker that fails what others complete; its failures cost no shard a try."""
+        """Replace a worker that fails what others complete; its failures count for no shard."""
         replaced = "%s is replaced: it fails what other workers complete: %s"
         _log.warning(replaced, self._workers.named(worker), error, extra=fields(worker=worker))
         self.queue.return_leases(worker)

@@ -6,7 +6,6 @@ from collections.abc import Collection
 
 from batchfim.config import Schedule
 
-MOST_SHARDS = 1024  # unless the job sets another number
 _FEWEST = 2
 _MOST_OF_ANY_SIZE = 16
 _MOST_ROWS_HELD = 4  # times the engine's records in flight
@@ -51,4 +50,5 @@ def has_room(
         return False
     if num_shards < _MOST_OF_ANY_SIZE:
         return True
-    return num_shards < min(MOST_SHARDS, num_waiting) and rows_held < _MOST_ROWS_HELD * in_flight
+    most = min(schedule.most_shards_in_hand, num_waiting)
+    return num_shards < most and rows_held < _MOST_ROWS_HELD * in_flight

@@ -13,8 +13,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as RichProgress
 
 from batchfim.config import Metrics
-from batchfim.driver.state import RunState
-from batchfim.metrics.report import Counts
+from batchfim.metrics.run_state import RunState
+from batchfim.metrics.shard_report import Counts
 
 _log = logging.getLogger(__name__)
 Mode = Literal["live", "lines", "none"]

@@ -16,9 +16,11 @@ class Setbacks:
     """
 
     def __init__(self, for_each_worker: int, most_workers: int) -> None:
-        """Args:
-        for_each_worker: failures, `schedule.setbacks`.
-        most_workers: that the job asks for; a few of them count even before they are up.
+        """Start with no failures.
+
+        Args:
+            for_each_worker: failures that each worker may add, `schedule.setbacks`.
+            most_workers: workers that the job asks for; a few count even before they are up.
         """
         self._for_each = for_each_worker
         self._fewest = min(most_workers, _FEW_WORKERS)

@@ -14,10 +14,10 @@ _PAUSE_S = 30.0
 
 @dataclass(slots=True)
 class _Failures:
-    """A worker's failures since it last completed a shard; numbers count leases given before."""
+    """A worker's failures since it last completed a shard."""
 
-    first: int
-    last: int = 0
+    leases_before_first: int  # leases given to any worker before the first failure
+    leases_before_last: int = 0
     last_s: float = 0.0
     shards: set[str] = field(default_factory=set)
     refuted: bool = False  # another worker completed one of the shards
@@ -33,6 +33,10 @@ class WorkerTrouble:
     A worker in doubt, `_IN_DOUBT` shards failed in a row, gets its next only after another worker
     completed one leased later. It is to blame if it fails again although another completed a shard
     that it had failed: an outage that ended in between is nobody's fault.
+
+    For example, w1 fails the shards a, b, c and d: it is in doubt, and d goes to w2 next. If w2
+    completes d, w1 gets one more shard; if it fails that one, too, it is to blame. If w2 fails d as
+    well, the shards or their storage may be bad, and w1 is not blamed.
     """
 
     def __init__(self) -> None:
@@ -66,12 +70,12 @@ class WorkerTrouble:
                 complete what they are given speaks against the worker then.
         """
         self._given.get(worker, {}).pop(shard, None)
-        found = self._failures.setdefault(worker, _Failures(first=self._num_leases))
+        found = self._failures.setdefault(worker, _Failures(leases_before_first=self._num_leases))
         found.shards.add(shard)
         if not is_done:
             self._failed_by.setdefault(shard, set()).add(worker)
-        is_to_blame = found.refuted or (is_done and self._latest > found.first)
-        found.last, found.last_s = self._num_leases, now_s
+        is_to_blame = found.refuted or (is_done and self._latest > found.leases_before_first)
+        found.leases_before_last, found.last_s = self._num_leases, now_s
         return is_to_blame and found.in_doubt
 
     def wants_another_opinion(self, worker: str) -> bool:
@@ -88,7 +92,9 @@ class WorkerTrouble:
         return {
             worker
             for worker, found in self._failures.items()
-            if found.in_doubt and self._latest <= found.last and now_s - found.last_s < _PAUSE_S
+            if found.in_doubt
+            and self._latest <= found.leases_before_last
+            and now_s - found.last_s < _PAUSE_S
         }
 
     def forget(self, worker: str) -> None:

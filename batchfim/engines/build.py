@@ -5,16 +5,16 @@ from __future__ import annotations
 import logging
 
 from batchfim.config import JobConfig
+from batchfim.config.vllm_names import check_names
 from batchfim.engines.engine import Engine
 from batchfim.engines.simulated import SimulatedEngine
-from batchfim.engines.transformers import Task, TransformersEngine
-from batchfim.engines.transformers_args import read_args
-from batchfim.engines.vllm import VllmEngine
-from batchfim.engines.vllm_args import check_names
+from batchfim.engines.transformers.args import read_args
+from batchfim.engines.transformers.engine import Task, TransformersEngine
+from batchfim.engines.vllm.engine import VllmEngine
 from batchfim.errors import ConfigError, ModelError
 from batchfim.formats.encoder import Encoder
 from batchfim.formats.format import Format
-from batchfim.infiller import Infiller, open_infiller
+from batchfim.models.infiller import Infiller, open_infiller
 from batchfim.planning.choosing import ChoosingEncoder
 
 _log = logging.getLogger(__name__)

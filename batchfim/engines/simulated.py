@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from batchfim.config import Sampling
-from batchfim.config_engine import Simulated
+from batchfim.config.engine import Simulated
 from batchfim.engines.engine import STOPPED, Drafts, EngineInfo, Generation, Request, Timing, take
 from batchfim.errors import EngineDead, EngineStartError, RequestRefused, TryAgain
 

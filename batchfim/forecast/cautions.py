@@ -7,8 +7,7 @@ from itertools import pairwise
 
 from batchfim.config import JobConfig
 from batchfim.forecast.sample import Sample
-from batchfim.planning.plan import small_files_warning
-from batchfim.regroup.keys import NONE
+from batchfim.planning.work import small_files_warning
 from batchfim.shards import InputFile, Shard
 
 _MUCH_TRUNCATED = 0.05  # of the prompts
@@ -50,7 +49,7 @@ def _of_sample(config: JobConfig, sample: Sample, context: int | None) -> Iterat
         )
     for reason, count in sample.refused.most_common():
         yield f"refused rows: {count / rows:.1%} will be rejected ({reason})"
-    if config.planning.regroup != NONE:
+    if config.planning.regroups:
         yield (
             "planning.regroup sorts the input first, so its records will share more than the sample"
         )
@@ -85,5 +84,5 @@ def _of_workers(config: JobConfig, shards: Sequence[Shard]) -> Iterator[str]:
 
 def _small_files(config: JobConfig, files: Sequence[InputFile]) -> Iterator[str]:
     """Files that are too small, unless they are about to be sorted into larger ones."""
-    if config.planning.regroup == NONE and (warning := small_files_warning(files)):
+    if not config.planning.regroups and (warning := small_files_warning(files)):
         yield f"small files: {warning}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,13 +9,6 @@ from batchfim.config import JobConfig
 from batchfim.forecast.estimate import Estimate, ratio, total
 from batchfim.forecast.sample import OWN, Sample
 from batchfim.forecast.speed import Speed
-from batchfim.shards import identity
-
-
-def identity_of(config: JobConfig, digest: str) -> str:
-    """A hash of what a forecast is for: the settings that decide the output, and the model."""
-    fields = config.fingerprint_fields()
-    return identity(json.dumps(fields, sort_keys=True, default=str), digest)
 
 
 def forecast(
@@ -39,7 +31,7 @@ def forecast(
     Args:
         config: the job.
         sample: the encoded sample.
-        identity: the result of `identity_of`.
+        identity: the result of `forecast_identity`.
         num_shards: number of shards that are left.
         done: what was done before, as in `left.Left`; everything else is of what is left.
         devices: GPUs per worker, possibly a fraction; 1 on CPU.

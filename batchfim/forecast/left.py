@@ -9,17 +9,17 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from batchfim.claiming import job_settings, with_columns_of
 from batchfim.config import JobConfig
 from batchfim.errors import InputError
-from batchfim.forecast.comparison import NOTHING_DONE
-from batchfim.infiller import Infiller
-from batchfim.planning.plan import plan_work
+from batchfim.metrics.comparison import NOTHING_DONE
+from batchfim.models.infiller import Infiller
+from batchfim.planning.work import plan_work
 from batchfim.regroup.regroup import regrouped_so_far
+from batchfim.runs.claiming import job_settings, with_columns_of
+from batchfim.runs.left_work import left_work
 from batchfim.shards import InputFile, Shard
 from batchfim.storage.inputs import InputSet
 from batchfim.storage.ledger import Ledger
-from batchfim.storage.location import Location
 from batchfim.tuning.sample import Span
 
 _NEW = "plan"  # stands for the fingerprint of a job that does not exist yet
@@ -59,8 +59,8 @@ def what_is_left(config: JobConfig, inputs: InputSet, infiller: Infiller) -> Lef
     """
     if not inputs.num_rows:
         raise InputError("the input has no rows to plan for")
-    ledger = Ledger(Location.of(config.output.path))
-    if not (ledger.root / "job.json").exists():
+    ledger = Ledger.at(config.output.path)
+    if not ledger.has_job():
         return _all_of(config, inputs)
     inputs = with_columns_of(ledger, inputs)
     changed = ledger.changed_settings(*job_settings(config, inputs, infiller))
@@ -88,21 +88,10 @@ def _all_of(config: JobConfig, inputs: InputSet, *warnings: str) -> Left:
 
 
 def _rest_of(config: JobConfig, inputs: InputSet, ledger: Ledger) -> Left:
-    done = ledger.done_ids()
-    partless, _ = ledger.half_committed(done)
-    done -= partless
-    contents, _ = ledger.planned_files()
-    work = plan_work(
-        inputs.files,
-        ledger.plan_but(done, [file.id for file in inputs.files]),
-        done,
-        config.schedule.shard_rows,
-        ledger.job()["fingerprint"],
-        num_workers=config.schedule.workers.max,
-        contents=contents,
-    )
-    kept = done - {shard.id for shard in work.superseded}
-    return Left(inputs, work.pending, _spans(inputs.files, work.pending), _done(ledger, kept))
+    left = left_work(config.schedule, inputs.files, ledger, ledger.job()["fingerprint"])
+    pending = left.work.pending
+    kept = left.done - {shard.id for shard in left.work.superseded}
+    return Left(inputs, pending, _spans(inputs.files, pending), _done(ledger, kept))
 
 
 def _done(ledger: Ledger, shard_ids: set[str]) -> dict[str, Any]:

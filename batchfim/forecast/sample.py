@@ -11,15 +11,15 @@ import pyarrow as pa
 
 from batchfim.config import JobConfig
 from batchfim.formats.encoder import Encoder, Prompt
-from batchfim.infiller import Infiller
 from batchfim.metrics.histogram import Histogram
+from batchfim.models.infiller import Infiller
 from batchfim.planning.choosing import ChoosingEncoder
+from batchfim.planning.requests import requests
 from batchfim.planning.sharing import tree_tokens
 from batchfim.records import REFERENCE, Fault, Hole, read_holes, read_optional
 from batchfim.shards import InputFile, Shard
 from batchfim.storage.inputs import InputSet
 from batchfim.storage.rows import RowReader, columns_to_read
-from batchfim.workers.requests import requests
 
 OWN = "as set"  # the job's own way of encoding
 Encoders = Mapping[str, Encoder | ChoosingEncoder]

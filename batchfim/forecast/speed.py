@@ -14,9 +14,8 @@ import pyarrow.compute as pc
 from batchfim.accounts.summing import summary_now
 from batchfim.errors import ConfigError
 from batchfim.forecast.estimate import Estimate, ratio
-from batchfim.report.time_use import time_use
+from batchfim.metrics.time_use import time_use
 from batchfim.storage.ledger import Ledger
-from batchfim.storage.location import Location
 
 # Relative standard errors by which two equal runs differ.
 _LEAST_ERROR = 0.1
@@ -65,7 +64,7 @@ def speed_of(output: str, digest: str, backend: str) -> Speed:
         OutputError: there is no job.
         ConfigError: the job completed nothing, or used another model or engine.
     """
-    ledger = Ledger(Location.of(output))
+    ledger = Ledger.at(output)
     done = ledger.done()
     summary, shards = summary_now(ledger, done), ledger.shards()
     runs = [run for run in summary["runs"] if run["records"]]

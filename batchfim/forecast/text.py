@@ -37,22 +37,6 @@ def _done(done: Mapping[str, Any]) -> str:
     return f"done: {done['rows']:,} rows in {done['shards']:,} shards{failed}"
 
 
-def comparison_text(lines: Sequence[Mapping[str, Any]]) -> str:
-    """Predicted and actual values in one line; empty if nothing was predicted."""
-    if not lines:
-        return ""
-    return "predicted vs. actual: " + "; ".join(
-        f"{line['label']} {_number(line['predicted'], line['unit'])} vs. "
-        f"{_number(line['actual'], line['unit'])} ({off_text(line)})"
-        for line in lines
-    )
-
-
-def off_text(line: Mapping[str, Any]) -> str:
-    """The relative difference of the actual value from the predicted one."""
-    return "-" if line["off"] is None else f"{line['off']:+.1%}"
-
-
 def _sizes(prompt: Mapping[str, float | None]) -> str:
     figures = ", ".join(
         f"{name} {value:,.0f}" for name, value in prompt.items() if value is not None
@@ -98,10 +82,6 @@ def _time(forecast: Mapping[str, Any]) -> Iterator[str]:
 def _interval(value: Mapping[str, float], digits: str = ".0f") -> str:
     middle, low, high = (f"{value[key]:,{digits}}" for key in ("value", "low", "high"))
     return middle if low == high else f"{middle} ({low} to {high})"
-
-
-def _number(value: float, unit: str) -> str:
-    return f"{value:,.1f} s" if unit == "s" else f"{value:,.0f}"
 
 
 def _percent(share: Mapping[str, float]) -> str:

@@ -12,6 +12,7 @@ from batchfim.errors import ConfigError
 from batchfim.formats.budget import files_dropped, split_budget
 from batchfim.formats.chunking import batches
 from batchfim.formats.format import CONTEXT_SLOT, SUFFIX_SLOT, Format, Slot, Text
+from batchfim.formats.languages import usual_name
 from batchfim.formats.layouts import (
     CompiledPiece,
     FixedText,
@@ -176,7 +177,7 @@ class Encoder:
         filled: Filled = []
         for part in self._parts:
             if isinstance(part, Text):
-                filled.append([self._text_piece(part, around.fields)])
+                filled.append([self._text_piece(part, _values(around))])
             elif isinstance(part, str):
                 filled.append([sides[part]] if part in sides else [])
             else:
@@ -187,7 +188,7 @@ class Encoder:
         """Pieces of each context file; empty if the layout has no place for them."""
         if not self._file_parts:
             return []
-        return [self._file_pieces(file, around.fields) for file in around.context]
+        return [self._file_pieces(file, _values(around)) for file in around.context]
 
     def _file_pieces(self, file: ContextFile, fields: dict[str, str]) -> list[Piece]:
         fields = fields | {"path": file.path, "text": file.text}
@@ -283,6 +284,16 @@ class Encoder:
     def _replace(self, filled: Filled, slot: Slot, ids: Ids) -> None:
         at = self._places[slot]
         filled[at] = [replace(filled[at][0], token_ids=ids)]
+
+
+def _values(around: Surroundings) -> dict[str, str]:
+    """Values of `{path}`, `{repo}`, `{language}` and `{language_name}` in layouts."""
+    return {
+        "path": around.path,
+        "repo": around.repo,
+        "language": around.language,
+        "language_name": usual_name(around.language),
+    }
 
 
 def _piece(part: Token | FixedText) -> Piece:

@@ -8,9 +8,10 @@ from typing import Literal
 
 from batchfim.formats.borders import Borders
 from batchfim.formats.degenerate import Degenerate, find_degenerate
-from batchfim.formats.stopping import StopCheck, StopRule, find_end
+from batchfim.formats.rules import StopRule, TrimRule
+from batchfim.formats.stopping import StopCheck, find_end
 from batchfim.formats.tokenizer import TextTokenizer
-from batchfim.formats.trimming import Ended, TrimRule, trim
+from batchfim.formats.trimming import Ended, trim
 from batchfim.records import Hole
 
 

@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from batchfim.errors import ConfigError
-from batchfim.formats.stopping import StopRule
+from batchfim.formats.rules import StopRule
 
 PREFIX_SLOT = "{prefix}"
 SUFFIX_SLOT = "{suffix}"

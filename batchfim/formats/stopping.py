@@ -9,11 +9,10 @@ text will come. The rules are those of editors and benchmarks; none is on by def
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Literal
 
 from batchfim.formats.borders import Borders
+from batchfim.formats.rules import StopRule
 
-StopRule = Literal["eot", "line", "block", "suffix_start"]
 _TAB = 8
 
 

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from batchfim.formats.borders import Borders, telling_start
+from batchfim.formats.rules import TrimRule
 from batchfim.formats.syntax import syntax_end
 from batchfim.records import Hole
-
-TrimRule = Literal["suffix_overlap", "line", "syntax"]
 
 
 @dataclass(frozen=True, slots=True)

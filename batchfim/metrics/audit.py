@@ -51,7 +51,7 @@ class Unfinished(NamedTuple):
 
     @property
     def summary(self) -> dict[str, dict[str, int]]:
-        """What `summary.json` says of it."""
+        """The entry in `summary.json`."""
         num_rows = pc.sum(self.absent["num_rows"]).as_py() or 0
         return {"absent": {"shards": self.absent.num_rows, "records": num_rows}}
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from batchfim.metrics.report import ShardReport
+from batchfim.metrics.shard_report import ShardReport
 from batchfim.metrics.totals import Totals
 
 _COUNTED = ("rows", "ok", "rejected", "failed")

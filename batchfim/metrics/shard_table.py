@@ -8,8 +8,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import json as arrow_json
 
-from batchfim.arrow_memory import reader
-from batchfim.metrics.report import PHASES, TIMINGS
+from batchfim.arrow import reader
+from batchfim.metrics.shard_report import PHASES, TIMINGS
 
 _COUNTS = (
     "rows",

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from batchfim.metrics.report import Counts
+from batchfim.metrics.shard_report import Counts
 from batchfim.metrics.totals import tokens
 
 
@@ -26,7 +26,7 @@ class EngineStart(BaseModel):
     ready_s: float
 
 
-class RunClock(BaseModel):
+class RunEntry(BaseModel):
     """One run: its wall-clock times in seconds, and what it committed.
 
     `run` is its id in shard reports, `started_at` when it began, in seconds since 1970.

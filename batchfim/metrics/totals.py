@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from batchfim.metrics.histogram import Histogram
-from batchfim.metrics.report import (
+from batchfim.metrics.shard_report import (
     ENDINGS,
     PHASES,
     SIZES,

@@ -6,7 +6,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from batchfim.shards import InputFile, Shard, identity
+from batchfim.shards import InputFile, Shard, short_digest
 
 MAX_SHARD_BYTES = 8 << 20
 _SHARDS_PER_WORKER = 32
@@ -52,7 +52,7 @@ def cut_shards(
         row_bytes, start = _row_bytes(file), 0
         while start < file.num_rows:
             end = _end(file, start, sizes.rows(row_bytes, bytes_left))
-            shard_id = identity(file.id, start, end - start, fingerprint)
+            shard_id = short_digest(file.id, start, end - start, fingerprint)
             shards.append(Shard(shard_id, file.id, file.content, file.path, start, end - start))
             bytes_left -= (end - start) * row_bytes
             start = end
@@ -104,5 +104,5 @@ def halve(shard: Shard, fingerprint: str) -> tuple[Shard, Shard]:
 
 
 def _piece(shard: Shard, start: int, num_rows: int, fingerprint: str) -> Shard:
-    shard_id = identity(shard.file, start, num_rows, fingerprint)
+    shard_id = short_digest(shard.file, start, num_rows, fingerprint)
     return replace(shard, id=shard_id, start=start, num_rows=num_rows)

@@ -25,7 +25,6 @@ from batchfim.quality.rules import find_rule
 from batchfim.quality.sources import find_sources
 from batchfim.quality.writing import ScoreFiles
 from batchfim.storage.ledger import Ledger
-from batchfim.storage.location import Location
 from batchfim.storage.parts import read_part
 
 A = TypeVar("A")
@@ -64,7 +63,7 @@ def evaluate_job(
     """
     options = options or Options()
     rule = find_rule(options.rule)
-    ledger = Ledger(Location.of(output))
+    ledger = Ledger.at(output)
     columns = ledger.job()["fields"]["columns"]
     done = ledger.done()
     counts = done.totals.summary()["rows"]

@@ -10,9 +10,9 @@ import numpy as np
 
 from batchfim.quality.bootstrap import CONFIDENCE, Means
 from batchfim.quality.functional import Tests, not_run
-from batchfim.quality.metrics import bucket_order, label
 from batchfim.quality.options import Options
 from batchfim.quality.rows import Scored, Sources, groups_of, metric_names
+from batchfim.quality.scores import bucket_order, label
 from batchfim.sandbox.sandbox import OUT_OF_TIME
 
 _VERSION = 1

@@ -13,7 +13,7 @@ import pyarrow as pa
 from batchfim.formats.borders import Borders
 from batchfim.formats.languages import find_language
 from batchfim.formats.syntax import num_errors
-from batchfim.quality.metrics import LABELS, length_bucket, score_stop, score_text
+from batchfim.quality.scores import LABELS, length_bucket, score_stop, score_text
 from batchfim.records import Hole, read_optional
 
 CHUNK_ROWS = 64

@@ -52,9 +52,10 @@ class ScoreFiles:
             self._flush()
 
     def finish(self, evaluation: Mapping[str, Any]) -> dict[str, Any]:
-        """Write `_batchfim/evaluation.json`, with `scores`, the names of its files; what it says.
+        """Write `_batchfim/evaluation.json`, and return its content.
 
-        What an earlier evaluation left is removed.
+        To the evaluation it adds `scores`, the names of the files with each row's scores. The files
+        of an earlier evaluation are removed.
         """
         self._flush()
         whole = {**evaluation, "scores": self._names}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 
-CONTENT, NONE = "content", "none"
+CONTENT = "content"  # as `planning.regroup`: by the start of the prefix
 _STARTS = (256, 1024, 4096)  # starts of the prefix that go into the key, in bytes
 GROUP_CHARACTERS = 16  # the start of a key, which identifies its group
 _FEWEST_ROWS, _MOST_ROWS = 32, 512  # per row group: at least half of the smallest usual shard

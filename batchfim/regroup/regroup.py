@@ -10,10 +10,11 @@ from importlib import import_module
 
 import pyarrow as pa
 
+from batchfim.cluster.token import keep_ray_private
 from batchfim.config import Input, JobConfig
 from batchfim.errors import ConfigError, InputError, JobFailed, StorageError
-from batchfim.planning.plan import absent_files, rewritten_warning
-from batchfim.regroup.keys import CONTENT, NONE
+from batchfim.planning.work import absent_files, rewritten_warning
+from batchfim.regroup.keys import CONTENT
 from batchfim.shards import InputFile
 from batchfim.storage.inputs import InputSet, open_inputs
 from batchfim.storage.kept import SOURCE
@@ -22,7 +23,6 @@ from batchfim.storage.location import Location
 from batchfim.storage.regrouped import RegroupedCopies, compared
 from batchfim.storage.rows import columns_to_read
 from batchfim.storage.stores import extended
-from batchfim.workers.ray_token import keep_ray_private
 
 _log = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ def check_regroup(config: JobConfig, inputs: InputSet) -> None:
         InputError: the column to group by is missing, or a column has a name that the job adds.
     """
     _check_names(config, inputs)
-    if config.planning.regroup == NONE:
+    if not config.planning.regroups:
         return
     group = _group_column(config)
     if group and group not in inputs.common_columns:
@@ -54,7 +54,7 @@ def check_regroup(config: JobConfig, inputs: InputSet) -> None:
 
 
 def _check_names(config: JobConfig, inputs: InputSet) -> None:
-    setting = "output.source" if config.planning.regroup == NONE else "planning.regroup"
+    setting = "planning.regroup" if config.planning.regroups else "output.source"
     clashes = {*SOURCE.names} & {*inputs.kept.names}
     if clashes and _has_source(config):
         raise InputError(
@@ -69,7 +69,7 @@ def kept_columns(config: JobConfig, inputs: InputSet) -> pa.Schema:
 
 
 def _has_source(config: JobConfig) -> bool:
-    return config.output.source or config.planning.regroup != NONE
+    return config.output.source or config.planning.regroups
 
 
 def regrouped(
@@ -89,7 +89,7 @@ def regrouped(
         StorageError, JobFailed: a copy that planned shards read from is missing, or a new one
             cannot be made.
     """
-    if config.planning.regroup == NONE:
+    if not config.planning.regroups:
         return replace(inputs, kept=kept_columns(config, inputs))
     columns = columns_to_read(
         config.input.columns, [*inputs.kept.names, *inputs.language_columns.names]
@@ -125,7 +125,7 @@ def regrouped_so_far(config: JobConfig, inputs: InputSet, ledger: Ledger) -> Inp
     Raises:
         InputError, StorageError: as `regrouped`.
     """
-    if config.planning.regroup == NONE:
+    if not config.planning.regroups:
         return inputs
     copies = RegroupedCopies(ledger.regrouped)
     opened = _open(config, inputs, copies)
@@ -146,8 +146,8 @@ def _copy(
     copies: RegroupedCopies,
     may_finish: Callable[[], bool],
 ) -> None:
+    from batchfim.cluster.connection import connected
     from batchfim.regroup.ray_sort import SortJob, check_can_sort, sort_files
-    from batchfim.workers.ray_connection import connected
 
     copy_id = copies.new_id()
     folder, num_rows = copies.folder(copy_id), sum(file.num_rows for file in files)
@@ -192,7 +192,7 @@ def _open(config: JobConfig, inputs: InputSet, copies: RegroupedCopies) -> Input
 
 def _group_column(config: JobConfig) -> str | None:
     regroup = config.planning.regroup
-    return None if regroup in (NONE, CONTENT) else regroup
+    return regroup if config.planning.regroups and regroup != CONTENT else None
 
 
 def _url(config: JobConfig, folder: Location) -> str:

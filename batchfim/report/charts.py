@@ -15,7 +15,7 @@ from bokeh.palettes import Category10
 from bokeh.plotting import figure
 
 from batchfim.metrics.histogram import Histogram
-from batchfim.report.timeline import Floats, Timeline
+from batchfim.metrics.timeline import Floats, Timeline
 
 PALETTE = Category10[8]  # of medium brightness, visible on white and on black
 _MOST_LINES = 8

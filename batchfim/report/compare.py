@@ -9,7 +9,6 @@ from batchfim.accounts.summing import summary_now
 from batchfim.quality.writing import is_outdated, read_evaluation
 from batchfim.report.figures import figures
 from batchfim.storage.ledger import Ledger
-from batchfim.storage.location import Location
 from batchfim.terminal import plain_table, printable, table_text
 
 _WIDTH = 160
@@ -34,7 +33,7 @@ def compare_jobs(outputs: Sequence[str]) -> list[dict[str, Any]]:
 
 
 def _job(output: str) -> dict[str, Any]:
-    ledger = Ledger(Location.of(output))
+    ledger = Ledger.at(output)
     done, evaluation = ledger.done(), read_evaluation(ledger)
     summary = summary_now(ledger, done)
     model = summary["model"]

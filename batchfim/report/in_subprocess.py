@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import batchfim
-from batchfim.driver.signals import exit_signals
+from batchfim.signals import exit_signals
 from batchfim.terminal import busy
 
 _log = logging.getLogger(__name__)

@@ -11,7 +11,7 @@ from typing import Any
 from bokeh.resources import Resources
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from batchfim.forecast.text import off_text
+from batchfim.metrics.comparison import off_text
 from batchfim.report.texts import visible
 
 _FOLDER = Path(__file__).parent / "page"

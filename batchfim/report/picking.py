@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from batchfim.metrics.done import Done
-from batchfim.metrics.report import cause
+from batchfim.metrics.shard_report import cause
 from batchfim.quality.rows import plain_values
 from batchfim.records import OUTPUT_COLUMNS, without_place
 from batchfim.storage.ledger import Ledger

@@ -12,9 +12,11 @@ import yaml
 
 from batchfim.accounts.summing import summary_now
 from batchfim.metrics.done import Done
-from batchfim.metrics.report import ENDINGS
 from batchfim.metrics.run_record import end_of
+from batchfim.metrics.shard_report import ENDINGS
 from batchfim.metrics.shard_table import worked
+from batchfim.metrics.time_use import USES, time_use
+from batchfim.metrics.timeline import spans, timeline
 from batchfim.quality.writing import is_outdated, read_evaluation
 from batchfim.report.charts import (
     Chart,
@@ -27,11 +29,8 @@ from batchfim.report.figures import figures
 from batchfim.report.page import render
 from batchfim.report.picking import Picked, pick
 from batchfim.report.showing import TextColumns, shown
-from batchfim.report.time_use import USES, time_use
-from batchfim.report.timeline import spans, timeline
 from batchfim.storage.job_lease import find_holder
 from batchfim.storage.ledger import Ledger
-from batchfim.storage.location import Location
 
 _HISTOGRAMS = {
     "ttft_s": ("Time to first token", "s"),
@@ -52,9 +51,9 @@ def report_job(output: str) -> str:
         OutputError: there is no job at `output`.
         StorageError: a file of the ledger or a part is damaged.
     """
-    ledger = Ledger(Location.of(output))
+    ledger = Ledger.at(output)
     ledger.job()
-    running = find_holder(ledger.root / "lease") is not None
+    running = find_holder(ledger.lease_folder) is not None
     done, shards = ledger.done(), _write_shards(ledger)
     place = ledger.root / "report.html"
     place.write(render(_context(ledger, output, done, shards, running)).encode())

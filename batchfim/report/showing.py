@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from batchfim.quality.metrics import is_exact
+from batchfim.quality.scores import is_exact
 from batchfim.records import REFERENCE
 from batchfim.report.texts import Change, changes, head, tail
 

@@ -50,13 +50,13 @@ def _changes(old: list[str], new: list[str]) -> Iterator[Change]:
         if step.tag != "equal" or before.isspace():
             gone, come = gone + before, come + after
             continue
-        yield from _told(gone, come)
+        yield from _change(gone, come)
         yield Change("same", after)
         gone, come = "", ""
-    yield from _told(gone, come)
+    yield from _change(gone, come)
 
 
-def _told(gone: str, come: str) -> Iterator[Change]:
+def _change(gone: str, come: str) -> Iterator[Change]:
     if gone == come:
         yield from [Change("same", gone)] if gone else ()
         return

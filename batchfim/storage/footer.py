@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from batchfim.errors import InputError
-from batchfim.shards import identity
+from batchfim.shards import short_digest
 from batchfim.storage.location import Location
 from batchfim.storage.steady_file import SteadyFile
 
@@ -29,10 +29,10 @@ class Footer:
     @property
     def content(self) -> str:
         """Identity of the file's content, from its size and its footer's offsets and statistics."""
-        return identity(self.size_bytes, hashlib.blake2b(self.data, digest_size=16).hexdigest())
+        return short_digest(self.size_bytes, hashlib.blake2b(self.data, digest_size=16).hexdigest())
 
 
-def way_out_of_json(paths: Iterable[str]) -> str:
+def json_hint(paths: Iterable[str]) -> str:
     """What to do about the first of these files that is JSON by its name, if one is."""
     name = next((path.rpartition("/")[2] for path in paths if _JSON_NAME.search(path)), None)
     if name is None:
@@ -63,7 +63,7 @@ def _footer_bytes(file: SteadyFile, path: str) -> bytes:
     if end[-4:] != MAGIC:
         raise InputError(
             f"{path}: not a Parquet file, or cut short: it does not end with PAR1"
-            f"{way_out_of_json([path])}"
+            f"{json_hint([path])}"
         )
     num_bytes = struct.unpack("<I", end[-_TAIL_BYTES:-4].rjust(4))[0] + _TAIL_BYTES
     if num_bytes > size - len(MAGIC):

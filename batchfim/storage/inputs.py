@@ -26,7 +26,7 @@ from batchfim.records import (
     output_schema,
 )
 from batchfim.shards import InputFile
-from batchfim.storage.footer import MAGIC, read_footer, way_out_of_json
+from batchfim.storage.footer import MAGIC, json_hint, read_footer
 from batchfim.storage.kept import differences, kept_type, unified
 from batchfim.storage.location import Location
 from batchfim.storage.stores import split_query
@@ -39,7 +39,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class InputSet:
-    """The input files, with the columns to keep, those for the language, and those in all files."""
+    """The input files, and columns: to keep, to find a record's language, and common to all."""
 
     files: list[InputFile]
     kept: pa.Schema
@@ -141,7 +141,7 @@ def _find(path: str) -> dict[str, datetime | None]:
         names = (_below(location, info) for info in location.list(recursive=True))
         others = [name for name in names if not _is_hidden(name)]
         raise InputError(
-            f"{path}: no Parquet files found (looked for *.parquet){way_out_of_json(others)}"
+            f"{path}: no Parquet files found (looked for *.parquet){json_hint(others)}"
         )
     return found
 

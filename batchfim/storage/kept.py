@@ -144,9 +144,9 @@ def packed(schema: pa.Schema) -> str:
 
 
 def unpacked(text: str) -> pa.Schema:
-    """The schema that `packed` made a text of.
+    """The schema in a text made by `packed`.
 
     Raises:
-        ValueError, TypeError, OSError: it is none.
+        ValueError, TypeError, OSError: the text is not from `packed`.
     """
     return pa.ipc.read_schema(pa.py_buffer(base64.b64decode(text, validate=True)))

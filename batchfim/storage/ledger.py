@@ -28,9 +28,10 @@ import pyarrow.compute as pc
 
 from batchfim.errors import OutputError, StorageBusy, StorageError
 from batchfim.metrics.done import Done
-from batchfim.metrics.report import ShardReport
+from batchfim.metrics.shard_report import ShardReport
 from batchfim.metrics.shard_table import worked
-from batchfim.shards import Shard, identity
+from batchfim.shards import Shard, short_digest
+from batchfim.storage.json_files import JobFile, as_json, plain, read_if_whole
 from batchfim.storage.listing import names_in, sizes_in
 from batchfim.storage.location import Location, delete_all
 from batchfim.storage.markers import Markers
@@ -39,7 +40,6 @@ from batchfim.storage.plan_files import PlanFiles
 from batchfim.storage.run_records import RunRecords
 from batchfim.storage.same_job import differences
 
-_FORMAT_VERSION = 3
 # Written without the job's lease by commands that only read the job, perhaps at this moment.
 _LOOKED = ("forecast.json.", "report.html.", "evaluation.json.")
 _PART = r"^part-[0-9a-f]{20}\.parquet$"
@@ -56,10 +56,18 @@ class Ledger:
         self._markers = Markers(self.root / "done", lambda: self._check())
         self.runs = RunRecords(self.root / "runs")
         self.regrouped = self.root / "regrouped"
+        self._job = JobFile(self.root / "job.json")
+        self.lease_folder = self.root / "lease"
+
+    @classmethod
+    def at(cls, output: str) -> Ledger:
+        """The ledger of the job at a path or URL."""
+        return cls(Location.of(output))
 
     def guard(self, check: Callable[[], None]) -> None:
-        """Have this called before results are marked as done or deleted, as the job's lease may
-        be lost during a long deletion; what it raises is raised from there.
+        """Check this before results are marked as done or deleted.
+
+        The job's lease may be lost during a long deletion. What `check` raises is raised there.
         """
         self._check = check
 
@@ -106,10 +114,9 @@ class Ledger:
         Raises:
             OutputError: the output holds finished work of another job; lists the differences.
         """
-        job = self.root / "job.json"
-        if job.exists():
-            found = self._read_job()
-            self._settle()
+        if self.has_job():
+            found = self._job.read()
+            self._finish_replacements()
             changed = self.changed_settings(fields, defaults)
             if not changed:
                 return str(found["fingerprint"])
@@ -122,9 +129,8 @@ class Ledger:
                 )
             self._plan.clear()
             self.regrouped.delete_folder()
-        fingerprint = identity(json.dumps(_plain(fields), sort_keys=True))
-        content = {"version": _FORMAT_VERSION, "fingerprint": fingerprint, "fields": fields}
-        job.write(_json(content | facts))
+        fingerprint = short_digest(json.dumps(plain(fields), sort_keys=True))
+        self._job.write({"fingerprint": fingerprint, "fields": fields} | facts)
         return fingerprint
 
     def changed_settings(self, fields: dict[str, Any], defaults: dict[str, Any]) -> list[str]:
@@ -133,13 +139,17 @@ class Ledger:
         Raises:
             OutputError: as `job`.
         """
-        return differences(self.job()["fields"], _plain(fields), _plain(defaults))
+        return differences(self.job()["fields"], plain(fields), plain(defaults))
 
     def note_config(self, config: dict[str, Any]) -> None:
         """Store a run's settings for later retries: inputs, workers and machines may change."""
         found = self.job()
-        if found.get("config") != _plain(config):
-            (self.root / "job.json").write(_json(found | {"config": config}))
+        if found.get("config") != plain(config):
+            self._job.write(found | {"config": config})
+
+    def has_job(self) -> bool:
+        """Whether a run has claimed the output."""
+        return self._job.exists()
 
     def job(self) -> dict[str, Any]:
         """The content of `job.json`.
@@ -147,12 +157,11 @@ class Ledger:
         Raises:
             OutputError: there is no job here, or it is of another version.
         """
-        job = self.root / "job.json"
-        if not job.exists():
+        if not self.has_job():
             raise OutputError(
                 f"{self.output.path}: no batchfim job found; give the output.path of a job"
             )
-        return self._read_job()
+        return self._job.read()
 
     def absent_files(self) -> set[str]:
         """Ids of planned files that were not in the input when the last run started."""
@@ -167,7 +176,7 @@ class Ledger:
     def set_absent_files(self, files: Collection[str]) -> None:
         """Store the planned files that are gone, so that their unfinished shards are not missed."""
         if self.absent_files() != set(files):
-            (self.root / "absent.json").write(_json(sorted(files)))
+            (self.root / "absent.json").write(as_json(sorted(files)))
 
     def recent(self) -> dict[str, float]:
         """When each of the newest markers was written, in seconds since 1970, by shard id."""
@@ -186,7 +195,7 @@ class Ledger:
         """All planned shards, in the order in which they were planned."""
         return self._plan.read()
 
-    def plan_but(self, done: Collection[str], files: Collection[str]) -> list[Shard]:
+    def planned_without(self, done: Collection[str], files: Collection[str]) -> list[Shard]:
         """Planned shards, without done shards of the given files (ids).
 
         When a large job resumes, few shards are left, and the others never become objects.
@@ -288,19 +297,19 @@ class Ledger:
 
         If the run is killed in between, one of the two is left intact; the next run checks which.
         """
-        self._markers.void(report)
+        self._markers.begin_replacement(report)
         self.commit(report)
-        self._markers.valid(report.shard_id)
+        self._markers.end_replacement(report.shard_id)
 
-    def _settle(self) -> None:
+    def _finish_replacements(self) -> None:
         """Set the markers of parts that a run was replacing when it was killed."""
-        for coming in self._markers.voids():
+        for coming in self._markers.unfinished_replacements():
             part = self.part(coming.shard_id)
             if not part.exists():
                 continue  # its shard is run again
             if checksum(part.read()) == coming.checksum:
                 self._markers.restore(coming)
-            self._markers.valid(coming.shard_id)
+            self._markers.end_replacement(coming.shard_id)
 
     def clean_up(self, unmarked: Collection[str]) -> None:
         """Remove what earlier runs left: staged parts, partly written files, these unmarked parts.
@@ -326,20 +335,12 @@ class Ledger:
 
     def summary(self) -> dict[str, Any]:
         """The last run's summary, or an empty dict if there is no readable one."""
-        found = self._read_if_whole("summary.json") or {}
+        found = read_if_whole(self.root / "summary.json") or {}
         return found if isinstance(found.get("runs", []), list) else {}
 
     def forecast(self) -> dict[str, Any] | None:
         """The stored forecast, or None if there is no readable one."""
-        return self._read_if_whole("forecast.json")
-
-    def _read_if_whole(self, name: str) -> dict[str, Any] | None:
-        """A JSON file that is rewritten anyway, so that a damaged one counts as missing."""
-        location = self.root / name
-        try:
-            return dict(json.loads(location.read())) if location.exists() else None
-        except (ValueError, TypeError):
-            return None
+        return read_if_whole(self.root / "forecast.json")
 
     def write_forecast(self, forecast: dict[str, Any]) -> None:
         """Store a forecast for comparison in the summary; the job need not exist yet.
@@ -349,29 +350,16 @@ class Ledger:
         """
         self._refuse_foreign()
         self.root.make_folder()
-        (self.root / "forecast.json").write(_json(forecast))
+        (self.root / "forecast.json").write(as_json(forecast))
 
     def write_summary(self, summary: dict[str, Any]) -> None:
         """Store the summary, then `_SUCCESS` if the job is complete and no row failed."""
         success = summary["complete"] and not summary["rows"]["failed"]
         if not success:
             self.reopen()
-        (self.root / "summary.json").write(_json(summary))
+        (self.root / "summary.json").write(as_json(summary))
         if success:
             (self.root / "_SUCCESS").write(b"")
-
-    def _read_job(self) -> dict[str, Any]:
-        location = self.root / "job.json"
-        try:
-            content = json.loads(location.read())
-            known = content["version"] == _FORMAT_VERSION and "fingerprint" in content
-            if not known or not isinstance(content["fields"], dict):
-                raise KeyError("version")
-        except (ValueError, KeyError, TypeError):
-            raise OutputError(
-                f"{location.path}: not a job of this batchfim version; choose another output.path"
-            ) from None
-        return dict(content)
 
 
 def _is_temporary(name: str) -> bool:
@@ -384,11 +372,3 @@ def _are_parts(names: pa.Array) -> pa.Array:
 
 def _ids_of_parts(names: pa.Array) -> pa.Array:
     return pc.utf8_slice_codeunits(names, len("part-"), len("part-") + 20)
-
-
-def _plain(fields: dict[str, Any]) -> dict[str, Any]:
-    return dict(json.loads(_json(fields)))
-
-
-def _json(content: Any) -> bytes:
-    return json.dumps(content, indent=1, default=str).encode()

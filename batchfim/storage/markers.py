@@ -29,7 +29,7 @@ from pydantic import ValidationError
 
 from batchfim.errors import StorageError
 from batchfim.metrics.done import Done, done_table
-from batchfim.metrics.report import ShardReport
+from batchfim.metrics.shard_report import ShardReport
 from batchfim.metrics.shard_table import shard_table
 from batchfim.metrics.totals import Totals
 from batchfim.storage.location import Location, delete_all
@@ -83,9 +83,11 @@ class Markers:
     """Reads and writes the markers; `add` is thread-safe."""
 
     def __init__(self, folder: Location, check: Callable[[], None] = lambda: None) -> None:
-        """Args:
-        folder: of the markers.
-        check: called before a marker is written or deleted; what it raises is raised from there.
+        """Open a folder of markers.
+
+        Args:
+            folder: the folder.
+            check: called before a marker is written or deleted; may raise.
         """
         self._folder = folder
         self._check = check
@@ -149,11 +151,11 @@ class Markers:
         self._delete(map(self._marker, [*found.markers, *found.voids]))
         self._delete(map(self._void, found.voids))
 
-    def void(self, coming: ShardReport) -> None:
-        """Declare a shard not done until `valid` is called, even if its old marker is found."""
+    def begin_replacement(self, coming: ShardReport) -> None:
+        """Declare a shard not done until `end_replacement`, even if its old marker is found."""
         self._void(coming.shard_id).write(coming.model_dump_json().encode())
 
-    def voids(self) -> list[ShardReport]:
+    def unfinished_replacements(self) -> list[ShardReport]:
         """The readable reports of replacements that were not finished.
 
         If a report is not readable, only that its shard is not done is known.
@@ -165,8 +167,8 @@ class Markers:
         """Write a marker that a killed run did not; this run moves it into no segment."""
         self._marker(report.shard_id).write(report.model_dump_json().encode())
 
-    def valid(self, shard_id: str) -> None:
-        """Declare that the marker of a shard that was void is correct again."""
+    def end_replacement(self, shard_id: str) -> None:
+        """Declare that a shard's marker is that of its part again."""
         self._void(shard_id).delete()
 
     def forget(self, shard_ids: Collection[str]) -> None:

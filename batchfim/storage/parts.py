@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from batchfim.arrow_memory import reader
+from batchfim.arrow import reader
 from batchfim.errors import InputError, StorageError
 from batchfim.records import OUTPUT_FIELDS, Completion
 from batchfim.storage.footer import MAGIC, read_footer

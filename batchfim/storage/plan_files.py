@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyarrow import fs
 
-from batchfim.arrow_memory import reader
+from batchfim.arrow import reader
 from batchfim.errors import StorageError
 from batchfim.shards import Shard
 from batchfim.storage.location import Location

@@ -11,7 +11,7 @@ from threading import Lock
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from batchfim.arrow_memory import reader
+from batchfim.arrow import reader
 from batchfim.config import Columns
 from batchfim.errors import InputError, first_line
 from batchfim.records import plain_type

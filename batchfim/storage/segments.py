@@ -15,10 +15,10 @@ from pydantic import ValidationError
 
 from batchfim.errors import StorageError
 from batchfim.metrics.done import DONE_SCHEMA, Done, done_table
-from batchfim.metrics.report import ShardReport
+from batchfim.metrics.shard_report import ShardReport
 from batchfim.metrics.shard_table import shard_table
 from batchfim.metrics.totals import Totals
-from batchfim.shards import identity
+from batchfim.shards import short_digest
 from batchfim.storage.location import Location
 
 _TOTALS = b"batchfim.totals"
@@ -37,7 +37,7 @@ def segment_bytes(table: pa.Table, totals: Totals) -> bytes:
     """The bytes of a segment's file, for a table with `DONE_SCHEMA` and the column `report`."""
     sink = pa.BufferOutputStream()
     text = totals.model_dump_json()
-    described = table.replace_schema_metadata({_TOTALS: text, _DIGEST: identity(text)})
+    described = table.replace_schema_metadata({_TOTALS: text, _DIGEST: short_digest(text)})
     pq.write_table(described, sink, compression="zstd", write_page_checksum=True)
     return bytes(sink.getvalue().to_pybytes())
 
@@ -52,7 +52,7 @@ def read_segment(location: Location) -> Done:
     try:
         metadata = table.schema.metadata or {}
         text = metadata[_TOTALS].decode()
-        if metadata[_DIGEST].decode() != identity(text):
+        if metadata[_DIGEST].decode() != short_digest(text):
             raise ValueError("another digest")
         totals = Totals.model_validate_json(text)
         _check(table, totals)
@@ -90,7 +90,7 @@ def _read(location: Location, columns: Iterable[str]) -> pa.Table:
     try:
         with pa.PythonFile(location.open(), mode="r") as file:
             segment = pq.ParquetFile(file, page_checksum_verification=True, pre_buffer=False)
-            table = segment.read(names, use_threads=False)  # see `arrow_memory`
+            table = segment.read(names, use_threads=False)  # see `arrow.reader`
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise _damaged(location, str(error)) from None
     if table.column_names != names or any(column.null_count for column in table.columns):

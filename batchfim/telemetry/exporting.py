@@ -6,7 +6,7 @@ from typing import Any
 
 from ray.util import metrics as ray_metrics
 
-from batchfim.driver.state import RunState
+from batchfim.metrics.run_state import RunState
 from batchfim.metrics.totals import tokens
 from batchfim.telemetry import table
 from batchfim.telemetry.table import JOB_TAG, RUN_TAG, Metric

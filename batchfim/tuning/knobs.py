@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from batchfim.config import JobConfig
+from batchfim.config.plain_yaml import parse_yaml
 from batchfim.errors import ConfigError
-from batchfim.plain_yaml import parse_yaml
 from batchfim.tuning.search import Knob
 
 _VLLM_CPU = (

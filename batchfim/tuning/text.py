@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from batchfim.config_file import nested
+from batchfim.config.files import nested
 from batchfim.terminal import plain_table, printable, table_text
 from batchfim.tuning.search import Settings
 from batchfim.tuning.trial import Trial

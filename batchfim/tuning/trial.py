@@ -8,17 +8,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from batchfim.cluster.capacity import num_gpus
 from batchfim.config import JobConfig
-from batchfim.config_file import check_config
-from batchfim.driver.signals import exit_signals
+from batchfim.config.files import check_config
 from batchfim.errors import InputError, Interrupted
-from batchfim.running import JobResult
+from batchfim.runs.result import JobResult
+from batchfim.signals import exit_signals
 from batchfim.storage.inputs import InputSet
 from batchfim.storage.location import Location
 from batchfim.storage.stores import extended
 from batchfim.tuning.sample import BLOCK_ROWS, write_sample
 from batchfim.tuning.search import Settings
-from batchfim.workers.capacity import num_gpus
 
 RunJob = Callable[[JobConfig], JobResult]
 
@@ -104,10 +104,10 @@ def run_trial(
     result = run_job(trial_config(config, settings, sample, output))
     if result.signal is not None:
         raise Interrupted(f"the trial was ended by signal {result.signal}")
-    return _told(settings, result.summary)
+    return _trial_of(settings, result.summary)
 
 
-def _told(settings: Settings, summary: dict[str, Any]) -> Trial:
+def _trial_of(settings: Settings, summary: dict[str, Any]) -> Trial:
     run, tokens = summary["runs"][-1], summary["tokens"]
     return Trial(
         settings,

@@ -14,7 +14,7 @@ from batchfim.engines.engine import STOPPED, Engine, Generation, Request
 from batchfim.errors import RequestRefused, TryAgain
 from batchfim.formats.encoder import Prompt
 from batchfim.formats.finishing import Middle
-from batchfim.infiller import Infiller
+from batchfim.models.infiller import Infiller
 from batchfim.records import Completion, Hole, Status
 
 

@@ -10,8 +10,8 @@ import socket
 from pathlib import Path
 
 from batchfim.errors import ModelError
-from batchfim.infiller import Infiller, open_infiller
-from batchfim.storage.model_files import find_model
+from batchfim.models.files import find_model
+from batchfim.models.infiller import Infiller, open_infiller
 from batchfim.workers.pool import WorkerSpec
 
 

@@ -14,7 +14,8 @@ from batchfim.config import JobConfig
 from batchfim.engines.engine import Engine
 from batchfim.formats.encoder import Prompt, TooLong
 from batchfim.formats.languages import find_language
-from batchfim.infiller import Infiller
+from batchfim.models.infiller import Infiller
+from batchfim.planning.requests import requests
 from batchfim.records import (
     NO_LANGUAGE,
     Completion,
@@ -27,10 +28,9 @@ from batchfim.records import (
     read_holes,
     read_optional,
 )
-from batchfim.shards import identity
+from batchfim.shards import short_digest
 from batchfim.workers.completing import Completer, InFlightRecord, record_seed
 from batchfim.workers.in_flight import InFlight
-from batchfim.workers.requests import requests
 
 
 @dataclass(kw_only=True)
@@ -68,7 +68,7 @@ class RowsInHand:
     def seed_key(self, row: int, hole: Hole) -> tuple[str, int]:
         """The source of a row's seed, independent of the other rows in the pipeline."""
         if self.content is None:
-            return identity(hole.prefix, hole.suffix), 0
+            return short_digest(hole.prefix, hole.suffix), 0
         return self.content, self.numbers[row]
 
     def finished(self) -> list[list[Completion]]:
@@ -110,7 +110,7 @@ class Pipeline:
         """Records handed to the engine and not yet finished."""
         return self._in_flight.num_records
 
-    async def complete(self, in_hand: RowsInHand, begun: Callable[[], None] = lambda: None) -> None:
+    async def fill(self, in_hand: RowsInHand, begun: Callable[[], None] = lambda: None) -> None:
         """Generate the samples of all rows.
 
         Args:
@@ -126,7 +126,7 @@ class Pipeline:
             await asyncio.to_thread(self._encode, in_hand)
         in_hand.phases_s["encode_s"] = time.monotonic() - started_s
         self._num_steps += 1
-        await self._generate(in_hand, begun)
+        await self._send_requests(in_hand, begun)
 
     def _encode(self, in_hand: RowsInHand) -> None:
         """Encode each row as a prompt, or complete it without a middle if it cannot have one."""
@@ -168,7 +168,7 @@ class Pipeline:
             else:
                 in_hand.prompts[row] = prompt
 
-    async def _generate(self, in_hand: RowsInHand, begun: Callable[[], None]) -> None:
+    async def _send_requests(self, in_hand: RowsInHand, begun: Callable[[], None]) -> None:
         started_s = time.monotonic()
         greedy = self._sampling.temperature == 0  # otherwise each row has its own seed
         key = partial(self._stop_key, in_hand) if greedy else None
@@ -176,7 +176,7 @@ class Pipeline:
         try:
             async with self._entering:
                 for rows in requests(in_hand.prompts, key, in_hand.adapters):
-                    tasks.append(await self._enter(rows, in_hand))
+                    tasks.append(await self._start_when_room(rows, in_hand))
             begun()
             await asyncio.gather(*tasks)
         finally:  # if one request failed, the results of the others are not needed
@@ -184,11 +184,11 @@ class Pipeline:
                 task.cancel()
         in_hand.phases_s["generate_s"] = time.monotonic() - started_s
 
-    async def _enter(self, rows: list[int], in_hand: RowsInHand) -> asyncio.Task[None]:
+    async def _start_when_room(self, rows: list[int], in_hand: RowsInHand) -> asyncio.Task[None]:
         """Start a request once there is room for it; the room is released when it ends."""
         num_tokens = len(in_hand.prompts[rows[0]].token_ids)
         await self._in_flight.enter(num_tokens)
-        task = asyncio.create_task(self._complete(rows, in_hand))
+        task = asyncio.create_task(self._answer(rows, in_hand))
         task.add_done_callback(lambda _: self._leave(num_tokens))
         return task
 
@@ -199,7 +199,7 @@ class Pipeline:
     def _stop_key(self, in_hand: RowsInHand, row: int) -> Hashable:
         return self._infiller.finisher.stop_key(self._hole(in_hand, row))
 
-    async def _complete(self, rows: list[int], in_hand: RowsInHand) -> None:
+    async def _answer(self, rows: list[int], in_hand: RowsInHand) -> None:
         records = [
             InFlightRecord(
                 in_hand.prompts.pop(row),  # frees memory: a prompt is as large as its texts

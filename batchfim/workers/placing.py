@@ -18,12 +18,11 @@ from ray.util.placement_group import (
 )
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
+from batchfim.cluster.capacity import Wanted
 from batchfim.config import JobConfig
 from batchfim.engines.cpu import threads_each
 from batchfim.errors import BatchfimError, OutputError
 from batchfim.storage.ledger import Ledger
-from batchfim.storage.location import Location
-from batchfim.workers.capacity import Wanted
 from batchfim.workers.job_model import open_job_model
 from batchfim.workers.pool import WorkerSpec
 
@@ -91,7 +90,7 @@ def check_output_is_seen(spec: WorkerSpec) -> None:
         OutputError: another disk has the same path.
     """
     output = spec.config.output.path
-    if not Ledger(Location.of(output)).runs.has(spec.run_record):
+    if not Ledger.at(output).runs.has(spec.run_record):
         raise OutputError(
             f"output.path {output} is a different folder on {socket.gethostname()}, where a worker "
             "runs; give a URL, or a folder on a disk that all machines share"

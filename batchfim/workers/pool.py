@@ -12,7 +12,7 @@ import pyarrow as pa
 from batchfim.config import JobConfig
 from batchfim.engines.engine import EngineInfo
 from batchfim.errors import BatchfimError
-from batchfim.metrics.report import ShardReport
+from batchfim.metrics.shard_report import ShardReport
 from batchfim.records import NO_LANGUAGE, LanguageColumns
 from batchfim.shards import Lease
 

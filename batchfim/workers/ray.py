@@ -19,16 +19,17 @@ from typing import Any
 import ray
 from ray.exceptions import RayError
 
-from batchfim.arrow_pandas import spare_pandas
+from batchfim.arrow import skip_pandas_import
+from batchfim.cluster.capacity import Wanted, find_no_room
+from batchfim.cluster.connection import connect
+from batchfim.cluster.token import address_of
 from batchfim.config import Schedule
-from batchfim.driver.leasing import MOST_SHARDS
 from batchfim.engines.engine import EngineInfo
 from batchfim.errors import BatchfimError, ConfigError, JobFailed, first_line
-from batchfim.metrics.report import ShardReport
+from batchfim.metrics.shard_report import ShardReport
 from batchfim.shards import Lease
 from batchfim.telemetry.exporting import open_metric
 from batchfim.telemetry.table import IN_FLIGHT
-from batchfim.workers.capacity import Wanted, find_no_room
 from batchfim.workers.placing import (
     actor_options,
     check_output_is_seen,
@@ -48,8 +49,6 @@ from batchfim.workers.pool import (
     WorkerReady,
     WorkerSpec,
 )
-from batchfim.workers.ray_connection import connect
-from batchfim.workers.ray_token import address_of
 from batchfim.workers.worker import Worker
 
 _STOP_S = 20.0
@@ -103,7 +102,7 @@ class _Actor:
     """A worker in its own process; `RayPool` makes a Ray actor class from this class."""
 
     def __init__(self) -> None:
-        spare_pandas()
+        skip_pandas_import()
         self._worker: Worker | None = None
         self._begun: dict[Lease, asyncio.Event] = {}
         self._telling: asyncio.Task[None] | None = None
@@ -300,7 +299,7 @@ class RayPool:
 
 def _most_calls(schedule: Schedule) -> int:
     """Calls that an actor answers at once: two for each shard in hand, and those about itself."""
-    return _CALLS_BESIDE + 2 * max(MOST_SHARDS, schedule.shards_in_hand or 0)
+    return _CALLS_BESIDE + 2 * schedule.most_shards_in_hand
 
 
 def _check_room(wanted: Wanted, *, may_grow: bool) -> None:

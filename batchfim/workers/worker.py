@@ -13,14 +13,20 @@ import pyarrow as pa
 from batchfim.engines.build import build_engine
 from batchfim.engines.engine import Drafts, Engine, EngineInfo
 from batchfim.errors import BatchfimError, EngineDead, InputError, StorageError
-from batchfim.infiller import Infiller
-from batchfim.metrics.report import Counts, Retried, ShardReport, endings, errors, sizes, timings
-from batchfim.regroup.keys import NONE
+from batchfim.metrics.shard_report import (
+    Counts,
+    Retried,
+    ShardReport,
+    endings,
+    errors,
+    sizes,
+    timings,
+)
+from batchfim.models.infiller import Infiller
 from batchfim.shards import Lease
 from batchfim.storage.inputs import languages_to_read
 from batchfim.storage.kept import SOURCE, as_kept, with_source
 from batchfim.storage.ledger import Ledger
-from batchfim.storage.location import Location
 from batchfim.storage.parts import part_table, read_part, write_part
 from batchfim.storage.rows import RowReader, columns_to_read
 from batchfim.workers.in_flight import InHand
@@ -75,11 +81,11 @@ class Worker:
         self._pipeline = Pipeline(config, infiller, engine, max_num_seqs=max_num_seqs)
         self._language = languages_to_read(config.infill, spec.language_columns)
         # A regrouped copy has the columns already.
-        self._adds_source = config.output.source and config.planning.regroup == NONE
+        self._adds_source = config.output.source and not config.planning.regroups
         added = SOURCE.names if self._adds_source else ()
         names = [name for name in self._kept.names if name not in added] + self._language.names
         self._reader = RowReader(columns_to_read(config.input.columns, names))
-        self._ledger = Ledger(Location.of(config.output.path))
+        self._ledger = Ledger.at(config.output.path)
         # Fair locks, so shards of one file are read in lease order.
         self._turns = [asyncio.Lock() for _ in range(_FILES_AT_ONCE)]
         self._in_hand = InHand(_FEW_SHARDS, _BYTES_IN_HAND)
@@ -140,7 +146,7 @@ class Worker:
                 await self._in_hand.enter(lease)
                 work = await asyncio.to_thread(self._read, lease)
             self._in_hand.add(lease, work.num_bytes)
-            await self._pipeline.complete(work, begun)
+            await self._pipeline.fill(work, begun)
             drafts = self._engine.take_drafts()
             return await asyncio.to_thread(self._write, lease, work, drafts)
         finally:

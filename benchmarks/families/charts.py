@@ -7,7 +7,7 @@ from typing import Any
 
 from bokeh.models import HoverTool, NumeralTickFormatter
 
-from batchfim.quality.metrics import label
+from batchfim.quality.scores import label
 from batchfim.report.charts import PALETTE, Chart, legend_above, new_plot, plot_item
 from benchmarks.families.rows import Row
 from benchmarks.families.table import quality_text

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from batchfim.config import JobConfig
-from batchfim.config_file import check_config, laid_over
+from batchfim.config.files import check_config, laid_over
 from batchfim.errors import BatchfimError, ConfigError
 from batchfim.formats.format import Format
-from batchfim.infiller import context_tokens, find_format, open_infiller, tokens_beside
-from batchfim.storage.model_files import ModelFiles, find_model
+from batchfim.models.files import ModelFiles, find_model
+from batchfim.models.infiller import context_tokens, find_format, open_infiller, tokens_beside
 from batchfim.terminal import printable
 from benchmarks.families.contexts import common_room
 from benchmarks.families.settings import ComparedModel, Comparison

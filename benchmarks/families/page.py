@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from batchfim.quality.metrics import label
+from batchfim.quality.scores import label
 from batchfim.report.charts import chart_json
 from batchfim.report.page import render
 from benchmarks.families.charts import charts

@@ -16,9 +16,8 @@ from batchfim.config import JobConfig
 from batchfim.errors import BatchfimError
 from batchfim.quality.options import Options
 from batchfim.quality.writing import read_evaluation
-from batchfim.running import JobResult
+from batchfim.runs.result import JobResult
 from batchfim.storage.ledger import Ledger
-from batchfim.storage.location import Location
 from benchmarks.families.entries import Entry, one_line
 from benchmarks.families.rows import Row, measured
 from benchmarks.families.settings import Comparison
@@ -100,7 +99,7 @@ def _run(comparison: Comparison, entry: Entry, row: Row, before: Mapping[str, An
 
 def _hosts(config: JobConfig) -> list[str]:
     """Machines of runs that completed records."""
-    runs = Ledger(Location.of(config.output.path)).runs.last()
+    runs = Ledger.at(config.output.path).runs.last()
     return sorted({run.host for run in runs if run.run.get("records")})
 
 
@@ -120,7 +119,7 @@ def _evaluation(config: JobConfig, result: JobResult, options: Options) -> dict[
     Raises:
         BatchfimError: see `evaluate_job`.
     """
-    found = read_evaluation(Ledger(Location.of(config.output.path)))
+    found = read_evaluation(Ledger.at(config.output.path))
     if result.idle and found is not None:
         asked = {"rule": options.rule, "seed": options.seed, "resamples": options.resamples}
         same_column = options.reference in (None, found["reference"])

@@ -7,10 +7,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, JsonValue, ValidationError, field_validator
 
-from batchfim.config_base import Place, Section
-from batchfim.config_file import check_config, explain
+from batchfim.config.base import Place, Section
+from batchfim.config.files import check_config, explain
+from batchfim.config.plain_yaml import parse_yaml
 from batchfim.errors import ConfigError
-from batchfim.plain_yaml import parse_yaml
 from batchfim.quality.options import Options
 
 _OWN = ("models", "price_per_gpu_hour", "quality")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from batchfim.quality.metrics import label
+from batchfim.quality.scores import label
 from batchfim.terminal import plain_table, table_text
 from benchmarks.families.rows import Row
 

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from functools import cache
 
 from batchfim.config import JobConfig
-from batchfim.config_file import check_config
+from batchfim.config.files import check_config
+from batchfim.config.plain_yaml import parse_yaml
 from batchfim.errors import ConfigError
-from batchfim.plain_yaml import parse_yaml
 from k8s.checks.objects import Object, Objects, Pod, job_files, named, of_kind, pods, ray_pods
 from k8s.checks.rendering import K8S
 

@@ -20,8 +20,7 @@ from batchfim.planning.cutting import cut_shards
 from batchfim.shards import InputFile
 from batchfim.storage.job_lease import JobLease
 from batchfim.storage.ledger import Ledger
-from batchfim.storage.location import Location
-from tests.resume.conftest import Job
+from tests.jobs_in_process import Job
 
 
 def files(job: Job) -> dict[str, bytes]:
@@ -78,7 +77,7 @@ def test_a_failed_row_is_not_done(job: Job) -> None:
 def test_workers_that_a_run_lost_are_named_with_the_last_cause(job: Job) -> None:
     result = job.run("engine.simulated.die_if_contains=def f7(")
     text = status_text(job_status(str(job.output)))
-    (run,) = Ledger(Location.of(str(job.output))).runs.last()
+    (run,) = Ledger.at(str(job.output)).runs.last()
     assert run.run["workers_lost"] > 1
     assert run.run["last_loss"].endswith(": the simulated engine died on demand")
     shown = f"workers lost: {run.run['workers_lost']}, the last {run.run['last_loss']}"
@@ -109,7 +108,7 @@ def test_a_rejected_row_is_done(job: Job) -> None:
 
 def test_a_held_job_is_running_and_says_by_whom(job: Job) -> None:
     job.run()
-    lease = Ledger(Location.of(str(job.output))).root / "lease"
+    lease = Ledger.at(str(job.output)).lease_folder
     with JobLease(lease):
         status = job_status(str(job.output))
         assert (status["state"], status["holder"]["pid"]) == ("running", os.getpid())
@@ -137,13 +136,13 @@ def test_the_command_prints_the_same_numbers(job: Job) -> None:
 def test_speed_and_time_left_come_from_the_newest_markers(job: Job) -> None:
     job.run()
     more = cut_shards([InputFile("/b.parquet", "bb", 400, 1.0)], 400, "job")
-    ledger = Ledger(Location.of(str(job.output)))
+    ledger = Ledger.at(str(job.output))
     ledger.add_to_plan(more)
     now_s = time.time()
     for age_s, marker in zip((2000, 100, 50), sorted((job.ledger / "done").iterdir()), strict=True):
         os.utime(marker, (now_s - age_s, now_s - age_s))
     assert job_status(str(job.output))["rows_per_s"] is None  # nobody is at work
-    with JobLease(ledger.root / "lease"):
+    with JobLease(ledger.lease_folder):
         status = job_status(str(job.output))
     assert status["rows_per_s"] == pytest.approx(4 / 100, rel=0.2)  # the oldest is of long ago
     assert status["left_s"] == pytest.approx(400 / status["rows_per_s"])
@@ -152,7 +151,7 @@ def test_speed_and_time_left_come_from_the_newest_markers(job: Job) -> None:
 
 def test_a_retry_has_no_pace_as_its_rows_are_in_their_parts_already(job: Job) -> None:
     job.run("engine.simulated.fail_if_contains=def f7(")
-    with JobLease(Ledger(Location.of(str(job.output))).root / "lease"):
+    with JobLease(Ledger.at(str(job.output)).lease_folder):
         status = job_status(str(job.output))
     assert (status["state"], status["rows_per_s"], status["left_s"]) == ("running", None, None)
     assert "rows/s recently" not in status_text(status)
@@ -161,14 +160,14 @@ def test_a_retry_has_no_pace_as_its_rows_are_in_their_parts_already(job: Job) ->
 def test_the_numbers_are_the_same_once_markers_are_in_segments(job: Job) -> None:
     job.run()
     before = job_status(str(job.output))
-    Ledger(Location.of(str(job.output))).compact()
+    Ledger.at(str(job.output)).compact()
     assert job_status(str(job.output)) == before
 
 
 def test_what_a_killed_run_planned_is_left_to_do(job: Job) -> None:
     job.run("sampling.n=2", "sampling.temperature=1")
     later = InputFile("/b.parquet", "bb", 4, 10.0)
-    Ledger(Location.of(str(job.output))).add_to_plan(cut_shards([later], 4, "job"))
+    Ledger.at(str(job.output)).add_to_plan(cut_shards([later], 4, "job"))
     status = job_status(str(job.output))
     assert (status["state"], status["complete"]) == ("stopped", False)
     assert status["rows"]["planned"] == 24 + 8

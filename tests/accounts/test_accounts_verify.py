@@ -22,8 +22,7 @@ from batchfim.planning.cutting import cut_shards
 from batchfim.shards import InputFile, Shard
 from batchfim.storage.job_lease import JobLease
 from batchfim.storage.ledger import Ledger
-from batchfim.storage.location import Location
-from tests.resume.conftest import Job, names
+from tests.jobs_in_process import Job, names
 
 OTHER_ID = "0123456789abcdef0123"
 
@@ -38,7 +37,7 @@ def done(job: Job, request: pytest.FixtureRequest) -> Job:
 
 
 def ledger_of(job: Job) -> Ledger:
-    return Ledger(Location.of(str(job.output)))
+    return Ledger.at(str(job.output))
 
 
 def part_of(job: Job) -> Path:
@@ -129,7 +128,7 @@ def test_leftovers_are_found_unless_somebody_is_at_work(done: Job) -> None:
         "x-run-1.parquet",
         "summary.json.1a2b3c4d.tmp",
     ]
-    with JobLease(ledger_of(done).root / "lease"):
+    with JobLease(ledger_of(done).lease_folder):
         assert problems(done) == []
 
 
@@ -181,7 +180,7 @@ def test_what_a_running_job_commits_meanwhile_is_no_problem(
 
     for name in ("parts", "done"):
         monkeypatch.setattr(Ledger, name, then_commits(getattr(Ledger, name)))
-    with JobLease(ledger_of(job).root / "lease"):
+    with JobLease(ledger_of(job).lease_folder):
         assert problems(job) == []
     assert part.exists()
 

@@ -15,10 +15,9 @@ from batchfim.driver.progress import Progress
 from batchfim.driver.queue import ShardQueue
 from batchfim.engines.engine import EngineInfo
 from batchfim.errors import EngineStartError, JobFailed
-from batchfim.metrics.report import TIMINGS, Counts, Histogram, ShardReport
+from batchfim.metrics.shard_report import TIMINGS, Counts, Histogram, ShardReport
 from batchfim.shards import Lease, Shard
 from batchfim.storage.ledger import Ledger
-from batchfim.storage.location import Location
 from batchfim.storage.parts import write_part
 from batchfim.workers.pool import Event, ShardEnded, WorkerGone, WorkerReady
 
@@ -98,7 +97,7 @@ def lose(worker: str, _lease: Lease) -> list[Event]:
 
 
 def open_ledger(folder: Path) -> Ledger:
-    ledger = Ledger(Location.of(str(folder / "out")))
+    ledger = Ledger.at(str(folder / "out"))
     ledger.prepare()
     return ledger
 
@@ -115,14 +114,14 @@ def drive(
     queue = ShardQueue(SHARDS, settings.task_attempts, settings.node_losses)
     progress = Progress(Metrics(progress="none"), 40)
     return Driver(
-        RUN,
-        pool,
-        queue,
-        pool.ledger.commit,
-        pool.ledger.split,
-        "print",
-        settings,
-        [progress],
-        stop_grace_s,
-        may_commit,
+        run_id=RUN,
+        pool=pool,
+        queue=queue,
+        commit=pool.ledger.commit,
+        split=pool.ledger.split,
+        fingerprint="print",
+        schedule=settings,
+        watchers=[progress],
+        stop_grace_s=stop_grace_s,
+        may_commit=may_commit,
     )

@@ -13,7 +13,7 @@ import pytest
 from batchfim.driver.committer import Committer
 from batchfim.driver.queue import ShardQueue
 from batchfim.errors import StorageError
-from batchfim.metrics.report import ShardReport
+from batchfim.metrics.shard_report import ShardReport
 from batchfim.shards import Shard
 from batchfim.workers.pool import Event
 from tests.driver.pools import ScriptedPool, drive, open_ledger

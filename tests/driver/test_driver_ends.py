@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from batchfim.driver.committer import Committer
-from batchfim.driver.state import RunState
 from batchfim.errors import JobFailed, StorageError
-from batchfim.metrics.report import Counts, Retried, ShardReport
+from batchfim.metrics.run_state import RunState
+from batchfim.metrics.shard_report import Counts, Retried, ShardReport
 from batchfim.shards import Lease
 from batchfim.workers.pool import Event, FailureKind, ShardEnded, ShardFailure, WorkerLeaving
 from tests.driver.pools import SHARDS, ScriptedPool, drive, lose, open_ledger
@@ -77,7 +77,7 @@ def test_what_was_committed_is_told_also_where_the_last_commit_fails(
     monkeypatch.setattr(Committer, "close", let_go)
     with pytest.raises(StorageError, match="the disk is full"):
         driver.run()
-    assert (driver.run_clock().shards, driver.run_clock().records) == (3, 30)
+    assert (driver.run_entry().shards, driver.run_entry().records) == (3, 30)
 
 
 @dataclass

@@ -283,9 +283,9 @@ def test_what_was_committed_before_a_failure_is_counted(tmp_path: Path) -> None:
     driver = drive(pool, workers=1, shards_in_hand=1)
     with pytest.raises(StorageError):
         driver.run()
-    clock = driver.run_clock()
+    clock = driver.run_entry()
     assert (clock.shards, clock.records) == (len(pool.ledger.done_ids()), clock.counts.rows)
-    assert clock.run_s == driver.run_clock().run_s
+    assert clock.run_s == driver.run_entry().run_s
 
 
 class Slow(ScriptedPool):

@@ -7,7 +7,7 @@ import signal
 
 import pytest
 
-from batchfim.driver.signals import StopSignal, exit_signals, stop_signals
+from batchfim.signals import StopSignal, exit_signals, stop_signals
 
 
 def test_who_presses_ctrl_c_waits_and_a_sigterm_leaves_time() -> None:

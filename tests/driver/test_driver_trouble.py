@@ -8,7 +8,7 @@ import pytest
 
 from batchfim.driver.queue import ShardQueue
 from batchfim.driver.trouble import WorkerTrouble
-from batchfim.metrics.report import Counts
+from batchfim.metrics.shard_report import Counts
 from batchfim.shards import Lease, Shard
 from batchfim.workers.pool import Event, FailureKind, ShardEnded, ShardFailure
 from tests.driver.pools import SHARDS, ScriptedPool, drive, open_ledger

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from batchfim.api import plan_job, run_job
-from batchfim.config_file import load_config
+from batchfim.config.files import load_config
 from tests.e2e.conftest import LOCAL, Start
 
 NUM_FILES = 300

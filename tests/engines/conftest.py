@@ -12,8 +12,8 @@ import pytest
 
 from batchfim.config import Sampling
 from batchfim.engines.engine import Generation, Request
-from batchfim.engines.transformers import Task, TransformersEngine
-from batchfim.engines.transformers_args import read_args
+from batchfim.engines.transformers.args import read_args
+from batchfim.engines.transformers.engine import Task, TransformersEngine
 from tests.tiny_models import CONTEXT, NUM_MASKS, TINY_MODELS
 
 OpenEngine = Callable[..., TransformersEngine]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchfim.engines.batching import pick_batch
+from batchfim.engines.transformers.batching import pick_batch
 
 LENGTHS = st.lists(st.integers(1, 500), min_size=1, max_size=40)
 

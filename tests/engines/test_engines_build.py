@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from batchfim.config import JobConfig
-from batchfim.config_file import check_config, load_config
+from batchfim.config.files import check_config, load_config
 from batchfim.engines.build import resolve_engine
 from batchfim.errors import ConfigError
 from batchfim.formats.format import Format
@@ -99,7 +99,7 @@ def test_vllms_arguments_are_known_before_it_is_imported() -> None:
             config(f"engine.{name}=1")
     kept = {"quantization": "awq", "kv_cache_dtype": "fp8", "enable_chunked_prefill": False}
     assert resolve_engine(config(f"engine.args={kept}"), form()).engine.args == kept
-    program = "import sys, batchfim.engines.build, batchfim.engines.vllm_args as args; "
+    program = "import sys, batchfim.engines.build, batchfim.config.vllm_names as args; "
     program += "args.check_names(['dtype']); assert 'vllm' not in sys.modules"
     subprocess.run([sys.executable, "-c", program], check=True)
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from batchfim.config import Sampling
-from batchfim.engines.decoding import choose, restrict
+from batchfim.engines.transformers.decoding import choose, restrict
 
 PROBABILITIES = (0.1, 0.4, 0.2, 0.3)
 LOGITS = torch.tensor([[math.log(p) for p in PROBABILITIES]])

@@ -17,10 +17,10 @@ import pytest
 
 from batchfim import api
 from batchfim.config import JobConfig
-from batchfim.config_file import load_config
+from batchfim.config.files import load_config
 from batchfim.formats.catalog import CATALOG
 from batchfim.formats.finishing import cut_at_stop
-from batchfim.infiller import open_infiller
+from batchfim.models.infiller import open_infiller
 from tests.engines.reference import reference
 from tests.formats.goldens import P, S
 from tests.tiny_families import TINY_FAMILIES, TinyFamily

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from batchfim.config import Sampling
-from batchfim.config_engine import Simulated
+from batchfim.config.engine import Simulated
 from batchfim.engines.engine import STOPPED, Request, StopFn, take
 from batchfim.engines.simulated import SimulatedEngine
 from tests.engines.checks import after

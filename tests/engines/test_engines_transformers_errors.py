@@ -16,11 +16,11 @@ import pytest
 import torch
 
 from batchfim.config import Sampling
-from batchfim.engines import decoding, model_batches
 from batchfim.engines.engine import Request
-from batchfim.engines.transformers import Task, TransformersEngine
-from batchfim.engines.transformers_args import read_args
-from batchfim.engines.transformers_errors import start_error
+from batchfim.engines.transformers import decoding, model_batches
+from batchfim.engines.transformers.args import read_args
+from batchfim.engines.transformers.engine import Task, TransformersEngine
+from batchfim.engines.transformers.errors import start_error
 from batchfim.errors import EngineDead, EngineStartError, RequestRefused, TryAgain
 from tests.engines.conftest import OpenEngine, complete, ids, requests
 from tests.tiny_models import CONTEXT

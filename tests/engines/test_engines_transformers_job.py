@@ -15,8 +15,8 @@ import pytest
 from batchfim import api
 from batchfim.accounts.summary_text import SLOW_ENGINE, summary_text
 from batchfim.config import JobConfig
-from batchfim.config_file import load_config
-from batchfim.engines import model_batches
+from batchfim.config.files import load_config
+from batchfim.engines.transformers import model_batches
 from batchfim.errors import EngineStartError, ModelError
 from batchfim.formats.tokenizer import TextTokenizer
 from tests.engines.reference import reference

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from batchfim.engines import decoding
 from batchfim.engines.engine import STOPPED, Request, StopFn
+from batchfim.engines.transformers import decoding
 from batchfim.errors import RequestRefused
 from tests.engines.conftest import OpenEngine, complete, ids, prompts, requests
 from tests.tiny_models import CONTEXT, NUM_MASKS, TINY_MODELS
@@ -172,8 +172,8 @@ def test_it_stops_at_the_exit_of_its_process(tiny_model: Callable[[str], Path]) 
 import atexit, sys
 from pathlib import Path
 from batchfim.config import Sampling
-from batchfim.engines.transformers import Task, TransformersEngine
-from batchfim.engines.transformers_args import read_args
+from batchfim.engines.transformers.engine import Task, TransformersEngine
+from batchfim.engines.transformers.args import read_args
 from batchfim.workers.loop_thread import LoopThread
 engine = TransformersEngine(
     Path(sys.argv[1]), Task("causal", ()), read_args({{}}), Sampling(), max_model_len={CONTEXT}

@@ -11,15 +11,16 @@ from typing import Any, TypeVar
 import psutil
 import pytest
 
-from batchfim.config import JobConfig, demo_model_path
-from batchfim.config_file import load_config
+from batchfim.config import JobConfig
+from batchfim.config.files import load_config
 from batchfim.engines.build import build_engine
 from batchfim.engines.cpu import cores_here, dtype_argument
 from batchfim.engines.engine import STOPPED, Engine, Generation, Request
 from batchfim.errors import EngineDead, RequestRefused
 from batchfim.formats.finishing import Finisher
-from batchfim.formats.stopping import StopRule
-from batchfim.infiller import Infiller, open_infiller
+from batchfim.formats.rules import StopRule
+from batchfim.models.files import demo_model_path
+from batchfim.models.infiller import Infiller, open_infiller
 from batchfim.records import Hole
 from tests.processes import engine_cores, named
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from batchfim.config import demo_model_path
-from batchfim.config_file import load_config
-from batchfim.engines.vllm_args import engine_arguments
-from batchfim.storage.adapter_files import Adapter
+from batchfim.config.files import load_config
+from batchfim.engines.vllm.args import engine_arguments
+from batchfim.models.adapters import Adapter
+from batchfim.models.files import demo_model_path
 
 ADAPTERS = [Adapter(Path(f"/{name}"), rank, name, name) for name, rank in (("a", 8), ("b", 12))]
 

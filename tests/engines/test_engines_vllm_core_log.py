@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from batchfim.engines.vllm_core_log import CoreLog
+from batchfim.engines.vllm.core_log import CoreLog
 
 pytest.importorskip("vllm")
 

@@ -12,9 +12,9 @@ import pytest
 import torch
 
 from batchfim.api import run_job
-from batchfim.config import demo_model_path
-from batchfim.config_file import load_config
-from batchfim.infiller import open_infiller
+from batchfim.config.files import load_config
+from batchfim.models.files import demo_model_path
+from batchfim.models.infiller import open_infiller
 from tests.adapters import merged_model, write_adapter
 
 pytest.importorskip("vllm")

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from batchfim.engines.engine import STOPPED, Generation, StopFn
-from batchfim.engines.vllm_outputs import SampleSoFar, start_error
+from batchfim.engines.vllm.outputs import SampleSoFar, start_error
 from batchfim.errors import TryAgain
 from tests.engines.checks import after
 from tests.engines.vllm_parts import request_output

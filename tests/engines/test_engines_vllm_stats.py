@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from batchfim.engines.engine import Drafts
-from batchfim.engines.vllm_stats import StepCounts, ray_logger, step_logger
+from batchfim.engines.vllm.stats import StepCounts, ray_logger, step_logger
 
 pytest.importorskip("vllm")
 

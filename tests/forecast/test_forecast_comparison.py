@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from batchfim.forecast.comparison import compare_with_actual
+from batchfim.metrics.comparison import compare_with_actual
 
 TOKENS = {"prompt": 100, "computed": 60, "completion": 30}
 

@@ -18,12 +18,12 @@ from batchfim.accounts.summary_text import summary_text
 from batchfim.api import plan_job
 from batchfim.cli import app
 from batchfim.config import JobConfig
-from batchfim.config_file import load_config
+from batchfim.config.files import load_config
 from batchfim.errors import ConfigError, InputError, OutputError
 from batchfim.forecast.estimate import Estimate
 from batchfim.forecast.speed import speed_of
 from batchfim.forecast.text import forecast_text
-from tests.resume.conftest import SETTINGS, Job
+from tests.jobs_in_process import SETTINGS, Job
 from tests.storage.test_storage_adapter_files import adapter
 
 ROWS = 400

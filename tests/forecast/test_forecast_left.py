@@ -9,9 +9,9 @@ import pytest
 from batchfim.accounts.summary_text import summary_text
 from batchfim.api import plan_job
 from batchfim.config import JobConfig
-from batchfim.config_file import load_config
+from batchfim.config.files import load_config
 from batchfim.forecast.text import forecast_text
-from tests.resume.conftest import SETTINGS, Job
+from tests.jobs_in_process import SETTINGS, Job
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from batchfim.api import show_prompt
-from batchfim.config_file import load_config
+from batchfim.config.files import load_config
 from batchfim.surroundings import NOWHERE, Surroundings
 
 

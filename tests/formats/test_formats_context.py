@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batchfim.config import JobConfig
-from batchfim.config_file import load_config
+from batchfim.config.files import load_config
 from batchfim.errors import ConfigError
 from batchfim.formats.budget import files_dropped
 from batchfim.formats.catalog import CATALOG
 from batchfim.formats.encoder import Encoder, Prompt
 from batchfim.formats.format import Format, Text
-from batchfim.infiller import open_infiller
+from batchfim.models.infiller import open_infiller
 from batchfim.surroundings import NOWHERE, ContextFile, Surroundings
 from tests.formats.test_formats_custom import OWN, mistral  # noqa: F401
 from tests.formats.tiny import tiny_for

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from batchfim.formats.catalog import CATALOG
-from batchfim.infiller import context_tokens
-from batchfim.storage.model_files import ModelFiles
+from batchfim.models.files import ModelFiles
+from batchfim.models.infiller import context_tokens
 
 
 @pytest.mark.parametrize(

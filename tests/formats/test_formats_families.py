@@ -10,10 +10,10 @@ from typer.testing import CliRunner
 
 from batchfim.cli import app
 from batchfim.errors import ModelError
-from batchfim.families import explain_model
-from batchfim.families_text import families_markdown
 from batchfim.formats.catalog import CATALOG, OUTSIDERS
 from batchfim.formats.format import FORMAT_FIELDS
+from batchfim.models.families import explain_model
+from batchfim.models.families_text import families_markdown
 from tests.formats.tiny import tiny_json
 
 ASKED_FOR = [
@@ -103,7 +103,7 @@ def test_a_bare_id_needs_no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     def unreachable(*_: object, **__: object) -> None:
         raise AssertionError("the hub was asked")
 
-    monkeypatch.setattr("batchfim.families.find_model", unreachable)
+    monkeypatch.setattr("batchfim.models.families.find_model", unreachable)
     row = explain_model("codellama/CodeLlama-7b-Instruct-hf")
     assert (row["family"], row["order"], row["engine"]) == ("codellama", "psm", "vllm")
     assert row["tokenizer_checked"] is False

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from batchfim.config_file import load_config
+from batchfim.config.files import load_config
 from batchfim.formats.catalog import CATALOG
-from batchfim.infiller import Infiller, open_infiller
+from batchfim.models.infiller import Infiller, open_infiller
 from batchfim.records import Hole
 from batchfim.surroundings import Surroundings
 from tests.formats.goldens import P, S

@@ -7,9 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from batchfim.formats.finishing import Finisher, Middle
-from batchfim.formats.stopping import StopRule
+from batchfim.formats.rules import StopRule, TrimRule
 from batchfim.formats.tokenizer import TextTokenizer
-from batchfim.formats.trimming import TrimRule
 from batchfim.records import Hole
 from tests.formats.test_formats_custom import OWN, mistral  # noqa: F401
 

@@ -10,8 +10,8 @@ import pytest
 
 from batchfim.config import Infill, JobConfig, Model
 from batchfim.errors import ModelError
-from batchfim.infiller import find_format, open_infiller
-from batchfim.storage.model_files import find_model
+from batchfim.models.files import find_model
+from batchfim.models.infiller import find_format, open_infiller
 from tests.formats.shown import shown_prompt
 from tests.formats.tiny import STARCODER_CONTROLS, tiny_json
 

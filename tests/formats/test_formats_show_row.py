@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from batchfim.api import show_prompt, show_row
 from batchfim.cli import app
 from batchfim.config import JobConfig
-from batchfim.config_file import load_config
+from batchfim.config.files import load_config
 from batchfim.errors import ConfigError, InputError
 from batchfim.surroundings import ContextFile, Surroundings
 

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from batchfim.formats.borders import Borders, is_telling, telling_start
-from batchfim.formats.stopping import RULES, StopCheck, StopRule, block_end, find_end
+from batchfim.formats.rules import StopRule
+from batchfim.formats.stopping import RULES, StopCheck, block_end, find_end
 from batchfim.formats.tokenizer import TextTokenizer
 from batchfim.records import Hole
 from tests.formats.test_formats_custom import OWN, mistral  # noqa: F401

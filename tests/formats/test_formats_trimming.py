@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from batchfim.formats.degenerate import find_degenerate
-from batchfim.formats.trimming import RULES, Ended, TrimRule, trim
+from batchfim.formats.rules import TrimRule
+from batchfim.formats.trimming import RULES, Ended, trim
 from batchfim.records import Hole
 
 TEXTS = st.text(st.sampled_from("ab1_( )\n\r\t}é"), max_size=30)

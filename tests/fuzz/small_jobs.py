@@ -53,7 +53,7 @@ class Outcome:
 def run_here(records: Path, output: Path, sets: tuple[str, ...] = ()) -> Outcome:
     """Run a job in this process."""
     from batchfim.api import run_job
-    from batchfim.config_file import load_config
+    from batchfim.config.files import load_config
     from batchfim.errors import BatchfimError
 
     flags = {"input.paths": [str(records)], "output.path": str(output), "model.path": "demo"}

@@ -12,7 +12,7 @@ import pytest
 from tests.jobs.conftest import ROOT, ended, environment, start_module
 
 MODULES = sorted(
-    file.stem for file in (ROOT / "jobs").glob("*.py") if "to_exit(app)" in file.read_text()
+    file.stem for file in (ROOT / "jobs").glob("*.py") if "run_command(app)" in file.read_text()
 )
 WITHOUT = """
 import runpy, sys

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from batchfim.errors import BatchfimError, ConfigError, JobFailed, JobHeld
-from batchfim.shards import identity
+from batchfim.shards import short_digest
 from jobs.on_k8s import ApiServer, read_template, run_on_k8s
 from jobs.rayjob import OUTPUT_LABEL, Owner, as_retry, as_run, read_manifest
 from k8s.checks.rendering import overlays, renderer
@@ -220,7 +220,7 @@ def test_a_benchmark_has_the_settings_that_the_entrypoint_gives(
     )
     (group,) = run["spec"]["rayClusterSpec"]["workerGroupSpecs"]
     assert group["maxReplicas"] == 1
-    assert run["metadata"]["labels"][OUTPUT_LABEL] == identity("here.bench")
+    assert run["metadata"]["labels"][OUTPUT_LABEL] == short_digest("here.bench")
 
 
 def test_a_retry_is_the_night_with_another_module(job_file: Path, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from batchfim.config import JobConfig
-from batchfim.config_file import load_config
+from batchfim.config.files import load_config
 from jobs.submission import Entry, Submission, next_turn, stop_command, turns
 
 

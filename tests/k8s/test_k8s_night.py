@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from batchfim.plain_yaml import parse_yaml
+from batchfim.config.plain_yaml import parse_yaml
 from k8s.checks.objects import Object, Objects, job_files, of_kind
 from k8s.checks.rendering import K8S, render, render_component, renderer
 

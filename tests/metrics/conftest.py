@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from batchfim.metrics.report import Counts, ShardReport, endings, errors, timings
+from batchfim.metrics.shard_report import Counts, ShardReport, endings, errors, timings
 from batchfim.records import Completion
 
 

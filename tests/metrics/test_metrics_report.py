@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from batchfim.metrics.report import Counts, endings, errors, timings
+from batchfim.metrics.shard_report import Counts, endings, errors, timings
 from batchfim.records import Completion, Status
 
 ROWS = [

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pyarrow as pa
 import pytest
 
-from batchfim.metrics.report import TIMINGS, Counts, Retried, ShardReport
+from batchfim.metrics.shard_report import TIMINGS, Counts, Retried, ShardReport
 from batchfim.metrics.shard_table import PARTS_SCHEMA, SHARD_SCHEMA, shard_table, worked
 from batchfim.records import Completion, Status
 

@@ -11,8 +11,8 @@ import pytest
 
 from batchfim.metrics.audit import audit as audit_tables
 from batchfim.metrics.done import done_table
-from batchfim.metrics.report import OTHER_CAUSES, Counts, ShardReport
-from batchfim.metrics.summary import RunClock
+from batchfim.metrics.shard_report import OTHER_CAUSES, Counts, ShardReport
+from batchfim.metrics.summary import RunEntry
 from batchfim.metrics.totals import Totals
 from batchfim.records import Completion, Status
 from batchfim.shards import Shard
@@ -32,7 +32,7 @@ OK = Completion(
     latency_s=2.0,
 )
 BAD = Completion(Status.REJECTED, error="null")
-RUN = RunClock(
+RUN = RunEntry(
     total_s=5.0,
     engine_start_s=1.0,
     run_s=4.0,
@@ -99,7 +99,7 @@ def test_rates_are_of_a_run_and_its_own_clock() -> None:
 
 
 def test_a_run_with_nothing_done_has_no_rates_and_is_json(report: Reports) -> None:
-    summary = summarize([report("a", [OK])]) | {"runs": [RunClock().summary()]}
+    summary = summarize([report("a", [OK])]) | {"runs": [RunEntry().summary()]}
     assert summary["runs"][0]["records_per_s"] is None
     assert summary["rows"]["ok"] == 1
     assert json.loads(json.dumps(summary)) == json.loads(json.dumps(summary, default=list))
@@ -179,7 +179,7 @@ def test_totals_of_totals_lose_nothing(report: Reports) -> None:
 
 
 def test_a_runs_rows_are_its_samples() -> None:
-    told = RunClock(run_s=2.0, records=4, counts=Counts(rows=12)).summary()
+    told = RunEntry(run_s=2.0, records=4, counts=Counts(rows=12)).summary()
     assert (told["records"], told["rows"], told["records_per_s"]) == (4, 12, 2.0)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from batchfim.planning.cutting import cut_shards
-from batchfim.planning.plan import WorkPlan, plan_work
+from batchfim.planning.work import WorkPlan, plan_work
 from batchfim.shards import InputFile
 
 A = InputFile("/data/a.parquet", "aa", 100, 10.0)

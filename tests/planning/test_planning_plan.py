@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from batchfim.planning.cutting import cut_shards
-from batchfim.planning.plan import WorkPlan, plan_work, small_files_warning
+from batchfim.planning.work import WorkPlan, plan_work, small_files_warning
 from batchfim.shards import InputFile, Shard
 
 A = InputFile("/data/a.parquet", "aa", 100, 10.0)

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from batchfim.api import run_job
-from batchfim.config_file import load_config
+from batchfim.config.files import load_config
 
 SETS = (
     "engine.backend=simulated",

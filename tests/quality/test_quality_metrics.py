@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from batchfim.quality.metrics import bucket_order, length_bucket, score_stop, score_text
+from batchfim.quality.scores import bucket_order, length_bucket, score_stop, score_text
 
 
 def test_equal_texts_score_one_in_everything() -> None:

@@ -14,7 +14,7 @@ import ray.data
 
 from batchfim.api import run_job
 from batchfim.config import JobConfig
-from batchfim.config_file import load_config
+from batchfim.config.files import load_config
 from batchfim.ray_data import infill
 
 Rows = list[dict[str, Any]]

@@ -13,11 +13,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from batchfim.config import JobConfig
-from batchfim.config_file import load_config
+from batchfim.config.files import load_config
 from batchfim.regroup.regroup import check_regroup, regrouped
 from batchfim.storage.inputs import InputSet, open_inputs
 from batchfim.storage.ledger import Ledger
-from batchfim.storage.location import Location
 
 NUM_FILES, HOLES = 40, 10
 SCHEMA = pa.schema(
@@ -69,7 +68,7 @@ class Desk:
         config = self.config(*sets)
         inputs = open_inputs(config.input)
         check_regroup(config, inputs)
-        ledger = Ledger(Location.of(str(self.output)))
+        ledger = Ledger.at(str(self.output))
         ledger.prepare()
         return regrouped(config, inputs, ledger, may_finish=lambda: not lost)
 

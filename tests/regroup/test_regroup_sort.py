@@ -20,7 +20,6 @@ from batchfim.errors import InputError, JobFailed, StorageError
 from batchfim.planning.cutting import cut_shards
 from batchfim.storage.kept import kept_type
 from batchfim.storage.ledger import Ledger
-from batchfim.storage.location import Location
 from tests.regroup.conftest import HOLES, NUM_FILES, SCHEMA, Desk, read, record
 
 pytestmark = pytest.mark.usefixtures("local_ray")
@@ -152,7 +151,7 @@ def test_a_copy_that_is_gone_is_not_sorted_anew_where_shards_are_planned_of_it(
     shutil.rmtree(shuffled.copies)
     shuffled.regroup()  # of what is not planned, nothing is lost
     shutil.rmtree(shuffled.copies)
-    Ledger(Location.of(str(shuffled.output))).add_to_plan(planned)
+    Ledger.at(str(shuffled.output)).add_to_plan(planned)
     with pytest.raises(
         StorageError, match=r"regrouped: a regrouped copy that planned shards read from is missing"
     ):

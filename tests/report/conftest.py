@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from batchfim.api import JobResult
-from tests.resume.conftest import Job
+from tests.jobs_in_process import Job
 
 HOSTILE = (
     "<script>window.hacked = 1</script>",

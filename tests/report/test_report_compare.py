@@ -8,7 +8,7 @@ import pytest
 
 from batchfim.api import compare_jobs
 from batchfim.report.compare import comparison_text
-from tests.resume.conftest import Job
+from tests.jobs_in_process import Job
 
 
 def in_context(context_tokens: int | None) -> dict[str, Any]:

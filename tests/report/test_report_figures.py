@@ -25,9 +25,8 @@ from batchfim.report.compare import comparison_text
 from batchfim.report.figures import figures
 from batchfim.report.picking import pick
 from batchfim.storage.ledger import Ledger
-from batchfim.storage.location import Location
+from tests.jobs_in_process import Job
 from tests.report.conftest import ReportedJob, numbers, write_records
-from tests.resume.conftest import Job
 
 _WORKED_OUT = (
     *("cached share", "accepted share", "worker hours", "total_s"),
@@ -159,7 +158,7 @@ def test_errors_that_differ_by_a_number_have_one_heading(job: Job) -> None:
 
 def test_an_error_that_is_not_in_the_table_has_no_examples(job: Job) -> None:
     job.run()
-    ledger = Ledger(Location.of(str(job.output)))
+    ledger = Ledger.at(str(job.output))
     picked = pick(ledger, ledger.done(), ledger.shards(), (), reasons=())
     assert (picked.errors, len(picked.slowest)) == ({}, 10)
 

@@ -13,8 +13,8 @@ from batchfim.errors import InputError
 from batchfim.quality.options import Options
 from batchfim.report.compare import comparison_text
 from batchfim.sandbox.sandbox import Limits
+from tests.jobs_in_process import Job
 from tests.report.browsing import View, browser, view
-from tests.resume.conftest import Job
 
 __all__ = ["browser", "view"]
 NUM = 4

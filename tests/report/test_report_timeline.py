@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batchfim.metrics.shard_table import SHARD_SCHEMA
-from batchfim.report.time_use import time_use
-from batchfim.report.timeline import spans, timeline
+from batchfim.metrics.time_use import time_use
+from batchfim.metrics.timeline import spans, timeline
 
 NOTHING: dict[str, Any] = {
     field.name: "" if pa.types.is_string(field.type) else 0 for field in SHARD_SCHEMA

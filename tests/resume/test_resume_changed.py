@@ -13,8 +13,7 @@ from batchfim.accounts.status_text import status_text
 from batchfim.accounts.summary_text import summary_text
 from batchfim.accounts.verify import verify_job
 from batchfim.storage.ledger import Ledger
-from batchfim.storage.location import Location
-from tests.resume.conftest import Job, names
+from tests.jobs_in_process import Job, names
 
 
 @pytest.fixture(params=[False, True], ids=["markers", "segments"])
@@ -23,7 +22,7 @@ def done(job: Job, request: pytest.FixtureRequest) -> Job:
     job.write("b.parquet", range(12, 16))
     job.run()
     if request.param:
-        Ledger(Location.of(str(job.output))).compact()
+        Ledger.at(str(job.output)).compact()
     return job
 
 

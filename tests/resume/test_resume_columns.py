@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from batchfim.errors import InputError, OutputError
-from tests.resume.conftest import Job, names
+from tests.jobs_in_process import Job, names
 
 TEXT = pa.string()
 

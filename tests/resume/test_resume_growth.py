@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from batchfim.errors import EngineStartError, OutputError
-from tests.resume.conftest import Job, names
+from tests.jobs_in_process import Job, names
 
 
 def test_a_second_file_with_another_column_is_refused(job: Job) -> None:

@@ -9,7 +9,7 @@ import pytest
 from batchfim.errors import JobFailed
 from batchfim.storage.job_lease import JobLease
 from batchfim.storage.ledger import Ledger
-from tests.resume.conftest import Job
+from tests.jobs_in_process import Job
 
 
 def lose_lease_at(monkeypatch: pytest.MonkeyPatch, step: str) -> None:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from batchfim.config import demo_model_path
 from batchfim.errors import JobFailed
-from tests.resume.conftest import Job, names
+from batchfim.models.files import demo_model_path
+from tests.jobs_in_process import Job, names
 
 # The last shard's first record: its worker is lost once the others' parts are there.
 HANG = ("engine.simulated.hang_if_contains=f8(", "schedule.stall_timeout_s=3")

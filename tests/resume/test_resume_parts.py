@@ -8,7 +8,7 @@ import pytest
 
 from batchfim.api import open_results
 from batchfim.errors import JobFailed
-from tests.resume.conftest import Job, names
+from tests.jobs_in_process import Job, names
 
 
 def first_part(job: Job) -> Path:

@@ -13,8 +13,7 @@ import pytest
 from batchfim.api import JobResult, job_status, retry_job, verify_job
 from batchfim.errors import EngineStartError, InputError, JobFailed, OutputError, StorageError
 from batchfim.storage.ledger import Ledger
-from batchfim.storage.location import Location
-from tests.resume.conftest import Job, names
+from tests.jobs_in_process import Job, names
 
 FAIL = ("engine.simulated.fail_if_contains=f5(", "engine.simulated.refuse_if_contains=f2(")
 WELL = "engine.simulated.fail_if_contains=null"
@@ -113,10 +112,10 @@ def test_rows_that_fail_again_stay_failed(job: Job) -> None:
 def test_a_retrys_own_settings_are_for_that_retry(job: Job) -> None:
     job.run(*FAIL)
     assert retry(job, "schedule.task_attempts=1").exit_code == 3
-    config = Ledger(Location.of(str(job.output))).job()["config"]
+    config = Ledger.at(str(job.output)).job()["config"]
     assert config["schedule"]["task_attempts"] != 1
     job.run(*FAIL, "schedule.task_attempts=2")  # a run's are for what comes after it
-    config = Ledger(Location.of(str(job.output))).job()["config"]
+    config = Ledger.at(str(job.output)).job()["config"]
     assert config["schedule"]["task_attempts"] == 2
 
 
@@ -258,7 +257,7 @@ class Killed:
         job.run(*FAIL)
         before = job.output.with_name("before")
         shutil.copytree(job.output, before)
-        ledger = Ledger(Location.of(str(job.output)))
+        ledger = Ledger.at(str(job.output))
         shard = next(row["shard_id"] for row in ledger.shards().to_pylist() if row["failed"])
         retry(job, WELL)
         new = ledger.part(shard).read(), (ledger.root / "done" / f"{shard}.json").read()

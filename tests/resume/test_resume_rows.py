@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.resume.conftest import Job
+from tests.jobs_in_process import Job
 
 SAMPLES = ("sampling.n=2", "sampling.temperature=1")
 

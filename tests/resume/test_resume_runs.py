@@ -16,8 +16,7 @@ from batchfim.accounts.summing import summary_now
 from batchfim.api import retry_job
 from batchfim.errors import JobFailed, StorageError
 from batchfim.storage.ledger import Ledger
-from batchfim.storage.location import Location
-from tests.resume.conftest import Job
+from tests.jobs_in_process import Job
 
 DIES_LATE = (
     "engine.simulated.die_if_contains=def f17(",
@@ -68,9 +67,7 @@ def test_storage_that_fails_too_does_not_hide_why_a_run_failed(
     with pytest.raises(JobFailed, match="died on demand"):
         job.run(*DIES_LATE)
     assert job.summary == first
-    assert not summary_now(ledger := Ledger(Location.of(str(job.output))), ledger.done())[
-        "complete"
-    ]
+    assert not summary_now(ledger := Ledger.at(str(job.output)), ledger.done())["complete"]
     told = status_text(job_status(str(job.output)))
     assert " - of 2  -        failed: " in told
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from tests.resume.conftest import Job
+from tests.jobs_in_process import Job
 
 
 def test_a_secret_is_nowhere_in_the_output_and_may_change(job: Job) -> None:

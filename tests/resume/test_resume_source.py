@@ -6,7 +6,7 @@ import pytest
 
 from batchfim.api import open_results, retry_job
 from batchfim.errors import InputError, OutputError
-from tests.resume.conftest import Job, names
+from tests.jobs_in_process import Job, names
 
 
 def places(job: Job, *columns: str) -> list[tuple[object, ...]]:

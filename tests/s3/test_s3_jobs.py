@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from batchfim.config import demo_model_path
+from batchfim.models.files import demo_model_path
 from tests.e2e.conftest import LOCAL, Cli, cli  # noqa: F401 - a fixture
 from tests.s3.proxy import Fault
 from tests.s3.server import S3

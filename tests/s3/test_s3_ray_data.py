@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from batchfim.api import run_job
-from batchfim.config_file import load_config
+from batchfim.config.files import load_config
 
 SCRIPT = """
 import sys

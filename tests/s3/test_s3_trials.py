@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from batchfim.api import bench_job, run_job
-from batchfim.config_file import load_config
+from batchfim.config.files import load_config
 from batchfim.storage.stores import extended
 from tests.s3.server import S3
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from batchfim.config import demo_model_path
+from batchfim.models.files import demo_model_path
 from tests.fuzz.small_jobs import SETTINGS
 from tests.security.conftest import batchfim
 

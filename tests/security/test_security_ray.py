@@ -21,11 +21,11 @@ else:
 RUN = """
 import json, os, subprocess, sys
 from batchfim.config import Resources
-from batchfim.workers.ray_token import keep_ray_private
+from batchfim.cluster.token import keep_ray_private
 resources = Resources(**json.loads(sys.argv[2]))
 keep_ray_private(resources)
 import ray
-from batchfim.workers.ray_connection import connect
+from batchfim.cluster.connection import connect
 connect(resources)
 
 @ray.remote(num_cpus=0)

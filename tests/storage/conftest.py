@@ -31,7 +31,7 @@ def write(tmp_path: Path) -> Write:
 
 @pytest.fixture
 def ledger(tmp_path: Path) -> Ledger:
-    prepared = Ledger(Location.of(str(tmp_path / "out")))
+    prepared = Ledger.at(str(tmp_path / "out"))
     prepared.prepare()
     return prepared
 

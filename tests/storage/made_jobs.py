@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 
 from batchfim.metrics.histogram import Histogram
-from batchfim.metrics.report import TIMINGS, Counts, ShardReport
+from batchfim.metrics.shard_report import TIMINGS, Counts, ShardReport
 from batchfim.shards import Shard
 from batchfim.storage.ledger import Ledger
 from batchfim.storage.parts import write_part

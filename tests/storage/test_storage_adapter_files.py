@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from batchfim.errors import ModelError
-from batchfim.storage.adapter_files import find_adapters
+from batchfim.models.adapters import find_adapters
 
 
 def adapter(folder: Path, **config: object) -> Path:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from batchfim.arrow_memory import reader
+from batchfim.arrow import reader
 
 
 def test_a_reader_holds_a_copy_and_not_the_bytes() -> None:

@@ -13,7 +13,6 @@ from batchfim.errors import OutputError
 from batchfim.planning.cutting import cut_shards
 from batchfim.shards import InputFile
 from batchfim.storage.ledger import Ledger
-from batchfim.storage.location import Location
 from batchfim.storage.regrouped import RegroupedCopies
 from tests.storage.made_jobs import report, stage
 
@@ -107,7 +106,7 @@ def test_another_default_is_another_job(ledger: Ledger) -> None:
 def test_a_folder_with_other_files_is_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(b"mine")
     with pytest.raises(OutputError, match=f"not written by batchfim.*{name}"):
-        Ledger(Location.of(str(tmp_path))).prepare()
+        Ledger.at(str(tmp_path)).prepare()
     assert (tmp_path / name).read_bytes() == b"mine"
     assert [file.name for file in tmp_path.iterdir()] == [name]  # no folder was made either
 

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from batchfim.config import Columns, Infill, Input
-from batchfim.config_file import load_config
+from batchfim.config.files import load_config
 from batchfim.errors import InputError
 from batchfim.records import LanguageColumns
 from batchfim.storage.inputs import InputSet, languages_to_read, open_inputs

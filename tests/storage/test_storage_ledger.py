@@ -12,7 +12,6 @@ from batchfim.errors import OutputError, StorageError
 from batchfim.planning.cutting import cut_shards
 from batchfim.shards import InputFile, Shard
 from batchfim.storage.ledger import Ledger
-from batchfim.storage.location import Location
 from batchfim.storage.markers import Markers
 from batchfim.storage.parts import checksum
 from tests.storage.made_jobs import report, stage
@@ -153,11 +152,11 @@ def test_a_marker_of_garbage_is_named(ledger: Ledger, garbage: bytes) -> None:
 def test_an_output_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match=r"output\.path cannot be written: .*file"):
-        Ledger(Location.of(str(tmp_path / "file"))).prepare()
+        Ledger.at(str(tmp_path / "file")).prepare()
 
 
 def test_a_ledger_on_an_object_store() -> None:
-    ledger = Ledger(Location.of("memory://batchfim-test-ledger"))
+    ledger = Ledger.at("memory://batchfim-test-ledger")
     ledger.prepare()
     ledger.claim_job({"a": 1}, {}, {})
     ledger.add_to_plan(SHARDS)
@@ -178,9 +177,9 @@ def test_what_is_done_of_unchanged_files_is_no_object_of_the_plan(ledger: Ledger
     ledger.add_to_plan(SHARDS)
     first = SHARDS[0]
     rest = SHARDS[1:]
-    assert ledger.plan_but([first.id], [first.file]) == rest
-    assert ledger.plan_but([first.id], ["another file"]) == SHARDS
-    assert ledger.plan_but([], [first.file]) == SHARDS
+    assert ledger.planned_without([first.id], [first.file]) == rest
+    assert ledger.planned_without([first.id], ["another file"]) == SHARDS
+    assert ledger.planned_without([], [first.file]) == SHARDS
     assert ledger.planned_files()[0] == {shard.file: shard.content for shard in SHARDS}
 
 

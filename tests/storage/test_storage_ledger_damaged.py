@@ -17,7 +17,6 @@ from batchfim.metrics.done import Done
 from batchfim.planning.cutting import cut_shards, halve
 from batchfim.shards import InputFile, Shard
 from batchfim.storage.ledger import Ledger
-from batchfim.storage.location import Location
 from tests.storage.made_jobs import report, stage
 
 SHARDS = cut_shards([InputFile("/data/a.parquet", "aa", 60, 10.0)], 10, "job")
@@ -28,7 +27,7 @@ KEPT = st.sampled_from([1.0, 1.0, 0.9, 0.5, 0.0])
 @contextmanager
 def finished_job() -> Iterator[Ledger]:
     with tempfile.TemporaryDirectory() as folder:
-        ledger = Ledger(Location.of(folder))
+        ledger = Ledger.at(folder)
         ledger.prepare()
         ledger.claim_job({"a": 1}, {}, {})
         ledger.add_to_plan(SHARDS)

@@ -9,7 +9,6 @@ import pytest
 from batchfim.errors import JobFailed
 from batchfim.shards import Shard
 from batchfim.storage.ledger import Ledger
-from batchfim.storage.location import Location
 from tests.storage.made_jobs import report, stage
 
 SHARDS = [Shard(f"{i:020x}", "file", "content", "/a.parquet", i, 1) for i in range(6)]
@@ -19,7 +18,7 @@ IDS = {shard.id for shard in SHARDS}
 @pytest.fixture
 def ledger(tmp_path: Path) -> Ledger:
     """Six committed shards, of which one marker is in a segment with another."""
-    ledger = Ledger(Location.of(str(tmp_path / "out")))
+    ledger = Ledger.at(str(tmp_path / "out"))
     ledger.prepare()
     for number, shard in enumerate(SHARDS):
         stage(ledger, shard)

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from batchfim.errors import StorageError
-from batchfim.metrics.report import Counts, ShardReport
+from batchfim.metrics.shard_report import Counts, ShardReport
 from batchfim.metrics.shard_table import shard_table
 from batchfim.metrics.totals import Totals
 from batchfim.planning.cutting import cut_shards
@@ -184,7 +184,7 @@ def test_a_damaged_void_says_that_its_shard_is_not_done(
 ) -> None:
     add(markers)
     (folder / f"{FIRST.shard_id}.void").write_bytes(content)
-    assert markers.voids() == []
+    assert markers.unfinished_replacements() == []
     markers.compact()
     check(markers, REPORTS[1:])
 
@@ -255,9 +255,9 @@ def test_a_void_shard_is_not_done_whatever_says_so(
     add(markers)
     if compacted:
         markers.compact()
-    markers.void(FIRST)
+    markers.begin_replacement(FIRST)
     check(markers, REPORTS[1:])
-    markers.valid(FIRST.shard_id)
+    markers.end_replacement(FIRST.shard_id)
     check(markers, REPORTS)
 
 
@@ -267,7 +267,7 @@ def test_a_large_segment_loses_what_became_void(
     monkeypatch.setattr("batchfim.storage.markers._FEW_SHARDS", 2)
     add(markers)
     markers.compact()
-    markers.void(FIRST)
+    markers.begin_replacement(FIRST)
     markers.compact()
     check(markers, REPORTS[1:])
 

@@ -11,8 +11,8 @@ import pytest
 
 from batchfim.config import Model
 from batchfim.errors import ModelError
-from batchfim.storage.model_copies import copy_model
-from batchfim.storage.model_files import find_model
+from batchfim.models.copies import copy_model
+from batchfim.models.files import find_model
 
 URL = "memory://batchfim-test-model/starcoder2-tiny"
 FILES = {"config.json": b'{"n_ctx": 64}', "tokenizer.json": b"{}", "sub/w.safetensors": b"w" * 99}

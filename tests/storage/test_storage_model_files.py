@@ -9,7 +9,7 @@ import pytest
 
 from batchfim.config import Model
 from batchfim.errors import ModelError
-from batchfim.storage.model_files import ModelFiles, find_model
+from batchfim.models.files import ModelFiles, find_model
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 WEIGHTS_BYTES = 1 << 20

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from batchfim.config import Model, demo_model_path
+from batchfim.config import Model
 from batchfim.errors import ModelError
-from batchfim.storage.prefetching import fetch_models
+from batchfim.models.fetching import fetch_models
+from batchfim.models.files import demo_model_path
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from batchfim.errors import ModelError
 from batchfim.formats.catalog import CATALOG
 from batchfim.formats.encoder import Encoder
 from batchfim.formats.tokenizer import TextTokenizer
-from batchfim.storage.tokenizer_files import read_tokenizer
+from batchfim.models.tokenizer_files import read_tokenizer
 from tests.formats.shown import shown_prompt
 
 mistral_common = pytest.importorskip("mistral_common", reason="Mistral's vocabularies are its data")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from batchfim.driver.state import IdleTime
+from batchfim.driver.idle_time import IdleTime
 
 
 def test_nobody_is_idle_before_the_first_is_ready() -> None:

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from batchfim.api import tune_job
 from batchfim.cli import app
 from batchfim.config import JobConfig
-from batchfim.config_file import load_config
+from batchfim.config.files import load_config
 from batchfim.errors import ConfigError
 from batchfim.tuning.text import job_file, tuning_text
 

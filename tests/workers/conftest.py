@@ -11,13 +11,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from batchfim.config_file import load_config
-from batchfim.infiller import open_infiller
-from batchfim.metrics.report import ShardReport
+from batchfim.config.files import load_config
+from batchfim.metrics.shard_report import ShardReport
+from batchfim.models.infiller import open_infiller
 from batchfim.shards import Lease, Shard
 from batchfim.storage.inputs import open_inputs
 from batchfim.storage.ledger import Ledger
-from batchfim.storage.location import Location
 from batchfim.workers.local import LocalPool
 from batchfim.workers.pool import Event, Pool, ShardEnded, ShardFailure, WorkerReady, WorkerSpec
 from tests.parquet import content_of
@@ -79,7 +78,7 @@ def make_spec(tmp_path: Path) -> Callable[..., WorkerSpec]:
         pq.write_table(pa.table(RECORDS | columns), path)
         flags = {"input.paths": [str(path)], "output.path": str(tmp_path / "out")}
         config = load_config(None, flags | {"model.path": "demo"}, (*SIMULATED, *sets))
-        Ledger(Location.of(config.output.path)).prepare()
+        Ledger.at(config.output.path).prepare()
         inputs = open_inputs(config.input)
         infiller = open_infiller(config, weights=False)
         return WorkerSpec(
@@ -109,6 +108,6 @@ def open_desk(
         (event,) = pool.wait(WAIT_S)
         assert isinstance(event, WorkerReady)
         config = spec.config
-        return Desk(pool, Ledger(Location.of(config.output.path)), Path(config.input.paths[0]))
+        return Desk(pool, Ledger.at(config.output.path), Path(config.input.paths[0]))
 
     return start

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from batchfim.formats.encoder import Prompt
-from batchfim.workers.requests import requests
+from batchfim.planning.requests import requests
 from tests.storage.test_storage_adapter_files import adapter
 
 OpenDesk = Callable[..., Any]

@@ -13,8 +13,8 @@ import pytest
 from batchfim.engines.build import build_engine
 from batchfim.engines.engine import Generation, Request
 from batchfim.errors import TryAgain
-from batchfim.infiller import open_infiller
-from batchfim.metrics.report import SIZES
+from batchfim.metrics.shard_report import SIZES
+from batchfim.models.infiller import open_infiller
 from batchfim.shards import Lease, Shard
 from batchfim.workers.pool import WorkerSpec
 from batchfim.workers.worker import Worker

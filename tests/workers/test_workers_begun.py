@@ -12,7 +12,6 @@ import pytest
 from batchfim.metrics.run_record import RunRecord
 from batchfim.shards import Lease, Shard
 from batchfim.storage.ledger import Ledger
-from batchfim.storage.location import Location
 from batchfim.workers.local import LocalPool
 from batchfim.workers.pool import Pool, ShardBegun, WorkerReady, WorkerSpec
 from batchfim.workers.ray import RayPool
@@ -35,7 +34,7 @@ def test_a_shard_is_begun_before_it_ends(
         make_spec(SLOW, "resources.ray_address=local"),
         run_record="20260101T000000.000000Z-run.json",
     )
-    Ledger(Location.of(spec.config.output.path)).runs.write(RUN)
+    Ledger.at(spec.config.output.path).runs.write(RUN)
     pool = HOMES[home](spec)
     path = str(tmp_path / "a.parquet")
     lease = Lease(Shard("s" * 20, "file", content_of(tmp_path / "a.parquet"), path, 0, 8), 1)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from batchfim.config_file import load_config
-from batchfim.workers.capacity import Wanted, find_no_room
+from batchfim.cluster.capacity import Wanted, find_no_room
+from batchfim.config.files import load_config
 
 HEAD = {"CPU": 4.0, "memory": 1e9}
 SMALL = {"CPU": 8.0, "GPU": 4.0, "accelerator_type:L4": 1.0}

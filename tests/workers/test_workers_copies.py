@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from batchfim.metrics.report import ShardReport
+from batchfim.metrics.shard_report import ShardReport
 
 OpenDesk = Callable[..., Any]
 Rows = list[dict[str, Any]]

@@ -11,7 +11,7 @@ import ray
 from ray.cluster_utils import Cluster
 
 from batchfim.config import JobConfig
-from batchfim.config_file import load_config
+from batchfim.config.files import load_config
 from batchfim.workers.placing import actor_options, share_cores_of_node
 
 

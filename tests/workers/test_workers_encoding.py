@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from batchfim.engines.build import build_engine
-from batchfim.infiller import open_infiller
+from batchfim.models.infiller import open_infiller
 from batchfim.shards import Lease, Shard
 from batchfim.workers.pool import WorkerSpec
 from batchfim.workers.worker import Worker

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from batchfim.config import demo_model_path
 from batchfim.engines.engine import EngineInfo
 from batchfim.engines.simulated import SimulatedEngine
 from batchfim.errors import ModelError
+from batchfim.models.files import demo_model_path
 from batchfim.workers.local import LocalPool
 from batchfim.workers.placing import _open
 from batchfim.workers.pool import Event, WorkerGone, WorkerReady, WorkerSpec

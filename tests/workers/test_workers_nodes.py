@@ -13,12 +13,11 @@ import pytest
 import ray
 from ray.util.placement_group import placement_group_table
 
-from batchfim.config_file import load_config
+from batchfim.config.files import load_config
 from batchfim.errors import ConfigError, OutputError
 from batchfim.metrics.run_record import RunRecord
+from batchfim.models.files import find_model
 from batchfim.storage.ledger import Ledger
-from batchfim.storage.location import Location
-from batchfim.storage.model_files import find_model
 from batchfim.workers.placing import check_output_is_seen
 from batchfim.workers.pool import WorkerGone, WorkerSpec
 from batchfim.workers.ray import RayPool
@@ -80,7 +79,7 @@ def test_a_worker_whose_machine_has_another_disk_under_the_output_says_so(
 ) -> None:
     """Such a folder may be there, even with a ledger: that of another run."""
     spec = replace(make_spec(), run_record="20260101T000000.000000Z-run.json")
-    runs = Ledger(Location.of(spec.config.output.path)).runs
+    runs = Ledger.at(spec.config.output.path).runs
     started = datetime(2026, 1, 1, tzinfo=UTC)
     record = RunRecord(id="other", started_at=started, host="h", shards_to_do=1)
     runs.write(record)

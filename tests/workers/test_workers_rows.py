@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from batchfim.metrics.report import ShardReport
+from batchfim.metrics.shard_report import ShardReport
 from batchfim.workers.pool import FailureKind, ShardFailure
 
 OpenDesk = Callable[..., Any]

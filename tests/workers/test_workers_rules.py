@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from batchfim.formats.borders import Borders
 from batchfim.formats.stopping import find_end
 from batchfim.formats.syntax import syntax_end
-from batchfim.metrics.report import ENDINGS, ShardReport
+from batchfim.metrics.shard_report import ENDINGS, ShardReport
 from batchfim.records import Hole
 
 OpenDesk = Callable[..., Any]

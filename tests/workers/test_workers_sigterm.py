@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from batchfim.workers.sigterm import own_sigterm
+from batchfim.cluster.sigterm import own_sigterm
 
 
 class Dropping:

@@ -1,0 +1,50 @@
+"""Two of Arrow's traps: memory that its threads cannot free, and an import of pandas."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib.abc import MetaPathFinder
+from types import ModuleType
+
+import pyarrow as pa
+
+
+def reader(data: bytes) -> pa.BufferReader:
+    """A reader over a copy of the bytes in Arrow's own memory.
+
+    The last reference to a buffer may be held by one of Arrow's threads. If the buffer is a Python
+    object and the interpreter is shutting down, the thread cannot free it, and the process aborts
+    with "terminate called without an active exception" (apache/arrow#34314).
+    """
+    copy = pa.BufferOutputStream()
+    copy.write(data)
+    return pa.BufferReader(copy.getvalue())
+
+
+class _Absent(MetaPathFinder):
+    """An import hook under which pandas is not installed."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> None:
+        if fullname == "pandas":
+            raise ModuleNotFoundError(fullname, name=fullname)
+
+
+def skip_pandas_import() -> None:
+    """Make Arrow skip its check for pandas, in a process that has not imported pandas.
+
+    When given its first Python list, Arrow imports pandas if it is installed, as it is with Ray
+    Data: half a second and 43 MB, to see whether the list is one of pandas' types. It checks only
+    once (Arrow 26, `pandas-shim.pxi`); `to_pandas` and `from_pandas` still import pandas. Call
+    this before the process starts threads.
+    """
+    if "pandas" in sys.modules:
+        return
+    absent = _Absent()
+    sys.meta_path.insert(0, absent)
+    try:
+        pa.array([])
+    finally:
+        sys.meta_path.remove(absent)

@@ -1,0 +1,1 @@
+"""Ray clusters: the connection, its token, and the resources that workers request."""

@@ -1,0 +1,1 @@
+"""The Transformers engine, for models that vLLM does not serve."""

@@ -1,0 +1,1 @@
+"""Models: finding and fetching their files, their families, and what prompts they need."""

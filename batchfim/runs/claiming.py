@@ -1,0 +1,95 @@
+"""Claim an output for a job; refused if settings that decide its rows have changed."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import pyarrow as pa
+
+from batchfim.config import JobConfig
+from batchfim.errors import OutputError
+from batchfim.models.infiller import Infiller
+from batchfim.regroup.regroup import kept_columns
+from batchfim.shards import short_digest
+from batchfim.storage.inputs import InputSet
+from batchfim.storage.kept import as_before, packed, unpacked, without_nulls
+from batchfim.storage.ledger import Ledger
+from batchfim.versions import versions
+
+_log = logging.getLogger(__name__)
+
+
+def claim(
+    config: JobConfig, inputs: InputSet, infiller: Infiller, ledger: Ledger
+) -> tuple[str, InputSet]:
+    """Claim the output for this job.
+
+    Returns:
+        The job's fingerprint, and the input with the columns that the job keeps.
+    """
+    inputs = with_columns_of(ledger, inputs)
+    fields, defaults = job_settings(config, inputs, infiller)
+    facts = {
+        "config": config.public_dump(),
+        "versions": versions(),
+        "model": infiller.facts,
+        "kept": packed(kept_columns(config, inputs)),
+    }
+    fingerprint = ledger.claim_job(fields, defaults, facts)
+    changed = _changed(ledger.job().get("versions", {}), versions())
+    if changed:
+        _log.warning(
+            "versions have changed since the job's first run (%s); middles may differ from "
+            "earlier ones",
+            changed,
+        )
+    ledger.compact()
+    return fingerprint, inputs
+
+
+def job_settings(
+    config: JobConfig, inputs: InputSet, infiller: Infiller
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The settings that decide a job's rows, and those of a job that sets nothing."""
+    fields = config.fingerprint_fields() | infiller.fingerprint_fields()
+    fields["columns kept"] = {field.name: str(field.type) for field in kept_columns(config, inputs)}
+    return fields, config.fingerprint_defaults() | infiller.fingerprint_defaults()
+
+
+def forecast_identity(config: JobConfig, digest: str) -> str:
+    """A hash of what a forecast is for: the settings that decide the output, and the model."""
+    fields = config.fingerprint_fields()
+    return short_digest(json.dumps(fields, sort_keys=True, default=str), digest)
+
+
+def with_columns_of(ledger: Ledger, inputs: InputSet) -> InputSet:
+    """The input with its columns in the order and the types in which the job's first run kept them.
+
+    Raises:
+        OutputError: the output is of another version of batchfim, or damaged.
+    """
+    kept = as_before(inputs.kept, _kept_before(ledger))
+    return replace(inputs, kept=without_nulls(kept))
+
+
+def _kept_before(ledger: Ledger) -> pa.Schema:
+    job = ledger.root / "job.json"
+    if not job.exists():
+        return pa.schema([])
+    try:
+        return unpacked(ledger.job()["kept"])
+    except (KeyError, TypeError, ValueError, OSError):
+        raise OutputError(
+            f"{job.path}: the schema of the columns kept is damaged; restore this file, or choose "
+            "another output.path"
+        ) from None
+
+
+def _changed(before: Mapping[str, str], now: Mapping[str, str]) -> str:
+    names = sorted(before.keys() | now.keys())
+    changes = ((name, before.get(name, "none"), now.get(name, "none")) for name in names)
+    return ", ".join(f"{name} {old} became {new}" for name, old, new in changes if old != new)

@@ -1,0 +1,36 @@
+"""A command and its workers do without pandas; who wants it still has it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+
+
+def test_a_job_imports_no_pandas(tmp_path: Path) -> None:
+    records = tmp_path / "records.parquet"
+    pq.write_table(pa.table({"prefix": ["a = "], "suffix": ["\n"]}), records)
+    command = f"-m batchfim run --input {records} --output {tmp_path / 'out'} --model demo"
+    sets = ("engine.backend=simulated", "schedule.pool=local", "metrics.report=false")
+    told = run("-X", "importtime", *command.split(), *(f"--set={one}" for one in sets))
+    imported = {line.rpartition("|")[2].strip() for line in told.stderr.splitlines()}
+    assert "pyarrow.lib" in imported
+    assert "pandas.core" not in imported
+
+
+def test_tables_still_become_pandas_and_come_from_it() -> None:
+    script = (
+        "from batchfim.arrow import skip_pandas_import; skip_pandas_import()\n"
+        "import pyarrow as pa\n"
+        "frame = pa.table({'a': [1.5, None]}).to_pandas()\n"
+        "print(frame['a'].isna().tolist(), pa.Table.from_pandas(frame)['a'].null_count)\n"
+    )
+    assert run("-c", script).stdout == "[False, True] 1\n"
