@@ -19,9 +19,9 @@ class ShardQueue:
     reports are ignored.
 
     A shard whose engine died is a suspect: it waits behind all others and shares an engine only
-    with suspects of its own group (see `Suspects`). Each further death halves the group, down to a
-    single shard; then that shard is cut in two, and so on until the record that kills engines is
-    alone.
+    with suspects of its own group (see `Suspects`). Each further death makes smaller groups, down
+    to a single shard; then that shard is cut in two, and so on until the record that kills engines
+    is alone.
 
     Without `bisects`, the whole shard fails instead.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from math import isqrt
 
 from batchfim.shards import Lease, Shard
 
@@ -26,10 +27,11 @@ class ShardState:
 class Suspects:
     """Suspects that wait for a lease, in groups; a worker has suspects of one group and no others.
 
-    When an engine dies, at most one of the shards it had is to blame, as a rule. They become two
-    groups, and if an engine dies on one of these, two again. So n shards take log2(n) more engines
-    to find the one, instead of n turns in which an engine has a single shard; and if none is to
-    blame, they are processed as fast as any others.
+    When an engine dies, at most one of the shards it had is to blame, as a rule. They become groups
+    of the square root of their number, and if an engine dies on one of these, groups of the root
+    again. Of 1,000 shards, the one is found in some 40 turns and 4 engines. One by one it would
+    take 1,000 turns, in which the engine is nearly idle; by halves 10 engines, and to start one may
+    take minutes.
     """
 
     def __init__(self) -> None:
@@ -41,10 +43,10 @@ class Suspects:
         return self._num_waiting
 
     def divide(self, states: Sequence[ShardState]) -> None:
-        """Make two groups of the shards that a dead engine had; they do not wait yet."""
-        middle = (len(states) + 1) // 2
-        self.group(states[:middle])
-        self.group(states[middle:])
+        """Make groups of the shards that a dead engine had; they do not wait yet."""
+        size = isqrt(len(states)) or 1
+        for start in range(0, len(states), size):
+            self.group(states[start : start + size])
 
     def group(self, states: Iterable[ShardState]) -> None:
         """Make a group of shards; they do not wait yet."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from math import isqrt
 
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -157,9 +158,10 @@ class QueueMachine(RuleBasedStateMachine):
         held = self._held(worker)
         held.sort(key=lambda shard: self.leases.index((worker, shard.holders[worker])))
         to_bisect = {shard.id for shard in self.queue.engine_lost(worker, "died")}
-        for place, shard in enumerate(held):
-            shard.group = self.num_groups + (1 if place < len(held) // 2 else 2)
-        self.num_groups += 2
+        size = isqrt(len(held)) or 1
+        for place, shard in enumerate(reversed(held)):
+            shard.group = self.num_groups + 1 + place // size
+        self.num_groups += len(held)
         for shard in held:
             if shard.holders.pop(worker).failure is not None:
                 if len(held) == 1:

@@ -66,3 +66,16 @@ def test_that_they_are_too_small_is_reported(
     assert any(line.startswith("small files: ") for line in warnings)
     run_job(config)
     assert "merge them into files of some thousand rows" in caplog.text
+
+
+def test_the_one_that_kills_engines_is_found_among_hundreds(tmp_path: Path) -> None:
+    flags = {
+        "input.paths": [str(write(tmp_path / "records", NUM_FILES))],
+        "output.path": str(tmp_path / "out"),
+        "model.path": "demo",
+        "engine.simulated.die_if_contains": "f7_0(",
+    }
+    summary = run_job(load_config(None, flags, LOCAL[1::2])).summary
+    assert (summary["rows"]["ok"], summary["rows"]["failed"]) == (2 * NUM_FILES - 1, 1)
+    # Of 300 shards, groups of 17, 4, 2 and 1, which is cut in two; then the row alone, twice.
+    assert summary["runs"][-1]["workers_lost"] <= 9
