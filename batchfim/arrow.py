@@ -1,4 +1,4 @@
-"""Two of Arrow's traps: memory that its threads cannot free, and an import of pandas."""
+"""Arrow's traps: memory that its threads cannot free, columns above 2 GiB, an import of pandas."""
 
 from __future__ import annotations
 
@@ -20,6 +20,20 @@ def reader(data: bytes) -> pa.BufferReader:
     copy = pa.BufferOutputStream()
     copy.write(data)
     return pa.BufferReader(copy.getvalue())
+
+
+def take_rows(table: pa.Table, places: Sequence[int]) -> pa.Table:
+    """These rows of a table, in this order, whatever their size.
+
+    Arrow's own `take` makes one array of each column, which holds at most 2 GiB of text.
+    """
+    try:
+        return table.take(pa.array(places, pa.int64()))
+    except pa.ArrowInvalid:
+        if len(places) < 2:
+            raise
+    half = len(places) // 2
+    return pa.concat_tables([take_rows(table, places[:half]), take_rows(table, places[half:])])
 
 
 class _Absent(MetaPathFinder):

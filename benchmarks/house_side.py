@@ -148,7 +148,7 @@ class HouseSide:
     def _has_room(self, rows_held: Collection[int], rows_ahead: Collection[int]) -> bool:
         return has_room(
             self._config.schedule,
-            self._max_num_seqs,
+            self._config.schedule.records_in_flight(self._max_num_seqs, 1),
             num_shards=len(rows_held),
             rows_held=sum(rows_held),
             rows_ahead=rows_ahead,

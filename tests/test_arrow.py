@@ -1,4 +1,4 @@
-"""A command and its workers do without pandas; who wants it still has it."""
+"""What Arrow would do by itself: import pandas, and refuse columns above 2 GiB."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+from batchfim.arrow import take_rows
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -34,3 +36,13 @@ def test_tables_still_become_pandas_and_come_from_it() -> None:
         "print(frame['a'].isna().tolist(), pa.Table.from_pandas(frame)['a'].null_count)\n"
     )
     assert run("-c", script).stdout == "[False, True] 1\n"
+
+
+def test_rows_are_taken_beyond_what_one_array_holds() -> None:
+    table = pa.table({"text": ["a" * (1 << 26), "b"]})
+    taken = take_rows(table, [0, 1] * 33)
+    assert taken.nbytes > 1 << 31
+    assert taken.schema == table.schema
+    assert taken["text"].chunk(0)[1].as_py() == "b"
+    assert taken["text"][65].as_py() == "b"
+    assert taken.num_rows == 66

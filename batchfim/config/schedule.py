@@ -32,11 +32,13 @@ class Schedule(Section):
     in_flight_records: int | None = Field(
         None,
         gt=0,
-        description="Most prompts in an engine at once; unset: twice as many as it processes at a "
-        "time (`max_num_seqs`), so that the next one is always waiting there.",
+        description="Most prompts in an engine at once; unset: twice as many samples as it "
+        "processes at a time (`max_num_seqs`), so that the next one is always waiting there.",
     )
     in_flight_tokens: int = Field(
-        1 << 21, gt=0, description="Most prompt tokens in an engine at once."
+        1 << 21,
+        gt=0,
+        description="Most prompt tokens in an engine at once; a prompt counts for each sample.",
     )
     task_attempts: int = Field(3, gt=0, description="Attempts per shard when processing raises.")
     node_losses: int = Field(
@@ -94,6 +96,6 @@ class Schedule(Section):
         """Most shards leased to a worker at once, however few rows they have."""
         return self.shards_in_hand or 1024
 
-    def records_in_flight(self, max_num_seqs: int) -> int:
-        """Most prompts at once in an engine that processes `max_num_seqs` at a time."""
-        return self.in_flight_records or 2 * max_num_seqs
+    def records_in_flight(self, max_num_seqs: int, samples: int) -> int:
+        """Most prompts at once in an engine that processes `max_num_seqs` samples at a time."""
+        return self.in_flight_records or -(-2 * max_num_seqs // samples)

@@ -65,6 +65,7 @@ class Driver:
     watchers: Sequence[Watcher]
     stop_grace_s: Callable[[], float | None]
     may_commit: Callable[[], bool]
+    samples: int = 1  # of each record
     clock: Callable[[], float] = time.monotonic
     _may_lease: dict[str, None] = field(default_factory=dict)  # workers with room, in order
     _max_num_seqs: dict[str, int] = field(default_factory=dict)  # of each worker's engine
@@ -194,7 +195,7 @@ class Driver:
         num_others = self._workers.num_workers - 1
         return has_room(
             self.schedule,
-            self._max_num_seqs[worker],
+            self.schedule.records_in_flight(self._max_num_seqs[worker], self.samples),
             num_shards=self.queue.num_held(worker),
             rows_held=self.queue.rows_held(worker),
             rows_ahead=self.queue.rows_ahead(worker),
@@ -260,6 +261,8 @@ class Driver:
             self._trouble.completed(event.worker, event.lease.shard.id)
             self._setbacks.succeed()
             return
+        if report.retried is not None:
+            return  # these rows had failed before, so it is no sign of a bad worker
         cause = next(iter(report.errors), "no row of the shard succeeded")
         shard, error = event.lease.shard, JobFailed(f"shard {event.lease.shard.id}: {cause}")
         self._setbacks.fail(event.worker, error, self._workers.num_up)

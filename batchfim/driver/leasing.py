@@ -13,7 +13,7 @@ _MOST_ROWS_HELD = 4  # times the engine's records in flight
 
 def has_room(
     schedule: Schedule,
-    max_num_seqs: int,
+    in_flight: int,
     *,
     num_shards: int,
     rows_held: int,
@@ -35,7 +35,7 @@ def has_room(
 
     Args:
         schedule: its `shards_in_hand` is the limit, if set.
-        max_num_seqs: prompts that the worker's engine processes at a time.
+        in_flight: most records in the worker's engine at once.
         num_shards: shards that the worker holds.
         rows_held: rows of all held shards.
         rows_ahead: rows of each held shard that the engine has not completely begun.
@@ -45,7 +45,6 @@ def has_room(
         return num_shards < schedule.shards_in_hand
     if num_shards < _FEWEST:
         return True
-    in_flight = schedule.records_in_flight(max_num_seqs)
     if len(rows_ahead) >= num_waiting or sum(rows_ahead) >= in_flight // 2:
         return False
     if num_shards < _MOST_OF_ANY_SIZE:

@@ -145,6 +145,7 @@ class Run:
                     watchers=[progress, *exporters(self.config, self.id, rows)],
                     stop_grace_s=self._grace_s,
                     may_commit=lambda: not self.lease.lost,
+                    samples=self.config.sampling.n,
                 )
                 with self._failure_noted(driver):
                     return driver.run()

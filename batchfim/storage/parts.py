@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from batchfim.arrow import reader
+from batchfim.arrow import reader, take_rows
 from batchfim.errors import InputError, StorageError
 from batchfim.records import OUTPUT_FIELDS, Completion
 from batchfim.storage.footer import MAGIC, read_footer
@@ -27,7 +27,7 @@ def part_table(rows: pa.Table, completions: list[list[Completion]], **constant: 
     flat = [sample for samples in completions for sample in samples]
     if len(flat) != rows.num_rows:
         indices = [i for i, samples in enumerate(completions) for _ in samples]
-        rows = rows.take(pa.array(indices, pa.int64()))
+        rows = take_rows(rows, indices)
     added = [
         pa.array(
             [constant[field.name]] * len(flat)

@@ -95,7 +95,7 @@ class Pipeline:
         self._engine = engine
         self._completer = Completer(config, infiller, engine)
         # More than the engine processes at a time, so that it never waits for the next prompt.
-        max_records = config.schedule.records_in_flight(max_num_seqs)
+        max_records = config.schedule.records_in_flight(max_num_seqs, config.sampling.n)
         self._in_flight = InFlight(max_records, config.schedule.in_flight_tokens)
         self._encoding = asyncio.Lock()  # the tokenizer uses all cores for one set of rows already
         self._entering = asyncio.Lock()  # fair, so requests reach the engine in shard order
@@ -186,7 +186,7 @@ class Pipeline:
 
     async def _start_when_room(self, rows: list[int], in_hand: RowsInHand) -> asyncio.Task[None]:
         """Start a request once there is room for it; the room is released when it ends."""
-        num_tokens = len(in_hand.prompts[rows[0]].token_ids)
+        num_tokens = len(in_hand.prompts[rows[0]].token_ids) * self._sampling.n
         await self._in_flight.enter(num_tokens)
         task = asyncio.create_task(self._answer(rows, in_hand))
         task.add_done_callback(lambda _: self._leave(num_tokens))

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from batchfim.arrow import take_rows
 from batchfim.errors import StorageError
 from batchfim.records import Completion, Status, without_place
 
@@ -54,7 +55,7 @@ def merged(part: pa.Table, again: pa.Table, records: Sequence[int], samples: int
     failed = pc.equal(part["status"], Status.FAILED).to_numpy()[old]
     order = np.arange(part.num_rows)
     order[old[failed]] = new[failed]
-    return pa.concat_tables([part, again.cast(part.schema)]).take(order)
+    return take_rows(pa.concat_tables([part, again.cast(part.schema)]), order.tolist())
 
 
 def completions(part: pa.Table) -> list[Completion]:

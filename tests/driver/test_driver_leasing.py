@@ -25,7 +25,7 @@ def room(
 ) -> bool:
     return has_room(
         Schedule(),
-        256,
+        512,
         num_shards=in_hand,
         rows_held=rows_each * in_hand,
         rows_ahead=[rows_each] * (in_hand - num_begun),
@@ -66,8 +66,8 @@ def test_what_is_begun_but_for_its_last_middles_does_not_count(
 
 def test_a_number_that_is_set_is_kept_to() -> None:
     schedule = Schedule(shards_in_hand=1)
-    assert has_room(schedule, 256, num_shards=0, rows_held=0, rows_ahead=[], num_waiting=9)
-    assert not has_room(schedule, 256, num_shards=1, rows_held=9, rows_ahead=[], num_waiting=9)
+    assert has_room(schedule, 512, num_shards=0, rows_held=0, rows_ahead=[], num_waiting=9)
+    assert not has_room(schedule, 512, num_shards=1, rows_held=9, rows_ahead=[], num_waiting=9)
 
 
 def test_near_the_end_no_worker_takes_more_than_its_share_of_small_shards() -> None:

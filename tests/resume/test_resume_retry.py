@@ -374,3 +374,15 @@ def test_errors_of_rows_that_were_not_retried_stay_counted(job: Job) -> None:
     retry(job, WELL)
     refused = "the engine refused the prompt: refused on demand"
     assert (before[refused], job.summary["errors"]) == (1, {refused: 1})
+
+
+def test_rows_that_fail_again_hold_up_no_other(job: Job) -> None:
+    """Ten shards with a row that fails for good, before two whose row would succeed now."""
+    rows = range(48)
+    why = ["bad_always" if row < 40 else "bad_once" for row in rows]
+    prefixes = [f"{why[row] if row % 4 == 0 else 'good'}(" for row in rows]
+    job.write("a.parquet", rows, prefix=prefixes)
+    assert job.run("engine.simulated.fail_if_contains=bad_").summary["rows"]["failed"] == 12
+    result = retry(job, "engine.simulated.fail_if_contains=bad_always")
+    assert (result.exit_code, result.summary["rows"]["failed"]) == (3, 10)
+    assert result.summary["complete"]

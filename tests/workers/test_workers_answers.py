@@ -126,6 +126,29 @@ def test_a_shard_that_fails_leaves_nothing_in_the_engine(
     assert (inside, in_flight.num_records, in_flight._tokens) == (0, 0, 0)
 
 
+def test_samples_count_toward_what_is_in_flight(make_spec: Callable[..., WorkerSpec]) -> None:
+    inside = most = 0
+
+    async def count(engine: Any, request: Request) -> list[Generation]:
+        nonlocal inside, most
+        inside += 1
+        most = max(most, inside)
+        try:
+            await asyncio.sleep(0.01)
+            return list(await engine.generate(request))
+        finally:
+            inside -= 1
+
+    report, _ = work(make_spec("sampling.n=128", "sampling.temperature=1"), count)
+    assert report.counts.ok == 8 * 128
+    assert most == 4  # prompts, whose samples are twice the 256 that the engine takes
+
+    few_tokens = ("sampling.n=8", "sampling.temperature=1", "schedule.in_flight_tokens=500")
+    most = 0
+    work(make_spec(*few_tokens), count)
+    assert most < 8
+
+
 @pytest.mark.parametrize(
     ("reason", "told"),
     [("stop", (False, False)), ("length", (True, False)), ("rule", (False, True))],
