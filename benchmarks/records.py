@@ -13,8 +13,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from batchfim.formats.encoder import Encoder, Prompt
-from batchfim.planning.choosing import ChoosingEncoder
+from batchfim.formats.encoder import Prompt
+from batchfim.formats.prompt_encoder import PromptEncoder
 
 _SMALLEST, _LARGEST = 2_500, 5_500  # bytes of a file
 _NUM_FILES, _HOLES_PER_FILE, _MOST_LINES = 120, 10, 6
@@ -63,7 +63,7 @@ def unshared(num_records: int, seed: int, characters: int = 900) -> list[Text]:
     return records
 
 
-def encode(records: list[Text], encoder: Encoder | ChoosingEncoder) -> list[list[int]]:
+def encode(records: list[Text], encoder: PromptEncoder) -> list[list[int]]:
     """The prompts that a job makes of the records, none of which is truncated."""
     prompts = encoder.encode([r.prefix for r in records], [r.suffix for r in records])
     assert all(isinstance(prompt, Prompt) for prompt in prompts)

@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from batchfim.engines.cpu import MODEL_IN_CORE, dtype_argument
-from batchfim.formats.encoder import Encoder
+from batchfim.formats.prompt_encoder import PromptEncoder
 from batchfim.models.files import demo_model_path
 from batchfim.models.infiller import open_infiller
-from batchfim.planning.choosing import ChoosingEncoder
 from batchfim.versions import versions
 from benchmarks.house_side import house_config
 from benchmarks.measuring import in_process
@@ -102,7 +101,7 @@ def _write(model: Path, sizes: dict[str, Any]) -> None:
         shutil.copy(demo / name, model)
 
 
-def demo_encoder() -> Encoder | ChoosingEncoder:
+def demo_encoder() -> PromptEncoder:
     """The encoder of a job on the demo model."""
     setup = Setup(str(demo_model_path()), Path("none"), (), max_tokens=MAX_TOKENS)
     return open_infiller(house_config(setup, Path("none"), Path("none")), weights=False).encoder

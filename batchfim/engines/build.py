@@ -12,10 +12,9 @@ from batchfim.engines.transformers.args import read_args
 from batchfim.engines.transformers.engine import Task, TransformersEngine
 from batchfim.engines.vllm.engine import VllmEngine
 from batchfim.errors import ConfigError, ModelError
-from batchfim.formats.encoder import Encoder
 from batchfim.formats.format import Format
+from batchfim.formats.prompt_encoder import PromptEncoder
 from batchfim.models.infiller import Infiller, open_infiller
-from batchfim.planning.choosing import ChoosingEncoder
 
 _log = logging.getLogger(__name__)
 
@@ -100,7 +99,7 @@ def build_engine(config: JobConfig, infiller: Infiller) -> Engine:
     )
 
 
-def _task(encoder: Encoder | ChoosingEncoder) -> Task:
+def _task(encoder: PromptEncoder) -> Task:
     form, mask_id = encoder.form, _mask_id(encoder)
     if form.task == "masked" and mask_id is None:
         raise ModelError(
@@ -110,7 +109,7 @@ def _task(encoder: Encoder | ChoosingEncoder) -> Task:
     return Task(form.task, encoder.stop_token_ids, mask_id)
 
 
-def _mask_id(encoder: Encoder | ChoosingEncoder) -> int | None:
+def _mask_id(encoder: PromptEncoder) -> int | None:
     """The token that stands, perhaps repeated, for the middle; None if there is no single one."""
     pieces = encoder.pieces("prefix", "suffix")
     kinds = [piece.kind for piece in pieces]

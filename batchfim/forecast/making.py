@@ -14,10 +14,9 @@ from batchfim.forecast.forecast import forecast
 from batchfim.forecast.left import Left
 from batchfim.forecast.sample import OWN, Encoders, Sample, encode_sample
 from batchfim.forecast.speed import Speed, speed_of
-from batchfim.formats.encoder import Encoder
 from batchfim.formats.format import AUTO
+from batchfim.formats.prompt_encoder import PromptEncoder
 from batchfim.models.infiller import Infiller, open_infiller
-from batchfim.planning.choosing import ChoosingEncoder
 from batchfim.runs.claiming import forecast_identity
 from batchfim.storage.inputs import InputSet
 from batchfim.storage.stores import extended
@@ -131,7 +130,7 @@ def _ways(config: JobConfig, infiller: Infiller) -> Encoders:
     return {OWN: infiller.encoder} | {name: other for name, other in others.items() if other}
 
 
-def _encoder(config: JobConfig, infill: dict[str, Any]) -> Encoder | ChoosingEncoder | None:
+def _encoder(config: JobConfig, infill: dict[str, Any]) -> PromptEncoder | None:
     """The encoder with some `infill` settings changed, or None if they do not fit the context."""
     changed = config.model_copy(update={"infill": config.infill.model_copy(update=infill)})
     try:

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 
 from batchfim.config import JobConfig
-from batchfim.formats.encoder import Encoder, Prompt
+from batchfim.formats.encoder import Prompt
+from batchfim.formats.prompt_encoder import PromptEncoder
 from batchfim.metrics.histogram import Histogram
 from batchfim.models.infiller import Infiller
-from batchfim.planning.choosing import ChoosingEncoder
 from batchfim.planning.requests import requests
 from batchfim.planning.sharing import tree_tokens
 from batchfim.records import REFERENCE, Fault, Hole, read_holes, read_optional
@@ -22,7 +22,7 @@ from batchfim.storage.inputs import InputSet
 from batchfim.storage.rows import RowReader, columns_to_read
 
 OWN = "as set"  # the job's own way of encoding
-Encoders = Mapping[str, Encoder | ChoosingEncoder]
+Encoders = Mapping[str, PromptEncoder]
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,7 @@ def _block(
     )
 
 
-def _encoded(encoder: Encoder | ChoosingEncoder, holes: Mapping[int, Hole]) -> dict[int, Prompt]:
+def _encoded(encoder: PromptEncoder, holes: Mapping[int, Hole]) -> dict[int, Prompt]:
     """The prompts that fit the context, by row."""
     encoded = encoder.encode(
         [hole.prefix for hole in holes.values()],

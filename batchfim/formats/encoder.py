@@ -14,6 +14,7 @@ from batchfim.formats.chunking import batches
 from batchfim.formats.format import CONTEXT_SLOT, SUFFIX_SLOT, Format, Slot, Text
 from batchfim.formats.languages import usual_name
 from batchfim.formats.layouts import (
+    Blank,
     CompiledPiece,
     FixedText,
     Token,
@@ -109,9 +110,12 @@ class Encoder:
             self._file_parts = compile_layout(form.context_file, form, ids, tokenizer, masks)
         spans = text_spans(parts, form.leading_space)
         self._parts = with_deferred_text(parts, spans)
-        self._spaced = {parts[span[0]] for span in spans if len(span) == 1}
-        self._spans = [span for span in spans if len(span) > 1]
-        self._places = {part: at for at, part in enumerate(parts) if isinstance(part, str)}
+        # Slots that always get the space; spans in which the record decides; each slot's part. In
+        # the example at the top of `layouts`: {"suffix"}, [range(3, 6)] and
+        # {"suffix": 1, "context": 3, "prefix": 5}.
+        self._spaced = {slot for slot, span in spans.items() if len(span) == 1}
+        self._joined = [span for span in spans.values() if len(span) > 1]
+        self._places = {part.slot: at for at, part in enumerate(parts) if isinstance(part, Blank)}
         self._truncate = truncate
         self._prefix_share = prefix_share
         self._align = align
@@ -176,10 +180,10 @@ class Encoder:
     def _fill(self, sides: dict[str, Piece], around: Surroundings) -> Filled:
         filled: Filled = []
         for part in self._parts:
-            if isinstance(part, Text):
+            if isinstance(part, Blank):
+                filled.append([sides[part.slot]] if part.slot in sides else [])
+            elif isinstance(part, Text):
                 filled.append([self._text_piece(part, _values(around))])
-            elif isinstance(part, str):
-                filled.append([sides[part]] if part in sides else [])
             else:
                 filled.append([_piece(part)])
         return filled
@@ -195,7 +199,7 @@ class Encoder:
         return [
             self._text_piece(part, fields) if isinstance(part, Text) else _piece(part)
             for part in self._file_parts
-            if not isinstance(part, str)
+            if not isinstance(part, Blank)
         ]
 
     def _text_piece(self, part: Text, fields: dict[str, str]) -> Piece:
@@ -206,7 +210,7 @@ class Encoder:
         """Put context files into their place, and a space before the first text of each span."""
         if "context" in self._places:
             filled[self._places["context"]] = [*chain(*files)]
-        for span in self._spans:
+        for span in self._joined:
             self._open_span([(filled[at], i) for at in span for i in range(len(filled[at]))])
 
     def _open_span(self, span: list[tuple[list[Piece], int]]) -> None:

@@ -2,25 +2,49 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from pathlib import PurePosixPath
 
 from tree_sitter import Language
 
-# The package and function that provide each language's grammar.
-_GRAMMARS = {
-    "python": ("tree_sitter_python", "language"),
-    "java": ("tree_sitter_java", "language"),
-    "javascript": ("tree_sitter_javascript", "language"),
-    "typescript": ("tree_sitter_typescript", "language_typescript"),
-    "tsx": ("tree_sitter_typescript", "language_tsx"),
-    "c": ("tree_sitter_c", "language"),
-    "cpp": ("tree_sitter_cpp", "language"),
-    "csharp": ("tree_sitter_c_sharp", "language"),
-    "go": ("tree_sitter_go", "language"),
-    "rust": ("tree_sitter_rust", "language"),
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A language's extensions, and the package and function that provide its grammar, if any."""
+
+    extensions: str
+    grammar: tuple[str, str] | None = None
+
+
+# `.h` is C: in a C++ header, C++ syntax counts as errors of the record itself, before and after a
+# cut.
+_KNOWN = {
+    "c": _Known(".c .h", ("tree_sitter_c", "language")),
+    "cpp": _Known(".cc .cpp .cxx .c++ .hh .hpp .hxx", ("tree_sitter_cpp", "language")),
+    "csharp": _Known(".cs .csx", ("tree_sitter_c_sharp", "language")),
+    "go": _Known(".go", ("tree_sitter_go", "language")),
+    "java": _Known(".java", ("tree_sitter_java", "language")),
+    "javascript": _Known(".js .jsx .mjs .cjs", ("tree_sitter_javascript", "language")),
+    "kotlin": _Known(".kt .kts"),
+    "lua": _Known(".lua"),
+    "php": _Known(".php"),
+    "python": _Known(".py .pyi .pyw", ("tree_sitter_python", "language")),
+    "ruby": _Known(".rb"),
+    "rust": _Known(".rs", ("tree_sitter_rust", "language")),
+    "scala": _Known(".scala"),
+    "shell": _Known(".sh .bash"),
+    "swift": _Known(".swift"),
+    "typescript": _Known(".ts .mts .cts", ("tree_sitter_typescript", "language_typescript")),
+    "tsx": _Known(".tsx", ("tree_sitter_typescript", "language_tsx")),
 }
+EXTENSIONS = {
+    extension: language
+    for language, known in _KNOWN.items()
+    for extension in known.extensions.split()
+}
+_GRAMMARS = {language: known.grammar for language, known in _KNOWN.items() if known.grammar}
 LANGUAGES = tuple(_GRAMMARS)
 _OTHER_NAMES = {
     "py": "python",
@@ -47,23 +71,6 @@ _USUAL_NAMES = {
     "html": "HTML",
     "css": "CSS",
 }
-# `.h` is C: in a C++ header, C++ syntax counts as errors of the record itself, before and after a
-# cut.
-_EXTENSIONS = {
-    "python": "py pyi pyw",
-    "java": "java",
-    "javascript": "js jsx mjs cjs",
-    "typescript": "ts mts cts",
-    "tsx": "tsx",
-    "c": "c h",
-    "cpp": "cc cpp cxx c++ hh hpp hxx",
-    "csharp": "cs csx",
-    "go": "go",
-    "rust": "rs",
-}
-_BY_EXTENSION = {
-    extension: language for language, text in _EXTENSIONS.items() for extension in text.split()
-}
 
 
 def find_language(name: str | None, path: str | None) -> str | None:
@@ -79,7 +86,8 @@ def find_language(name: str | None, path: str | None) -> str | None:
         if name == "typescript" and path and path.lower().endswith(".tsx"):
             return "tsx"
         return name if name in _GRAMMARS else None
-    return _BY_EXTENSION.get(PurePosixPath(path).suffix[1:].lower()) if path else None
+    found = EXTENSIONS.get(PurePosixPath(path).suffix.lower()) if path else None
+    return found if found in _GRAMMARS else None
 
 
 def usual_name(language: str) -> str:

@@ -14,6 +14,7 @@ from batchfim.formats.encoder import Encoder
 from batchfim.formats.finishing import Finisher
 from batchfim.formats.format import FORMAT_FIELDS, PREFIX_ONLY, Format
 from batchfim.formats.prefix_only import prefix_only_format
+from batchfim.formats.prompt_encoder import PromptEncoder
 from batchfim.formats.tokenizer import TextTokenizer, Vocabulary
 from batchfim.models.adapters import Adapter, find_adapters
 from batchfim.models.files import ModelFiles, find_model
@@ -26,7 +27,7 @@ class Infiller:
 
     files: ModelFiles
     tokenizer: TextTokenizer
-    encoder: Encoder | ChoosingEncoder
+    encoder: PromptEncoder
     finisher: Finisher
     max_model_len: int | None
     warnings: tuple[str, ...] = ()
@@ -109,7 +110,7 @@ def open_infiller(config: JobConfig, *, weights: bool) -> Infiller:
         )
         for order in form.orders(config.infill.order)
     ]
-    encoder = encoders[0] if len(encoders) == 1 else ChoosingEncoder(encoders)
+    encoder: PromptEncoder = encoders[0] if len(encoders) == 1 else ChoosingEncoder(encoders)
     stop = tuple(dict.fromkeys((*config.infill.stop, *form.stop_rules)))
     finisher = Finisher(tokenizer, encoder.stop_token_ids, stop=stop, trim=config.infill.trim)
     adapters = find_adapters(config.model.adapters)

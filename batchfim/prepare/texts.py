@@ -5,29 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import PurePath
 
-from batchfim.formats.languages import find_language
+from batchfim.formats.languages import EXTENSIONS, find_language
 
+# Records call TSX TypeScript, as most data sets do; `find_language` tells it by the path.
 LANGUAGES = {
-    extension: language
-    for language, extensions in {
-        "c": ".c .h",
-        "cpp": ".cc .cpp .cxx .hh .hpp .hxx",
-        "csharp": ".cs",
-        "go": ".go",
-        "java": ".java",
-        "javascript": ".js .jsx .mjs .cjs",
-        "kotlin": ".kt .kts",
-        "lua": ".lua",
-        "php": ".php",
-        "python": ".py .pyi",
-        "ruby": ".rb",
-        "rust": ".rs",
-        "scala": ".scala",
-        "shell": ".sh .bash",
-        "swift": ".swift",
-        "typescript": ".ts .tsx .mts .cts",
-    }.items()
-    for extension in extensions.split()
+    extension: "typescript" if language == "tsx" else language
+    for extension, language in EXTENSIONS.items()
 }
 
 

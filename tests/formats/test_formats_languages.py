@@ -1,4 +1,4 @@
-"""TSX is told by its path where a record's language says TypeScript."""
+"""Languages are told by a record's language and path; TypeScript in a `.tsx` file is TSX."""
 
 from __future__ import annotations
 
@@ -28,6 +28,19 @@ def test_typescript_at_a_path_of_tsx_is_tsx(
     name: str, path: str | None, expected: str | None
 ) -> None:
     assert find_language(name, path) == expected
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("src/App.tsx", "tsx"),
+        ("app.PYW", "python"),
+        ("app.kt", None),  # Kotlin is known, but has no grammar
+        ("Makefile", None),
+    ],
+)
+def test_without_a_name_the_extension_tells_the_grammar(path: str, expected: str | None) -> None:
+    assert find_language(None, path) == expected
 
 
 def test_a_right_middle_of_a_component_is_kept() -> None:

@@ -11,7 +11,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from batchfim.errors import InputError
+from batchfim.formats.languages import EXTENSIONS, find_language
 from batchfim.prepare import prepare_code
+from batchfim.prepare.texts import LANGUAGES
 
 
 def read(out: Path) -> list[dict[str, Any]]:
@@ -68,6 +70,22 @@ def test_what_is_no_source_is_skipped_and_counted(folder: Path, tmp_path: Path) 
         "Parquet, no --code-column": 1,
     }
     assert {row["path"] for row in read(tmp_path / "out")} == {"a.py", "b/z.go", "B.RS"}
+
+
+def test_a_rarer_extension_is_read_as_its_language(tmp_path: Path) -> None:
+    names = {"a.pyw": "python", "b.c++": "cpp", "c.CSX": "csharp", "d.tsx": "typescript"}
+    (tmp_path / "src").mkdir()
+    for name in names:
+        (tmp_path / "src" / name).write_text("x = 1;\n")
+    prepare_code(tmp_path / "src", tmp_path / "out", kinds=["line"])
+    assert {row["path"]: row["language"] for row in read(tmp_path / "out")} == names
+
+
+def test_a_source_has_the_grammar_that_its_path_tells() -> None:
+    assert LANGUAGES.keys() == EXTENSIONS.keys()
+    for extension, language in LANGUAGES.items():
+        path = f"a{extension}"
+        assert find_language(language, path) == find_language(None, path)
 
 
 def test_max_bytes_counts_bytes_and_takes_the_exact_size(tmp_path: Path) -> None:
