@@ -133,7 +133,7 @@ def _find(path: str) -> dict[str, datetime | None]:
     if location.is_local:
         _refuse_dangling(location, pattern)
     found = {
-        _url(folder, location, file.path) + query: file.mtime
+        _url(folder, location, file.path, query): file.mtime
         for file in _parquet_files(location)
         if pattern is None or pattern.fullmatch(_below(location, file))
     }
@@ -189,10 +189,16 @@ def _is_ledger(info: fs.FileInfo) -> bool:
     return bool(info.base_name == "_batchfim" and info.type is fs.FileType.Directory)
 
 
-def _url(base: str, location: Location, path: str) -> str:
-    if "://" not in base:
+def _url(base: str, location: Location, path: str, query: str) -> str:
+    """What opens a listed file: its path if it is local, else its URL."""
+    if location.is_local:
         return path
-    return base.rstrip("/") + path.removeprefix(location.path.rstrip("/"))
+    url = base.rstrip("/") + path.removeprefix(location.path.rstrip("/"))
+    if split_query(url)[1]:
+        raise InputError(
+            f"{url}: the name looks like a URL with an option; rename the file, leaving out the `?`"
+        )
+    return url + query
 
 
 def _opened(url: str, written_at: datetime | None) -> tuple[InputFile, pa.Schema] | InputError:
