@@ -69,10 +69,9 @@ def open_inputs(section: Input) -> InputSet:
         raise
     except StorageError as error:  # nothing was written yet, so the request itself is wrong
         raise InputError(f"the input cannot be read: {error}") from None
-    kept = check_columns(opened[0][0].path, opened[0][1], section)
+    kept = _checked(*opened[0], section)
     for file, schema in opened[1:]:
-        own = check_columns(file.path, schema, section)
-        kept = _agreed(opened[0][0].path, kept, file.path, own)
+        kept = _agreed(opened[0][0].path, kept, file.path, _checked(file, schema, section))
     output_schema(kept, opened[0][0].path)
     languages = find_language_columns(section.columns, [schema for _, schema in opened])
     names = [schema.names for _, schema in opened]
@@ -246,13 +245,20 @@ def _open(url: str, written_at: datetime | None) -> tuple[InputFile, pa.Schema]:
     return InputFile(path, footer.content, num_rows, row_bytes, starts, written_at), schema
 
 
-def check_columns(source: str, schema: pa.Schema, section: Input) -> pa.Schema:
+def _checked(file: InputFile, schema: pa.Schema, section: Input) -> pa.Schema:
+    return check_columns(file.path, schema, section, has_rows=file.num_rows > 0)
+
+
+def check_columns(
+    source: str, schema: pa.Schema, section: Input, *, has_rows: bool = True
+) -> pa.Schema:
     """Check the columns that the config names, and return the schema of those to keep.
 
     Args:
         source: name of the rows in errors.
         schema: schema of the rows.
         section: which columns are read, and which are kept.
+        has_rows: whether there are rows; without any, writers such as pandas do not know the types.
 
     Raises:
         InputError: a column is missing, appears twice, or has the wrong type.
@@ -274,7 +280,7 @@ def check_columns(source: str, schema: pa.Schema, section: Input) -> pa.Schema:
         if key == "context":
             holds, expected = is_context, "a list of {path, text}"
         data_type = schema.field(name).type
-        may_be_null = key not in ("prefix", "suffix", "context")
+        may_be_null = not has_rows or key not in ("prefix", "suffix", "context")
         if not holds(data_type) and not (may_be_null and pa.types.is_null(data_type)):
             raise InputError(
                 f"{source}: column {name!r} holds {data_type}, expected {expected}; set "
