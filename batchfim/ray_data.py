@@ -24,7 +24,7 @@ from batchfim.engines.build import build_engine, resolve_job
 from batchfim.engines.engine import Engine
 from batchfim.errors import ConfigError, EngineDead
 from batchfim.models.infiller import open_infiller
-from batchfim.records import CONTEXT_TYPE, OUTPUT_FIELDS, LanguageColumns, output_schema
+from batchfim.records import CONTEXT_TYPE, LanguageColumns, output_schema
 from batchfim.storage.inputs import (
     check_columns,
     check_languages,
@@ -58,7 +58,7 @@ def read_results(output: str) -> ray.data.Dataset:
     """
     found = open_results(output)
     if not found.files:
-        return ray.data.from_arrow(pa.schema(OUTPUT_FIELDS).empty_table())
+        return ray.data.from_arrow(found.schema.empty_table())
     return ray.data.read_parquet(found.files, filesystem=found.filesystem, partitioning=None)
 
 

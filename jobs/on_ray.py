@@ -50,6 +50,7 @@ class RayJobs:
 
     def __init__(self, address: str | None) -> None:
         self.address = address or os.environ.get("RAY_API_SERVER_ADDRESS") or _ADDRESS
+        self._printed = 0  # characters of the log of the job that is followed
         os.environ["RAY_API_SERVER_ADDRESS"] = self.address  # or RAY_ADDRESS would override it
         try:
             self._client = JobSubmissionClient(self.address)
@@ -103,10 +104,10 @@ class RayJobs:
 
     def follow(self, job_id: str) -> int:
         """Copy the job's log to standard output until it ends, and return its exit code."""
-        seen, heard_s = 0, time.monotonic()
+        self._printed, heard_s = 0, time.monotonic()
         while True:
             try:
-                seen = asyncio.run(self._tail(job_id, seen))
+                asyncio.run(self._tail(job_id))
                 job = self._client.get_job_info(job_id)
                 if job.status.is_terminal():
                     return _exit_code(job)
@@ -120,17 +121,17 @@ class RayJobs:
                     ) from None
             time.sleep(_AGAIN_S)
 
-    async def _tail(self, job_id: str, seen: int) -> int:
-        """Print the log after its first `seen` characters and return its length.
+    async def _tail(self, job_id: str) -> None:
+        """Print what was not printed yet of the log.
 
-        Each call reads the log from the start, since a stream may break at any time.
+        A stream starts with the log's first character, and may break at any time.
         """
         length = 0
         async for text in self._client.tail_job_logs(job_id):
-            sys.stdout.write(text[max(seen - length, 0) :])
+            sys.stdout.write(text[max(self._printed - length, 0) :])
             sys.stdout.flush()
             length += len(text)
-        return max(seen, length)
+            self._printed = max(self._printed, length)
 
 
 def _pack(submission: Submission, folder: Path) -> None:

@@ -40,6 +40,18 @@ def test_results_are_the_finished_rows_and_no_others(job: Job) -> None:
         batchfim.open_results(str(job.records))
 
 
+def test_a_job_without_finished_rows_has_results_with_its_columns(job: Job) -> None:
+    job.write("a.parquet", range(12), stars=range(12))
+    job.run("output.source=true")
+    finished = batchfim.open_results(str(job.output))
+    for marker in (job.ledger / "done").iterdir():
+        marker.unlink()
+    results = batchfim.open_results(str(job.output))
+    assert results.to_table().schema.equals(finished.to_table().schema)
+    assert results.to_table(columns=["middle", "status"]).num_rows == 0
+    assert (results.files, results.count_rows()) == ([], 0)
+
+
 def test_a_job_may_be_given_as_its_sections(job: Job) -> None:
     sections = {
         "input": {"paths": [str(job.records)]},

@@ -6,11 +6,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
+from batchfim.records import output_schema
 from batchfim.storage.ledger import Ledger
 
 
 def open_results(output: str) -> ds.Dataset:
-    """Open the finished rows of the job at a path or URL, even while it runs.
+    """Open the finished rows of the job at a path or URL, even while it runs, or has none yet.
 
     Returns:
         An Arrow dataset; `to_table()` reads it whole, `to_batches()` piece by piece, both in the
@@ -23,7 +24,9 @@ def open_results(output: str) -> ds.Dataset:
     ledger = Ledger.at(output)
     ledger.job()
     paths = [ledger.part(shard_id).path for shard_id in _done_in_order(ledger)]
-    return ds.dataset(paths, filesystem=ledger.output.filesystem, format="parquet")
+    # With rows, the first part says which columns there are, as for any other reader.
+    schema = None if paths else output_schema(ledger.kept(), output)
+    return ds.dataset(paths, schema, format="parquet", filesystem=ledger.output.filesystem)
 
 
 def _done_in_order(ledger: Ledger) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -23,6 +23,7 @@ _READERS = 8
 _AT_ONCE = 512
 _RUN_AGAIN = "run the job again"
 _WORK_AGAIN = f"delete the part and {_RUN_AGAIN}"
+_Marker = Mapping[str, Any]  # a row with columns `metrics.done.DONE_SCHEMA`
 
 
 def verify_job(output: str) -> dict[str, Any]:
@@ -81,25 +82,55 @@ def verify_text(found: Mapping[str, Any]) -> str:
 
 
 def _read_parts(ledger: Ledger, markers: pa.Table) -> list[str]:
-    """Check each part against its marker, several in parallel."""
+    """Check each part against its marker.
 
-    def check(marker: Mapping[str, Any]) -> list[str]:
+    A retry may replace part and marker in between. So the marker of a part that differs is read
+    again: if it is another now, the part is checked against that one; if it is gone, or its part is
+    just being replaced, there is nothing to say.
+    """
+    problems: list[str] = []
+    while markers.num_rows:
+        changed = []
+        differing = _differing(ledger, markers)
+        now = _markers_now(ledger, [marker["shard_id"] for marker, _ in differing])
+        for marker, lines in differing:
+            newer = now.get(marker["shard_id"])
+            if newer == marker:
+                problems += lines
+            elif newer is not None:
+                changed.append(newer)
+        markers = pa.Table.from_pylist(changed, markers.schema)
+    return problems
+
+
+def _differing(ledger: Ledger, markers: pa.Table) -> list[tuple[_Marker, list[str]]]:
+    """The markers whose parts differ from them, with the problems; reads several in parallel."""
+
+    def check(marker: _Marker) -> tuple[_Marker, list[str]]:
         part = ledger.part(marker["shard_id"])
         name = part.path.rsplit("/", 1)[-1]
         try:
             found = check_part(part, marker)
         except StorageError as error:
             found = [f"cannot be read ({error})"]
-        return [f"{name} {problem}; {_WORK_AGAIN}" for problem in found]
+        return marker, [f"{name} {problem}; {_WORK_AGAIN}" for problem in found]
 
     with ThreadPoolExecutor(_READERS) as readers:
         batches = (
             readers.map(check, markers.slice(start, _AT_ONCE).to_pylist())
             for start in range(0, markers.num_rows, _AT_ONCE)
         )
-        results = (problems for batch in batches for problems in batch)
+        results = (result for batch in batches for result in batch)
         shown = counted(results, "reading parts", markers.num_rows)
-        return [line for problems in shown for line in problems]
+        return [(marker, problems) for marker, problems in shown if problems]
+
+
+def _markers_now(ledger: Ledger, shard_ids: Sequence[str]) -> dict[str, _Marker]:
+    """What the markers of these shards say at this moment, by shard id."""
+    if not shard_ids:
+        return {}
+    fresh = Ledger(ledger.output)  # the given one may have the segments in memory
+    return {marker["shard_id"]: marker for marker in fresh.done().of(shard_ids).to_pylist()}
 
 
 def _unfinished(ledger: Ledger, planned: pa.Table, done: Done) -> list[str]:

@@ -11,12 +11,11 @@ from typing import Any
 import pyarrow as pa
 
 from batchfim.config import JobConfig
-from batchfim.errors import OutputError
 from batchfim.models.infiller import Infiller
 from batchfim.regroup.regroup import kept_columns
 from batchfim.shards import short_digest
 from batchfim.storage.inputs import InputSet
-from batchfim.storage.kept import as_before, packed, unpacked, without_nulls
+from batchfim.storage.kept import as_before, packed, without_nulls
 from batchfim.storage.ledger import Ledger
 from batchfim.versions import versions
 
@@ -72,21 +71,8 @@ def with_columns_of(ledger: Ledger, inputs: InputSet) -> InputSet:
     Raises:
         OutputError: the output is of another version of batchfim, or damaged.
     """
-    kept = as_before(inputs.kept, _kept_before(ledger))
-    return replace(inputs, kept=without_nulls(kept))
-
-
-def _kept_before(ledger: Ledger) -> pa.Schema:
-    job = ledger.root / "job.json"
-    if not job.exists():
-        return pa.schema([])
-    try:
-        return unpacked(ledger.job()["kept"])
-    except (KeyError, TypeError, ValueError, OSError):
-        raise OutputError(
-            f"{job.path}: the schema of the columns kept is damaged; restore this file, or choose "
-            "another output.path"
-        ) from None
+    before = ledger.kept() if ledger.has_job() else pa.schema([])
+    return replace(inputs, kept=without_nulls(as_before(inputs.kept, before)))
 
 
 def _changed(before: Mapping[str, str], now: Mapping[str, str]) -> str:

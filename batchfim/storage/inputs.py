@@ -69,10 +69,9 @@ def open_inputs(section: Input) -> InputSet:
         raise
     except StorageError as error:  # nothing was written yet, so the request itself is wrong
         raise InputError(f"the input cannot be read: {error}") from None
-    kept = check_columns(opened[0][0].path, opened[0][1], section)
+    kept = _checked(*opened[0], section)
     for file, schema in opened[1:]:
-        own = check_columns(file.path, schema, section)
-        kept = _agreed(opened[0][0].path, kept, file.path, own)
+        kept = _agreed(opened[0][0].path, kept, file.path, _checked(file, schema, section))
     output_schema(kept, opened[0][0].path)
     languages = find_language_columns(section.columns, [schema for _, schema in opened])
     names = [schema.names for _, schema in opened]
@@ -133,7 +132,7 @@ def _find(path: str) -> dict[str, datetime | None]:
     if location.is_local:
         _refuse_dangling(location, pattern)
     found = {
-        _url(folder, location, file.path) + query: file.mtime
+        _url(folder, location, file.path, query): file.mtime
         for file in _parquet_files(location)
         if pattern is None or pattern.fullmatch(_below(location, file))
     }
@@ -189,10 +188,16 @@ def _is_ledger(info: fs.FileInfo) -> bool:
     return bool(info.base_name == "_batchfim" and info.type is fs.FileType.Directory)
 
 
-def _url(base: str, location: Location, path: str) -> str:
-    if "://" not in base:
+def _url(base: str, location: Location, path: str, query: str) -> str:
+    """What opens a listed file: its path if it is local, else its URL."""
+    if location.is_local:
         return path
-    return base.rstrip("/") + path.removeprefix(location.path.rstrip("/"))
+    url = base.rstrip("/") + path.removeprefix(location.path.rstrip("/"))
+    if split_query(url)[1]:
+        raise InputError(
+            f"{url}: the name looks like a URL with an option; rename the file, leaving out the `?`"
+        )
+    return url + query
 
 
 def _opened(url: str, written_at: datetime | None) -> tuple[InputFile, pa.Schema] | InputError:
@@ -240,13 +245,20 @@ def _open(url: str, written_at: datetime | None) -> tuple[InputFile, pa.Schema]:
     return InputFile(path, footer.content, num_rows, row_bytes, starts, written_at), schema
 
 
-def check_columns(source: str, schema: pa.Schema, section: Input) -> pa.Schema:
+def _checked(file: InputFile, schema: pa.Schema, section: Input) -> pa.Schema:
+    return check_columns(file.path, schema, section, has_rows=file.num_rows > 0)
+
+
+def check_columns(
+    source: str, schema: pa.Schema, section: Input, *, has_rows: bool = True
+) -> pa.Schema:
     """Check the columns that the config names, and return the schema of those to keep.
 
     Args:
         source: name of the rows in errors.
         schema: schema of the rows.
         section: which columns are read, and which are kept.
+        has_rows: whether there are rows; without any, writers such as pandas do not know the types.
 
     Raises:
         InputError: a column is missing, appears twice, or has the wrong type.
@@ -268,7 +280,7 @@ def check_columns(source: str, schema: pa.Schema, section: Input) -> pa.Schema:
         if key == "context":
             holds, expected = is_context, "a list of {path, text}"
         data_type = schema.field(name).type
-        may_be_null = key not in ("prefix", "suffix", "context")
+        may_be_null = not has_rows or key not in ("prefix", "suffix", "context")
         if not holds(data_type) and not (may_be_null and pa.types.is_null(data_type)):
             raise InputError(
                 f"{source}: column {name!r} holds {data_type}, expected {expected}; set "

@@ -32,6 +32,7 @@ from batchfim.metrics.shard_report import ShardReport
 from batchfim.metrics.shard_table import worked
 from batchfim.shards import Shard, short_digest
 from batchfim.storage.json_files import JobFile, as_json, plain, read_if_whole
+from batchfim.storage.kept import unpacked
 from batchfim.storage.listing import names_in, sizes_in
 from batchfim.storage.location import Location, delete_all
 from batchfim.storage.markers import Markers
@@ -162,6 +163,20 @@ class Ledger:
                 f"{self.output.path}: no batchfim job found; give the output.path of a job"
             )
         return self._job.read()
+
+    def kept(self) -> pa.Schema:
+        """The columns that the job keeps of its input.
+
+        Raises:
+            OutputError: as `job`, or `job.json` is damaged.
+        """
+        try:
+            return unpacked(self.job()["kept"])
+        except (KeyError, TypeError, ValueError, OSError):
+            raise OutputError(
+                f"{self.root.path}/job.json: the schema of the columns kept is damaged; restore "
+                "this file, or choose another output.path"
+            ) from None
 
     def absent_files(self) -> set[str]:
         """Ids of planned files that were not in the input when the last run started."""

@@ -116,12 +116,13 @@ class PlanFiles:
 
     def _list(self) -> tuple[list[Location], list[Location]]:
         """The current files of shards, in order, and the files of splits."""
-        found = [Location(self._folder.filesystem, info.path) for info in self._folder.list()]
-        found = [location for location in found if location.path.endswith(".parquet")]
-        splits = [location for location in found if "/split-" in location.path]
-        plans = [location for location in found if location not in splits]
-        whole = [i for i, location in enumerate(plans) if location.path.endswith("-all.parquet")]
-        return plans[whole[-1] if whole else 0 :], splits
+        found = [info for info in self._folder.list() if info.base_name.endswith(".parquet")]
+        # By their own names: a folder above may be called `split-…` too.
+        splits = [info for info in found if info.base_name.startswith("split-")]
+        plans = [info for info in found if not info.base_name.startswith("split-")]
+        whole = [i for i, info in enumerate(plans) if info.base_name.endswith("-all.parquet")]
+        plans = plans[whole[-1] if whole else 0 :]
+        return list(map(self._location, plans)), list(map(self._location, splits))
 
     def _check_distinct(self, tables: list[pa.Table]) -> None:
         ids = [chunk for table in tables for chunk in table["id"].chunks]
@@ -144,7 +145,10 @@ class PlanFiles:
 
     def _delete(self, files: Iterable[fs.FileInfo]) -> None:
         for info in files:
-            Location(self._folder.filesystem, info.path).delete()
+            self._location(info).delete()
+
+    def _location(self, info: fs.FileInfo) -> Location:
+        return Location(self._folder.filesystem, info.path)
 
 
 @contextmanager

@@ -1,4 +1,10 @@
-"""Open the file system behind a URL."""
+"""Open the file system behind a URL.
+
+A path in a URL is the name itself, as in the stores' own tools: `#` and `%` are characters like any
+other, so that what was listed can be opened by its URL. Only a `file://` URL is decoded, since
+programs write those encoded; it has no options. Other URLs have them after a `?`, which is part of
+the name if no `option=` follows.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +13,7 @@ import re
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, quote, unquote
 
 import pyarrow as pa
 from pyarrow import fs
@@ -20,7 +26,7 @@ from batchfim.storage.retries import retried
 _S3_ATTEMPTS = 3
 _CONNECT_S, _REQUEST_S = 10.0, 30.0
 _GCS_RETRY_S = 30
-_CLOUDS = ("gs://", "gcs://", "abfs://", "abfss://")
+_CLOUDS = ("gs", "gcs", "abfs", "abfss")
 _S3_QUERY = {"region", "endpoint_override", "scheme"}
 # Matches the query of a URL, but not the wildcard `?` of a glob.
 _QUERY = re.compile(r"\?(?=\w+=)")
@@ -28,7 +34,8 @@ _QUERY = re.compile(r"\?(?=\w+=)")
 
 def split_query(url: str) -> tuple[str, str]:
     """Split a URL into the part before its query, and the query including its `?`."""
-    found = _QUERY.search(url) if "://" in url else None
+    has_options = "://" in url and not url.startswith("file://")
+    found = _QUERY.search(url) if has_options else None
     return (url[: found.start()], url[found.start() :]) if found else (url, "")
 
 
@@ -48,16 +55,20 @@ def open_store(url: str) -> tuple[fs.FileSystem, str]:
     if "://" not in url:
         return fs.LocalFileSystem(), str(Path(url).expanduser().resolve())
     base, query = split_query(url)
-    if base.startswith(("s3://", "s3a://")):
-        return _open_s3(base, query)
-    if base.startswith(("gs://", "gcs://")) and "retry_limit_seconds" not in query:
-        url += f"{'&' if query else '?'}retry_limit_seconds={_GCS_RETRY_S}"
+    scheme, _, place = base.partition("://")
+    host, slash, path = place.partition("/")
+    if scheme in ("s3", "s3a"):
+        return _open_s3(base, host, path, query)
+    if scheme in ("gs", "gcs") and "retry_limit_seconds" not in query:
+        query += f"{'&' if query else '?'}retry_limit_seconds={_GCS_RETRY_S}"
     try:
-        if base.startswith(_CLOUDS):
-            bucket, _, path = base.partition("://")[2].partition("/")
-            store, place = _of_uri(url.replace(base, f"{base.partition('://')[0]}://{bucket}", 1))
-            return store, f"{place.rstrip('/')}/{unquote(path)}".strip("/")
-        return fs.FileSystem.from_uri(url)  # type: ignore[no-any-return]
+        if scheme in _CLOUDS:
+            store, root = _of_uri(f"{scheme}://{host}{query}")
+            return store, f"{root.rstrip('/')}/{path}".strip("/")
+        name = quote(unquote(path) if scheme == "file" else path)  # Arrow decodes it
+        return fs.FileSystem.from_uri(  # type: ignore[no-any-return]
+            f"{scheme}://{host}{slash}{name}{query}"
+        )
     except pa.ArrowInvalid:
         return _open_fsspec(url)
     except OSError as error:
@@ -70,14 +81,16 @@ def _of_uri(url: str) -> tuple[fs.FileSystem, str]:
     return fs.FileSystem.from_uri(url)  # type: ignore[no-any-return]
 
 
-def _open_s3(base: str, query: str) -> tuple[fs.FileSystem, str]:
-    parts = urlsplit(base)
-    options = dict(parse_qsl(query[1:]))
+def _open_s3(base: str, host: str, path: str, query: str) -> tuple[fs.FileSystem, str]:
+    options = dict(parse_qsl(query[1:], keep_blank_values=True))
     if unknown := sorted(options.keys() - _S3_QUERY):
-        raise ConfigError(f"{base}: unknown option {unknown[0]!r}; known: {sorted(_S3_QUERY)}")
-    if not parts.hostname:
+        raise ConfigError(
+            f"{base}: unknown option {unknown[0]!r}; known: {sorted(_S3_QUERY)}; what looks like "
+            f"an option, as `?{unknown[0]}=` does, cannot be part of a name"
+        )
+    user, _, bucket = host.rpartition("@")
+    if not bucket:
         raise ConfigError(f"{base}: expected s3://bucket/path")
-    user, _, bucket = parts.netloc.rpartition("@")
     endpoint = (
         options.get("endpoint_override")
         or os.environ.get("AWS_ENDPOINT_URL_S3")
@@ -89,9 +102,9 @@ def _open_s3(base: str, query: str) -> tuple[fs.FileSystem, str]:
         or os.environ.get("AWS_DEFAULT_REGION")
         or ("us-east-1" if endpoint else _region(bucket))
     )
-    more = {"scheme": options["scheme"]} if "scheme" in options else {}
+    more = {"scheme": options["scheme"]} if options.get("scheme") else {}
     store = _s3(endpoint, region, user == "anonymous", **more)
-    return store, f"{bucket}{parts.path}".rstrip("/")
+    return store, f"{bucket}/{path}".rstrip("/")
 
 
 @lru_cache(maxsize=16)

@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 
 from batchfim.accounts.coverage import holes_and_overlaps
 from batchfim.accounts.verify import verify_job
+from batchfim.api import retry_job
 from batchfim.cli import app
 from batchfim.planning.cutting import cut_shards
 from batchfim.shards import InputFile, Shard
@@ -183,6 +184,51 @@ def test_what_a_running_job_commits_meanwhile_is_no_problem(
     with JobLease(ledger_of(job).lease_folder):
         assert problems(job) == []
     assert part.exists()
+
+
+@pytest.fixture
+def retried(job: Job, monkeypatch: pytest.MonkeyPatch) -> Job:
+    """A job of which `verify` first reads the markers, and then a retry replaces a part."""
+    job.run("engine.simulated.fail_if_contains=f5(")
+    before, read = [ledger_of(job).done()], Ledger.done
+    retry_job(str(job.output), None, ("engine.simulated.fail_if_contains=null",))
+    monkeypatch.setattr(Ledger, "done", lambda ledger: before.pop() if before else read(ledger))
+    return job
+
+
+def replaced(job: Job) -> Path:
+    """The part that the retry wrote."""
+    return max(job.output.glob("part-*.parquet"), key=lambda part: part.stat().st_mtime_ns)
+
+
+def test_a_part_that_a_retry_replaces_meanwhile_is_no_problem(retried: Job) -> None:
+    with JobLease(ledger_of(retried).lease_folder):
+        assert problems(retried) == []
+
+
+def test_nor_is_one_whose_marker_is_not_there_yet(retried: Job) -> None:
+    shard_id = replaced(retried).stem.removeprefix("part-")
+    (retried.ledger / "done" / f"{shard_id}.void").write_bytes(b"{}")
+    with JobLease(ledger_of(retried).lease_folder):
+        assert problems(retried) == []
+
+
+def test_nor_is_one_that_is_gone_with_its_marker(retried: Job) -> None:
+    ledger_of(retried).compact()
+    ledger_of(retried).forget([replaced(retried).stem.removeprefix("part-")])
+    replaced(retried).write_bytes(b"of another run")
+    with JobLease(ledger_of(retried).lease_folder):
+        assert problems(retried) == []
+
+
+def test_a_replaced_part_that_is_damaged_is_found(retried: Job) -> None:
+    part = replaced(retried)
+    part.write_bytes(part.read_bytes()[:100])
+    with JobLease(ledger_of(retried).lease_folder):
+        (problem,) = problems(retried)
+    assert problem.startswith(f"{part.name} has 100 bytes, but its marker says ")
+    part.unlink()
+    heal(retried)
 
 
 def test_rows_that_no_shard_has_are_named() -> None:

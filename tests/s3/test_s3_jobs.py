@@ -11,7 +11,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from batchfim.api import run_job
+from batchfim.config import Input
+from batchfim.config.files import load_config
+from batchfim.errors import InputError
 from batchfim.models.files import demo_model_path
+from batchfim.storage.inputs import open_inputs
 from tests.e2e.conftest import LOCAL, Cli, cli  # noqa: F401 - a fixture
 from tests.s3.proxy import Fault
 from tests.s3.server import S3
@@ -61,6 +66,39 @@ def test_every_row_is_there_once_where_a_tenth_of_the_requests_fails(
     names = s3.names(f"{bucket}/out")
     assert "_batchfim/_SUCCESS" in names
     assert not [name for name in names if name.endswith(".tmp") or "/staging/" in name]
+
+
+ODD = ["a%41", "c#1", "what?", "d e+f&g", "é;h"]
+
+
+def test_keys_may_hold_characters_that_mean_something_in_urls(
+    s3: S3, bucket: str, tmp_path: Path
+) -> None:
+    for number, name in enumerate(ODD):
+        table = pa.table({"id": [number], "prefix": ["def f():"], "suffix": ["\n"]})
+        path = tmp_path / "in" / name / f"{name}.parquet"
+        path.parent.mkdir(parents=True)
+        pq.write_table(table, path)
+    s3.upload(tmp_path / "in", f"{bucket}/in")
+    places = {"input.paths": [f"{bucket}/in"], "model.path": "demo"}
+    settings = ("engine.backend=simulated", "schedule.pool=local", "output.source=true")
+    for output in (f"{bucket}/exp#1/", f"{bucket}/exp#2/?scheme=http"):
+        run_job(load_config(None, {**places, "output.path": output}, settings))
+    for output in ("exp#1", "exp#2"):
+        rows = s3.table(f"{bucket}/{output}").sort_by("id")
+        assert rows["source_file"].to_pylist() == [f"{bucket}/in/{n}/{n}.parquet" for n in ODD]
+    assert {name.partition("/")[0] for name in s3.names(bucket)} == {"in", "exp#1", "exp#2"}
+
+
+def test_a_key_that_looks_like_a_url_with_an_option_is_named(
+    s3: S3, bucket: str, tmp_path: Path
+) -> None:
+    pq.write_table(pa.table({"prefix": ["a"], "suffix": ["b"]}), tmp_path / "a?x=1.parquet")
+    s3.upload(tmp_path, f"{bucket}/in")
+    told = rf"^{bucket}/in/a\?x=1\.parquet: .* rename the file, leaving out the `\?`$"
+    for query in ("", "?region=us-east-1"):
+        with pytest.raises(InputError, match=told):
+            open_inputs(Input(paths=(f"{bucket}/in{query}",)))
 
 
 def test_a_storage_that_is_gone_for_good_ends_the_run_and_the_next_completes_it(

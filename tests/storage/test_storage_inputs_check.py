@@ -14,7 +14,7 @@ import pytest
 from batchfim.config import Columns, Infill, Input
 from batchfim.config.files import load_config
 from batchfim.errors import InputError
-from batchfim.records import LanguageColumns
+from batchfim.records import CONTEXT_TYPE, LanguageColumns
 from batchfim.storage.inputs import InputSet, languages_to_read, open_inputs
 from batchfim.storage.rows import columns_to_read
 from tests.parquet import content_of
@@ -202,6 +202,21 @@ def test_files_without_rows_are_files(write: Write) -> None:
     write("b.parquet")
     files = opened(path.parent).files
     assert [file.num_rows for file in files] == [0, 3]
+
+
+@pytest.mark.parametrize("name", ["a.parquet", "c.parquet"])  # before and after one with rows
+def test_a_file_without_rows_need_not_know_its_types(write: Write, name: str) -> None:
+    """As pandas writes it."""
+    nothing = pa.nulls(0)
+    path = write(name, prefix=nothing, suffix=nothing, stars=nothing, files=nothing)
+    files = pa.array([[]] * 3, CONTEXT_TYPE)
+    write("b.parquet", stars=[1] * 3, files=files)
+    found = opened(path.parent, columns=Columns(context="files"))
+    types = [pa.string(), pa.string(), pa.int64(), CONTEXT_TYPE]
+    assert (found.num_rows, found.kept.types) == (3, types)
+    assert opened(path, columns=Columns(context="files")).num_rows == 0
+    with pytest.raises(InputError, match="'stars' holds int64, expected text"):
+        opened(path.parent, columns=Columns(suffix="stars"))
 
 
 def test_a_file_is_known_by_its_content(write: Write) -> None:

@@ -96,6 +96,15 @@ def test_characters_of_other_pattern_languages_are_plain(write: Write, tmp_path:
     assert found(f"{tmp_path}/{name}") == [f"{tmp_path}/{name}"]
 
 
+@pytest.mark.parametrize("name", ["a%41", "c#1", "what?", "x?y=1", "a b"])
+def test_what_a_url_of_a_folder_lists_is_what_is_opened(
+    write: Write, tmp_path: Path, name: str
+) -> None:
+    path = write(f"in/{name}/{name}.parquet")
+    folder = (tmp_path / "in").as_uri()
+    assert found(folder) == found(f"{folder}/**/*.parquet") == [str(path)]
+
+
 def test_a_link_to_nothing_is_named_and_not_left_out(tree: Path) -> None:
     (tree / "sub" / "gone.parquet").symlink_to(tree / "no-such-file")
     (tree / "_gone.parquet").symlink_to(tree / "no-such-file")

@@ -135,7 +135,40 @@ def test_a_url_that_cannot_be_opened_is_a_config_error() -> None:
     ],
 )
 def test_a_bucket_has_one_client_for_all_its_files(bucket: str) -> None:
-    one, other = Location.of(f"{bucket}/a%20b/c.parquet"), Location.of(f"{bucket}/d/")
+    one, other = Location.of(f"{bucket}/a/c.parquet"), Location.of(f"{bucket}/d/")
     assert one.filesystem is other.filesystem
-    name = fs.FileSystem.from_uri(f"{bucket}/a%20b/c.parquet")[1]
+    name = fs.FileSystem.from_uri(f"{bucket}/a/c.parquet")[1]
     assert (one.path, other.path) == (name, f"{name.partition('/')[0]}/d")
+
+
+@pytest.mark.parametrize(
+    "bucket", ["s3://bucket", "gs://anonymous@bucket", "abfss://bucket@me.dfs.core.windows.net"]
+)
+@pytest.mark.parametrize("name", ["exp#1", "a%41b%20c", "what?", "100%", "a b+c&d=e", "é;f", "#?%"])
+def test_a_name_in_a_url_is_taken_as_it_is(
+    bucket: str, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else two outputs become one, or what was listed is not what is opened."""
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    assert Location.of(f"{bucket}/in/{name}/x.parquet").path == f"bucket/in/{name}/x.parquet"
+    assert Location.of(f"{bucket}/in/{name}").path == f"bucket/in/{name}"
+
+
+@pytest.mark.parametrize("name", ["exp#1", "a%41", "what?", "a b"])
+def test_so_it_is_with_other_stores_of_arrow_and_of_fsspec(name: str) -> None:
+    assert Location.of(f"mock:///in/{name}").path == f"in/{name}"
+    assert Location.of(f"memory://in/{name}").path == f"/in/{name}"
+
+
+def test_options_are_told_from_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    place = Location.of("s3://bucket/in#1/what?/?endpoint_override=127.0.0.1:9&scheme=http")
+    assert place.path == "bucket/in#1/what?"
+    with pytest.raises(ConfigError, match=r"/a: unknown option 'x'; .* as `\?x=` does, cannot be"):
+        Location.of("s3://bucket/in/a?x=")
+
+
+def test_a_url_of_a_local_file_may_be_encoded(tmp_path: Path) -> None:
+    path = tmp_path / "a b#1?x=1%41é"
+    assert Location.of(path.as_uri()).path == str(path)
+    assert Location.of(f"file://{tmp_path}/a b#1?x=1").path == f"{tmp_path}/a b#1?x=1"

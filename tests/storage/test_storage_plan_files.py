@@ -42,6 +42,17 @@ def test_halves_stand_in_the_place_of_their_whole(plan: PlanFiles) -> None:
     ]
 
 
+def test_folders_above_may_be_called_like_a_split_or_a_whole_plan(tmp_path: Path) -> None:
+    folder = Location.of(str(tmp_path / "split-0" / "x-all.parquet"))
+    folder.make_folder()
+    plan = PlanFiles(folder)
+    plan.add(SHARDS[:3])
+    halves = halve(TWO, "job")
+    plan.split(TWO, halves)
+    assert plan.read() == [ONE, *halves, THREE]
+    assert list(plan.files()[0]) == [ONE.file]
+
+
 def test_many_files_become_one_that_plans_the_same(plan: PlanFiles, tmp_path: Path) -> None:
     for shard in SHARDS:
         plan.add([shard])
