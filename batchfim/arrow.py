@@ -23,15 +23,17 @@ def reader(data: bytes) -> pa.BufferReader:
 
 
 def take_rows(table: pa.Table, places: Sequence[int]) -> pa.Table:
-    """These rows of a table, in this order, whatever their size.
+    """These rows of a table, in this order, whatever their size and encoding.
 
-    Arrow's own `take` makes one array of each column, which holds at most 2 GiB of text.
+    Arrow's own `take` makes one array of each column, which holds at most 2 GiB of text, and of
+    dictionaries together as many values as their index type can number.
     """
+    if len(places) < 2:
+        return table.slice(places[0] if places else 0, len(places))
     try:
         return table.take(pa.array(places, pa.int64()))
     except pa.ArrowInvalid:
-        if len(places) < 2:
-            raise
+        pass
     half = len(places) // 2
     return pa.concat_tables([take_rows(table, places[:half]), take_rows(table, places[half:])])
 

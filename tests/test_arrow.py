@@ -46,3 +46,14 @@ def test_rows_are_taken_beyond_what_one_array_holds() -> None:
     assert taken["text"].chunk(0)[1].as_py() == "b"
     assert taken["text"][65].as_py() == "b"
     assert taken.num_rows == 66
+
+
+def test_rows_are_taken_of_dictionaries_that_do_not_fit_into_one() -> None:
+    indices = pa.array(range(100), pa.int8())
+    columns = [
+        pa.DictionaryArray.from_arrays(indices, [f"{letter}{i}" for i in range(100)])
+        for letter in "ab"
+    ]
+    table = pa.table({"text": pa.chunked_array(columns)})
+    assert take_rows(table, [101, 3, 199])["text"].to_pylist() == ["b1", "a3", "b99"]
+    assert take_rows(table, []).num_rows == 0

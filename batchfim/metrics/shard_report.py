@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from operator import attrgetter
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -115,6 +115,23 @@ class Retried(BaseModel):
     attempt: Annotated[int, Field(ge=0, lt=2**31)]
     timings: dict[str, float]
 
+    @classmethod
+    def of(
+        cls,
+        samples: Sequence[Completion],
+        drafted: Mapping[str, int],
+        *,
+        records: int,
+        attempt: int,
+    ) -> Retried:
+        """What a retry made; for `drafted`, see `sample_fields`."""
+        return cls(
+            records=records,
+            counts=_counts(samples, drafted),
+            attempt=attempt,
+            timings={name: told.total for name, told in timings(samples).items()},
+        )
+
 
 class ShardReport(BaseModel):
     """A shard's report: what its part holds and how long each phase took.
@@ -155,6 +172,26 @@ class ShardReport(BaseModel):
         if timings.keys() != set(TIMINGS):
             raise ValueError(f"timings must be {', '.join(TIMINGS)}")
         return timings
+
+
+def sample_fields(samples: Sequence[Completion], drafted: Mapping[str, int]) -> dict[str, Any]:
+    """The fields of a report that follow from the samples in its part.
+
+    Args:
+        samples: the samples.
+        drafted: the drafted and accepted tokens, which no sample tells.
+    """
+    return {
+        "counts": _counts(samples, drafted),
+        **endings(samples),
+        "errors": errors(samples),
+        "timings": timings(samples),
+        "sizes": sizes(samples),
+    }
+
+
+def _counts(samples: Sequence[Completion], drafted: Mapping[str, int]) -> Counts:
+    return Counts.of(samples).model_copy(update=drafted)
 
 
 def timings(completions: Sequence[Completion]) -> dict[str, Histogram]:

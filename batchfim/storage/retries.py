@@ -22,10 +22,33 @@ _FIRST_S, _LONGEST_S = 0.1, 10.0
 _TELL_S = 10.0
 _DENIED_S = 15.0
 
-# When the storage of each kind (`s3`) began to fail. A run waits out an outage only once: later
-# operations (giving back the lease, writing the summary) must not each wait as long again.
-_failing_since_s: dict[str, float] = {}
-_answered: set[str] = set()  # kinds of storage that have answered at least once
+
+class Outages:
+    """What this process knows of each kind of storage (`s3`): since when it fails, if it does.
+
+    A run waits out an outage only once: later operations (giving back the lease, writing the
+    summary) must not each wait as long again. Threads share it, with no lock: each step is atomic.
+    """
+
+    def __init__(self) -> None:
+        self._since_s: dict[str, float] = {}
+        self._answered: set[str] = set()
+
+    def has_answered(self, kind: str) -> bool:
+        """Whether the storage has answered at least once."""
+        return kind in self._answered
+
+    def note_answer(self, kind: str) -> None:
+        """The storage answered, which ends its outage."""
+        self._since_s.pop(kind, None)
+        self._answered.add(kind)
+
+    def note_failure(self, kind: str, now_s: float) -> float:
+        """The storage failed; returns since when it does."""
+        return self._since_s.setdefault(kind, now_s)
+
+
+_outages = Outages()
 
 
 def retried(action: Callable[[], T], where: str, kind: str) -> T:
@@ -44,33 +67,63 @@ def retried(action: Callable[[], T], where: str, kind: str) -> T:
         StorageBusy: the action has failed for as long as `BATCHFIM_STORAGE_RETRY_S` allows.
         StorageError: the action failed in a way that is not transient.
     """
-    retry_s, warned = retry_limit_s(), False
-    first_s = math.inf  # own first failure: others of its kind may succeed in the meantime
-    for wait_s in waits():
+    patience = _Patience(where, kind)
+    while True:
         try:
             done = action()
-        except StorageError:
+        except StorageError:  # worded already, and not to be tried again
             raise
         except Exception as error:  # file systems raise all kinds of exceptions
-            failure, limit_s = translate(where, error), retry_s
-            if not isinstance(failure, StorageBusy):
-                if kind not in _answered or not is_denied(error):
-                    raise failure from error
-                limit_s = min(_DENIED_S, retry_s)
-            now_s = time.monotonic()
-            first_s = min(first_s, now_s)
-            tried_s = now_s - min(first_s, _failing_since_s.setdefault(kind, now_s))
-            if tried_s >= limit_s:
-                raise _given_up(failure, tried_s) from error
-            if tried_s >= _TELL_S and not warned:
-                _log.warning("%s; retrying for up to %.0f s", failure, limit_s)
-                warned = True
+            wait_s = patience.wait_s(error)
         else:
-            _failing_since_s.pop(kind, None)
-            _answered.add(kind)
+            _outages.note_answer(kind)
             return done
-        time.sleep(min(wait_s, limit_s - tried_s))
-    raise AssertionError("waits never end")
+        time.sleep(wait_s)
+
+
+class _Patience:
+    """How long one action is retried."""
+
+    def __init__(self, where: str, kind: str) -> None:
+        self._where = where
+        self._kind = kind
+        self._retry_s = retry_limit_s()
+        self._waits = waits()
+        # Its own first failure: others of its kind may succeed in the meantime.
+        self._first_s = math.inf
+        self._warned = False
+
+    def wait_s(self, error: Exception) -> float:
+        """Seconds until the next try, after the action raised an error.
+
+        Raises:
+            StorageBusy, StorageError: there is none.
+        """
+        failure = translate(self._where, error)
+        limit_s = self._limit_s(failure, error)
+        if limit_s is None:
+            raise failure from error
+        tried_s = self._tried_s()
+        if tried_s >= limit_s:
+            raise _given_up(failure, tried_s) from error
+        if tried_s >= _TELL_S and not self._warned:
+            _log.warning("%s; retrying for up to %.0f s", failure, limit_s)
+            self._warned = True
+        return min(next(self._waits), limit_s - tried_s)
+
+    def _limit_s(self, failure: StorageError, error: Exception) -> float | None:
+        """How long such a failure is retried; None: it is final."""
+        if isinstance(failure, StorageBusy):
+            return self._retry_s
+        if is_denied(error) and _outages.has_answered(self._kind):
+            return min(_DENIED_S, self._retry_s)
+        return None
+
+    def _tried_s(self) -> float:
+        """How long the action has failed, or its storage, if that began earlier."""
+        now_s = time.monotonic()
+        self._first_s = min(self._first_s, now_s)
+        return now_s - min(self._first_s, _outages.note_failure(self._kind, now_s))
 
 
 def waits() -> Iterator[float]:

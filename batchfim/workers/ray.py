@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
-import functools
-import logging
 import math
 import queue
 import socket
@@ -14,13 +11,14 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any
 
 import ray
 from ray.exceptions import RayError
 
 from batchfim.arrow import skip_pandas_import
-from batchfim.cluster.capacity import Wanted, find_no_room
+from batchfim.cluster.capacity import Wanted
 from batchfim.cluster.connection import connect
 from batchfim.cluster.token import address_of
 from batchfim.config import Schedule
@@ -49,14 +47,12 @@ from batchfim.workers.pool import (
     WorkerReady,
     WorkerSpec,
 )
+from batchfim.workers.ray_nodes import NodeWatch, check_room, look_at_each_once
 from batchfim.workers.worker import Worker
 
 _STOP_S = 20.0
 _BEAT_S = 5.0
-_LISTENS_S = 0.5
-_LOOK_S = 1.0
 _CALLS_BESIDE = 16
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -89,11 +85,20 @@ class _Member:
         self.beat = None
 
 
+class _Call(Enum):
+    """What an actor was asked to do, and so what its answer means."""
+
+    START = "start"  # it is up, or why it did not start
+    BEGUN = "begun"  # the engine has all prompts of a lease, or the lease has ended
+    WORK = "work"  # what became of a lease
+
+
 @dataclass(frozen=True)
 class _Answer:
-    """A completed call to an actor: its start, the begin of a lease, or the processing of one."""
+    """A completed call to an actor; all but its start are about a lease."""
 
     worker: str
+    call: _Call
     lease: Lease | None
     future: Future[Any]
 
@@ -169,7 +174,7 @@ class RayPool:
         self._num_gpus = num_gpus
         self._wanted = Wanted.of(spec.config, num_gpus)
         try:
-            _check_room(self._wanted, may_grow=may_grow)
+            check_room(self._wanted, may_grow=may_grow)
         except ConfigError:
             self._disconnect()  # or the next run in this process would use the same Ray
             raise
@@ -179,14 +184,15 @@ class RayPool:
         )(_Actor)
         self._members: dict[str, _Member] = {}
         self._answers: queue.Queue[_Answer] = queue.Queue()
-        self._looked_s = -math.inf
+        # A worker over several nodes may lose one that its actor is not on, and not notice.
+        self._nodes = NodeWatch(for_lost=self._wanted.num_machines > 1)
 
     def add_worker(self, worker: str) -> None:
         group = reserve(self._wanted, worker)
         options = actor_options(self._spec.config, self._num_gpus, group)
         actor = self._actor_class.options(**options).remote()
         self._members[worker] = _Member(actor, group)
-        self._tell(worker, actor.start.remote(worker, self._spec))
+        self._tell(worker, _Call.START, actor.start.remote(worker, self._spec))
 
     def remove_worker(self, worker: str) -> None:
         member = self._members.pop(worker, None)
@@ -196,8 +202,8 @@ class RayPool:
 
     def submit(self, worker: str, lease: Lease) -> None:
         actor = self._members[worker].actor
-        self._tell(worker, actor.work.remote(lease), lease)
-        self._tell(worker, actor.begun.remote(lease), lease)
+        self._tell(worker, _Call.WORK, actor.work.remote(lease), lease)
+        self._tell(worker, _Call.BEGUN, actor.begun.remote(lease), lease)
 
     def wait(self, timeout_s: float) -> list[Event]:
         answers: list[_Answer] = []
@@ -230,40 +236,28 @@ class RayPool:
         if self._connected:
             ray.shutdown()
 
-    def _tell(self, worker: str, ref: Any, lease: Lease | None = None) -> None:
+    def _tell(self, worker: str, call: _Call, ref: Any, lease: Lease | None = None) -> None:
         """Queue a call's result for `wait` when it ends, so that `wait` need not poll all calls."""
         ref.future().add_done_callback(
-            lambda future: self._answers.put(_Answer(worker, lease, future))
+            lambda future: self._answers.put(_Answer(worker, call, lease, future))
         )
 
-    def _look_at_nodes(self) -> list[Event]:
-        """Events for workers on nodes that Ray newly drains (spot machines, scaling down).
-
-        Also for workers that lost one of several nodes: their actor may be on another node, and
-        not notice.
-        """
-        now_s = time.monotonic()
-        if now_s - self._looked_s < _LOOK_S:
-            return []
-        self._looked_s = now_s
-        try:
-            drained = _drained_nodes()
-            alive = _alive_nodes() if self._wanted.num_machines > 1 else None
-        except RayError:  # Ray's head does not answer; lost workers show in their calls
-            return []
-        seen: list[Event] = []
+    def _look_at_nodes(self) -> Iterator[Event]:
+        """Events for workers that lost one of several nodes, or that are on one newly drained."""
+        seen = self._nodes.look()
+        if seen is None:
+            return
         for worker, member in self._members.items():
-            if alive is not None and member.nodes - alive:
+            if seen.lacks_any(member.nodes):
                 lost = JobFailed("the worker was lost: one of its nodes is gone")
-                seen.append(WorkerGone(worker, lost, node_lost=True))
-            elif member.nodes & drained and not member.leaves:
+                yield WorkerGone(worker, lost, node_lost=True)
+            elif seen.drains_any(member.nodes) and not member.leaves:
                 member.leaves = True
-                seen.append(WorkerLeaving(worker))
-        return seen
+                yield WorkerLeaving(worker)
 
     def _events(self, answers: list[_Answer]) -> Iterator[Event]:
         """Events of the answers, but one per lost worker: 200 with many calls may go at once."""
-        is_lost, gone = _look_at_each_once(), set[str]()
+        is_lost, gone = look_at_each_once(), set[str]()
         for answer in answers:
             if answer.worker in self._members and answer.worker not in gone:
                 event = self._event(answer, is_lost)
@@ -279,17 +273,20 @@ class RayPool:
             cause = getattr(error, "cause", None) or error  # the exception that the task raised
             lost = JobFailed(f"the worker was lost: {first_line(cause)}")
             return WorkerGone(worker, lost, node_lost=self._lost_node(worker, error, is_lost))
-        if isinstance(result, BatchfimError):
-            return WorkerGone(worker, result)
-        if isinstance(result, _Started):
-            member = self._members[worker]
-            member.nodes = nodes_of(member.group) if member.group else frozenset([result.node])
-            member.steps = member.steps or 0
-            return WorkerReady(worker, result.engine, result.start_s, result.host)
+        if answer.call is _Call.START:
+            return self._started(worker, result)
         assert lease is not None
-        if result is None:
+        if answer.call is _Call.BEGUN:
             return ShardBegun(worker, lease)
         return ShardEnded(worker, lease, result)
+
+    def _started(self, worker: str, started: _Started | BatchfimError) -> Event:
+        if isinstance(started, BatchfimError):
+            return WorkerGone(worker, started)
+        member = self._members[worker]
+        member.nodes = nodes_of(member.group) if member.group else frozenset([started.node])
+        member.steps = member.steps or 0
+        return WorkerReady(worker, started.engine, started.start_s, started.host)
 
     def _lost_node(self, worker: str, error: RayError, is_lost: Callable[[str], bool]) -> bool:
         """Whether a worker was lost with its machine."""
@@ -300,68 +297,3 @@ class RayPool:
 def _most_calls(schedule: Schedule) -> int:
     """Calls that an actor answers at once: two for each shard in hand, and those about itself."""
     return _CALLS_BESIDE + 2 * schedule.most_shards_in_hand
-
-
-def _check_room(wanted: Wanted, *, may_grow: bool) -> None:
-    """Reject requests that would wait forever; if machines may be added, only warn.
-
-    Raises:
-        ConfigError: no machine can hold a worker, and none will be added.
-    """
-    problem = find_no_room(wanted, [node["Resources"] for node in ray.nodes() if node["Alive"]])
-    if problem and not may_grow:
-        raise ConfigError(
-            f"{problem}; request less (resources, engine.args.tensor_parallel_size), let a model "
-            "span several nodes (resources.nodes_per_worker) or, if an autoscaler adds nodes, set "
-            "schedule.workers to {min: …, max: …}"
-        )
-    if problem:
-        _log.warning("%s; waiting for a new node", problem)
-    num_gpus = wanted.amounts["GPU"]
-    if 0 < num_gpus < 1:
-        _log.warning(
-            "resources.num_gpus is %g: %d copies of the model share a GPU; set "
-            "engine.args.gpu_memory_utilization below that share",
-            num_gpus,
-            int(1 / num_gpus),
-        )
-
-
-def _drained_nodes() -> set[str]:
-    """Ids of the nodes that Ray drains; Ray 2.60 has no public API, and Ray Train uses this."""
-    return set(ray._private.state.state.get_draining_nodes())
-
-
-def _alive_nodes() -> set[str]:
-    return {node["NodeID"] for node in ray.nodes() if node["Alive"]}
-
-
-def _look_at_each_once() -> Callable[[str], bool]:
-    """A function that returns whether a node is lost, perhaps before Ray knows.
-
-    It probes each node only once.
-    """
-    nodes = functools.cache(lambda: {node["NodeID"]: node for node in ray.nodes()})
-
-    @functools.cache
-    def is_lost(node_id: str) -> bool:
-        node = nodes().get(node_id)
-        return node is not None and not (node["Alive"] and _listens(node))
-
-    return is_lost
-
-
-def _listens(node: dict[str, Any]) -> bool:
-    """Whether a raylet listens on its port.
-
-    A refused connection or a time-out means that it does not; other errors are this machine's.
-    """
-    try:
-        socket.create_connection(
-            (node["NodeManagerAddress"], node["NodeManagerPort"]), _LISTENS_S
-        ).close()
-    except (ConnectionRefusedError, TimeoutError):
-        return False
-    except OSError as error:
-        return error.errno not in (errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN)
-    return True

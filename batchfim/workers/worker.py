@@ -13,16 +13,9 @@ import pyarrow as pa
 from batchfim.engines.build import build_engine
 from batchfim.engines.engine import Drafts, Engine, EngineInfo
 from batchfim.errors import BatchfimError, EngineDead, InputError, StorageError
-from batchfim.metrics.shard_report import (
-    Counts,
-    Retried,
-    ShardReport,
-    endings,
-    errors,
-    sizes,
-    timings,
-)
+from batchfim.metrics.shard_report import Retried, ShardReport, sample_fields
 from batchfim.models.infiller import Infiller
+from batchfim.records import Completion
 from batchfim.shards import Lease
 from batchfim.storage.inputs import languages_to_read
 from batchfim.storage.kept import SOURCE, as_kept, with_source
@@ -33,29 +26,24 @@ from batchfim.workers.in_flight import InHand
 from batchfim.workers.job_model import check_loaded, open_job_model
 from batchfim.workers.pipeline import Pipeline, RowsInHand
 from batchfim.workers.pool import FailureKind, ShardFailure, WorkerSpec
-from batchfim.workers.retried import completions as samples_of
-from batchfim.workers.retried import failed_records, last_attempt, merged
+from batchfim.workers.retried import Retry, completions
 
 _FILES_AT_ONCE = 8
 _THREADS = 32  # most of them wait for storage
 _FEW_SHARDS, _BYTES_IN_HAND = 16, 128 << 20
 
 
-@dataclass(kw_only=True)
-class _ShardRows(RowsInHand):
-    """The rows of a lease.
+@dataclass(frozen=True)
+class _ShardWork:
+    """The work on a lease: all rows of its shard, or only those that a retry processes again."""
 
-    `places` are the rows' places in the shard. If the shard is retried, only its failed records
-    are included, and `before` is its existing part.
-    """
-
-    places: Sequence[int]
-    before: pa.Table | None
+    in_hand: RowsInHand
+    retry: Retry | None
     started_at: float
 
     @property
     def num_bytes(self) -> int:
-        return int(self.rows.nbytes + (self.before.nbytes if self.before else 0))
+        return int(self.in_hand.rows.nbytes + (self.retry.part.nbytes if self.retry else 0))
 
 
 class Worker:
@@ -75,6 +63,7 @@ class Worker:
         self._run = spec.run
         self._retry = spec.retry
         self._config = config
+        self._num_samples = config.sampling.n
         self._kept = spec.kept
         self._family = infiller.encoder.form.family
         self._engine = engine
@@ -146,7 +135,7 @@ class Worker:
                 await self._in_hand.enter(lease)
                 work = await asyncio.to_thread(self._read, lease)
             self._in_hand.add(lease, work.num_bytes)
-            await self._pipeline.fill(work, begun)
+            await self._pipeline.fill(work.in_hand, begun)
             drafts = self._engine.take_drafts()
             return await asyncio.to_thread(self._write, lease, work, drafts)
         finally:
@@ -156,16 +145,16 @@ class Worker:
         """Stop the engine."""
         await self._engine.stop()
 
-    def _read(self, lease: Lease) -> _ShardRows:
+    def _read(self, lease: Lease) -> _ShardWork:
         started_at, started_s = time.time(), time.monotonic()
-        shard = lease.shard
-        rows, before = self._reader.read(shard), None
+        shard, retry = lease.shard, None
+        rows = self._reader.read(shard)
         places: Sequence[int] = range(rows.num_rows)
         if self._retry:
-            before = read_part(self._ledger.part(shard.id))
-            places = failed_records(before, self._config.sampling.n)
-            rows = rows.take(pa.array(places, pa.int64()))
-        work = _ShardRows(
+            retry = Retry.of(read_part(self._ledger.part(shard.id)), self._num_samples)
+            places = retry.places
+            rows = take_rows(rows, places)
+        in_hand = RowsInHand(
             id=shard.id,
             rows=rows,
             source=shard.path,
@@ -173,60 +162,51 @@ class Worker:
             numbers=[shard.start + place for place in places],
             failure=lease.failure,
             language=self._language,
-            places=places,
-            before=before,
-            started_at=started_at,
         )
-        work.phases_s["read_s"] = time.monotonic() - started_s
-        return work
+        in_hand.phases_s["read_s"] = time.monotonic() - started_s
+        return _ShardWork(in_hand, retry, started_at)
 
-    def _with_source(self, work: _ShardRows) -> pa.Table:
-        if not self._adds_source:
-            return work.rows
-        return with_source(work.rows, work.source, work.numbers)
-
-    def _write(self, lease: Lease, work: _ShardRows, drafts: Drafts) -> ShardReport:
+    def _write(self, lease: Lease, work: _ShardWork, drafts: Drafts) -> ShardReport:
         started_s, drafted = time.monotonic(), asdict(drafts)
-        completions = work.finished()
-        attempt = lease.attempt + (last_attempt(work.before) if work.before else 0)
-        table = part_table(
-            as_kept(self._with_source(work), self._kept),
-            completions,
-            family=self._family,
-            worker=self.name,
-            attempt=attempt,
-        )
-        samples = [sample for row in completions for sample in row]
-        num_records, retried = work.rows.num_rows, None
-        if work.before is not None:
-            retried = Retried(
-                records=num_records,
-                counts=Counts.of(samples).model_copy(update=drafted),
-                attempt=attempt,
-                timings={name: told.total for name, told in timings(samples).items()},
-            )
-            table = merged(work.before, table, work.places, self._config.sampling.n)
-            samples = samples_of(table)
-            num_records = table.num_rows // self._config.sampling.n
+        retry, retried = work.retry, None
+        finished = work.in_hand.finished()
+        attempt = retry.attempt(lease.attempt) if retry else lease.attempt
+        table = self._table(work.in_hand, finished, attempt)
+        samples = [sample for row in finished for sample in row]
+        if retry:
+            retried = Retried.of(samples, drafted, records=len(finished), attempt=attempt)
+            table = retry.merged(table)
+            samples = completions(table)
         staged = self._ledger.staged(self._run, lease.shard.id, lease.attempt)
         checksum, size_bytes = write_part(staged, table, self._config.output.compression)
-        work.phases_s["write_s"] = time.monotonic() - started_s
+        work.in_hand.phases_s["write_s"] = time.monotonic() - started_s
         return ShardReport(
             shard_id=lease.shard.id,
             attempt=lease.attempt,
             run=self._run,
             worker=self.name,
             started_at=work.started_at,
-            records=num_records,
-            counts=Counts.of(samples).model_copy(update=drafted),
+            records=table.num_rows // self._num_samples,
             retried=retried,
-            **endings(samples),
-            errors=errors(samples),
-            timings=timings(samples),
-            sizes=sizes(samples),
+            **sample_fields(samples, drafted),
             checksum=checksum,
             size_bytes=size_bytes,
-            **work.phases_s,
+            **work.in_hand.phases_s,
+        )
+
+    def _table(
+        self, in_hand: RowsInHand, finished: list[list[Completion]], attempt: int
+    ) -> pa.Table:
+        """The output rows of the rows in hand."""
+        kept = in_hand.rows
+        if self._adds_source:
+            kept = with_source(kept, in_hand.source, in_hand.numbers)
+        return part_table(
+            as_kept(kept, self._kept),
+            finished,
+            family=self._family,
+            worker=self.name,
+            attempt=attempt,
         )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from batchfim.metrics.shard_report import Counts, ShardReport, endings, errors, timings
+from batchfim.metrics.shard_report import ShardReport, sample_fields
 from batchfim.records import Completion
 
 
@@ -16,10 +16,7 @@ def make_report(shard_id: str, rows: list[Completion], phase_s: float = 1.0) -> 
         attempt=1,
         worker="w",
         records=len(rows),
-        counts=Counts.of(rows),
-        **endings(rows),
-        errors=errors(rows),
-        timings=timings(rows),
+        **sample_fields(rows, {}),
         checksum="0" * 32,
         size_bytes=1,
         read_s=phase_s,

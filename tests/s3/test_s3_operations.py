@@ -82,7 +82,7 @@ def test_what_never_works_is_asked_once(
 ) -> None:
     a, b = Location.of(f"{bucket}/a"), Location.of(f"{bucket}/b")
     a.write(b"a")
-    monkeypatch.setattr(retries, "_answered", set())  # as in a process that begins
+    monkeypatch.setattr(retries, "_outages", retries.Outages())  # as when a process begins
     s3.proxy.fail(Fault.DENIED)
     with pytest.raises(StorageError, match=rf"^{bucket}.*: access denied; ") as caught:
         act(a, b)

@@ -44,7 +44,7 @@ def test_a_head_that_does_not_answer_is_asked_again_and_ends_no_run(tmp_path: Pa
     pool = open_pool(tmp_path)
     assert pool.wait(0.0) == []
     ray.shutdown()
-    pool._looked_s = 0.0  # a second later
+    pool._nodes._looked_s = 0.0  # a second later
     assert pool.wait(0.0) == []
     pool.close()
 
