@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 
@@ -36,6 +36,29 @@ class Shard:
     path: str
     start: int
     num_rows: int
+
+
+@dataclass(frozen=True)
+class SeenFiles:
+    """What a run saw of planned files that are not, or were not always, where they were planned.
+
+    Attributes:
+        moved: where each file that ever moved was last seen, by file id.
+        absent: ids of files that are no longer in the input.
+        superseded: ids of files that are not in the input either, since other content has taken
+            their place; their finished work is withdrawn, and nobody misses the rest.
+    """
+
+    moved: dict[str, str] = field(default_factory=dict)
+    absent: frozenset[str] = frozenset()
+    superseded: frozenset[str] = frozenset()
+
+    def placed(self, shards: Sequence[Shard]) -> Sequence[Shard]:
+        """The shards, each with the path where its file was last seen."""
+        if not self.moved:
+            return shards
+        places = ((shard, self.moved.get(shard.file, shard.path)) for shard in shards)
+        return [s if s.path == path else replace(s, path=path) for s, path in places]
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from batchfim.metrics.histogram import Histogram
 from batchfim.metrics.shard_report import TIMINGS, Counts, ShardReport
 from batchfim.metrics.totals import Totals
 from batchfim.planning.cutting import cut_shards
-from batchfim.planning.work import plan_work
+from batchfim.planning.work import current_paths, plan_work
 from batchfim.shards import InputFile
 from batchfim.storage.ledger import Ledger
 from batchfim.storage.markers import SEGMENT_SHARDS
@@ -132,9 +132,10 @@ def _run(folder: str, num_shards: int, left: int) -> tuple[dict[str, float], flo
     _, unmarked = ledger.half_committed(done)
     step("halves")
     contents, _ = ledger.planned_files()
-    planned = ledger.planned_without(done, [file.id for file in files])
+    where = current_paths(files, contents)
+    planned = ledger.planned_without(done, where)
     step("plan")
-    work = plan_work(files, planned, done, _SHARD_ROWS, "benchmark", contents=contents)
+    work = plan_work(files, planned, done, _SHARD_ROWS, "benchmark", where=where)
     ledger.clean_up(unmarked)
     step("plan_work")
     assert len(work.pending) == left

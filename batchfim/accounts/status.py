@@ -36,7 +36,7 @@ def job_status(output: str) -> dict[str, Any]:
     samples = num_samples(ledger)
     holder = find_holder(ledger.lease_folder)
     recent, done = ledger.recent(), ledger.done()
-    not_done = unfinished(ledger.planned_rows(), done.ids, ledger.absent_files())
+    not_done = unfinished(ledger.planned_rows(), done.ids, ledger.seen.read())
     left = (pc.sum(not_done.left["num_rows"]).as_py() or 0) * samples
     sums = summary_of(ledger, done, not_done)
     speed = _rows_per_s(done, recent, time.time()) if holder and left else None

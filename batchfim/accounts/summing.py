@@ -18,9 +18,7 @@ def summary_now(ledger: Ledger, done: Done) -> dict[str, Any]:
         ledger: the job's ledger.
         done: the ledger's done shards.
     """
-    return summary_of(
-        ledger, done, unfinished(ledger.planned_rows(), done.ids, ledger.absent_files())
-    )
+    return summary_of(ledger, done, unfinished(ledger.planned_rows(), done.ids, ledger.seen.read()))
 
 
 def summary_of(ledger: Ledger, done: Done, not_done: Unfinished) -> dict[str, Any]:

@@ -134,7 +134,7 @@ def _markers_now(ledger: Ledger, shard_ids: Sequence[str]) -> dict[str, _Marker]
 
 
 def _unfinished(ledger: Ledger, planned: pa.Table, done: Done) -> list[str]:
-    left = unfinished(planned, done.ids, ledger.absent_files()).left.num_rows
+    left = unfinished(planned, done.ids, ledger.seen.read()).left.num_rows
     num_wanted = done.table.num_rows + left
     return [f"{left:,} of {num_wanted:,} planned shards are not done; {_RUN_AGAIN}"] if left else []
 

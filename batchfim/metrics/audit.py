@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from batchfim.shards import SeenFiles
+
 _MOST = 100  # messages of each kind
 
 
@@ -43,7 +45,8 @@ def audit(planned: pa.Table, done: pa.Table, parts: pa.Table, samples: int) -> l
 class Unfinished(NamedTuple):
     """Planned shards that are not done, each with its columns in the plan.
 
-    `left` are those to be processed; the files of `absent` ones are no longer in the input.
+    `left` are those to be processed; the files of `absent` ones are no longer in the input. Shards
+    of superseded files are in neither.
     """
 
     left: pa.Table
@@ -56,19 +59,25 @@ class Unfinished(NamedTuple):
         return {"absent": {"shards": self.absent.num_rows, "records": num_rows}}
 
 
-def unfinished(planned: pa.Table, done: pa.ChunkedArray, absent: Collection[str]) -> Unfinished:
+def unfinished(planned: pa.Table, done: pa.ChunkedArray, seen: SeenFiles) -> Unfinished:
     """Find the planned shards that are not done.
 
     Args:
         planned: as for `audit`, with the column `file`.
         done: ids of committed shards, all of which are planned.
-        absent: ids of files that are no longer in the input.
+        seen: the files that are no longer in the input.
     """
     if planned.num_rows == len(done):
         return Unfinished(planned.slice(0, 0), planned.slice(0, 0))
     left = planned.filter(pc.invert(pc.is_in(planned["id"], value_set=done)))
-    is_absent = pc.is_in(left["file"].cast(pa.string()), pa.array(absent, pa.string()))
-    return Unfinished(left.filter(pc.invert(is_absent)), left.filter(is_absent))
+    absent = left.filter(_are_of(left, seen.absent))
+    gone = _are_of(left, seen.absent | seen.superseded)
+    return Unfinished(left.filter(pc.invert(gone)), absent)
+
+
+def _are_of(planned: pa.Table, files: Collection[str]) -> pa.ChunkedArray:
+    """Which shards are of the given files (ids)."""
+    return pc.is_in(planned["file"].cast(pa.string()), pa.array(files, pa.string()))
 
 
 def _looked_up(keys: pa.ChunkedArray, ids: Any, values: Any) -> pa.ChunkedArray:

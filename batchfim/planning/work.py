@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from batchfim.planning.cutting import cut_shards
-from batchfim.shards import InputFile, Shard
+from batchfim.shards import InputFile, SeenFiles, Shard
 
 _MANY_FILES, _FEW_ROWS = 1000, 64
+_NOTHING_SEEN = SeenFiles()
 
 
 @dataclass(frozen=True)
@@ -29,33 +30,40 @@ def plan_work(
     fingerprint: str,
     *,
     num_workers: int = 1,
-    contents: Mapping[str, str] | None = None,
+    where: Mapping[str, str] | None = None,
+    superseded: Collection[str] | None = None,
 ) -> WorkPlan:
     """Compare the current input with what is planned and done.
 
     A planned file keeps its shards, whatever `shard_rows` is now, even under another path. Finished
-    work of a file that is gone is kept; that of a file that changed under the same path is not.
+    work of a file that is gone is kept; that of a file that changed where it was last seen is not.
 
-    `contents` gives the content of every planned file by file id. With it, `planned` may leave out
-    done shards of unchanged files, which are most of a large job.
+    Args:
+        files: the current input files.
+        planned: the job's shards. With `where` and `superseded`, done shards of files that are in
+            the input may be left out, which are most of a large job.
+        done: ids of done shards.
+        shard_rows: most rows of a new shard, if it is set.
+        fingerprint: the job's.
+        num_workers: the work is cut for so many.
+        where: the current path of each planned file, if known, as from `current_paths`.
+        superseded: ids of planned files that have changed, if known, as from `seen_files`.
     """
-    where = current_paths(files, contents_of(planned) if contents is None else contents)
+    if where is None:
+        where = current_paths(files, contents_of(planned))
+    if superseded is None:
+        superseded = _changed(files, planned, where)
     known = set(where.values())
     new = [file for file in files if file.path not in known]
     added = cut_shards(new, shard_rows, fingerprint, num_workers)
     wanted = [s for s in planned if s.file in where and s.id not in done]
-    paths = {file.path for file in files}
     return WorkPlan(
         added=added,
         pending=[
             *(s if s.path == where[s.file] else replace(s, path=where[s.file]) for s in wanted),
             *(shard for shard in added if shard.id not in done),
         ],
-        superseded=[
-            shard
-            for shard in planned
-            if shard.id in done and shard.path in paths and shard.file not in where
-        ],
+        superseded=[shard for shard in planned if shard.id in done and shard.file in superseded],
     )
 
 
@@ -64,9 +72,38 @@ def contents_of(shards: Iterable[Shard]) -> dict[str, str]:
     return {shard.file: shard.content for shard in shards}
 
 
-def absent_files(files: Sequence[InputFile], contents: Mapping[str, str]) -> set[str]:
-    """Ids of planned files whose content is no longer in the input."""
-    return contents.keys() - current_paths(files, contents).keys()
+def seen_files(
+    files: Sequence[InputFile],
+    planned: Iterable[Shard],
+    contents: Mapping[str, str],
+    where: Mapping[str, str],
+    before: SeenFiles,
+) -> SeenFiles:
+    """What this run sees of the planned files that are not where they were planned.
+
+    Args:
+        files: the current input files.
+        planned: all shards of files that are not in the input, where these were last seen.
+        contents: the content of every planned file, by file id.
+        where: the current path of each planned file that is in the input.
+        before: what the last run saw.
+    """
+    in_place = {file.id for file in files}
+    moved = {file: path for file, path in before.moved.items() if file in contents}
+    # A file that moved back keeps its entry: halves of its shards may be planned where it was.
+    moved |= {f: path for f, path in where.items() if f in moved or f not in in_place}
+    gone = contents.keys() - where.keys()
+    # A file stays superseded when the one that took its place moves or goes in turn.
+    superseded = (gone & before.superseded) | _changed(files, planned, where)
+    return SeenFiles(moved, frozenset(gone - superseded), frozenset(superseded))
+
+
+def _changed(
+    files: Iterable[InputFile], planned: Iterable[Shard], where: Mapping[str, str]
+) -> set[str]:
+    """Ids of planned files with other content where they were last seen, and theirs nowhere."""
+    paths = {file.path for file in files}
+    return {shard.file for shard in planned if shard.file not in where and shard.path in paths}
 
 
 def absent_warning(
@@ -75,7 +112,7 @@ def absent_warning(
     """A warning about planned shards that nobody processes, as their files are gone.
 
     Args:
-        planned: the job's shards.
+        planned: the job's shards, where their files were last seen.
         done: ids of done shards.
         absent: ids of planned files that are no longer in the input.
     """
@@ -122,14 +159,32 @@ def small_files_warning(files: Collection[InputFile]) -> str | None:
     )
 
 
-def current_paths(files: Sequence[InputFile], contents: Mapping[str, str]) -> dict[str, str]:
-    """The current path of each planned file: its own, or that of a new file with its content."""
+def current_paths(
+    files: Sequence[InputFile],
+    contents: Mapping[str, str],
+    before: SeenFiles = _NOTHING_SEEN,
+) -> dict[str, str]:
+    """The current path of each planned file: its own, or that of a new file with its content.
+
+    Args:
+        files: the current input files.
+        contents: the content of each planned file, by file id.
+        before: what the last run saw. Of several files with one content, each is the one that it
+            was then, and those that were there then come before those that were gone.
+    """
     where = {file.id: file.path for file in files if file.id in contents}
-    unknown: dict[str, list[str]] = {}
-    for file in files:
+    unknown: dict[str, dict[str, None]] = {}
+    for file in reversed(files):
         if file.id not in contents:
-            unknown.setdefault(file.content, []).append(file.path)
-    for planned_file, content in contents.items():
-        if planned_file not in where and unknown.get(content):
-            where[planned_file] = unknown[content].pop(0)
+            unknown.setdefault(file.content, {})[file.path] = None
+    for planned_file, path in before.moved.items():
+        same = unknown.get(contents.get(planned_file, ""), {})
+        if planned_file not in where and path in same:
+            del same[path]
+            where[planned_file] = path
+    gone = before.absent | before.superseded
+    for planned_file in sorted(contents, key=gone.__contains__):
+        same = unknown.get(contents[planned_file], {})
+        if planned_file not in where and same:
+            where[planned_file], _ = same.popitem()  # the first of the input
     return where

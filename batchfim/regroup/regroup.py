@@ -13,7 +13,7 @@ import pyarrow as pa
 from batchfim.cluster.token import keep_ray_private
 from batchfim.config import Input, JobConfig
 from batchfim.errors import ConfigError, InputError, JobFailed, StorageError
-from batchfim.planning.work import absent_files, rewritten_warning
+from batchfim.planning.work import current_paths, rewritten_warning
 from batchfim.regroup.keys import CONTENT
 from batchfim.shards import InputFile
 from batchfim.storage.inputs import InputSet, open_inputs
@@ -98,7 +98,8 @@ def regrouped(
     copies.clear_rest()
     opened = _open(config, inputs, copies)
     # Sorting again would plan every row twice.
-    if absent_files(opened.files, ledger.planned_files()[0]):
+    contents, _ = ledger.planned_files()
+    if contents.keys() - current_paths(opened.files, contents).keys():
         raise StorageError(
             f"{ledger.regrouped.path}: a regrouped copy that planned shards read from is missing; "
             "restore it, or choose another output.path"

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from batchfim.config import Schedule
-from batchfim.planning.work import WorkPlan, plan_work
-from batchfim.shards import InputFile, Shard
+from batchfim.planning.work import WorkPlan, current_paths, plan_work, seen_files
+from batchfim.shards import InputFile, SeenFiles, Shard
 from batchfim.storage.ledger import Ledger
 
 
@@ -23,8 +23,8 @@ class LeftWork:
         unmarked: ids of shards with a part but no marker; they count as not done either.
         planned: the planned shards, without the done ones of present files: these are most of a
             large job and need not become objects.
-        contents: content of every planned file, by file id.
         planned_at: when every planned file was first seen, by file id.
+        seen: planned files that moved, changed or are gone.
     """
 
     work: WorkPlan
@@ -32,8 +32,8 @@ class LeftWork:
     partless: set[str]
     unmarked: set[str]
     planned: Sequence[Shard]
-    contents: Mapping[str, str]
     planned_at: Mapping[str, datetime]
+    seen: SeenFiles
 
 
 def left_work(
@@ -44,7 +44,10 @@ def left_work(
     partless, unmarked = ledger.half_committed(marked)
     done = marked - partless
     contents, planned_at = ledger.planned_files()
-    planned = ledger.planned_without(done, [file.id for file in files])
+    before = ledger.seen.read()
+    where = current_paths(files, contents, before)
+    planned = ledger.planned_without(done, where)
+    seen = seen_files(files, planned, contents, where, before)
     work = plan_work(
         files,
         planned,
@@ -52,6 +55,7 @@ def left_work(
         schedule.shard_rows,
         fingerprint,
         num_workers=schedule.workers.max,
-        contents=contents,
+        where=where,
+        superseded=seen.superseded,
     )
-    return LeftWork(work, done, partless, unmarked, planned, contents, planned_at)
+    return LeftWork(work, done, partless, unmarked, planned, planned_at, seen)

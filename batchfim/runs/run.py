@@ -26,12 +26,7 @@ from batchfim.metrics.comparison import compare_with_actual
 from batchfim.metrics.done import Done
 from batchfim.metrics.summary import RunEntry
 from batchfim.models.infiller import Infiller
-from batchfim.planning.work import (
-    absent_files,
-    absent_warning,
-    rewritten_warning,
-    small_files_warning,
-)
+from batchfim.planning.work import absent_warning, rewritten_warning, small_files_warning
 from batchfim.runs.claiming import forecast_identity
 from batchfim.runs.left_work import left_work
 from batchfim.runs.pools import exporters, open_pool
@@ -71,10 +66,9 @@ class Run:
         """
         ledger, files = self.ledger, inputs.files
         left = left_work(self.config.schedule, files, ledger, self.fingerprint)
-        absent = absent_files(files, left.contents)
         for warning in (
             rewritten_warning(files, left.planned_at),
-            absent_warning(left.planned, left.done, absent),
+            absent_warning(left.planned, left.done, left.seen.absent),
             small_files_warning(files),
         ):
             if warning is not None:
@@ -82,9 +76,10 @@ class Run:
         self.lease.check()
         if left.work.pending or left.work.superseded:
             ledger.reopen()
+        # First: if this run is killed, what it saw in new places may have moved on by the next run.
+        ledger.seen.write(left.seen)
         # Add to the plan before deleting the results it replaces: a kill in between loses no row.
         ledger.add_to_plan(left.work.added)
-        ledger.set_absent_files(absent)
         ledger.forget(left.partless)
         ledger.supersede(left.work.superseded)
         ledger.clean_up(left.unmarked)
@@ -196,7 +191,7 @@ class Run:
         done = ledger.done()
         planned = ledger.planned_rows()
         complaints = audit(planned, done.table, ledger.parts(), config.sampling.n)
-        not_done = unfinished(planned, done.ids, ledger.absent_files())
+        not_done = unfinished(planned, done.ids, ledger.seen.read())
         left = not_done.left.num_rows
         complete = queue.finished and not (queue.abandoned or left or complaints)
         summary = self._summary(done, entry) | not_done.summary | {"complete": complete}

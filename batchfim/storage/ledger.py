@@ -5,7 +5,8 @@ output/_batchfim/job.json           config, fingerprint, model, versions
                  plan/              shards; see `storage.plan_files`
                  done/              committed shards; see `storage.markers`
                  staging/           parts before their commit
-                 absent.json        planned files that are no longer in the input
+                 absent.json        planned files that moved, changed or are gone; see
+                                    `storage.seen`
                  lease/             claims to the job; see `storage.job_lease`
                  regrouped/         sorted copies of the input; see `storage.regrouped`
                  forecast.json      prediction of `batchfim plan`
@@ -40,6 +41,7 @@ from batchfim.storage.parts import checksum
 from batchfim.storage.plan_files import PlanFiles
 from batchfim.storage.run_records import RunRecords
 from batchfim.storage.same_job import differences
+from batchfim.storage.seen import SeenFile
 
 # Written without the job's lease by commands that only read the job, perhaps at this moment.
 _LOOKED = ("forecast.json.", "report.html.", "evaluation.json.")
@@ -56,6 +58,7 @@ class Ledger:
         self._check: Callable[[], None] = lambda: None
         self._markers = Markers(self.root / "done", lambda: self._check())
         self.runs = RunRecords(self.root / "runs")
+        self.seen = SeenFile(self.root / "absent.json")
         self.regrouped = self.root / "regrouped"
         self._job = JobFile(self.root / "job.json")
         self.lease_folder = self.root / "lease"
@@ -128,6 +131,7 @@ class Ledger:
                     f"({'; '.join(changed)}); choose another output.path or the old settings"
                     + (", with input.keep for the old columns" if columns else "")
                 )
+            self.seen.clear()
             self._plan.clear()
             self.regrouped.delete_folder()
         fingerprint = short_digest(json.dumps(plain(fields), sort_keys=True))
@@ -178,21 +182,6 @@ class Ledger:
                 "this file, or choose another output.path"
             ) from None
 
-    def absent_files(self) -> set[str]:
-        """Ids of planned files that were not in the input when the last run started."""
-        absent = self.root / "absent.json"
-        try:
-            return set(json.loads(absent.read())) if absent.exists() else set()
-        except (ValueError, TypeError):
-            raise StorageError(
-                f"{absent.path}: not a list of files; delete it, and the next run rewrites it"
-            ) from None
-
-    def set_absent_files(self, files: Collection[str]) -> None:
-        """Store the planned files that are gone, so that their unfinished shards are not missed."""
-        if self.absent_files() != set(files):
-            (self.root / "absent.json").write(as_json(sorted(files)))
-
     def recent(self) -> dict[str, float]:
         """When each of the newest markers was written, in seconds since 1970, by shard id."""
         files = self._markers.recent()
@@ -206,12 +195,15 @@ class Ledger:
         temporary = [info for info in others if _is_temporary(info.base_name)]
         return [str(info.path) for info in [*staged, *temporary]]
 
-    def plan(self) -> list[Shard]:
-        """All planned shards, in the order in which they were planned."""
-        return self._plan.read()
+    def plan(self) -> Sequence[Shard]:
+        """All planned shards in the order in which they were planned.
 
-    def planned_without(self, done: Collection[str], files: Collection[str]) -> list[Shard]:
-        """Planned shards, without done shards of the given files (ids).
+        Their paths are where their files were last seen.
+        """
+        return self.seen.read().placed(self._plan.read())
+
+    def planned_without(self, done: Collection[str], files: Collection[str]) -> Sequence[Shard]:
+        """The shards of `plan`, without done shards of the given files (ids).
 
         When a large job resumes, few shards are left, and the others never become objects.
         """
@@ -221,7 +213,7 @@ class Ledger:
             is_done = pc.is_in(shards["id"], value_set=done_ids)
             return pc.and_(is_done, pc.is_in(shards["file"], value_set=file_ids))
 
-        return self._plan.read(left_out)
+        return self.seen.read().placed(self._plan.read(left_out))
 
     def planned_files(self) -> tuple[dict[str, str], dict[str, datetime]]:
         """The content id and planning time of every planned file, both by file id."""
