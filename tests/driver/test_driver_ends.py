@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,23 +19,33 @@ from tests.driver.pools import SHARDS, ScriptedPool, drive, lose, open_ledger
 from tests.driver.test_driver_loop import ALL, Slow
 
 
-@pytest.mark.parametrize("retried", [False, True])
-def test_shards_of_which_no_row_succeeds_stop_the_job(tmp_path: Path, retried: bool) -> None:
-    pool = ScriptedPool(open_ledger(tmp_path), starts=[True])
-    none_ok = Counts(rows=10, failed=10)
-    again = Retried(records=10, counts=none_ok, attempt=2, timings={})
+def answer_with(pool: ScriptedPool, **fields: Any) -> None:
+    """Let each shard's report have these fields."""
 
-    def fail_each_row(worker: str, lease: Lease) -> list[Event]:
+    def change(worker: str, lease: Lease) -> list[Event]:
         (ended,) = pool.finish(worker, lease)
         assert isinstance(ended, ShardEnded)
         assert isinstance(ended.outcome, ShardReport)
-        told = {"retried": again} if retried else {"counts": none_ok}
-        changed = ended.outcome.model_copy(update=told | {"errors": {"the device is ill": 10}})
-        return [replace(ended, outcome=changed)]
+        return [replace(ended, outcome=ended.outcome.model_copy(update=fields))]
 
-    pool.script = fail_each_row
+    pool.script = change
+
+
+NONE_OK = Counts(rows=10, failed=10)
+
+
+def test_shards_of_which_no_row_succeeds_stop_the_job(tmp_path: Path) -> None:
+    pool = ScriptedPool(open_ledger(tmp_path), starts=[True])
+    answer_with(pool, counts=NONE_OK, errors={"the device is ill": 10})
     with pytest.raises(JobFailed, match=r"after 2 failures .* the device is ill"):
         drive(pool, workers=1, shards_in_hand=1, setbacks=2).run()
+
+
+def test_retried_rows_that_fail_again_do_not(tmp_path: Path) -> None:
+    pool = ScriptedPool(open_ledger(tmp_path), starts=[True])
+    answer_with(pool, retried=Retried(records=10, counts=NONE_OK, attempt=2, timings={}))
+    drive(pool, workers=1, shards_in_hand=1, setbacks=2).run()
+    assert pool.ledger.done_ids() == ALL
 
 
 def test_who_is_lost_while_a_run_ends_is_no_setback(tmp_path: Path) -> None:
