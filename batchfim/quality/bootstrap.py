@@ -9,8 +9,10 @@ the holes of a file, form one cluster and are drawn together, wherever they occu
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -20,6 +22,7 @@ CONFIDENCE = 0.95
 OTHERS = "(others)"
 _MAX_GROUPS = 200
 _DIGITS = 6
+_NO_WIDTH = 1e-9
 
 Floats = NDArray[np.float64]
 
@@ -116,16 +119,29 @@ def _interval(values: Floats, weights: Floats) -> tuple[float, float]:
     If all scores are 0, or all are 1, no resample differs and the exact bound of a proportion is
     used (Clopper and Pearson 1934). Its number of rows is the effective number of independent rows,
     derived from the variance of the weights, which is the sum of the clusters' squared sizes.
+
+    If no resample differs for another reason, such as that all rows are of one cluster, it is the
+    score interval of a proportion (Wilson 1927) with that number.
     """
+    independent = max(weights[0] ** 2 / max(weights[1:].var(), weights[0]), 1.0)
     if values[0] in (0, weights[0]):
-        independent = max(weights[0] ** 2 / max(weights[1:].var(), weights[0]), 1.0)
         bound = 1 - ((1 - CONFIDENCE) / 2) ** (1 / independent)
         return (0.0, bound) if values[0] == 0 else (1 - bound, 1.0)
     drawn = weights[1:] > 0
     means = values[1:][drawn] / weights[1:][drawn]
     tail = 50 * (1 - CONFIDENCE)
     low, high = np.percentile(means, [tail, 100 - tail]) if means.size else (0.0, 1.0)
+    if high - low < _NO_WIDTH:
+        return _wilson(values[0] / weights[0], independent)
     return float(low), float(high)
+
+
+def _wilson(share: float, independent: float) -> tuple[float, float]:
+    z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
+    middle = share + z**2 / (2 * independent)
+    half = z * math.sqrt(share * (1 - share) / independent + (z / (2 * independent)) ** 2)
+    scale = 1 + z**2 / independent
+    return float((middle - half) / scale), float((middle + half) / scale)
 
 
 def _places(names: Sequence[str | None]) -> dict[str, NDArray[np.int64]]:

@@ -17,6 +17,7 @@ from batchfim.sandbox.sandbox import PASSED, Limits, Sandbox
 
 _KS = (1, 10, 100)
 _CHECK = re.compile(r"^def check\(", re.MULTILINE)
+_CALLS_CHECK = re.compile(r"^(test_)?check\(", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +61,14 @@ def why_not_run(row: Row) -> str | None:
     """Why a row's test cannot be run; None if it can."""
     if row.language not in ("python", None):
         return "are not Python"
-    if not row.entry_point and row.test and _CHECK.search(row.test):  # would always pass
+    if not row.entry_point and row.test and _defines_check_alone(row.test):
         return "define check() and have no entry_point to call it with (input.keep)"
     return None
+
+
+def _defines_check_alone(test: str) -> bool:
+    """Whether a test defines check() and does not call it, so that it would always pass."""
+    return bool(_CHECK.search(test)) and not _CALLS_CHECK.search(test)
 
 
 def not_run(scored: Sequence[Scored]) -> Counter[str]:

@@ -152,7 +152,9 @@ def _in_file(row: Row, middle: str) -> str:
     If the hole takes whole lines, the last line gets back the newline that the rule cut off.
     """
     last = middle.rpartition("\n")[2]
-    if not last or "\n" not in row.middle[row.middle.rfind(last) + len(last) :]:
+    # Not its last occurrence: a model that repeats itself may end in the same line, unfinished.
+    kept = middle if middle in row.middle else last
+    if not last or "\n" not in row.middle[row.middle.find(kept) + len(kept) :]:
         return middle
     hole = Hole(row.prefix or "", row.suffix or "")
     return middle + "\n" if Borders.of(hole).whole_lines else middle

@@ -65,6 +65,19 @@ def test_where_all_are_alike_the_bound_of_a_share_is_told(
     assert found["high" if value else "low"] == value
 
 
+@pytest.mark.parametrize(
+    ("scores", "samples"),
+    [([0.0, 1.0, 1.0, 0.5], 4), ([0.25, 0.75, 0.5, 0.5], 2)],
+    ids=["one cluster", "clusters of equal means"],
+)
+def test_where_no_resample_differs_the_mean_is_not_certain(
+    scores: list[float], samples: int
+) -> None:
+    found = means_of(np.array(scores), samples).overall()["a"]
+    assert 0 < found["low"] < found["value"] - 0.2
+    assert found["value"] + 0.2 < found["high"] < 1
+
+
 def test_what_was_not_measured_does_not_count() -> None:
     found = means_of(np.array([1.0, np.nan, 0.0, np.nan])).overall()
     assert (found["rows"], found["a"]["rows"], found["a"]["value"]) == (4, 2, 0.5)

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -19,12 +20,13 @@ from typer.testing import CliRunner
 from batchfim.api import evaluate_job
 from batchfim.cli import app
 from batchfim.errors import InputError
-from batchfim.quality.functional import pass_at
+from batchfim.quality.functional import pass_at, program_of, why_not_run
 from batchfim.quality.options import Options
 from batchfim.sandbox import inside
 from batchfim.sandbox.sandbox import Limits
 from tests.e2e.conftest import Start, start  # noqa: F401 - a fixture
 from tests.quality.conftest import RunJob, columns
+from tests.quality.test_quality_rules import ROW
 from tests.shared import shared_data
 
 CHECK = "def check(f):\n    assert f(1) == 2\n"
@@ -160,3 +162,20 @@ def passes_in_the_open(task: dict[str, str]) -> bool:
     except subprocess.TimeoutExpired:
         return False
     return done.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("call", "runs"),
+    [
+        ("check(strlen)\n", True),
+        ("def test_check():\n    check(strlen)\n\ntest_check()\n", True),
+        ("def test_check():\n    check(strlen)\n", False),
+        ("", False),
+    ],
+)
+def test_a_test_that_calls_its_own_check_needs_no_entry_point(call: str, runs: bool) -> None:
+    """As those of the SantaCoder-FIM benchmark."""
+    test = "def check(candidate):\n    assert candidate('') == 0\n" + call
+    row = replace(ROW, test=test, entry_point=None, language="python")
+    assert (why_not_run(row) is None) == runs
+    assert (program_of(row, "    pass\n") is not None) == runs

@@ -102,6 +102,9 @@ def test_a_line_that_a_rule_left_stands_in_the_file_as_a_line() -> None:
     hole = replace(ROW, prefix="def f():\n", suffix="    return x\n", reference="    x = 1\n")
     scored = score(replace(hole, middle="    x = 1\n    y = 2\n"), find_rule("fim-bench"))
     assert (scored.in_file, scored.scores["valid_syntax"]) == ("    x = 1\n", 1.0)
+    for again in ("    x = 1\n    x = 1\n    x = 1", "    x = 1\n    y =     x = 1"):
+        looped = score(replace(hole, middle=again), find_rule("fim-bench"))
+        assert (looped.in_file, looped.scores["valid_syntax"]) == ("    x = 1\n", 1.0)
     within = replace(ROW, prefix="x = ", suffix="\n", middle="1\ny")
     assert score(within, find_rule("fim-bench")).in_file == "1"
     as_it_is = replace(hole, middle="    x = 1")
