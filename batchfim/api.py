@@ -133,7 +133,7 @@ def plan_job(
     forecast = make_forecast(
         config, left, infiller, sample_rows=sample_rows, seed=seed, price=price, speed=speed
     )
-    if left.shards:  # otherwise keep the one of the work that was done
+    if left.shards and not left.refusals:  # otherwise keep the one of the work that was done
         Ledger.at(config.output.path).write_forecast(forecast)
     return forecast
 

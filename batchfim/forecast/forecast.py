@@ -98,8 +98,15 @@ def _scaled(sample: Sample, amounts: Sequence[float]) -> Estimate:
 
 
 def _share(sample: Sample, counts: Sequence[int]) -> dict[str, float]:
+    """The share of rows; if none of those sampled counts, at most 3 of as many may (rule of three).
+
+    Source: Hanley and Lippman-Hand 1983, for rows that are independent.
+    """
     rows = [float(block.rows) for block in sample.blocks]
-    return ratio(list(map(float, counts)), rows, sample.share).plain()
+    share = ratio(list(map(float, counts)), rows, sample.share).plain()
+    if not share["value"] and sum(rows) and sample.share < 1:
+        share["high"] = 3 / sum(rows)
+    return share | {"high": min(share["high"], 1.0)}
 
 
 def _sharing(sample: Sample) -> list[dict[str, Any]]:

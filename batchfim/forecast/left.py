@@ -35,14 +35,14 @@ class Left:
         spans: the rows of these shards; neighboring shards are one span.
         done: finished `rows`, those of them that `failed`, `shards` and `tokens`, and the number of
             `runs` that ended.
-        warnings: why a run would be refused.
+        refusals: why a run would be refused; empty if it would not.
     """
 
     inputs: InputSet
     shards: Sequence[Shard]
     spans: Sequence[Span]
     done: Mapping[str, Any]
-    warnings: Sequence[str] = ()
+    refusals: Sequence[str] = ()
 
     @property
     def num_rows(self) -> int:
@@ -75,7 +75,7 @@ def what_is_left(config: JobConfig, inputs: InputSet, infiller: Infiller) -> Lef
     return _all_of(config, inputs, refusal)
 
 
-def _all_of(config: JobConfig, inputs: InputSet, *warnings: str) -> Left:
+def _all_of(config: JobConfig, inputs: InputSet, *refusals: str) -> Left:
     work = plan_work(
         inputs.files,
         (),
@@ -84,7 +84,7 @@ def _all_of(config: JobConfig, inputs: InputSet, *warnings: str) -> Left:
         _NEW,
         num_workers=config.schedule.workers.max,
     )
-    return Left(inputs, work.added, _spans(inputs.files, work.added), NOTHING_DONE, warnings)
+    return Left(inputs, work.added, _spans(inputs.files, work.added), NOTHING_DONE, refusals)
 
 
 def _rest_of(config: JobConfig, inputs: InputSet, ledger: Ledger) -> Left:

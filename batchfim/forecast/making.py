@@ -74,7 +74,7 @@ def make_forecast(
         devices=num_gpus(config) or 1.0,
         speed=speed if left.shards else None,  # otherwise no engine starts
         price=price,
-        warnings=[*left.warnings, *warnings],
+        warnings=[*left.refusals, *warnings],
     )
 
 

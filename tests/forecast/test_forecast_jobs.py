@@ -86,6 +86,15 @@ def test_of_all_rows_and_an_earlier_runs_lengths_tokens_are_exact(job: Job) -> N
         assert told["tokens"][name]["value"] == pytest.approx(earlier["tokens"][name])
     assert told["prompt_tokens"] == pytest.approx(earlier["sizes"]["prompt_tokens"])
     assert told["shares"]["refused"]["value"] == 0.05
+    assert told["shares"]["truncated"] == {"value": 0, "low": 0, "high": 0}
+
+
+def test_what_no_sampled_row_is_may_still_be_some_of_the_others(job: Job) -> None:
+    job.write("a.parquet", range(2000))
+    told = plan_job(config(elsewhere(job)), sample_rows=100)
+    assert told["shares"]["truncated"]["value"] == 0
+    assert told["shares"]["truncated"]["high"] == pytest.approx(0.03, rel=0.4)
+    assert all(share["high"] <= 1 for share in told["shares"].values())
 
 
 def sharing(job: Job, *sets: str) -> dict[str, dict[str, Any]]:

@@ -11,6 +11,7 @@ from batchfim.api import plan_job
 from batchfim.config import JobConfig
 from batchfim.config.files import load_config
 from batchfim.forecast.text import forecast_text
+from batchfim.storage.ledger import Ledger
 from tests.jobs_in_process import SETTINGS, Job
 
 
@@ -104,6 +105,8 @@ def test_the_work_of_another_job_is_not_taken_for_done_but_warned_of(job: Job) -
     assert (told["done"]["rows"], told["rows"]) == (0, 400)
     (warning,) = [line for line in told["warnings"] if line.startswith("a run will be refused: ")]
     assert "sampling.max_tokens: " in warning
+    # Its forecast does not replace that of the job that is there.
+    assert Ledger.at(str(job.output)).forecast() is None
 
 
 @pytest.mark.usefixtures("local_ray")
