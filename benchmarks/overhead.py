@@ -80,7 +80,7 @@ def _measure(setup: Setup, num_records: int, num_rounds: int, seed: int) -> Roun
     with ExitStack() as stack:
         sides = {name: stack.enter_context(InProcess(s, setup)) for name, s in _SIDES.items()}
         for side in sides.values():
-            side.work(_file(setup, num_records, seed - 1))
+            side.work(_file(setup, num_records, seed + num_rounds))
         for number in range(num_rounds):
             path = _file(setup, num_records, seed + number)
             first = number % len(sides)
