@@ -48,3 +48,5 @@ def _read_parquet(file: Path) -> Iterator[Line]:
             f"{file}: cannot read the Parquet file after {number} good rows: {error}; "
             "copy or download it again"
         ) from error
+    if not number:
+        raise InputError(f"{file}: empty, expected at least one row; check the file")

@@ -116,6 +116,18 @@ def test_bad_lines_can_be_left_out_and_are_counted(tmp_path: Path, bad: str, fir
     assert found["id"].to_pylist() == [f"a.jsonl:{n}" for n in ((2, 3) if first else (1, 3))]
 
 
+@pytest.mark.parametrize("keep", [[], ["stars"]])
+def test_parquet_without_rows_is_refused_as_json_lines_are(tmp_path: Path, keep: list[str]) -> None:
+    good, file = tmp_path / "a.parquet", tmp_path / "b.parquet"
+    pq.write_table(pa.Table.from_pylist([GOOD]), good)
+    prepare(good)
+    pq.write_table(pa.Table.from_pylist([GOOD]).slice(1), file)
+    for files in ([file], [good, file]):
+        with pytest.raises(InputError, match=r"b.parquet: empty, expected at least one row; check"):
+            prepare_jsonl(files, tmp_path / "out", prefix="before", keep=keep, overwrite=True)
+    assert pq.read_table(tmp_path / "out").num_rows == 1
+
+
 def test_rows_of_parquet_can_be_left_out_too(tmp_path: Path) -> None:
     file = tmp_path / "a.parquet"
     pq.write_table(pa.Table.from_pylist([GOOD, GOOD | {"before": None}]), file)
