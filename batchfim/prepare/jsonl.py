@@ -14,6 +14,7 @@ import pyarrow as pa
 from batchfim.errors import ConfigError, InputError
 from batchfim.prepare.ids import IdRegister
 from batchfim.prepare.json_lines import BadLine, Line, json_name
+from batchfim.prepare.names import as_text
 from batchfim.prepare.parquet_lines import read_records
 from batchfim.prepare.report import PrepareReport, Tally
 from batchfim.prepare.writer import Row, check_out, write_records
@@ -156,7 +157,7 @@ def _row(line: Line, fields: _Fields, types: Mapping[str, pa.DataType]) -> dict[
 
 def _labels(files: Sequence[Path]) -> dict[Path, str]:
     folder = os.path.commonpath([file.resolve().parent for file in files])
-    return {file: file.resolve().relative_to(folder).as_posix() for file in files}
+    return {file: as_text(file.resolve().relative_to(folder)) for file in files}
 
 
 def _id(line: Line, field: str) -> str:

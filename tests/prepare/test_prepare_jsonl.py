@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,26 @@ def test_without_id_the_place_is_the_id(tmp_path: Path) -> None:
     table = pq.read_table(tmp_path / "out")
     assert table.column_names == ["id", "prefix", "suffix"]
     assert table["id"].to_pylist() == ["a/x.jsonl:1", "b/x.jsonl:1", "b/x.jsonl:3"]
+
+
+@pytest.mark.parametrize("form", ["jsonl", "parquet"])
+def test_a_file_may_have_a_name_that_is_not_utf8(tmp_path: Path, form: str) -> None:
+    file, plain = tmp_path / os.fsdecode(b"\xc3\xa9\xff"), tmp_path / "plain"
+    if form == "parquet":
+        pq.write_table(pa.Table.from_pylist([GOOD]), plain)
+    else:
+        lines(plain, GOOD)
+    plain.rename(file)
+    prepare(file)
+    assert pq.read_table(tmp_path / "out")["id"].to_pylist() == [r"é\xff:1"]
+    prepare(file, id_field="key", overwrite=True)
+    assert pq.read_table(tmp_path / "out")["id"].to_pylist() == ["k1"]
+
+
+def test_a_duplicate_id_names_a_file_whose_name_is_not_utf8(tmp_path: Path) -> None:
+    file = lines(tmp_path / os.fsdecode(b"a\xff"), GOOD, GOOD)
+    with pytest.raises(InputError, match=r"a\\xff:2: .*'k1', first used at .*a\\xff:1; remove"):
+        prepare(file, id_field="key")
 
 
 @pytest.mark.parametrize(
