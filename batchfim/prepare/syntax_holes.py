@@ -104,7 +104,7 @@ def _node_of(node: Node, kind: SyntaxKind) -> Node | None:
 
 def _inside(node: Node, code: bytes) -> tuple[int, int] | None:
     """From its first part to its last, brackets and blanks aside; None: nothing, or too much."""
-    parts = node.named_children if node.type in _BRACKETED else [node]
+    parts = _parts(node) if node.type in _BRACKETED else [node]
     if not parts:
         return None
     start, end = parts[0].start_byte, parts[-1].end_byte
@@ -112,6 +112,12 @@ def _inside(node: Node, code: bytes) -> tuple[int, int] | None:
     start += len(middle) - len(middle.lstrip())
     end -= len(middle) - len(middle.rstrip())
     return (start, end) if 0 < end - start <= MAX_HOLE_BYTES else None
+
+
+def _parts(node: Node) -> list[Node]:
+    # In Rust's `'a: { }`, the block begins with its label.
+    opening = next((child.end_byte for child in node.children if child.type == "{"), 0)
+    return [part for part in node.named_children if part.start_byte >= opening]
 
 
 def _characters(code: bytes, offset: int) -> int:

@@ -133,6 +133,19 @@ def test_what_no_program_evaluates_is_no_condition(language: str, text: str) -> 
     assert holes(text, language, SyntaxKind.CONDITION) == []
 
 
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("fn f() { 'a: { break 'a; } }\n", ["break 'a;"]),
+        ("fn f() { 'a: /* b */ { /* c */ g(); } }\n", ["/* c */ g();"]),
+        ("fn f() { 'a: {} }\n", []),
+    ],
+)
+def test_the_label_of_a_block_is_not_in_it(text: str, wanted: list[str]) -> None:
+    assert num_errors(text, "", "", "rust") == 0
+    assert holes(text, "rust", SyntaxKind.BLOCK) == wanted
+
+
 @pytest.mark.parametrize(("language", "text"), BODIES)
 def test_whatever_is_called_has_a_body_and_not_a_block(language: str, text: str) -> None:
     assert num_errors(text, "", "", language) == 0
