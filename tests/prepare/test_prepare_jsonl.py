@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import json
 import os
+from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -153,6 +155,19 @@ def test_rows_of_parquet_can_be_left_out_too(tmp_path: Path) -> None:
     file = tmp_path / "a.parquet"
     pq.write_table(pa.Table.from_pylist([GOOD, GOOD | {"before": None}]), file)
     assert prepare(file, skip_bad=True).num_rows == 1
+
+
+@pytest.mark.parametrize(
+    ("value", "name"),
+    [(date(1970, 1, 1), "date"), (b"a", "bytes"), (Decimal("0.5"), "Decimal"), (2.5, "the number")],
+)
+def test_a_value_that_only_parquet_has_is_named_by_its_type(
+    tmp_path: Path, value: object, name: str
+) -> None:
+    file = tmp_path / "a.parquet"
+    pq.write_table(pa.Table.from_pylist([GOOD | {"before": value}]), file)
+    with pytest.raises(InputError, match=f"a.parquet:1: .*expected text, found {name}"):
+        prepare(file)
 
 
 def test_where_every_line_is_bad_the_first_is_named(tmp_path: Path) -> None:
