@@ -91,7 +91,7 @@ def test_a_duplicate_id_names_a_file_whose_name_is_not_utf8(tmp_path: Path) -> N
     ("values", "kind", "kept"),
     [
         ([1, None, 2.5], pa.float64(), [1.0, None, 2.5]),
-        ([0.5, 2**60 + 1], pa.float64(), [0.5, 2.0**60]),
+        ([0.5, 2**60, -(2**63)], pa.float64(), [0.5, 2.0**60, -(2.0**63)]),
         ([None, 2**63 - 1], pa.int64(), [None, 2**63 - 1]),
         ([None, "é"], pa.string(), [None, "é"]),
         ([None, None], pa.string(), [None, None]),
@@ -104,6 +104,16 @@ def test_a_kept_column_has_the_narrowest_type(
     column = pq.read_table(tmp_path / "out")["v"]
     assert column.type == kind
     assert column.to_pylist() == kept
+
+
+@pytest.mark.parametrize("values", [[2**53 + 1, 0.5], [0.5, 2**53 + 1]])
+def test_a_kept_number_is_never_rounded(tmp_path: Path, values: list[float]) -> None:
+    file = lines(tmp_path / "a.jsonl", *({**GOOD, "v": value} for value in values))
+    place = rf"a.jsonl:{values.index(2**53 + 1) + 1}: field 'v': found 9007199254740993, "
+    with pytest.raises(InputError, match=place + ".*; write .* as text in all lines, or leave it"):
+        prepare(file, keep=["v"])
+    assert prepare(file, keep=["v"], skip_bad=True).skipped == {"bad lines": 1}
+    assert pq.read_table(tmp_path / "out")["v"].to_pylist() == [0.5]
 
 
 def test_compression_is_told_by_content_not_by_name(tmp_path: Path) -> None:
