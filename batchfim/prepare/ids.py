@@ -6,6 +6,7 @@ import sqlite3
 from pathlib import Path
 
 from batchfim.errors import InputError
+from batchfim.prepare.names import as_text
 
 
 class IdRegister:
@@ -28,12 +29,13 @@ class IdRegister:
         Raises:
             InputError: the id was added before; the message has both lines.
         """
-        values = (id_, str(file), line)
+        name = as_text(file)  # SQLite takes only UTF-8
+        values = (id_, name, line)
         added = self._ids.execute("INSERT OR IGNORE INTO ids VALUES (?, ?, ?)", values)
         if added.rowcount == 1:
             return
         seen = self._ids.execute("SELECT file, line FROM ids WHERE id = ?", (id_,)).fetchone()
         raise InputError(
-            f"{file}:{line}: field {field!r}: duplicate id {id_!r}, first used at "
+            f"{name}:{line}: field {field!r}: duplicate id {id_!r}, first used at "
             f"{seen[0]}:{seen[1]}; remove one of the two lines, or choose another id field"
         )

@@ -17,7 +17,13 @@ from batchfim.errors import InputError
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
-_JSON_NAMES = {type(None): "null", bool: "true or false", dict: "an object", list: "a list"}
+_JSON_NAMES = {
+    type(None): "null",
+    bool: "true or false",
+    str: "text",
+    dict: "an object",
+    list: "a list",
+}
 
 
 class BadLine(InputError):
@@ -135,10 +141,11 @@ def _unpacked(raw: io.BufferedReader) -> BinaryIO | io.BufferedIOBase:
 
 
 def json_name(value: object) -> str:
-    """A value in JSON's terms, for messages."""
-    if isinstance(value, str):
-        return "text"
-    return _JSON_NAMES.get(type(value), f"the number {value}")
+    """A value in JSON's terms, for messages; Parquet has further types, such as `date`."""
+    kind = type(value)
+    if kind in (int, float):
+        return f"the number {value}"
+    return _JSON_NAMES.get(kind, kind.__name__)
 
 
 def _parse(line: bytes, file: Path, number: int) -> dict[str, Any]:

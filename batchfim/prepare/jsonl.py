@@ -14,6 +14,7 @@ import pyarrow as pa
 from batchfim.errors import ConfigError, InputError
 from batchfim.prepare.ids import IdRegister
 from batchfim.prepare.json_lines import BadLine, Line, json_name
+from batchfim.prepare.names import as_text
 from batchfim.prepare.parquet_lines import read_records
 from batchfim.prepare.report import PrepareReport, Tally
 from batchfim.prepare.writer import Row, check_out, write_records
@@ -48,7 +49,8 @@ def prepare_jsonl(
     """Turn JSON lines (compressed or not) or Parquet rows into records in `out`, in their order.
 
     The columns are id, prefix, suffix, middle_reference (if `middle` is given), then those of
-    `keep`: text, 64-bit integers, or 64-bit floats if any value has a fraction; null is allowed.
+    `keep`: text, 64-bit integers, or 64-bit floats if any value has a fraction; null is allowed,
+    and an integer that a float column would round is a bad line.
     With `keep`, files are read twice, first to find these types.
 
     Args:
@@ -156,7 +158,7 @@ def _row(line: Line, fields: _Fields, types: Mapping[str, pa.DataType]) -> dict[
 
 def _labels(files: Sequence[Path]) -> dict[Path, str]:
     folder = os.path.commonpath([file.resolve().parent for file in files])
-    return {file: file.resolve().relative_to(folder).as_posix() for file in files}
+    return {file: as_text(file.resolve().relative_to(folder)) for file in files}
 
 
 def _id(line: Line, field: str) -> str:
@@ -168,7 +170,15 @@ def _id(line: Line, field: str) -> str:
 def _kept(line: Line, field: str, data_type: pa.DataType) -> str | int | float | None:
     value: str | int | float | None = line.value(field)
     _wider(line, field, data_type, _type_of(line, field))  # raises if a bad line was passed over
-    return float(value) if value is not None and data_type == pa.float64() else value
+    if value is None or data_type != pa.float64():
+        return value
+    if isinstance(value, int) and value != float(value):
+        raise line.error(
+            field,
+            f"found {value}, which would be rounded, as other lines hold fractions; write the "
+            "field as text in all lines, or leave it out of --keep",
+        )
+    return float(value)
 
 
 def _keep_types(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -38,7 +39,8 @@ def _is_parquet(file: Path) -> bool:
 def _read_parquet(file: Path) -> Iterator[Line]:
     number = 0
     try:
-        with pq.ParquetFile(file) as parquet:
+        # PyArrow takes a name that is not UTF-8 only as bytes, and only here.
+        with pa.OSFile(os.fsencode(file)) as opened, pq.ParquetFile(opened) as parquet:
             for batch in parquet.iter_batches(_ROWS_AT_ONCE):
                 for fields in batch.to_pylist():
                     number += 1
@@ -48,3 +50,5 @@ def _read_parquet(file: Path) -> Iterator[Line]:
             f"{file}: cannot read the Parquet file after {number} good rows: {error}; "
             "copy or download it again"
         ) from error
+    if not number:
+        raise InputError(f"{file}: empty, expected at least one row; check the file")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from batchfim.errors import InputError
+from batchfim.prepare.names import as_text
 from batchfim.prepare.texts import Choice, Skipped, Source, decode, language_of
 from batchfim.records import is_text
 
@@ -30,10 +32,14 @@ def read_parquet(file: Path, label: str, choice: Choice) -> Iterator[Source | Sk
     Raises:
         InputError: the file is damaged or a column is not text; the message has file and column.
     """
-    row = 0
+    row, label = 0, as_text(label)
     try:
-        # Without these two arguments, a whole row group is in memory at once.
-        with pq.ParquetFile(file, pre_buffer=False, buffer_size=_BUFFER_BYTES) as parquet:
+        with (
+            # PyArrow takes a name that is not UTF-8 only as bytes, and only here.
+            pa.OSFile(os.fsencode(file)) as opened,
+            # Without these two arguments, a whole row group is in memory at once.
+            pq.ParquetFile(opened, pre_buffer=False, buffer_size=_BUFFER_BYTES) as parquet,
+        ):
             code_column = choice.code_column or DEFAULT_CODE_COLUMN
             columns = _columns(parquet.schema_arrow, file, code_column)
             for batch in parquet.iter_batches(_ROWS_AT_ONCE, columns=[*columns.values()]):

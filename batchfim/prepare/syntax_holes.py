@@ -39,8 +39,11 @@ _FUNCTIONS = {
     *("compact_constructor_declaration", "closure_expression"),
 }
 _BLOCKS = {"block", "statement_block", "compound_statement", "constructor_body"}
-# Conditions of the preprocessor and the compiler, which are no code to fill.
-_NO_CODE = re.compile("preproc_|static_assert")
+# Nodes whose field `condition` is none: the preprocessor's and the compiler's are no code to fill,
+# and a `switch` has a value there.
+_NO_CONDITION = re.compile("preproc_|static_assert|switch_")
+# What stands in Go's `for` where a condition may.
+_GO_CLAUSES = {"for_clause", "range_clause", "block", "comment"}
 # Other node types in the field `arguments` are annotations, attributes, templates, C++ braces and
 # tagged literals.
 _CALL_ARGUMENTS = {"arguments", "argument_list", "generator_expression"}
@@ -79,20 +82,17 @@ def _spans(code: bytes, language: str, kind: SyntaxKind) -> list[tuple[int, int]
     """Byte offsets of every place for this kind, in order, without duplicates."""
     found: dict[tuple[int, int], None] = {}
     for entering, node in walk(Parser(grammar(language)).parse(code)):
-        inner = _node_of(node, kind) if entering and node.is_named else None
+        inner = _node_of(node, kind, language) if entering and node.is_named else None
         span = _inside(inner, code) if inner is not None and not inner.has_error else None
         if span is not None:
             found[span] = None
     return list(found)
 
 
-def _node_of(node: Node, kind: SyntaxKind) -> Node | None:
+def _node_of(node: Node, kind: SyntaxKind, language: str) -> Node | None:
     """The part of a node that this kind would cut."""
     if kind is SyntaxKind.CONDITION:
-        found = node.child_by_field_name("condition")
-        # The condition of JavaScript's `for (;;)` is an empty statement.
-        is_code = found is not None and found.type != "empty_statement"
-        return found if is_code and not _NO_CODE.match(node.type) else None
+        return _condition(node, language)
     if kind is SyntaxKind.CALL_ARGUMENTS:
         found = node.child_by_field_name("arguments")
         return found if found is not None and found.type in _CALL_ARGUMENTS else None
@@ -102,9 +102,20 @@ def _node_of(node: Node, kind: SyntaxKind) -> Node | None:
     return node if is_body == (kind is SyntaxKind.FUNCTION_BODY) else None
 
 
+def _condition(node: Node, language: str) -> Node | None:
+    if language == "go" and node.type == "for_statement":
+        # The grammar names no field for the condition of `for a { }`.
+        parts = (part for part in node.named_children if part.type not in _GO_CLAUSES)
+        return next(parts, None)
+    found = node.child_by_field_name("condition")
+    # The condition of JavaScript's `for (;;)` is an empty statement.
+    is_code = found is not None and found.type != "empty_statement"
+    return found if is_code and not _NO_CONDITION.match(node.type) else None
+
+
 def _inside(node: Node, code: bytes) -> tuple[int, int] | None:
     """From its first part to its last, brackets and blanks aside; None: nothing, or too much."""
-    parts = node.named_children if node.type in _BRACKETED else [node]
+    parts = _parts(node) if node.type in _BRACKETED else [node]
     if not parts:
         return None
     start, end = parts[0].start_byte, parts[-1].end_byte
@@ -112,6 +123,12 @@ def _inside(node: Node, code: bytes) -> tuple[int, int] | None:
     start += len(middle) - len(middle.lstrip())
     end -= len(middle) - len(middle.rstrip())
     return (start, end) if 0 < end - start <= MAX_HOLE_BYTES else None
+
+
+def _parts(node: Node) -> list[Node]:
+    # In Rust's `'a: { }`, the block begins with its label.
+    opening = next((child.end_byte for child in node.children if child.type == "{"), 0)
+    return [part for part in node.named_children if part.start_byte >= opening]
 
 
 def _characters(code: bytes, offset: int) -> int:

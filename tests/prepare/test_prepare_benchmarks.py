@@ -178,7 +178,10 @@ def test_a_bad_line_is_named(
     assert not (tmp_path / "out").exists()
 
 
-def test_a_damaged_parquet_and_no_file_are_said(tmp_path: Path) -> None:
+def test_a_damaged_or_empty_parquet_and_no_file_are_said(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"task_id": pa.array([], pa.string())}), tmp_path / "b.parquet")
+    with pytest.raises(InputError, match=r"b.parquet: empty, expected at least one row"):
+        prepare_benchmark("safim", [tmp_path / "b.parquet"], tmp_path / "out")
     (tmp_path / "a.parquet").write_bytes(b"PAR1 and no more")
     with pytest.raises(
         InputError, match=r"a.parquet: cannot read the Parquet file after 0 good rows"

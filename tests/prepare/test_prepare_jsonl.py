@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
+from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -64,11 +67,31 @@ def test_without_id_the_place_is_the_id(tmp_path: Path) -> None:
     assert table["id"].to_pylist() == ["a/x.jsonl:1", "b/x.jsonl:1", "b/x.jsonl:3"]
 
 
+@pytest.mark.parametrize("form", ["jsonl", "parquet"])
+def test_a_file_may_have_a_name_that_is_not_utf8(tmp_path: Path, form: str) -> None:
+    file, plain = tmp_path / os.fsdecode(b"\xc3\xa9\xff"), tmp_path / "plain"
+    if form == "parquet":
+        pq.write_table(pa.Table.from_pylist([GOOD]), plain)
+    else:
+        lines(plain, GOOD)
+    plain.rename(file)
+    prepare(file)
+    assert pq.read_table(tmp_path / "out")["id"].to_pylist() == [r"é\xff:1"]
+    prepare(file, id_field="key", overwrite=True)
+    assert pq.read_table(tmp_path / "out")["id"].to_pylist() == ["k1"]
+
+
+def test_a_duplicate_id_names_a_file_whose_name_is_not_utf8(tmp_path: Path) -> None:
+    file = lines(tmp_path / os.fsdecode(b"a\xff"), GOOD, GOOD)
+    with pytest.raises(InputError, match=r"a\\xff:2: .*'k1', first used at .*a\\xff:1; remove"):
+        prepare(file, id_field="key")
+
+
 @pytest.mark.parametrize(
     ("values", "kind", "kept"),
     [
         ([1, None, 2.5], pa.float64(), [1.0, None, 2.5]),
-        ([0.5, 2**60 + 1], pa.float64(), [0.5, 2.0**60]),
+        ([0.5, 2**60, -(2**63)], pa.float64(), [0.5, 2.0**60, -(2.0**63)]),
         ([None, 2**63 - 1], pa.int64(), [None, 2**63 - 1]),
         ([None, "é"], pa.string(), [None, "é"]),
         ([None, None], pa.string(), [None, None]),
@@ -81,6 +104,16 @@ def test_a_kept_column_has_the_narrowest_type(
     column = pq.read_table(tmp_path / "out")["v"]
     assert column.type == kind
     assert column.to_pylist() == kept
+
+
+@pytest.mark.parametrize("values", [[2**53 + 1, 0.5], [0.5, 2**53 + 1]])
+def test_a_kept_number_is_never_rounded(tmp_path: Path, values: list[float]) -> None:
+    file = lines(tmp_path / "a.jsonl", *({**GOOD, "v": value} for value in values))
+    place = rf"a.jsonl:{values.index(2**53 + 1) + 1}: field 'v': found 9007199254740993, "
+    with pytest.raises(InputError, match=place + ".*; write .* as text in all lines, or leave it"):
+        prepare(file, keep=["v"])
+    assert prepare(file, keep=["v"], skip_bad=True).skipped == {"bad lines": 1}
+    assert pq.read_table(tmp_path / "out")["v"].to_pylist() == [0.5]
 
 
 def test_compression_is_told_by_content_not_by_name(tmp_path: Path) -> None:
@@ -116,10 +149,35 @@ def test_bad_lines_can_be_left_out_and_are_counted(tmp_path: Path, bad: str, fir
     assert found["id"].to_pylist() == [f"a.jsonl:{n}" for n in ((2, 3) if first else (1, 3))]
 
 
+@pytest.mark.parametrize("keep", [[], ["stars"]])
+def test_parquet_without_rows_is_refused_as_json_lines_are(tmp_path: Path, keep: list[str]) -> None:
+    good, file = tmp_path / "a.parquet", tmp_path / "b.parquet"
+    pq.write_table(pa.Table.from_pylist([GOOD]), good)
+    prepare(good)
+    pq.write_table(pa.Table.from_pylist([GOOD]).slice(1), file)
+    for files in ([file], [good, file]):
+        with pytest.raises(InputError, match=r"b.parquet: empty, expected at least one row; check"):
+            prepare_jsonl(files, tmp_path / "out", prefix="before", keep=keep, overwrite=True)
+    assert pq.read_table(tmp_path / "out").num_rows == 1
+
+
 def test_rows_of_parquet_can_be_left_out_too(tmp_path: Path) -> None:
     file = tmp_path / "a.parquet"
     pq.write_table(pa.Table.from_pylist([GOOD, GOOD | {"before": None}]), file)
     assert prepare(file, skip_bad=True).num_rows == 1
+
+
+@pytest.mark.parametrize(
+    ("value", "name"),
+    [(date(1970, 1, 1), "date"), (b"a", "bytes"), (Decimal("0.5"), "Decimal"), (2.5, "the number")],
+)
+def test_a_value_that_only_parquet_has_is_named_by_its_type(
+    tmp_path: Path, value: object, name: str
+) -> None:
+    file = tmp_path / "a.parquet"
+    pq.write_table(pa.Table.from_pylist([GOOD | {"before": value}]), file)
+    with pytest.raises(InputError, match=f"a.parquet:1: .*expected text, found {name}"):
+        prepare(file)
 
 
 def test_where_every_line_is_bad_the_first_is_named(tmp_path: Path) -> None:

@@ -159,6 +159,15 @@ def test_a_parquet_text_that_is_not_utf8_is_skipped(tmp_path: Path) -> None:
     assert (report.num_rows, report.skipped) == (1, {"not UTF-8": 1})
 
 
+def test_parquet_may_have_a_name_that_is_not_utf8(tmp_path: Path) -> None:
+    file = tmp_path / "src" / os.fsdecode(b"a\xff.parquet")
+    file.parent.mkdir()
+    parquet(tmp_path / "t.parquet", code=["x = 1\n"]).rename(file)
+    for source in (file, file.parent):
+        prepare_code(source, tmp_path / "out", kinds=["line"], overwrite=True)
+        assert [row["id"] for row in read(tmp_path / "out")] == [r"a\xff.parquet#0:0-5:line"]
+
+
 def test_wrong_sources_are_named(tmp_path: Path) -> None:
     empty = tmp_path / "empty"
     empty.mkdir()

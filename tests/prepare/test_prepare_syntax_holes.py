@@ -133,6 +133,55 @@ def test_what_no_program_evaluates_is_no_condition(language: str, text: str) -> 
     assert holes(text, language, SyntaxKind.CONDITION) == []
 
 
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        ("c", "int f(int a) { switch (a) { case 1: return 2; } return 3; }"),
+        ("cpp", "int f(int a) { switch (int b = a; b) { case 1: return 2; } return 3; }"),
+        ("csharp", "class A { int F() { switch (a) { default: return a switch { _ => 1 }; } } }"),
+        ("java", "class A { int f(int a) { switch (a) { default: a++; } return switch (a) {}; } }"),
+        ("javascript", "switch (a) { case 1: f(); }\n"),
+        ("go", "package a\n\nfunc f() {\n\tswitch a {\n\tcase 1:\n\t}\n}\n"),
+    ],
+)
+def test_the_value_of_a_switch_is_no_condition(language: str, text: str) -> None:
+    assert num_errors(text, "", "", language) == 0
+    assert holes(text, language, SyntaxKind.CONDITION) == []
+
+
+@pytest.mark.parametrize(
+    ("loop", "wanted"),
+    [
+        ("for a < 3 { g() }", ["a < 3"]),
+        ("for (a) { g() }", ["a"]),
+        ("for // b\n!a /* c */ { g() }", ["!a"]),
+        ("for i := 0; i < 3; i++ { g() }", ["i < 3"]),
+        ("for { g() }", []),
+        ("for /* b */ { g() }", []),
+        ("for ;; { g() }", []),
+        ("for i := range a { g() }", []),
+        ("for range a { g() }", []),
+    ],
+)
+def test_the_condition_of_a_loop_in_go_is_found(loop: str, wanted: list[str]) -> None:
+    text = f"package a\n\nfunc f() {{ {loop} }}\n"
+    assert num_errors(text, "", "", "go") == 0
+    assert holes(text, "go", SyntaxKind.CONDITION) == wanted
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("fn f() { 'a: { break 'a; } }\n", ["break 'a;"]),
+        ("fn f() { 'a: /* b */ { /* c */ g(); } }\n", ["/* c */ g();"]),
+        ("fn f() { 'a: {} }\n", []),
+    ],
+)
+def test_the_label_of_a_block_is_not_in_it(text: str, wanted: list[str]) -> None:
+    assert num_errors(text, "", "", "rust") == 0
+    assert holes(text, "rust", SyntaxKind.BLOCK) == wanted
+
+
 @pytest.mark.parametrize(("language", "text"), BODIES)
 def test_whatever_is_called_has_a_body_and_not_a_block(language: str, text: str) -> None:
     assert num_errors(text, "", "", language) == 0
