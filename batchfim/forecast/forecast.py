@@ -104,8 +104,9 @@ def _share(sample: Sample, counts: Sequence[int]) -> dict[str, float]:
     """
     rows = [float(block.rows) for block in sample.blocks]
     share = ratio(list(map(float, counts)), rows, sample.share).plain()
-    if not share["value"] and sum(rows) and sample.share < 1:
-        share["high"] = 3 / sum(rows)
+    num_rows = sum(rows)
+    if num_rows and share["value"] == 0 and sample.share < 1:
+        share["high"] = 3 / num_rows
     return share | {"high": min(share["high"], 1.0)}
 
 
