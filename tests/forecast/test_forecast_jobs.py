@@ -24,7 +24,7 @@ from batchfim.forecast.estimate import Estimate
 from batchfim.forecast.speed import speed_of
 from batchfim.forecast.text import forecast_text
 from tests.jobs_in_process import SETTINGS, Job
-from tests.storage.test_storage_adapter_files import adapter
+from tests.models.test_models_adapters import adapter
 
 ROWS = 400
 

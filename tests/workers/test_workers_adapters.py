@@ -11,7 +11,7 @@ import pytest
 
 from batchfim.formats.encoder import Prompt
 from batchfim.planning.requests import requests
-from tests.storage.test_storage_adapter_files import adapter
+from tests.models.test_models_adapters import adapter
 
 OpenDesk = Callable[..., Any]
 SAME = {"prefix": ["".join(f"x{i} = {i * i}\n" for i in range(40))] * 8, "suffix": ["\n"] * 8}

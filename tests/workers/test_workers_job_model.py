@@ -18,7 +18,7 @@ from batchfim.workers.local import LocalPool
 from batchfim.workers.placing import _open
 from batchfim.workers.pool import Event, WorkerGone, WorkerReady, WorkerSpec
 from batchfim.workers.worker import Worker
-from tests.storage.test_storage_adapter_files import adapter
+from tests.models.test_models_adapters import adapter
 from tests.workers.conftest import WAIT_S
 
 MakeSpec = Callable[..., WorkerSpec]
